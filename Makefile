@@ -1,0 +1,100 @@
+# calotype: one C program that embeds Lua. `make` alone says what it can do.
+# One folder per build mode under build/; headers are tracked with -MMD -MP.
+
+MODE     ?= release
+BUILD    := build/$(MODE)
+PROGRAM  := $(BUILD)/calotype
+VERSION  := 0.1.0
+
+# --- What Debian, macOS, Fedora and Arch call what we need ---------------------------------------------------------
+APT_BUILD := gcc make pkg-config liblua5.4-dev libcjson-dev libsqlite3-dev libzip-dev libjpeg62-turbo-dev \
+             libsdl2-dev libsdl2-image-dev libcurl4-openssl-dev libedit-dev ocl-icd-opencl-dev opencl-headers \
+             pocl-opencl-icd libclblast-dev libdnnl-dev
+APT_CHECK := lua-check cppcheck clang-format clang
+BREW      := lua@5.4 cjson sqlite libzip jpeg-turbo sdl2 sdl2_image curl libedit pocl clblast onednn pkg-config
+DNF       := gcc make pkgconf lua-devel cjson-devel sqlite-devel libzip-devel libjpeg-turbo-devel SDL2-devel SDL2_image-devel \
+             libcurl-devel libedit-devel ocl-icd-devel opencl-headers pocl clblast-devel onednn-devel
+PACMAN    := gcc make pkgconf lua54 cjson sqlite libzip libjpeg-turbo sdl2 sdl2_image curl libedit ocl-icd opencl-headers \
+             pocl clblast onednn
+
+# --- Flags ---------------------------------------------------------------------------------------------------------
+PKGS     := lua5.4 libcjson sqlite3 libzip libjpeg libedit
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+WARNINGS := -Wall -Wextra -Wshadow -Wpedantic
+OPT_release := -O2 -g
+OPT_debug   := -O0 -g3 -DCAL_HOSTILE=1
+OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+CFLAGS   ?=
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(OPT_$(MODE)) $(WARNINGS) -Iruntime -I$(BUILD) -DCAL_VERSION='"$(VERSION)"' $(PKG_CFLAGS) $(CFLAGS)
+LIBS     = $(PKG_LIBS) -ldl -lpthread -lm
+
+# --- Sources -------------------------------------------------------------------------------------------------------
+CORE     := $(sort $(shell find runtime/core runtime/bind runtime/repl -name '*.c' 2>/dev/null))
+STDLIB   := $(sort $(shell find stdlib -name '*.lua' -not -path 'stdlib/_meta/*' 2>/dev/null))
+KERNELS  := $(sort $(shell find runtime/core/cl/kernels -name '*.cl' 2>/dev/null))
+CORE_O   := $(CORE:%.c=$(BUILD)/%.o) $(BUILD)/embedded.o
+C_TESTS  := $(sort $(wildcard tests/c/test_*.c))
+C_TEST_PROGRAMS := $(C_TESTS:tests/c/%.c=$(BUILD)/tests/%)
+HOST     := $(BUILD)/tests/host
+
+.PHONY: help deps deps-check build demo test check asan fuzz bench doctor install clean fmt
+.DEFAULT_GOAL := help
+
+help: ## this text
+	@echo "calotype $(VERSION): make TARGET [MODE=release|debug|asan]"
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14 | sed 's/^/  /'
+
+build: $(PROGRAM) ## build/release/calotype
+
+$(PROGRAM): $(CORE_O) $(BUILD)/runtime/main.o
+	@echo "  link    $@"
+	@$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  cc      $<"
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# stdlib (compiled by this Lua) and kernels (as text) become one C file.
+$(BUILD)/embed: runtime/embed.c
+	@mkdir -p $(@D)
+	@$(CC) -std=gnu11 -O1 $(WARNINGS) $(PKG_CFLAGS) -o $@ $< $(PKG_LIBS)
+$(BUILD)/embedded.c: $(BUILD)/embed $(STDLIB) $(KERNELS)
+	@echo "  embed   $(words $(STDLIB)) Lua files, $(words $(KERNELS)) kernels"
+	@$(BUILD)/embed $@ $(STDLIB) $(KERNELS)
+$(BUILD)/embedded.o: $(BUILD)/embedded.c
+	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(BUILD)/tests/test_%: tests/c/test_%.c tests/c/test.h $(CORE_O)
+	@mkdir -p $(@D)
+	@echo "  cc      $<"
+	@$(CC) $(ALL_CFLAGS) -Itests/c -MMD -MP -MF $@.d -o $@ $< $(CORE_O) $(LIBS)
+$(HOST): tests/c/host.c $(CORE_O)
+	@mkdir -p $(@D)
+	@echo "  cc      $<"
+	@$(CC) $(ALL_CFLAGS) -Itests/c -MMD -MP -MF $@.d -o $@ $< $(CORE_O) $(LIBS)
+
+tests: $(PROGRAM) $(HOST) $(C_TEST_PROGRAMS)
+
+test: deps ## set up, build, run all tests; T=image runs those of one noun
+	@$(MAKE) --no-print-directory -j2 tests
+	@BUILD=$(BUILD) T=$(T) tests/run.sh
+
+asan: deps ## the tests under the address, undefined-behaviour and leak checkers
+	@$(MAKE) --no-print-directory MODE=asan -j2 tests
+	@BUILD=build/asan T=$(T) ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=tests/leaks.txt:print_suppressions=0 tests/run.sh
+
+deps: ## install what the build needs (apt-get; lists for brew, dnf, pacman)
+	@.ci/deps "$(APT_BUILD)" "$(BREW)" "$(DNF)" "$(PACMAN)"
+
+deps-check: deps
+	@.ci/deps "$(APT_CHECK)" "luacheck cppcheck clang-format" "luacheck cppcheck clang-tools-extra" "luacheck cppcheck clang"
+
+check: deps-check ## who uses whom, headers, examples in headers, luacheck, cppcheck, formatting
+	@.ci/check
+
+clean: ## remove build/
+	rm -rf build
+
+-include $(CORE_O:.o=.d) $(BUILD)/runtime/main.d $(C_TEST_PROGRAMS:=.d) $(HOST).d

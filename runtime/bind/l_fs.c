@@ -1,0 +1,125 @@
+/* l_fs.c - native.fs: files below the granted roots. */
+#include <string.h>
+
+#include "bind/bind.h"
+
+static unsigned check_rights(lua_State *L, int arg) {
+  static const char *const names[] = {"read", "write", NULL};
+  return cal_check_choice(L, arg, "read", names) ? CAL_FS_READ | CAL_FS_WRITE : CAL_FS_READ;
+}
+
+/* fs.grant(path, "read" | "write") -> true | nil, message, code. "write" allows reading too. */
+static int l_grant(lua_State *L) {
+  cal_error err = {0};
+  if (cal_fs_grant(cal_bind_fs(L), luaL_checkstring(L, 1), check_rights(L, 2), &err)) return cal_push_refusal(L, &err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int l_allows(lua_State *L) {
+  lua_pushboolean(L, cal_fs_allows(cal_bind_fs(L), luaL_checkstring(L, 1), check_rights(L, 2)));
+  return 1;
+}
+
+static int l_absolute(lua_State *L) {
+  cal_error err = {0};
+  char *path = cal_fs_absolute(cal_bind_fs(L), luaL_checkstring(L, 1), &err);
+  if (!path) return cal_push_refusal(L, &err);
+  cal_buffer b = {.data = path, .size = strlen(path), .capacity = strlen(path) + 1};
+  return cal_push_buffer(L, &b);
+}
+
+static int l_read(lua_State *L) {
+  cal_error err = {0};
+  cal_buffer bytes = {0};
+  if (cal_fs_read(cal_bind_fs(L), luaL_checkstring(L, 1), (uint64_t)luaL_optinteger(L, 2, 0), &bytes, &err)) {
+    cal_buffer_free(&bytes);
+    return cal_push_refusal(L, &err);
+  }
+  return cal_push_buffer(L, &bytes);
+}
+
+static int l_write(lua_State *L) {
+  cal_error err = {0};
+  size_t size;
+  const char *path = luaL_checkstring(L, 1), *bytes = luaL_checklstring(L, 2, &size);
+  if (cal_fs_write(cal_bind_fs(L), path, bytes, size, &err)) return cal_push_refusal(L, &err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static void push_info(lua_State *L, const cal_fs_info *info) {
+  static const char *const kinds[] = {"file", "folder", "other"};
+  lua_createtable(L, 0, 4);
+  if (info->path) lua_pushstring(L, info->path), lua_setfield(L, -2, "path");
+  lua_pushstring(L, kinds[info->kind]);
+  lua_setfield(L, -2, "kind");
+  lua_pushinteger(L, (lua_Integer)info->size);
+  lua_setfield(L, -2, "size");
+  lua_pushinteger(L, info->mtime_ns);
+  lua_setfield(L, -2, "mtime_ns");
+}
+
+static int l_stat(lua_State *L) {
+  cal_error err = {0};
+  cal_fs_info info = {0};
+  if (cal_fs_stat(cal_bind_fs(L), luaL_checkstring(L, 1), &info, &err)) return cal_push_refusal(L, &err);
+  push_info(L, &info);
+  return 1;
+}
+
+/* The list lives in a shell while Lua tables are made: a raise for lack of memory frees it. */
+typedef struct {
+  cal_fs_info *items;
+  size_t count;
+} listing;
+
+static int l_listing_free(lua_State *L) {
+  listing *l = lua_touserdata(L, 1);
+  cal_fs_list_free(l->items, l->count);
+  *l = (listing){0};
+  return 0;
+}
+
+static int l_listing_text(lua_State *L) {
+  lua_pushliteral(L, "listing");
+  return 1;
+}
+
+/* fs.list(folder [, recursive]) -> { {path, kind, size, mtime_ns}, ... } sorted by path. */
+static int l_list(lua_State *L) {
+  cal_error err = {0};
+  const char *folder = luaL_checkstring(L, 1);
+  listing *l = cal_push_shell(L, "calotype.listing", sizeof *l);
+  if (cal_fs_list(cal_bind_fs(L), folder, lua_toboolean(L, 2), &l->items, &l->count, &err)) return cal_push_refusal(L, &err);
+  lua_createtable(L, (int)l->count, 0);
+  for (size_t i = 0; i < l->count; i++) {
+    push_info(L, &l->items[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+static int l_make_folder(lua_State *L) {
+  cal_error err = {0};
+  if (cal_fs_make_folder(cal_bind_fs(L), luaL_checkstring(L, 1), &err)) return cal_push_refusal(L, &err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int l_remove(lua_State *L) {
+  cal_error err = {0};
+  if (cal_fs_remove(cal_bind_fs(L), luaL_checkstring(L, 1), &err)) return cal_push_refusal(L, &err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+int luaopen_cal_fs(lua_State *L);
+int luaopen_cal_fs(lua_State *L) {
+  static const luaL_Reg functions[] = {{"grant", l_grant},   {"allows", l_allows}, {"absolute", l_absolute}, {"read", l_read},
+                                       {"write", l_write},   {"stat", l_stat},     {"list", l_list},         {"make_folder", l_make_folder},
+                                       {"remove", l_remove}, {NULL, NULL}};
+  cal_register_type(L, "calotype.listing", (const luaL_Reg[]){{NULL, NULL}}, l_listing_free, l_listing_text);
+  luaL_newlib(L, functions);
+  return 1;
+}

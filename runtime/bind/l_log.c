@@ -1,0 +1,73 @@
+/* l_log.c - native.log: lines for people, progress, time. */
+#include "bind/bind.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/progress.h"
+
+/* log.say("info" | "warning" | "error", text) */
+static int l_say(lua_State *L) {
+  static const char *const names[] = {"error", "warning", "info", NULL};
+  cal_log((cal_log_level)cal_check_choice(L, 1, NULL, names), "%s", luaL_checkstring(L, 2));
+  return 0;
+}
+
+static int l_clock(lua_State *L) {
+  lua_pushnumber(L, cal_clock());
+  return 1;
+}
+
+static int l_date(lua_State *L) {
+  char date[CAL_DATE];
+  cal_date(date);
+  lua_pushstring(L, date);
+  return 1;
+}
+
+static int l_duration(lua_State *L) {
+  char text[32];
+  lua_pushstring(L, cal_duration(luaL_checknumber(L, 1), text));
+  return 1;
+}
+
+static cal_progress **check_progress(lua_State *L) { return luaL_checkudata(L, 1, "calotype.progress"); }
+
+/* log.progress(label, total) -> p; p:set(done), p:note(text), p:close() */
+static int l_progress(lua_State *L) {
+  const char *label = luaL_checkstring(L, 1);
+  lua_Integer total = luaL_optinteger(L, 2, 0);
+  cal_progress **p = cal_push_shell(L, "calotype.progress", sizeof *p);
+  *p = cal_progress_new(label, total > 0 ? (size_t)total : 0);
+  return 1;
+}
+
+static int l_set(lua_State *L) {
+  cal_progress_set(*check_progress(L), (size_t)luaL_checkinteger(L, 2));
+  return 0;
+}
+
+static int l_note(lua_State *L) {
+  cal_progress_note(*check_progress(L), luaL_checkstring(L, 2));
+  return 0;
+}
+
+static int l_close(lua_State *L) {
+  cal_progress **p = check_progress(L);
+  cal_progress_free(*p);
+  *p = NULL;
+  return 0;
+}
+
+static int l_text(lua_State *L) {
+  lua_pushstring(L, *check_progress(L) ? "progress" : "progress (closed)");
+  return 1;
+}
+
+int luaopen_cal_log(lua_State *L);
+int luaopen_cal_log(lua_State *L) {
+  static const luaL_Reg methods[] = {{"set", l_set}, {"note", l_note}, {"close", l_close}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"say", l_say},           {"clock", l_clock},       {"date", l_date},
+                                       {"duration", l_duration}, {"progress", l_progress}, {NULL, NULL}};
+  cal_register_type(L, "calotype.progress", methods, l_close, l_text);
+  luaL_newlib(L, functions);
+  return 1;
+}

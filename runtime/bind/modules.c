@@ -1,0 +1,9 @@
+#include "bind/modules.h"
+
+#define MODULES(X) X(fs) X(log)
+
+#define DECLARE(name) int luaopen_cal_##name(lua_State *L);
+MODULES(DECLARE)
+
+#define ROW(name) {#name, luaopen_cal_##name},
+const luaL_Reg cal_modules[] = {MODULES(ROW){NULL, NULL}};

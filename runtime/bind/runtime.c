@@ -1,0 +1,108 @@
+#include "bind/runtime.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bind/embedded.h"
+#include "bind/modules.h"
+
+/* Lua's allocator: the cap is Lua's own; native objects are counted by base/memory as well. */
+static void *allocate(void *context, void *block, size_t before, size_t bytes) {
+  cal_runtime *rt = context;
+  if (!block) before = 0;
+  if (!bytes) {
+    cal_free(block);
+    rt->used -= before;
+    return NULL;
+  }
+  if (bytes > before && rt->used + (bytes - before) > rt->cap) return NULL;
+  void *moved = cal_resize(block, bytes, NULL);
+  if (moved) rt->used += bytes - before;
+  return moved;
+}
+
+cal_runtime *cal_runtime_of(lua_State *L) { return *(cal_runtime **)lua_getextraspace(L); }
+
+static int l_buffer_free(lua_State *L) {
+  cal_buffer_free(lua_touserdata(L, 1));
+  return 0;
+}
+
+static int l_buffer_text(lua_State *L) {
+  lua_pushliteral(L, "buffer");
+  return 1;
+}
+
+/* package.searchers for the host's environment: native.NAME, then stdlib/NAME.lua. Nothing else is ever loaded. */
+static int load_native(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  if (strncmp(name, "native.", 7) != 0) return lua_pushliteral(L, "no native module"), 1;
+  for (const luaL_Reg *module = cal_modules; module->name; module++)
+    if (strcmp(module->name, name + 7) == 0) return lua_pushcfunction(L, module->func), 1;
+  lua_pushfstring(L, "no native module '%s'", name + 7);
+  return 1;
+}
+
+static int load_stdlib(lua_State *L) {
+  cal_runtime *rt = cal_runtime_of(L);
+  const char *name = luaL_gsub(L, luaL_checkstring(L, 1), ".", "/");
+  const char *path = lua_pushfstring(L, "stdlib/%s.lua", name);
+  size_t size;
+  int status;
+  if (rt->stdlib) {
+    status = luaL_loadfilex(L, lua_pushfstring(L, "%s/%s.lua", rt->stdlib, name), "t");
+    if (status == LUA_ERRFILE) return lua_pushfstring(L, "no file '%s/%s.lua'", rt->stdlib, name), 1;
+  } else {
+    const void *bytes = cal_embedded_find(path, &size);
+    if (!bytes) return lua_pushfstring(L, "no file '%s'", path), 1;
+    status = luaL_loadbufferx(L, bytes, size, path, "b");
+  }
+  if (status != LUA_OK) return lua_error(L);
+  return 1;
+}
+
+static int open_host(lua_State *L) {
+  luaL_openlibs(L);
+  luaL_newmetatable(L, "calotype.buffer");
+  lua_pop(L, 1);
+  cal_register_type(L, "calotype.buffer", (const luaL_Reg[]){{NULL, NULL}}, l_buffer_free, l_buffer_text);
+  lua_getglobal(L, "package");
+  lua_createtable(L, 2, 0);
+  lua_pushcfunction(L, load_native);
+  lua_rawseti(L, -2, 1);
+  lua_pushcfunction(L, load_stdlib);
+  lua_rawseti(L, -2, 2);
+  lua_setfield(L, -2, "searchers");
+  return 0;
+}
+
+cal_runtime *cal_runtime_new(const cal_runtime_options *options, cal_error *err) {
+  cal_runtime *rt = cal_alloc_zero(1, sizeof *rt, err);
+  if (!rt) return NULL;
+  rt->cap = options->memory_cap ? options->memory_cap : (size_t)1 << 30;
+  const char *stdlib = options->stdlib ? options->stdlib : getenv("CALOTYPE_STDLIB");
+  rt->fs = cal_fs_new(NULL, options->fs_flags, err);
+  if (stdlib) rt->stdlib = cal_copy_text(stdlib, err);
+  rt->L = rt->fs && (!stdlib || rt->stdlib) ? lua_newstate(allocate, rt) : NULL;
+  if (!rt->L) {
+    if (err && !err->code) cal_fail(err, CAL_E_MEMORY, "not enough memory for Lua");
+    cal_runtime_free(rt);
+    return NULL;
+  }
+  *(cal_runtime **)lua_getextraspace(rt->L) = rt;
+  lua_pushcfunction(rt->L, open_host);
+  if (lua_pcall(rt->L, 0, 0, 0) != LUA_OK) {
+    cal_fail(err, CAL_E_MEMORY, "Lua cannot start: %s", lua_tostring(rt->L, -1));
+    cal_runtime_free(rt);
+    return NULL;
+  }
+  return rt;
+}
+
+void cal_runtime_free(cal_runtime *rt) {
+  if (!rt) return;
+  if (rt->L) lua_close(rt->L);
+  cal_fs_free(rt->fs);
+  cal_free(rt->stdlib);
+  cal_free(rt);
+}

@@ -1,0 +1,636 @@
+#include "core/base/fs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+#endif
+#ifndef O_PATH
+#define O_PATH O_RDONLY
+#endif
+
+typedef struct {
+  char *path; /* absolute, "/" alone or without a slash at the end */
+  unsigned rights;
+  int fd; /* the folder (of a single file: its folder), or -1 until first used */
+  bool single;
+} root;
+
+struct cal_fs {
+  char *base;
+  unsigned flags;
+  root *roots;
+  size_t count;
+};
+
+/* ---- paths as text ---- */
+
+static const char *last_slash(const char *path) { return strrchr(path, '/'); }
+
+char *cal_fs_absolute(const cal_fs *fs, const char *path, cal_error *err) {
+  if (!*path) return cal_fail(err, CAL_E_ARG, "a path is empty"), NULL;
+  cal_buffer joined = {0};
+  if (*path != '/') cal_buffer_printf(&joined, "%s/", fs->base);
+  cal_buffer_add_text(&joined, path);
+  char *text = cal_buffer_take(&joined);
+  if (!text) return cal_fail(err, CAL_E_MEMORY, "not enough memory for a path"), NULL;
+  char *out = text;
+  for (char *part = text; *part;) {
+    while (*part == '/') part++;
+    size_t size = strcspn(part, "/");
+    bool more = part[size] != 0;
+    if (size == 2 && part[0] == '.' && part[1] == '.') {
+      while (out > text && *--out != '/') {
+      }
+    } else if (size && !(size == 1 && *part == '.')) {
+      *out++ = '/';
+      memmove(out, part, size);
+      out += size;
+    }
+    part += size + more;
+  }
+  if (out == text) *out++ = '/';
+  *out = 0;
+  return text;
+}
+
+static bool below(const char *path, const root *r) {
+  size_t size = strlen(r->path);
+  if (size == 1) return true;
+  return strncmp(path, r->path, size) == 0 && (path[size] == 0 || (path[size] == '/' && !r->single));
+}
+
+static bool guarded(const char *path) {
+  static const char *const names[] = {".env", ".ssh", ".git", ".gnupg", ".calotype"};
+  for (const char *part = path; *part;) {
+    part += strspn(part, "/");
+    size_t size = strcspn(part, "/");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+      if (size == strlen(names[i]) && strncmp(part, names[i], size) == 0) return true;
+    part += size;
+  }
+  return false;
+}
+
+static root *find_root(const cal_fs *fs, const char *absolute, unsigned rights) {
+  root *best = NULL;
+  for (size_t i = 0; i < fs->count; i++) {
+    root *r = &fs->roots[i];
+    bool better = !best || strlen(r->path) > strlen(best->path);
+    if ((r->rights & rights) == rights && better && below(absolute, r)) best = r;
+  }
+  return best;
+}
+
+/* ---- roots ---- */
+
+cal_fs *cal_fs_new(const char *base, unsigned flags, cal_error *err) {
+  cal_fs *fs = cal_alloc_zero(1, sizeof *fs, err);
+  if (!fs) return NULL;
+  fs->flags = flags;
+  char *here = getcwd(NULL, 0);
+  if (!here) cal_fail_errno(err, errno, "the working folder cannot be read");
+  else fs->base = cal_copy_text(here, err);
+  free(here);
+  if (fs->base && base) {
+    char *wanted = cal_fs_absolute(fs, base, err);
+    cal_free(fs->base);
+    fs->base = wanted;
+  }
+  if (!fs->base) cal_fs_free(fs), fs = NULL;
+  return fs;
+}
+
+void cal_fs_free(cal_fs *fs) {
+  if (!fs) return;
+  for (size_t i = 0; i < fs->count; i++) {
+    if (fs->roots[i].fd >= 0) close(fs->roots[i].fd);
+    cal_free(fs->roots[i].path);
+  }
+  cal_free(fs->roots);
+  cal_free(fs->base);
+  cal_free(fs);
+}
+
+/* A write root that does not exist is left unopened: nothing is made before the first write. */
+static int open_root(const root *r, cal_error *err) {
+  char *folder = r->path;
+  char *parent = NULL;
+  if (r->single) {
+    size_t size = (size_t)(last_slash(r->path) - r->path);
+    parent = cal_copy_text(r->path, err);
+    if (!parent) return -1;
+    parent[size ? size : 1] = 0;
+    folder = parent;
+  }
+  int fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) cal_fail_errno(err, errno, "%s cannot be opened", folder);
+  cal_free(parent);
+  return fd;
+}
+
+cal_status cal_fs_grant(cal_fs *fs, const char *path, unsigned rights, cal_error *err) {
+  char *absolute = cal_fs_absolute(fs, path, err);
+  if (!absolute) return CAL_E_ARG;
+  if ((fs->flags & CAL_FS_GUARDED) && guarded(absolute)) {
+    cal_fail(err, CAL_E_DENIED, "%s: keys, repositories and calotype's own store are closed to scripts", path);
+    cal_free(absolute);
+    return CAL_E_DENIED;
+  }
+  for (size_t i = 0; i < fs->count; i++) {
+    if (strcmp(fs->roots[i].path, absolute) != 0) continue;
+    fs->roots[i].rights |= rights;
+    cal_free(absolute);
+    return CAL_OK;
+  }
+  struct stat st;
+  bool exists = stat(absolute, &st) == 0;
+  if (!exists && !(rights & CAL_FS_WRITE)) {
+    cal_fail_errno(err, errno, "%s cannot be opened", path);
+    cal_free(absolute);
+    return CAL_E_NOTFOUND;
+  }
+  root *roots = cal_resize(fs->roots, (fs->count + 1) * sizeof *roots, err);
+  if (!roots) return cal_free(absolute), CAL_E_MEMORY;
+  fs->roots = roots;
+  root r = {absolute, rights, -1, exists && !S_ISDIR(st.st_mode)};
+  if (exists && (r.fd = open_root(&r, err)) < 0) return cal_free(absolute), CAL_E_IO;
+  roots[fs->count++] = r;
+  return CAL_OK;
+}
+
+bool cal_fs_allows(const cal_fs *fs, const char *path, unsigned rights) {
+  char *absolute = cal_fs_absolute(fs, path, NULL);
+  bool allowed = absolute && find_root(fs, absolute, rights) && !((fs->flags & CAL_FS_GUARDED) && guarded(absolute));
+  cal_free(absolute);
+  return allowed;
+}
+
+/* ---- opening below a root ---- */
+
+/* Without openat2: one part at a time, no links at all. */
+static int open_by_parts(int folder, const char *relative, int flags) {
+  int at = openat(folder, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  while (at >= 0) {
+    char part[256];
+    size_t size = strcspn(relative, "/");
+    bool last = relative[size] == 0;
+    int next = -1;
+    if (size >= sizeof part) errno = ENAMETOOLONG;
+    else {
+      memcpy(part, relative, size);
+      part[size] = 0;
+      next = openat(at, part, (last ? flags : O_PATH | O_DIRECTORY) | O_NOFOLLOW | O_CLOEXEC, 0666);
+    }
+    int kept = errno;
+    close(at);
+    errno = kept;
+    if (last || next < 0) return next;
+    at = next;
+    relative += size + 1;
+  }
+  return -1;
+}
+
+static int open_below(int folder, const char *relative, int flags) {
+#if defined(SYS_openat2)
+  static atomic_bool absent;
+  if (!atomic_load(&absent)) {
+    struct open_how how = {
+        .flags = (unsigned)(flags | O_CLOEXEC), .mode = flags & O_CREAT ? 0666 : 0, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    int fd;
+    do fd = (int)syscall(SYS_openat2, folder, relative, &how, sizeof how);
+    while (fd < 0 && errno == EAGAIN); /* a rename raced with the walk */
+    if (fd >= 0 || (errno != ENOSYS && errno != EPERM)) return fd;
+    atomic_store(&absent, true);
+  }
+#endif
+  return open_by_parts(folder, relative, flags);
+}
+
+/* Where a path lives: its root's descriptor and the rest. `absolute` owns the text that `relative` points into. */
+typedef struct {
+  char *absolute;
+  const char *relative;
+  int folder;
+  bool opened; /* folder must be closed */
+} place;
+
+static void leave(place *p) {
+  if (p->opened) close(p->folder);
+  cal_free(p->absolute);
+}
+
+static cal_status make_folders(const char *path) {
+  char *text = cal_copy_text(path, NULL);
+  if (!text) return CAL_E_MEMORY;
+  for (char *slash = strchr(text + 1, '/');; slash = strchr(slash + 1, '/')) {
+    if (slash) *slash = 0;
+    bool bad = mkdir(text, 0777) != 0 && errno != EEXIST;
+    if (bad || !slash) {
+      int kept = errno;
+      cal_free(text);
+      errno = kept;
+      return bad ? CAL_E_IO : CAL_OK;
+    }
+    *slash = '/';
+  }
+}
+
+static cal_status find_place(const cal_fs *fs, const char *path, unsigned rights, place *p, cal_error *err) {
+  *p = (place){.folder = -1};
+  p->absolute = cal_fs_absolute(fs, path, err);
+  if (!p->absolute) return CAL_E_ARG;
+  const char *doing = rights & CAL_FS_WRITE ? "written" : "read";
+  root *r = find_root(fs, p->absolute, rights);
+  cal_status status = CAL_OK;
+  if ((fs->flags & CAL_FS_GUARDED) && guarded(p->absolute))
+    status =
+        cal_fail(err, CAL_E_DENIED, "%s may not be %s: keys, repositories and calotype's own store are closed to scripts", path, doing);
+  else if (!r) status = cal_fail(err, CAL_E_DENIED, "%s may not be %s: it is outside the folders this script was given", path, doing);
+  if (!status) {
+    p->folder = r->fd;
+    if (p->folder < 0) {
+      if (rights & CAL_FS_WRITE && make_folders(r->path)) status = cal_fail_errno(err, errno, "%s cannot be made", r->path);
+      if (!status && (p->folder = open_root(r, err)) < 0) status = err ? err->code : CAL_E_IO;
+      p->opened = !status;
+    }
+    size_t size = r->single ? (size_t)(last_slash(r->path) - r->path) : strlen(r->path);
+    p->relative = p->absolute + (size == 1 && !r->single ? 0 : size);
+    p->relative += strspn(p->relative, "/");
+    if (!*p->relative) p->relative = ".";
+  }
+  if (status) leave(p), *p = (place){.folder = -1};
+  return status;
+}
+
+static cal_status refuse(cal_error *err, int number, const char *path, const char *what) {
+  if (number == EXDEV || number == ELOOP)
+    return cal_fail(err, CAL_E_DENIED, "%s leads out of the folders this script was given (a symlink?)", path);
+  return cal_fail_errno(err, number, "%s cannot be %s", path, what);
+}
+
+/* ---- reading ---- */
+
+static cal_fs_info info_of(const struct stat *st) {
+  cal_fs_info info = {.kind = S_ISREG(st->st_mode)   ? CAL_FS_FILE
+                              : S_ISDIR(st->st_mode) ? CAL_FS_FOLDER
+                                                     : CAL_FS_OTHER,
+                      .size = (uint64_t)st->st_size,
+                      .device = (uint64_t)st->st_dev,
+                      .inode = (uint64_t)st->st_ino};
+#if defined(__APPLE__)
+  info.mtime_ns = (int64_t)st->st_mtimespec.tv_sec * 1000000000 + st->st_mtimespec.tv_nsec;
+#else
+  info.mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+#endif
+  return info;
+}
+
+cal_status cal_fs_stat(const cal_fs *fs, const char *path, cal_fs_info *info, cal_error *err) {
+  place p;
+  cal_status status = find_place(fs, path, CAL_FS_READ, &p, err);
+  if (status) return status;
+  int fd = open_below(p.folder, p.relative, O_PATH);
+  struct stat st;
+  if (fd < 0 || fstat(fd, &st) != 0) status = refuse(err, errno, path, "found");
+  else *info = info_of(&st);
+  if (fd >= 0) close(fd);
+  leave(&p);
+  return status;
+}
+
+int cal_fs_open(const cal_fs *fs, const char *path, cal_error *err) {
+  place p;
+  if (find_place(fs, path, CAL_FS_READ, &p, err)) return -1;
+  /* O_NONBLOCK: a named pipe among the pictures must not stop the scan. */
+  int fd = open_below(p.folder, p.relative, O_RDONLY | O_NONBLOCK);
+  struct stat st;
+  if (fd < 0) refuse(err, errno, path, "opened");
+  else if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+    cal_fail(err, CAL_E_FORMAT, "%s is not a regular file", path);
+    close(fd);
+    fd = -1;
+  }
+  leave(&p);
+  return fd;
+}
+
+cal_status cal_fs_read(const cal_fs *fs, const char *path, uint64_t most, cal_buffer *out, cal_error *err) {
+  int fd = cal_fs_open(fs, path, err);
+  if (fd < 0) return err ? err->code : CAL_E_IO;
+  struct stat st;
+  cal_status status = CAL_OK;
+  size_t before = out->size;
+  if (fstat(fd, &st) == 0 && st.st_size > 0 && (!most || (uint64_t)st.st_size <= most)) cal_buffer_reserve(out, (size_t)st.st_size + 1);
+  for (;;) {
+    if (!cal_buffer_reserve(out, 65536)) {
+      status = cal_fail(err, CAL_E_MEMORY, "%s: not enough memory to read it", path);
+      break;
+    }
+    ssize_t got = read(fd, out->data + out->size, out->capacity - out->size - 1);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) status = cal_fail_errno(err, errno, "%s cannot be read", path);
+    if (got <= 0) break;
+    out->size += (size_t)got;
+    out->data[out->size] = 0;
+    if (most && out->size - before > most) {
+      status = cal_fail(err, CAL_E_LIMIT, "%s is larger than %llu bytes", path, (unsigned long long)most);
+      break;
+    }
+  }
+  close(fd);
+  if (status) out->size = before;
+  return status;
+}
+
+cal_status cal_fs_map(const cal_fs *fs, const char *path, cal_mapping *map, cal_error *err) {
+  *map = (cal_mapping){0};
+  int fd = cal_fs_open(fs, path, err);
+  if (fd < 0) return err ? err->code : CAL_E_IO;
+  struct stat st;
+  cal_status status = CAL_OK;
+  if (fstat(fd, &st) != 0) status = cal_fail_errno(err, errno, "%s cannot be read", path);
+  else if (st.st_size > 0) {
+    void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (data == MAP_FAILED) status = cal_fail_errno(err, errno, "%s cannot be mapped", path);
+    else *map = (cal_mapping){data, (size_t)st.st_size};
+  }
+  close(fd);
+  return status;
+}
+
+void cal_fs_unmap(cal_mapping *map) {
+  if (map->data) munmap((void *)(uintptr_t)map->data, map->size);
+  *map = (cal_mapping){0};
+}
+
+/* ---- listing ---- */
+
+typedef struct {
+  cal_fs_info *items;
+  size_t count, room;
+} listing;
+
+static bool add_entry(listing *l, const char *folder, const char *name, cal_fs_info info) {
+  if (l->count == l->room) {
+    size_t room = l->room ? 2 * l->room : 64;
+    cal_fs_info *items = cal_resize(l->items, room * sizeof *items, NULL);
+    if (!items) return false;
+    l->items = items;
+    l->room = room;
+  }
+  cal_buffer path = {0};
+  size_t size = strlen(folder);
+  cal_buffer_printf(&path, "%s%s%s", folder, size && folder[size - 1] == '/' ? "" : "/", name);
+  info.path = cal_buffer_take(&path);
+  if (!info.path) return false;
+  l->items[l->count++] = info;
+  return true;
+}
+
+enum { DEEPEST = 64 }; /* folders below folders; deeper ones are listed, not entered */
+
+static cal_status list_into(listing *l, int fd, const char *folder, bool recursive, int depth, cal_error *err) {
+  DIR *stream = fdopendir(fd);
+  if (!stream) {
+    close(fd);
+    return cal_fail_errno(err, errno, "%s cannot be listed", folder);
+  }
+  cal_status status = CAL_OK;
+  for (struct dirent *entry; !status && (entry = readdir(stream));) {
+    const char *name = entry->d_name;
+    if (!strcmp(name, ".") || !strcmp(name, "..")) continue;
+    struct stat st;
+    cal_fs_info info = {.kind = CAL_FS_OTHER};
+    bool link = false;
+    if (fstatat(dirfd(stream), name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+      link = S_ISLNK(st.st_mode);
+      /* What a link points to is looked up by text only to tell file from folder; opening is checked by the kernel. */
+      if (!link || (fstatat(dirfd(stream), name, &st, 0) == 0 && !S_ISDIR(st.st_mode))) info = info_of(&st);
+    }
+    int inner = -1;
+    if (recursive && info.kind == CAL_FS_FOLDER && depth < DEEPEST) {
+      inner = openat(dirfd(stream), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+      if (inner < 0) info.kind = CAL_FS_OTHER;
+    }
+    if (!add_entry(l, folder, name, info)) status = cal_fail(err, CAL_E_MEMORY, "%s: not enough memory to list it", folder);
+    if (!status && inner >= 0) {
+      char *sub = cal_copy_text(l->items[l->count - 1].path, err); /* the list may move while it grows */
+      status = sub ? list_into(l, inner, sub, recursive, depth + 1, err) : CAL_E_MEMORY;
+      cal_free(sub);
+    } else if (inner >= 0) {
+      close(inner);
+    }
+  }
+  closedir(stream);
+  return status;
+}
+
+static int by_path(const void *a, const void *b) { return strcmp(((const cal_fs_info *)a)->path, ((const cal_fs_info *)b)->path); }
+
+cal_status cal_fs_list(const cal_fs *fs, const char *folder, bool recursive, cal_fs_info **list, size_t *count, cal_error *err) {
+  *list = NULL;
+  *count = 0;
+  place p;
+  cal_status status = find_place(fs, folder, CAL_FS_READ, &p, err);
+  if (status) return status;
+  int fd = open_below(p.folder, p.relative, O_RDONLY | O_DIRECTORY);
+  listing l = {0};
+  status = fd < 0 ? refuse(err, errno, folder, "listed") : list_into(&l, fd, folder, recursive, 0, err);
+  leave(&p);
+  if (status) {
+    cal_fs_list_free(l.items, l.count);
+    return status;
+  }
+  if (l.count) qsort(l.items, l.count, sizeof *l.items, by_path);
+  *list = l.items;
+  *count = l.count;
+  return CAL_OK;
+}
+
+void cal_fs_list_free(cal_fs_info *list, size_t count) {
+  for (size_t i = 0; i < count; i++) cal_free(list[i].path);
+  cal_free(list);
+}
+
+/* ---- writing ---- */
+
+struct cal_fs_file {
+  int fd, folder;      /* folder: the one that will hold the file */
+  char *path;          /* as the caller said it, for messages */
+  char name[256];      /* the final name inside `folder` */
+  char temporary[304]; /* its name while it grows; empty while it has none (O_TMPFILE) */
+};
+
+static void free_file(cal_fs_file *file) {
+  if (file->fd >= 0) close(file->fd);
+  if (file->folder >= 0) close(file->folder);
+  cal_free(file->path);
+  cal_free(file);
+}
+
+/* The folder that holds `relative`, made if need be; *name is what is left. */
+static int open_parent(const place *p, const char **name) {
+  int at = openat(p->folder, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  const char *relative = p->relative;
+  for (const char *slash; at >= 0 && (slash = strchr(relative, '/')); relative = slash + 1) {
+    char part[256];
+    size_t size = (size_t)(slash - relative);
+    int next = -1;
+    if (size >= sizeof part) errno = ENAMETOOLONG;
+    else {
+      memcpy(part, relative, size);
+      part[size] = 0;
+      if (mkdirat(at, part, 0777) == 0 || errno == EEXIST) next = open_below(at, part, O_PATH | O_DIRECTORY);
+    }
+    int kept = errno;
+    close(at);
+    errno = kept;
+    at = next;
+  }
+  *name = relative;
+  return at;
+}
+
+static void name_temporary(cal_fs_file *file) {
+  static atomic_uint serial;
+  snprintf(file->temporary, sizeof file->temporary, ".%.200s.%ld-%u.tmp", file->name, (long)getpid(), atomic_fetch_add(&serial, 1));
+}
+
+cal_fs_file *cal_fs_create(const cal_fs *fs, const char *path, cal_error *err) {
+  place p;
+  if (find_place(fs, path, CAL_FS_WRITE, &p, err)) return NULL;
+  cal_fs_file *file = cal_alloc_zero(1, sizeof *file, err);
+  if (!file) return leave(&p), NULL;
+  file->fd = file->folder = -1;
+  file->path = cal_copy_text(path, err);
+  const char *name = NULL;
+  struct stat st;
+  if (!file->path) goto failed;
+  file->folder = open_parent(&p, &name);
+  if (file->folder < 0) {
+    refuse(err, errno, path, "written");
+    goto failed;
+  }
+  if (strlen(name) >= sizeof file->name || !strcmp(name, ".")) {
+    cal_fail(err, CAL_E_ARG, "%s is not a name for a file", path);
+    goto failed;
+  }
+  if (fstatat(file->folder, name, &st, 0) == 0 && !S_ISREG(st.st_mode)) {
+    cal_fail(err, CAL_E_ARG, "%s exists and is not a regular file", path);
+    goto failed;
+  }
+  snprintf(file->name, sizeof file->name, "%s", name);
+#if defined(O_TMPFILE)
+  file->fd = openat(file->folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0666); /* a kill leaves no trace */
+#endif
+  if (file->fd < 0) {
+    name_temporary(file);
+    file->fd = openat(file->folder, file->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  }
+  if (file->fd < 0) {
+    cal_fail_errno(err, errno, "%s cannot be written", path);
+    file->temporary[0] = 0;
+    goto failed;
+  }
+  leave(&p);
+  return file;
+failed:
+  leave(&p);
+  free_file(file);
+  return NULL;
+}
+
+cal_status cal_fs_file_add(cal_fs_file *file, const void *bytes, size_t size, cal_error *err) {
+  const char *at = bytes;
+  while (size) {
+    ssize_t put = write(file->fd, at, size);
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return cal_fail_errno(err, errno, "%s cannot be written", file->path);
+    at += put;
+    size -= (size_t)put;
+  }
+  return CAL_OK;
+}
+
+int cal_fs_file_descriptor(cal_fs_file *file) { return file->fd; }
+
+cal_status cal_fs_file_commit(cal_fs_file *file, cal_error *err) {
+  bool done = fsync(file->fd) == 0;
+  if (done && !file->temporary[0]) {
+    char self[64];
+    snprintf(self, sizeof self, "/proc/self/fd/%d", file->fd);
+    name_temporary(file);
+    done = linkat(AT_FDCWD, self, file->folder, file->temporary, AT_SYMLINK_FOLLOW) == 0;
+    if (!done) file->temporary[0] = 0;
+  }
+  done = done && renameat(file->folder, file->temporary, file->folder, file->name) == 0;
+  if (!done) {
+    cal_fail_errno(err, errno, "%s cannot be written", file->path);
+    cal_fs_file_discard(file);
+    return err ? err->code : CAL_E_IO;
+  }
+  int folder = openat(file->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* an O_PATH descriptor cannot be synced */
+  if (folder >= 0) {
+    fsync(folder);
+    close(folder);
+  }
+  free_file(file);
+  return CAL_OK;
+}
+
+void cal_fs_file_discard(cal_fs_file *file) {
+  if (!file) return;
+  if (file->temporary[0]) unlinkat(file->folder, file->temporary, 0);
+  free_file(file);
+}
+
+cal_status cal_fs_write(const cal_fs *fs, const char *path, const void *bytes, size_t size, cal_error *err) {
+  cal_fs_file *file = cal_fs_create(fs, path, err);
+  if (!file) return err ? err->code : CAL_E_IO;
+  cal_status status = cal_fs_file_add(file, bytes, size, err);
+  if (!status) return cal_fs_file_commit(file, err);
+  cal_fs_file_discard(file);
+  return status;
+}
+
+cal_status cal_fs_make_folder(const cal_fs *fs, const char *path, cal_error *err) {
+  place p;
+  cal_status status = find_place(fs, path, CAL_FS_WRITE, &p, err);
+  if (status) return status;
+  const char *name;
+  int folder = open_parent(&p, &name);
+  bool made = folder >= 0 && (!strcmp(name, ".") || mkdirat(folder, name, 0777) == 0 || errno == EEXIST);
+  if (!made) status = refuse(err, errno, path, "made");
+  if (folder >= 0) close(folder);
+  leave(&p);
+  return status;
+}
+
+cal_status cal_fs_remove(const cal_fs *fs, const char *path, cal_error *err) {
+  place p;
+  cal_status status = find_place(fs, path, CAL_FS_WRITE, &p, err);
+  if (status) return status;
+  const char *name = last_slash(p.relative) ? last_slash(p.relative) + 1 : p.relative;
+  char *parent = cal_copy_text(p.relative, err);
+  int folder = -1;
+  if (parent) {
+    if (name > p.relative) parent[name - p.relative - 1] = 0;
+    folder = open_below(p.folder, name > p.relative ? parent : ".", O_PATH | O_DIRECTORY);
+  }
+  if (folder < 0 || unlinkat(folder, name, 0) != 0) status = refuse(err, errno, path, "removed");
+  if (folder >= 0) close(folder);
+  cal_free(parent);
+  leave(&p);
+  return status;
+}

@@ -1,0 +1,90 @@
+/* fs.h - files below declared roots, and writes that are whole or absent.
+ *
+ *   cal_error err = {0};
+ *   cal_fs *fs = cal_fs_new(NULL, CAL_FS_GUARDED, &err);           // paths are relative to the working folder
+ *   cal_fs_grant(fs, "photos", CAL_FS_READ, &err);
+ *   cal_fs_grant(fs, "out", CAL_FS_READ | CAL_FS_WRITE, &err);
+ *   cal_buffer bytes = {0};
+ *   if (cal_fs_read(fs, "photos/cat.jpg", 0, &bytes, &err)) return err.code;
+ *   cal_fs_write(fs, "out/cat.jpg", bytes.data, bytes.size, &err); // temp file, fsync, rename
+ *   cal_buffer_free(&bytes);
+ *   cal_fs_free(fs);
+ *
+ * Every file access of the program goes through a cal_fs. A path is made absolute as text, the longest root that
+ * contains it is chosen, and the kernel resolves the rest below that root (openat2 with RESOLVE_BENEATH; where the
+ * kernel lacks it, part by part without following links), so that neither ".." nor a symlink leads out.
+ * Not for several threads while roots are being granted; reading and writing from many threads is fine.
+ * uses: libc
+ */
+#ifndef CAL_BASE_FS_H
+#define CAL_BASE_FS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/buffer.h"
+#include "core/base/error.h"
+
+typedef struct cal_fs cal_fs;
+
+enum { CAL_FS_READ = 1, CAL_FS_WRITE = 2 };
+enum { CAL_FS_GUARDED = 1 }; /* refuse .env, .ssh, .git, .gnupg and .calotype anywhere in a path: for scripts */
+
+cal_fs *cal_fs_new(const char *base, unsigned flags, cal_error *err); /* base NULL: the working folder */
+void cal_fs_free(cal_fs *fs);
+
+/* Allow a folder and all below it, or one file. The path itself may be or pass a symlink: whoever grants it named it.
+ * A folder for writing need not exist yet: the first write makes it. */
+cal_status cal_fs_grant(cal_fs *fs, const char *path, unsigned rights, cal_error *err);
+bool cal_fs_allows(const cal_fs *fs, const char *path, unsigned rights);
+
+/* `path` as an absolute path without "." and "..", by text alone. Owned. */
+char *cal_fs_absolute(const cal_fs *fs, const char *path, cal_error *err);
+
+typedef enum { CAL_FS_FILE, CAL_FS_FOLDER, CAL_FS_OTHER } cal_fs_kind;
+
+typedef struct {
+  char *path; /* owned by the list; NULL from cal_fs_stat */
+  cal_fs_kind kind;
+  uint64_t size, device, inode;
+  int64_t mtime_ns;
+} cal_fs_info;
+
+cal_status cal_fs_stat(const cal_fs *fs, const char *path, cal_fs_info *info, cal_error *err);
+
+/* Entries of a folder sorted by path bytes, each path = `folder` "/" name. With `recursive`, entries below sub-folders
+ * too (links to folders are listed as OTHER, not entered). Unreadable sub-folders are listed as OTHER. */
+cal_status cal_fs_list(const cal_fs *fs, const char *folder, bool recursive, cal_fs_info **list, size_t *count, cal_error *err);
+void cal_fs_list_free(cal_fs_info *list, size_t count);
+
+/* Open for reading: a regular file. -1 on failure. The caller closes it. */
+int cal_fs_open(const cal_fs *fs, const char *path, cal_error *err);
+
+/* Append the whole file. `most` bytes at the most (0: no limit): CAL_E_LIMIT above. */
+cal_status cal_fs_read(const cal_fs *fs, const char *path, uint64_t most, cal_buffer *out, cal_error *err);
+
+/* A file's bytes as memory, read-only. An empty file gives data NULL and size 0. */
+typedef struct {
+  const unsigned char *data;
+  size_t size;
+} cal_mapping;
+cal_status cal_fs_map(const cal_fs *fs, const char *path, cal_mapping *map, cal_error *err);
+void cal_fs_unmap(cal_mapping *map);
+
+/* Write atomically: afterwards the file has all the new bytes, or (on failure, kill, full disk) what it had before.
+ * Missing folders below the root are made. */
+cal_status cal_fs_write(const cal_fs *fs, const char *path, const void *bytes, size_t size, cal_error *err);
+
+/* The same in pieces. `commit` and `discard` free the file; after a failed write only `discard` is allowed. */
+typedef struct cal_fs_file cal_fs_file;
+cal_fs_file *cal_fs_create(const cal_fs *fs, const char *path, cal_error *err);
+cal_status cal_fs_file_add(cal_fs_file *file, const void *bytes, size_t size, cal_error *err);
+int cal_fs_file_descriptor(cal_fs_file *file); /* borrowed, for libraries that write by themselves; seekable */
+cal_status cal_fs_file_commit(cal_fs_file *file, cal_error *err);
+void cal_fs_file_discard(cal_fs_file *file);
+
+cal_status cal_fs_make_folder(const cal_fs *fs, const char *path, cal_error *err); /* with its parents; existing is fine */
+cal_status cal_fs_remove(const cal_fs *fs, const char *path, cal_error *err);      /* a file */
+
+#endif

@@ -1,0 +1,7 @@
+/* main.c - the command line; nothing else. */
+#include <stdio.h>
+
+int main(void) {
+  puts("calotype " CAL_VERSION);
+  return 0;
+}
