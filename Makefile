@@ -10,7 +10,7 @@ VERSION  := 0.1.0
 APT_BUILD := gcc make pkg-config liblua5.4-dev libcjson-dev libsqlite3-dev libzip-dev libjpeg62-turbo-dev \
              libsdl2-dev libsdl2-image-dev libcurl4-openssl-dev libedit-dev ocl-icd-opencl-dev opencl-headers \
              pocl-opencl-icd libclblast-dev libdnnl-dev
-APT_CHECK := lua-check cppcheck clang-format clang
+APT_CHECK := lua-check cppcheck clang-format clang libclang-rt-14-dev
 BREW      := lua@5.4 cjson sqlite libzip jpeg-turbo sdl2 sdl2_image curl libedit pocl clblast onednn pkg-config
 DNF       := gcc make pkgconf lua-devel cjson-devel sqlite-devel libzip-devel libjpeg-turbo-devel SDL2-devel SDL2_image-devel \
              libcurl-devel libedit-devel ocl-icd-devel opencl-headers pocl clblast-devel onednn-devel
@@ -93,6 +93,22 @@ deps-check: deps
 
 check: deps-check ## who uses whom, headers, examples in headers, luacheck, cppcheck, formatting
 	@.ci/check
+
+fmt: ## format the C files
+	@clang-format -i $$(find runtime tests -name '*.[ch]')
+
+FUZZ_SECONDS ?= 20
+fuzz: deps-check ## feed the readers of foreign bytes (libFuzzer); FUZZ_SECONDS=20 each
+	@.ci/fuzz $(FUZZ_SECONDS)
+
+doctor: deps ## what was found and what is missing; which OpenCL devices there are
+	@$(MAKE) --no-print-directory $(PROGRAM) && $(PROGRAM) doctor
+
+PREFIX ?= /usr/local
+install: $(PROGRAM) ## copy the program and the editor files below PREFIX (/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/calotype
+	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/calotype
+	cp -R editor $(DESTDIR)$(PREFIX)/share/calotype/
 
 clean: ## remove build/
 	rm -rf build

@@ -24,9 +24,8 @@ static int writer(lua_State *L, const void *bytes, size_t size, void *unused) {
 }
 
 static int put_lua(lua_State *L, const char *path) {
-  char *chunk = malloc(strlen(path) + 2);
-  if (!chunk) return 1;
-  sprintf(chunk, "@%s", path);
+  char chunk[4096];
+  snprintf(chunk, sizeof chunk, "@%s", path);
   FILE *in = fopen(path, "rb");
   if (!in) return perror(path), 1;
   size_t room = 1 << 20, size;
@@ -38,7 +37,6 @@ static int put_lua(lua_State *L, const char *path) {
   else lua_dump(L, writer, NULL, 0);
   lua_settop(L, 0);
   free(text);
-  free(chunk);
   return bad;
 }
 

@@ -40,7 +40,7 @@ function check.equal(got, expected, what)
 end
 
 function check.near(got, expected, tolerance, what)
-  if type(got) ~= "number" or not (math.abs(got - expected) <= tolerance) then
+  if type(got) ~= "number" or not (math.abs(got - expected) <= tolerance) then -- luacheck: ignore 581 (NaN)
     error(("%sgot %s, expected %.9g within %g"):format(what and what .. ": " or "", show(got), expected, tolerance), 2)
   end
 end
@@ -99,7 +99,8 @@ function environment.test(name, fn)
     print(("skip %s: %s"):format(name, message[2]))
   else
     failed = failed + 1
-    print(("FAILED %s\n  %s"):format(name, tostring(type(message) == "table" and show(message) or message):gsub("\n", "\n  ")))
+    local text = type(message) == "table" and show(message) or tostring(message)
+    print(("FAILED %s\n  %s"):format(name, (text:gsub("\n", "\n  "))))
   end
 end
 

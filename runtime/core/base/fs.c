@@ -257,7 +257,7 @@ static cal_status find_place(const cal_fs *fs, const char *path, unsigned rights
     status =
         cal_fail(err, CAL_E_DENIED, "%s may not be %s: keys, repositories and calotype's own store are closed to scripts", path, doing);
   else if (!r) status = cal_fail(err, CAL_E_DENIED, "%s may not be %s: it is outside the folders this script was given", path, doing);
-  if (!status) {
+  if (!status && r) {
     p->folder = r->fd;
     if (p->folder < 0) {
       if (rights & CAL_FS_WRITE && make_folders(r->path)) status = cal_fail_errno(err, errno, "%s cannot be made", r->path);
