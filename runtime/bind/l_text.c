@@ -1,0 +1,153 @@
+/* l_text.c - native.text: tokenizers. */
+#include "bind/bind.h"
+#include "core/text/tokenizer.h"
+
+enum { LONGEST_FILE = 64 << 20, LONGEST_WINDOW = 1 << 16 };
+
+static const char TYPE[] = "calotype.tokenizer";
+
+static cal_tokenizer *check_tokenizer(lua_State *L) {
+  cal_tokenizer **t = luaL_checkudata(L, 1, TYPE);
+  if (!*t) luaL_error(L, "this tokenizer is closed");
+  return *t;
+}
+
+static int l_free(lua_State *L) {
+  cal_tokenizer **t = luaL_checkudata(L, 1, TYPE);
+  cal_tokenizer_free(*t);
+  *t = NULL;
+  return 0;
+}
+
+static int l_to_string(lua_State *L) {
+  cal_tokenizer **t = luaL_checkudata(L, 1, TYPE);
+  if (!*t) lua_pushliteral(L, "tokenizer (closed)");
+  else lua_pushfstring(L, "tokenizer (%d tokens)", (int)cal_tokenizer_size(*t));
+  return 1;
+}
+
+/* text.clip(vocab_path, merges_path [, {begin=, ["end"]=, pad=, unknown=}]) -> tokenizer | nil, message, code */
+static int l_clip(lua_State *L) {
+  const char *paths[2] = {luaL_checkstring(L, 1), luaL_checkstring(L, 2)};
+  cal_special_tokens special = {cal_option_text(L, 3, "begin", NULL), cal_option_text(L, 3, "end", NULL),
+                                cal_option_text(L, 3, "pad", NULL), cal_option_text(L, 3, "unknown", NULL)};
+  cal_tokenizer **shell = cal_push_shell(L, TYPE, sizeof *shell);
+  cal_error err = {0};
+  cal_buffer files[2] = {{0}, {0}};
+  cal_status status = CAL_OK;
+  for (int i = 0; i < 2 && !status; i++) status = cal_fs_read(cal_bind_fs(L), paths[i], LONGEST_FILE, &files[i], &err);
+  if (!status) {
+    *shell = cal_tokenizer_new_clip(files[0].data, files[0].size, files[1].data, files[1].size, &special, &err);
+    if (!*shell) cal_error_context(&err, "%s with %s", paths[0], paths[1]);
+  }
+  for (int i = 0; i < 2; i++) cal_buffer_free(&files[i]);
+  return *shell ? 1 : cal_push_refusal(L, &err);
+}
+
+/* The ids of a text live in a shell while Lua's table is made. */
+static int l_tokens_free(lua_State *L) {
+  cal_tokens_free(lua_touserdata(L, 1));
+  return 0;
+}
+
+static int l_tokens_text(lua_State *L) {
+  lua_pushliteral(L, "tokens");
+  return 1;
+}
+
+static cal_tokens *push_tokens(lua_State *L, const cal_tokenizer *t, cal_error *err) {
+  size_t size;
+  const char *text = luaL_checklstring(L, 2, &size);
+  cal_tokens *tokens = cal_push_shell(L, "calotype.tokens", sizeof *tokens);
+  return cal_tokenizer_encode(t, text, size, tokens, err) ? NULL : tokens;
+}
+
+/* tokenizer:tokens(text) -> {ids}, without beginning and end | nil, message, code */
+static int l_tokens(lua_State *L) {
+  cal_error err = {0};
+  cal_tokens *tokens = push_tokens(L, check_tokenizer(L), &err);
+  if (!tokens) return cal_push_refusal(L, &err);
+  lua_createtable(L, (int)tokens->count, 0);
+  for (size_t i = 0; i < tokens->count; i++) {
+    lua_pushinteger(L, tokens->ids[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+/* tokenizer:encode(text, length) -> {ids: begin, tokens, end, padding}, how many tokens were cut | nil, message, code */
+static int l_encode(lua_State *L) {
+  const cal_tokenizer *t = check_tokenizer(L);
+  lua_Integer length = luaL_optinteger(L, 3, 77);
+  luaL_argcheck(L, length >= 2 && length <= LONGEST_WINDOW, 3, "length is 2 to 65536");
+  cal_error err = {0};
+  cal_tokens *tokens = push_tokens(L, t, &err);
+  if (!tokens) return cal_push_refusal(L, &err);
+  int32_t *window = lua_newuserdatauv(L, (size_t)length * sizeof *window, 0);
+  size_t cut = cal_tokenizer_window(t, tokens, window, (size_t)length);
+  lua_createtable(L, (int)length, 0);
+  for (lua_Integer i = 0; i < length; i++) {
+    lua_pushinteger(L, window[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_pushinteger(L, (lua_Integer)cut);
+  return 2;
+}
+
+/* tokenizer:decode({ids}) -> text */
+static int l_decode(lua_State *L) {
+  const cal_tokenizer *t = check_tokenizer(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_Integer count = luaL_len(L, 2);
+  int32_t *ids = lua_newuserdatauv(L, (size_t)count * sizeof *ids + 1, 0);
+  for (lua_Integer i = 0; i < count; i++) {
+    int whole;
+    lua_rawgeti(L, 2, i + 1);
+    lua_Integer id = lua_tointegerx(L, -1, &whole);
+    if (!whole || id < 0 || id >= cal_tokenizer_size(t))
+      return luaL_error(L, "token %d is no id; ids are 0 to %d", (int)i + 1, (int)cal_tokenizer_size(t) - 1);
+    ids[i] = (int32_t)id;
+    lua_pop(L, 1);
+  }
+  cal_error err = {0};
+  cal_buffer text = {0};
+  if (cal_tokenizer_decode(t, ids, (size_t)count, &text, &err)) {
+    cal_buffer_free(&text);
+    return cal_raise(L, &err);
+  }
+  return cal_push_buffer(L, &text);
+}
+
+static int l_size(lua_State *L) {
+  lua_pushinteger(L, cal_tokenizer_size(check_tokenizer(L)));
+  return 1;
+}
+
+/* tokenizer:id(token) -> integer | nil */
+static int l_id(lua_State *L) {
+  size_t size;
+  const cal_tokenizer *t = check_tokenizer(L);
+  const char *token = luaL_checklstring(L, 2, &size);
+  int32_t id = cal_tokenizer_id(t, token, size);
+  if (id < 0) lua_pushnil(L);
+  else lua_pushinteger(L, id);
+  return 1;
+}
+
+/* tokenizer:token(id) -> text as vocab.json spells it | nil */
+static int l_token(lua_State *L) {
+  const cal_tokenizer *t = check_tokenizer(L);
+  lua_Integer id = luaL_checkinteger(L, 2);
+  lua_pushstring(L, id >= 0 && id < cal_tokenizer_size(t) ? cal_tokenizer_token(t, (int32_t)id) : NULL);
+  return 1;
+}
+
+int luaopen_cal_text(lua_State *L);
+int luaopen_cal_text(lua_State *L) {
+  static const luaL_Reg methods[] = {{"tokens", l_tokens}, {"encode", l_encode}, {"decode", l_decode}, {"size", l_size},
+                                     {"id", l_id},         {"token", l_token},   {NULL, NULL}};
+  cal_register_type(L, TYPE, methods, l_free, l_to_string);
+  cal_register_type(L, "calotype.tokens", (const luaL_Reg[]){{NULL, NULL}}, l_tokens_free, l_tokens_text);
+  luaL_newlib(L, ((const luaL_Reg[]){{"clip", l_clip}, {NULL, NULL}}));
+  return 1;
+}
