@@ -3,8 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bind/chunk.h"
 #include "bind/embedded.h"
+#include "bind/fault.h"
 #include "bind/modules.h"
+#include "bind/safe.h"
 
 /* Lua's allocator: the cap is Lua's own; native objects are counted by base/memory as well. */
 static void *allocate(void *context, void *block, size_t before, size_t bytes) {
@@ -50,8 +53,9 @@ static int load_stdlib(lua_State *L) {
   size_t size;
   int status;
   if (rt->stdlib) {
-    status = luaL_loadfilex(L, lua_pushfstring(L, "%s/%s.lua", rt->stdlib, name), "t");
-    if (status == LUA_ERRFILE) return lua_pushfstring(L, "no file '%s/%s.lua'", rt->stdlib, name), 1;
+    const char *file = lua_pushfstring(L, "%s/%s.lua", rt->stdlib, name);
+    status = luaL_loadfilex(L, file, "t");
+    if (status == LUA_ERRFILE) return lua_pushfstring(L, "no file '%s'", file), 1;
   } else {
     const void *bytes = cal_embedded_find(path, &size);
     if (!bytes) return lua_pushfstring(L, "no file '%s'", path), 1;
@@ -73,6 +77,8 @@ static int open_host(lua_State *L) {
   lua_pushcfunction(L, load_stdlib);
   lua_rawseti(L, -2, 2);
   lua_setfield(L, -2, "searchers");
+  cal_fault_register(L);
+  cal_safe_open(L);
   return 0;
 }
 
@@ -90,6 +96,10 @@ cal_runtime *cal_runtime_new(const cal_runtime_options *options, cal_error *err)
     return NULL;
   }
   *(cal_runtime **)lua_getextraspace(rt->L) = rt;
+  rt->running = rt->L;
+  rt->trace = options->trace;
+  rt->seed = options->seed;
+  rt->random = cal_random_seed(rt->seed, 0);
   lua_pushcfunction(rt->L, open_host);
   if (lua_pcall(rt->L, 0, 0, 0) != LUA_OK) {
     cal_fail(err, CAL_E_MEMORY, "Lua cannot start: %s", lua_tostring(rt->L, -1));
@@ -101,7 +111,9 @@ cal_runtime *cal_runtime_new(const cal_runtime_options *options, cal_error *err)
 
 void cal_runtime_free(cal_runtime *rt) {
   if (!rt) return;
+  rt->running = NULL;
   if (rt->L) lua_close(rt->L);
+  cal_chunk_forget(rt);
   cal_fs_free(rt->fs);
   cal_free(rt->stdlib);
   cal_free(rt);

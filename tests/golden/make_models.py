@@ -137,7 +137,7 @@ def tokenizer():
         "東京 写真 2024年", "Москва Київ", "صورة جميلة", "सुंदर चित्र", "ภาพถ่าย", "😀🎨 emoji 👩‍👩‍👧 🖼️", "İstanbul DİYARBAKIR ΣΊΣΥΦΟΣ", "½ ² ³ № Ⅷ ٣٤", "“quotes” ‘single’ — – …",
         "a\u00a0b\u2003c\u3000d\u2028e\u0085f", "zero\u200bwidth\ufeffjoin\u00adsoft", "tab\x0bvt\x0cff\x1cfs", "<|startoftext|> in <|endoftext|> text", "<|ENDOFTEXT|> <|StartOfText|>",
         "a<|endoftext|>b", "don''t ''s '' 's's", "!?!?...,,;;::", "under_score snake_case-dash", "http://example.org/a?b=c&d=e#f", "photo, photo, photo, " * 20, "x" * 300,
-        "aaaaaaaaaaaaaaaaaaaa", "ǅ ǈ ß ẞ ﬁ ﬂ", "𝐀𝐁 𝟙𝟚 Ａｂｃ１２", "한국어 사진 각", "\u1100\u1161\u11a8 jamo", "ₐ ⁿ ª º", "\u0301 lone mark", "null\u0000byte",
+        "aaaaaaaaaaaaaaaaaaaa", "ǅ ǈ ß ẞ ﬁ ﬂ", "𝐀𝐁 𝟙𝟚 Ａｂｃ１２", "한국어 사진 각", "\u1100\u1161\u11a8 jamo", "ₐ ⁿ ª º", "\u0301 lone mark",
         "the quick brown fox jumps over the lazy dog", "a lighthouse, [trigger]", "ide_main_hall wtrclr", "\U0001f1e9\U0001f1ea flag", "\U00010400 deseret", "\U0010ffff last",
     ]
     rows = []

@@ -1,0 +1,39 @@
+/* fault.h - errors as a person reads them: the place, the source line, a caret, the next step.
+ *
+ *   static int run(lua_State *L) {                       // the function to call is at the top
+ *     lua_pushcfunction(L, cal_fault_handler);
+ *     lua_insert(L, -2);
+ *     if (lua_pcall(L, 0, 0, -2) == LUA_OK) return 0;
+ *     cal_fault_push_text(L, -1);                        // "error: ...\n  --> recipe.lua:24:3\n ..."
+ *     fputs(lua_tostring(L, -1), stderr);
+ *     return cal_fault_exit(L, -2);
+ *   }
+ *
+ * A fault is a userdata with the fields message, hint, source, line, column, width, exit, notes, frames and trace. Scripts may
+ * catch it, read the first five and show it with tostring.
+ * uses: base text
+ */
+#ifndef CAL_BIND_FAULT_H
+#define CAL_BIND_FAULT_H
+
+#include "bind/runtime.h"
+
+void cal_fault_register(lua_State *L); /* once per state, before anything else of this file */
+
+/* Message handler: makes a fault of a string, placed where the recipe was at that moment; what is one already gets its
+ * frames; the stop sentinel passes. */
+int cal_fault_handler(lua_State *L);
+
+/* Raise a fault of the fields in the table at `index` (the argument of script.fail). */
+int cal_fault_raise(lua_State *L, int index);
+
+/* Push the whole text, ending in a newline and safe to print. Any error value will do, a plain string too. */
+void cal_fault_push_text(lua_State *L, int index);
+
+int cal_fault_exit(lua_State *L, int index); /* 1, or what the fault says; 130 for the sentinel */
+
+/* Push the name nearest to `word` among the string keys and the strings of the table at `index`, or nil. At most
+ * max(1, length / 3) edits away: a worse guess confuses more than none. */
+void cal_fault_push_nearest(lua_State *L, const char *word, int index);
+
+#endif

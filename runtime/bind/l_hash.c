@@ -1,0 +1,69 @@
+/* l_hash.c - native.hash: names by content, and numbers by seed. */
+#include "bind/bind.h"
+#include "core/base/random.h"
+#include "core/base/sha256.h"
+
+/* hash.sha256(bytes) -> 64 hexadecimal digits */
+static int l_sha256(lua_State *L) {
+  size_t size;
+  const char *bytes = luaL_checklstring(L, 1, &size);
+  char hex[CAL_SHA256_HEX];
+  cal_sha256_hex(bytes, size, hex);
+  lua_pushstring(L, hex);
+  return 1;
+}
+
+static cal_random *check_random(lua_State *L) { return luaL_checkudata(L, 1, "calotype.random"); }
+
+/* hash.random(seed [, stream]) -> r. The same seed and stream give the same numbers on every machine. */
+static int l_random(lua_State *L) {
+  lua_Integer seed = luaL_checkinteger(L, 1), stream = luaL_optinteger(L, 2, 0);
+  cal_random *r = cal_push_shell(L, "calotype.random", sizeof *r);
+  *r = cal_random_seed((uint64_t)seed, (uint64_t)stream);
+  return 1;
+}
+
+static int l_uniform(lua_State *L) { /* [0, 1) */
+  lua_pushnumber(L, cal_random_uniform(check_random(L)));
+  return 1;
+}
+
+static int l_below(lua_State *L) { /* 0 .. n-1 */
+  cal_random *r = check_random(L);
+  lua_Integer bound = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, bound > 0, 2, "must be at least 1");
+  lua_pushinteger(L, (lua_Integer)cal_random_below(r, (uint64_t)bound));
+  return 1;
+}
+
+/* r:shuffle(list) -> the same list, in place (Fisher and Yates, from the end). */
+static int l_shuffle(lua_State *L) {
+  cal_random *r = check_random(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  for (lua_Integer i = (lua_Integer)lua_rawlen(L, 2); i > 1; i--) {
+    lua_Integer j = 1 + (lua_Integer)cal_random_below(r, (uint64_t)i);
+    lua_rawgeti(L, 2, i);
+    lua_rawgeti(L, 2, j);
+    lua_rawseti(L, 2, i);
+    lua_rawseti(L, 2, j);
+  }
+  lua_settop(L, 2);
+  return 1;
+}
+
+static int l_nothing(lua_State *L) { return (void)L, 0; }
+
+static int l_text(lua_State *L) {
+  cal_random *r = check_random(L);
+  lua_pushfstring(L, "random (seed %I, stream %I)", (lua_Integer)r->seed, (lua_Integer)r->stream);
+  return 1;
+}
+
+int luaopen_cal_hash(lua_State *L);
+int luaopen_cal_hash(lua_State *L) {
+  static const luaL_Reg methods[] = {{"uniform", l_uniform}, {"below", l_below}, {"shuffle", l_shuffle}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"sha256", l_sha256}, {"random", l_random}, {NULL, NULL}};
+  cal_register_type(L, "calotype.random", methods, l_nothing, l_text);
+  luaL_newlib(L, functions);
+  return 1;
+}

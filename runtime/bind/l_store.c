@@ -1,0 +1,267 @@
+/* l_store.c - native.store: what a project remembers. */
+#include <stdint.h>
+#include <string.h>
+
+#include "bind/bind.h"
+#include "core/store/store.h"
+
+#define STORE "calotype.store"
+#define ROWS "calotype.rows"
+
+static cal_store *check_store(lua_State *L) {
+  cal_store **shell = luaL_checkudata(L, 1, STORE);
+  if (!*shell) luaL_error(L, "the store is closed");
+  return *shell;
+}
+
+/* store.open(folder [, {busy = seconds}]) -> s | nil, message, code. The folder is the program's own, so it is not
+ * asked of the script's file system; scripts have no way to this module. */
+static int l_open(lua_State *L) {
+  const char *folder = luaL_checkstring(L, 1);
+  cal_store_options options = {.busy_seconds = cal_option_number(L, 2, "busy", 0)};
+  cal_error err = {0};
+  cal_store **shell = cal_push_shell(L, STORE, sizeof *shell);
+  *shell = cal_store_open(folder, &options, &err);
+  return *shell ? 1 : cal_push_refusal(L, &err);
+}
+
+static int l_close(lua_State *L) {
+  cal_store **shell = luaL_checkudata(L, 1, STORE);
+  cal_store_close(*shell);
+  *shell = NULL;
+  return 0;
+}
+
+static int l_text(lua_State *L) {
+  cal_store **shell = luaL_checkudata(L, 1, STORE);
+  if (*shell) lua_pushfstring(L, "store (%s)", cal_store_folder(*shell));
+  else lua_pushliteral(L, "store (closed)");
+  return 1;
+}
+
+static int push_true(lua_State *L) {
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* A buffer that was found, or nil alone. */
+static int push_found(lua_State *L, cal_status status, bool found, cal_buffer *b, const cal_error *err) {
+  if (!status && found) return cal_push_buffer(L, b);
+  cal_buffer_free(b);
+  if (status) return cal_push_refusal(L, err);
+  lua_pushnil(L);
+  return 1;
+}
+
+/* s:get(kind, key) -> string | nil (not there) | nil, message, code */
+static int l_get(lua_State *L) {
+  cal_store *s = check_store(L);
+  const char *kind = luaL_checkstring(L, 2), *key = luaL_checkstring(L, 3);
+  cal_error err = {0};
+  cal_buffer value = {0};
+  bool found = false;
+  cal_status status = cal_store_get(s, kind, key, &value, &found, &err);
+  return push_found(L, status, found, &value, &err);
+}
+
+static int l_put(lua_State *L) {
+  cal_store *s = check_store(L);
+  size_t size;
+  const char *kind = luaL_checkstring(L, 2), *key = luaL_checkstring(L, 3), *value = luaL_checklstring(L, 4, &size);
+  cal_error err = {0};
+  return cal_store_put(s, kind, key, value, size, &err) ? cal_push_refusal(L, &err) : push_true(L);
+}
+
+/* s:put_blob(bytes) -> sha256 | nil, message, code */
+static int l_put_blob(lua_State *L) {
+  cal_store *s = check_store(L);
+  size_t size;
+  const char *bytes = luaL_checklstring(L, 2, &size);
+  cal_error err = {0};
+  char sha[CAL_SHA256_HEX];
+  if (cal_store_put_blob(s, bytes, size, sha, &err)) return cal_push_refusal(L, &err);
+  lua_pushstring(L, sha);
+  return 1;
+}
+
+/* s:blob(sha) -> bytes | nil */
+static int l_blob(lua_State *L) {
+  cal_store *s = check_store(L);
+  const char *sha = luaL_checkstring(L, 2);
+  cal_error err = {0};
+  cal_buffer bytes = {0};
+  bool found = false;
+  cal_status status = cal_store_blob(s, sha, &bytes, &found, &err);
+  return push_found(L, status, found, &bytes, &err);
+}
+
+/* Rows live in a shell while tables are made of them. */
+typedef struct {
+  cal_caption *captions;
+  cal_run *runs;
+  size_t count;
+} rows;
+
+static int l_rows_free(lua_State *L) {
+  rows *r = lua_touserdata(L, 1);
+  if (r->captions) cal_captions_free(r->captions, r->count);
+  if (r->runs) cal_runs_free(r->runs, r->count);
+  *r = (rows){0};
+  return 0;
+}
+
+static int l_rows_text(lua_State *L) {
+  lua_pushliteral(L, "rows");
+  return 1;
+}
+
+static void set_text(lua_State *L, const char *key, const char *text) {
+  if (!text) return;
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, key);
+}
+
+static void push_caption(lua_State *L, const cal_caption *c) {
+  lua_createtable(L, 0, 9);
+  lua_pushinteger(L, c->id);
+  lua_setfield(L, -2, "id");
+  set_text(L, "sha", c->sha);
+  set_text(L, "key", c->key);
+  set_text(L, "text", c->text);
+  set_text(L, "author", c->author);
+  set_text(L, "provider", c->provider);
+  set_text(L, "model", c->model);
+  set_text(L, "detail", c->detail);
+  set_text(L, "time", c->time);
+}
+
+/* s:caption(sha, key) -> the newest row under that key | nil */
+static int l_caption(lua_State *L) {
+  cal_store *s = check_store(L);
+  const char *sha = luaL_checkstring(L, 2), *key = luaL_checkstring(L, 3);
+  cal_error err = {0};
+  rows *r = cal_push_shell(L, ROWS, sizeof *r);
+  if (cal_store_captions(s, sha, key, &r->captions, &r->count, &err)) return cal_push_refusal(L, &err);
+  if (r->count) push_caption(L, r->captions);
+  else lua_pushnil(L);
+  return 1;
+}
+
+/* s:captions(sha) -> rows, oldest first */
+static int l_captions(lua_State *L) {
+  cal_store *s = check_store(L);
+  const char *sha = luaL_checkstring(L, 2);
+  cal_error err = {0};
+  rows *r = cal_push_shell(L, ROWS, sizeof *r);
+  if (cal_store_captions(s, sha, NULL, &r->captions, &r->count, &err)) return cal_push_refusal(L, &err);
+  lua_createtable(L, (int)r->count, 0);
+  for (size_t i = 0; i < r->count; i++) {
+    push_caption(L, &r->captions[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+static char *need_text(lua_State *L, const char *key) {
+  const char *text = cal_option_text(L, 2, key, NULL);
+  if (!text) luaL_error(L, "option '%s' is missing", key);
+  return (char *)(uintptr_t)text; /* cal_caption owns its texts when it comes from the store; here they are only read */
+}
+
+static char *some_text(lua_State *L, const char *key) { return (char *)(uintptr_t)cal_option_text(L, 2, key, NULL); }
+
+/* s:add_caption{sha =, key =, text =, author = "human" | "model", provider =, model =, detail =} -> id */
+static int l_add_caption(lua_State *L) {
+  cal_store *s = check_store(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  cal_caption c = {.sha = need_text(L, "sha"),
+                   .key = need_text(L, "key"),
+                   .text = need_text(L, "text"),
+                   .author = need_text(L, "author"),
+                   .provider = some_text(L, "provider"),
+                   .model = some_text(L, "model"),
+                   .detail = some_text(L, "detail")};
+  int64_t id;
+  cal_error err = {0};
+  lua_getfield(L, 2, "text");
+  if (lua_rawlen(L, -1) != strlen(c.text)) {
+    cal_fail(&err, CAL_E_ARG, "store: a caption has a NUL byte");
+    return cal_push_refusal(L, &err);
+  }
+  if (cal_store_add_caption(s, &c, &id, &err)) return cal_push_refusal(L, &err);
+  lua_pushinteger(L, id);
+  return 1;
+}
+
+/* s:start_run{recipe =, params =} -> id */
+static int l_start_run(lua_State *L) {
+  cal_store *s = check_store(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  const char *recipe = need_text(L, "recipe"), *params = cal_option_text(L, 2, "params", "{}");
+  int64_t id;
+  cal_error err = {0};
+  if (cal_store_start_run(s, recipe, params, &id, &err)) return cal_push_refusal(L, &err);
+  lua_pushinteger(L, id);
+  return 1;
+}
+
+/* s:finish_run(id, status [, detail]) */
+static int l_finish_run(lua_State *L) {
+  cal_store *s = check_store(L);
+  lua_Integer id = luaL_checkinteger(L, 2);
+  const char *status = luaL_checkstring(L, 3), *detail = luaL_optstring(L, 4, NULL);
+  cal_error err = {0};
+  return cal_store_finish_run(s, id, status, detail, &err) ? cal_push_refusal(L, &err) : push_true(L);
+}
+
+/* s:runs([limit]) -> rows, newest first; `finished` is absent while a run goes on, or when it was killed */
+static int l_runs(lua_State *L) {
+  cal_store *s = check_store(L);
+  lua_Integer limit = luaL_optinteger(L, 2, 20);
+  luaL_argcheck(L, limit > 0 && limit <= 1000000, 2, "must be 1 to 1000000");
+  cal_error err = {0};
+  rows *r = cal_push_shell(L, ROWS, sizeof *r);
+  if (cal_store_runs(s, (int)limit, &r->runs, &r->count, &err)) return cal_push_refusal(L, &err);
+  lua_createtable(L, (int)r->count, 0);
+  for (size_t i = 0; i < r->count; i++) {
+    const cal_run *run = &r->runs[i];
+    lua_createtable(L, 0, 7);
+    lua_pushinteger(L, run->id);
+    lua_setfield(L, -2, "id");
+    set_text(L, "recipe", run->recipe);
+    set_text(L, "params", run->params);
+    set_text(L, "started", run->started);
+    set_text(L, "finished", run->finished);
+    set_text(L, "status", run->status);
+    set_text(L, "detail", run->detail);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+static int l_folder(lua_State *L) {
+  lua_pushstring(L, cal_store_folder(check_store(L)));
+  return 1;
+}
+
+int luaopen_cal_store(lua_State *L);
+int luaopen_cal_store(lua_State *L) {
+  static const luaL_Reg methods[] = {{"close", l_close},
+                                     {"get", l_get},
+                                     {"put", l_put},
+                                     {"put_blob", l_put_blob},
+                                     {"blob", l_blob},
+                                     {"caption", l_caption},
+                                     {"captions", l_captions},
+                                     {"add_caption", l_add_caption},
+                                     {"start_run", l_start_run},
+                                     {"runs", l_runs},
+                                     {"folder", l_folder},
+                                     {"finish_run", l_finish_run},
+                                     {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"open", l_open}, {NULL, NULL}};
+  cal_register_type(L, STORE, methods, l_close, l_text);
+  cal_register_type(L, ROWS, (const luaL_Reg[]){{NULL, NULL}}, l_rows_free, l_rows_text);
+  luaL_newlib(L, functions);
+  return 1;
+}

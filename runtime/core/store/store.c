@@ -1,0 +1,463 @@
+#include "core/store/store.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/base/clock.h"
+#include "core/base/interrupt.h"
+
+enum {
+  APPLICATION = 0x43616c6f, /* "Calo", in the database's header */
+};
+
+/* Entry i takes the schema from version i to i+1. Never change one that was released: add one. */
+static const char *const migrations[] = {
+    "CREATE TABLE files (device INTEGER NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,"
+    "  sha256 TEXT NOT NULL, PRIMARY KEY (device, inode)) WITHOUT ROWID;"
+    "CREATE TABLE results (kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, key));"
+    "CREATE TABLE captions (id INTEGER PRIMARY KEY AUTOINCREMENT, sha256 TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL,"
+    "  author TEXT NOT NULL CHECK (author IN ('human', 'model')), provider TEXT, model TEXT, detail TEXT, time TEXT NOT NULL);"
+    "CREATE INDEX captions_of_picture ON captions (sha256, key, id);"
+    "CREATE TRIGGER captions_stay BEFORE DELETE ON captions BEGIN SELECT RAISE(ABORT, 'captions are only added'); END;"
+    "CREATE TRIGGER captions_stand BEFORE UPDATE ON captions BEGIN SELECT RAISE(ABORT, 'captions are only added'); END;"
+    "CREATE TABLE runs (id INTEGER PRIMARY KEY AUTOINCREMENT, recipe TEXT NOT NULL, params TEXT NOT NULL, started TEXT NOT NULL,"
+    "  finished TEXT, status TEXT, detail TEXT);",
+};
+enum { SCHEMA = sizeof migrations / sizeof *migrations };
+
+enum { GET, PUT, FILE_GET, FILE_PUT, CAPTION_ADD, CAPTION_ALL, CAPTION_LAST, RUN_START, RUN_END, RUN_LIST, STATEMENTS };
+static const char *const sql[STATEMENTS] = {
+    [GET] = "SELECT value FROM results WHERE kind = ? AND key = ?",
+    [PUT] = "INSERT INTO results (kind, key, value) VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value",
+    [FILE_GET] = "SELECT sha256 FROM files WHERE device = ? AND inode = ? AND size = ? AND mtime_ns = ?",
+    [FILE_PUT] = "REPLACE INTO files (device, inode, size, mtime_ns, sha256) VALUES (?, ?, ?, ?, ?)",
+    [CAPTION_ADD] = "INSERT INTO captions (sha256, key, text, author, provider, model, detail, time) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    [CAPTION_ALL] = "SELECT id, sha256, key, text, author, provider, model, detail, time FROM captions WHERE sha256 = ? ORDER BY id",
+    [CAPTION_LAST] =
+        "SELECT id, sha256, key, text, author, provider, model, detail, time FROM captions "
+        "WHERE sha256 = ? AND key = ? ORDER BY id DESC LIMIT 1",
+    [RUN_START] = "INSERT INTO runs (recipe, params, started) VALUES (?, ?, ?)",
+    [RUN_END] = "UPDATE runs SET finished = ?, status = ?, detail = ? WHERE id = ?",
+    [RUN_LIST] = "SELECT id, recipe, params, started, finished, status, detail FROM runs ORDER BY id DESC LIMIT ?",
+};
+
+struct cal_store {
+  sqlite3 *db;
+  sqlite3_stmt *ready[STATEMENTS];
+  cal_fs *fs;
+  char *folder, *path; /* absolute; path: of the database */
+  double busy_seconds, waiting_since;
+  bool batch;
+};
+
+/* ---- errors ---- */
+
+static cal_status fail_db(const cal_store *s, int code, cal_error *err) {
+  const char *text = s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(code);
+  switch (code & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      if (cal_interrupt_level()) return cal_fail(err, CAL_E_INTERRUPT, "interrupted");
+      return cal_fail(err, CAL_E_BUSY, "store: %s is in use by another calotype; waited %.0f s. Try again when that one is done", s->path,
+                      s->busy_seconds);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return cal_fail(
+          err, CAL_E_FORMAT,
+          "store: %s is damaged (%s). Nothing was deleted: save its captions with \"sqlite3 %s .recover\", move the file away and "
+          "run again",
+          s->path, text, s->path);
+    case SQLITE_NOMEM: return cal_fail(err, CAL_E_MEMORY, "store: not enough memory");
+    case SQLITE_FULL: return cal_fail(err, CAL_E_IO, "store: the disk of %s is full", s->path);
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN: return cal_fail(err, CAL_E_DENIED, "store: %s cannot be opened or written: %s", s->path, text);
+    default: return cal_fail(err, CAL_E_IO, "store: %s: %s", s->path, text);
+  }
+}
+
+/* Called by SQLite while another process holds the lock: 1 means try again. */
+static int wait_for_others(void *context, int tries) {
+  cal_store *s = context;
+  double now = cal_clock();
+  if (tries == 0) s->waiting_since = now;
+  if (cal_interrupt_level() || now - s->waiting_since >= s->busy_seconds) return 0;
+  nanosleep(&(struct timespec){.tv_nsec = tries < 10 ? 2000000 : 20000000}, NULL);
+  return 1;
+}
+
+/* ---- opening ---- */
+
+static cal_status run(cal_store *s, const char *text, cal_error *err) {
+  int code = sqlite3_exec(s->db, text, NULL, NULL, NULL);
+  return code ? fail_db(s, code, err) : CAL_OK;
+}
+
+static cal_status ask_number(cal_store *s, const char *text, int64_t *number, cal_error *err) {
+  sqlite3_stmt *st = NULL;
+  int code = sqlite3_prepare_v2(s->db, text, -1, &st, NULL);
+  if (!code) code = sqlite3_step(st);
+  if (code == SQLITE_ROW) *number = sqlite3_column_int64(st, 0), code = SQLITE_OK;
+  cal_status status = code ? fail_db(s, code, err) : CAL_OK;
+  sqlite3_finalize(st);
+  return status;
+}
+
+static cal_status refuse_newer(const cal_store *s, int64_t version, cal_error *err) {
+  return cal_fail(err, CAL_E_FORMAT,
+                  "store: %s was written by a newer calotype (schema %lld; this one knows %d). Update calotype, or point CALOTYPE_STORE to "
+                  "another folder",
+                  s->path, (long long)version, SCHEMA);
+}
+
+static cal_status migrate(cal_store *s, cal_error *err) {
+  int64_t version = 0, application = 0, tables = 0;
+  cal_status status = ask_number(s, "PRAGMA user_version", &version, err);
+  if (!status && version == SCHEMA) return CAL_OK;
+  if (!status) status = run(s, "BEGIN IMMEDIATE", err);
+  if (status) return status;
+  /* Looked at again under the lock: another process may have been quicker. */
+  status = ask_number(s, "PRAGMA user_version", &version, err);
+  if (!status) status = ask_number(s, "PRAGMA application_id", &application, err);
+  if (!status) status = ask_number(s, "SELECT count(*) FROM sqlite_master", &tables, err);
+  if (!status && application != APPLICATION && (tables || application || version))
+    status = cal_fail(err, CAL_E_FORMAT, "store: %s is a database of another program; point CALOTYPE_STORE to another folder", s->path);
+  if (!status && version > SCHEMA) status = refuse_newer(s, version, err);
+  if (!status && version < 0) status = fail_db(s, SQLITE_CORRUPT, err);
+  for (int64_t v = version; v < SCHEMA && !status; v++) status = run(s, migrations[v], err);
+  char text[96];
+  snprintf(text, sizeof text, "PRAGMA application_id = %d; PRAGMA user_version = %d", APPLICATION, SCHEMA);
+  if (!status) status = run(s, text, err);
+  if (!status) return run(s, "COMMIT", err);
+  sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+  return status;
+}
+
+/* Changing to WAL needs the file alone for a moment, and SQLite does not always ask the busy handler about it. */
+static cal_status use_wal(cal_store *s, cal_error *err) {
+  for (int tries = 0;; tries++) {
+    int code = sqlite3_exec(s->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+    if (!code) return CAL_OK;
+    if ((code & 0xff) != SQLITE_BUSY || !wait_for_others(s, tries)) return fail_db(s, code, err);
+  }
+}
+
+static cal_status open_database(cal_store *s, cal_error *err) {
+  int code = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
+  if (code) return fail_db(s, code, err);
+  sqlite3_extended_result_codes(s->db, 1);
+  sqlite3_busy_handler(s->db, wait_for_others, s);
+  /* The file may come from a stranger's folder: its schema gets no more say than it needs. */
+  sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+  sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+  int64_t version = 0;
+  cal_status status = ask_number(s, "PRAGMA user_version", &version, err);
+  if (!status && version > SCHEMA) return refuse_newer(s, version, err);
+  if (!status) status = use_wal(s, err);
+  if (!status) status = migrate(s, err);
+  if (!status) status = run(s, "PRAGMA synchronous = NORMAL; PRAGMA cell_size_check = ON", err);
+  for (int i = 0; i < STATEMENTS && !status; i++) { /* also finds a schema that is not what its number says */
+    code = sqlite3_prepare_v3(s->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &s->ready[i], NULL);
+    if (code) status = fail_db(s, code == SQLITE_ERROR ? SQLITE_CORRUPT : code, err);
+  }
+  return status;
+}
+
+cal_store *cal_store_open(const char *folder, const cal_store_options *options, cal_error *err) {
+  cal_store *s = cal_alloc_zero(1, sizeof *s, err);
+  if (!s) return NULL;
+  s->busy_seconds = options && options->busy_seconds > 0 ? options->busy_seconds : 10;
+  cal_buffer path = {0};
+  s->fs = cal_fs_new(NULL, 0, err);
+  bool good = s->fs && (s->folder = cal_fs_absolute(s->fs, folder, err)) &&
+              !cal_fs_grant(s->fs, s->folder, CAL_FS_READ | CAL_FS_WRITE, err) && !cal_fs_make_folder(s->fs, s->folder, err);
+  if (good) {
+    cal_buffer_printf(&path, "%s/store.db", s->folder);
+    if (!(s->path = cal_buffer_take(&path))) cal_fail(err, CAL_E_MEMORY, "store: not enough memory"), good = false;
+  }
+  if (!good || open_database(s, err)) cal_store_close(s), s = NULL;
+  return s;
+}
+
+void cal_store_close(cal_store *s) {
+  if (!s) return;
+  for (int i = 0; i < STATEMENTS; i++) sqlite3_finalize(s->ready[i]);
+  sqlite3_close(s->db); /* an open batch is rolled back */
+  cal_fs_free(s->fs);
+  cal_free(s->folder);
+  cal_free(s->path);
+  cal_free(s);
+}
+
+const char *cal_store_folder(const cal_store *s) { return s->folder; }
+
+/* ---- statements ---- */
+
+static sqlite3_stmt *with_texts(cal_store *s, int which, int count, const char *const texts[]) {
+  sqlite3_stmt *st = s->ready[which];
+  for (int i = 0; i < count; i++) sqlite3_bind_text(st, i + 1, texts[i], -1, SQLITE_STATIC); /* NULL binds NULL */
+  return st;
+}
+
+static void done(sqlite3_stmt *st) {
+  sqlite3_reset(st);
+  sqlite3_clear_bindings(st);
+}
+
+/* Step a statement that gives no rows. */
+static cal_status finish(cal_store *s, sqlite3_stmt *st, cal_error *err) {
+  int code = sqlite3_step(st);
+  cal_status status = code == SQLITE_DONE ? CAL_OK : fail_db(s, code, err);
+  done(st);
+  return status;
+}
+
+cal_status cal_store_begin(cal_store *s, cal_error *err) {
+  if (s->batch) return cal_fail(err, CAL_E_ARG, "store: a batch is open already");
+  cal_status status = run(s, "BEGIN IMMEDIATE", err);
+  s->batch = !status;
+  return status;
+}
+
+cal_status cal_store_end(cal_store *s, cal_error *err) {
+  if (!s->batch) return cal_fail(err, CAL_E_ARG, "store: no batch is open");
+  cal_status status = run(s, "COMMIT", err);
+  if (status) cal_store_drop(s);
+  s->batch = false;
+  return status;
+}
+
+void cal_store_drop(cal_store *s) {
+  if (s->batch && !sqlite3_get_autocommit(s->db)) sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+  s->batch = false;
+}
+
+/* ---- results and files ---- */
+
+cal_status cal_store_get(cal_store *s, const char *kind, const char *key, cal_buffer *value, bool *found, cal_error *err) {
+  sqlite3_stmt *st = with_texts(s, GET, 2, (const char *const[]){kind, key});
+  int code = sqlite3_step(st);
+  *found = code == SQLITE_ROW;
+  cal_status status = code == SQLITE_ROW || code == SQLITE_DONE ? CAL_OK : fail_db(s, code, err);
+  if (*found) {
+    const void *bytes = sqlite3_column_blob(st, 0); /* first the bytes, then their number: SQLite's rule */
+    cal_buffer_add(value, bytes, (size_t)sqlite3_column_bytes(st, 0));
+    cal_buffer_reserve(value, 0);
+    if (value->failed) status = cal_fail(err, CAL_E_MEMORY, "store: not enough memory for a result");
+  }
+  done(st);
+  return status;
+}
+
+cal_status cal_store_put(cal_store *s, const char *kind, const char *key, const void *value, size_t size, cal_error *err) {
+  sqlite3_stmt *st = with_texts(s, PUT, 2, (const char *const[]){kind, key});
+  /* Text is kept as text, so that people can read it with the sqlite3 shell. */
+  bool text = !memchr(value, 0, size) && cal_utf8_valid(value, size, NULL);
+  int code =
+      text ? sqlite3_bind_text64(st, 3, value, size, SQLITE_STATIC, SQLITE_UTF8) : sqlite3_bind_blob64(st, 3, value, size, SQLITE_STATIC);
+  if (!code) return finish(s, st, err);
+  done(st);
+  if (code == SQLITE_TOOBIG) return cal_fail(err, CAL_E_LIMIT, "store: a result of %zu bytes is too large; put it as a blob", size);
+  return fail_db(s, code, err);
+}
+
+static sqlite3_stmt *with_file(cal_store *s, int which, const cal_fs_info *info) {
+  sqlite3_stmt *st = s->ready[which];
+  sqlite3_bind_int64(st, 1, (int64_t)info->device);
+  sqlite3_bind_int64(st, 2, (int64_t)info->inode);
+  sqlite3_bind_int64(st, 3, (int64_t)info->size);
+  sqlite3_bind_int64(st, 4, info->mtime_ns);
+  return st;
+}
+
+cal_status cal_store_file(cal_store *s, const cal_fs_info *info, char sha[CAL_SHA256_HEX], bool *found, cal_error *err) {
+  sqlite3_stmt *st = with_file(s, FILE_GET, info);
+  int code = sqlite3_step(st);
+  cal_status status = code == SQLITE_ROW || code == SQLITE_DONE ? CAL_OK : fail_db(s, code, err);
+  const char *text = code == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : NULL;
+  *found = text && cal_sha256_name(text);
+  if (*found) memcpy(sha, text, CAL_SHA256_HEX);
+  done(st);
+  return status;
+}
+
+cal_status cal_store_remember_file(cal_store *s, const cal_fs_info *info, const char *sha, cal_error *err) {
+  if (!cal_sha256_name(sha)) return cal_fail(err, CAL_E_ARG, "store: \"%.80s\" is not a sha256", sha);
+  sqlite3_stmt *st = with_file(s, FILE_PUT, info);
+  sqlite3_bind_text(st, 5, sha, -1, SQLITE_STATIC);
+  return finish(s, st, err);
+}
+
+/* ---- blobs ---- */
+
+bool cal_sha256_name(const char *text) { return strspn(text, "0123456789abcdef") == 64 && !text[64]; }
+
+static char *blob_path(const cal_store *s, const char *sha, cal_error *err) {
+  if (!cal_sha256_name(sha)) return cal_fail(err, CAL_E_ARG, "store: \"%.80s\" is not a sha256", sha), NULL;
+  cal_buffer path = {0};
+  cal_buffer_printf(&path, "%s/blobs/%.2s/%s", s->folder, sha, sha + 2);
+  char *text = cal_buffer_take(&path);
+  if (!text) cal_fail(err, CAL_E_MEMORY, "store: not enough memory");
+  return text;
+}
+
+bool cal_store_has_blob(cal_store *s, const char *sha) {
+  char *path = blob_path(s, sha, NULL);
+  cal_fs_info info;
+  bool there = path && !cal_fs_stat(s->fs, path, &info, NULL) && info.kind == CAL_FS_FILE;
+  cal_free(path);
+  return there;
+}
+
+cal_status cal_store_blob(cal_store *s, const char *sha, cal_buffer *bytes, bool *found, cal_error *err) {
+  *found = false;
+  cal_error inner = {0};
+  char *path = blob_path(s, sha, &inner);
+  size_t before = bytes->size;
+  cal_status status = path ? cal_fs_read(s->fs, path, 0, bytes, &inner) : inner.code;
+  cal_free(path);
+  if (status == CAL_E_NOTFOUND) return CAL_OK;
+  if (status) {
+    if (err) *err = inner;
+    return status;
+  }
+  char hex[CAL_SHA256_HEX];
+  cal_sha256_hex(bytes->data + before, bytes->size - before, hex);
+  *found = strcmp(hex, sha) == 0;
+  if (!*found) bytes->size = before;
+  return CAL_OK;
+}
+
+cal_status cal_store_put_blob(cal_store *s, const void *bytes, size_t size, char sha[CAL_SHA256_HEX], cal_error *err) {
+  cal_sha256_hex(bytes, size, sha);
+  cal_buffer there = {0};
+  bool found = false;
+  cal_status status = cal_store_blob(s, sha, &there, &found, err);
+  cal_buffer_free(&there);
+  if (status || found) return status;
+  char *path = blob_path(s, sha, err);
+  if (!path) return CAL_E_MEMORY;
+  status = cal_fs_write(s->fs, path, bytes, size, err);
+  cal_free(path);
+  return status;
+}
+
+/* ---- rows as lists ---- */
+
+/* Column `i` as an owned text; NULL stays NULL. false: no memory. */
+static bool take_text(sqlite3_stmt *st, int i, char **out) {
+  *out = NULL;
+  if (sqlite3_column_type(st, i) == SQLITE_NULL) return true;
+  const char *text = (const char *)sqlite3_column_text(st, i);
+  return text && (*out = cal_copy_text(text, NULL));
+}
+
+/* Rows are all read the same way: an id, then `texts` columns into char pointers that stand one after another. */
+static cal_status read_rows(cal_store *s, sqlite3_stmt *st, size_t row_size, const size_t *offsets, int texts, char **list, size_t *count,
+                            cal_error *err) {
+  size_t room = 0;
+  cal_status status = CAL_OK;
+  int code;
+  *list = NULL;
+  *count = 0;
+  while ((code = sqlite3_step(st)) == SQLITE_ROW && !status) {
+    if (*count == room) {
+      char *more = cal_resize(*list, (room = room ? 2 * room : 4) * row_size, err);
+      if (!more) {
+        status = CAL_E_MEMORY;
+        break;
+      }
+      *list = more;
+    }
+    char *row = *list + (*count)++ * row_size;
+    memset(row, 0, row_size);
+    *(int64_t *)(void *)row = sqlite3_column_int64(st, 0);
+    for (int i = 0; i < texts && !status; i++)
+      if (!take_text(st, i + 1, (char **)(void *)(row + offsets[i])))
+        status = cal_fail(err, CAL_E_MEMORY, "store: not enough memory for its rows");
+  }
+  if (!status && code != SQLITE_DONE) status = fail_db(s, code, err);
+  done(st);
+  return status;
+}
+
+static void free_rows(char *list, size_t count, size_t row_size, const size_t *offsets, int texts) {
+  for (size_t i = 0; i < count; i++)
+    for (int t = 0; t < texts; t++) cal_free(*(char **)(void *)(list + i * row_size + offsets[t]));
+  cal_free(list);
+}
+
+/* ---- captions ---- */
+
+static const size_t caption_texts[] = {offsetof(cal_caption, sha),    offsetof(cal_caption, key),      offsetof(cal_caption, text),
+                                       offsetof(cal_caption, author), offsetof(cal_caption, provider), offsetof(cal_caption, model),
+                                       offsetof(cal_caption, detail), offsetof(cal_caption, time)};
+enum { CAPTION_TEXTS = sizeof caption_texts / sizeof *caption_texts };
+
+void cal_captions_free(cal_caption *list, size_t count) { free_rows((char *)list, count, sizeof *list, caption_texts, CAPTION_TEXTS); }
+
+cal_status cal_store_add_caption(cal_store *s, const cal_caption *c, int64_t *id, cal_error *err) {
+  if (!cal_sha256_name(c->sha)) return cal_fail(err, CAL_E_ARG, "store: \"%.80s\" is not a sha256", c->sha);
+  if (strcmp(c->author, "human") && strcmp(c->author, "model"))
+    return cal_fail(err, CAL_E_ARG, "store: the author of a caption is \"human\" or \"model\", not \"%.80s\"", c->author);
+  size_t at;
+  if (!cal_utf8_valid(c->text, strlen(c->text), &at)) return cal_fail(err, CAL_E_ARG, "store: byte %zu of a caption is not UTF-8", at + 1);
+  char now[CAL_DATE];
+  cal_date(now);
+  cal_status status = s->batch ? CAL_OK : run(s, "PRAGMA synchronous = FULL", err); /* it may have been paid for */
+  if (status) return status;
+  status = finish(
+      s, with_texts(s, CAPTION_ADD, 8, (const char *const[]){c->sha, c->key, c->text, c->author, c->provider, c->model, c->detail, now}),
+      err);
+  if (!s->batch) sqlite3_exec(s->db, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
+  if (!status) *id = sqlite3_last_insert_rowid(s->db);
+  return status;
+}
+
+cal_status cal_store_captions(cal_store *s, const char *sha, const char *key, cal_caption **list, size_t *count, cal_error *err) {
+  sqlite3_stmt *st = with_texts(s, key ? CAPTION_LAST : CAPTION_ALL, key ? 2 : 1, (const char *const[]){sha, key});
+  char *rows;
+  cal_status status = read_rows(s, st, sizeof **list, caption_texts, CAPTION_TEXTS, &rows, count, err);
+  *list = (cal_caption *)(void *)rows;
+  if (status) cal_captions_free(*list, *count), *list = NULL, *count = 0;
+  return status;
+}
+
+/* ---- runs ---- */
+
+static const size_t run_texts[] = {offsetof(cal_run, recipe),   offsetof(cal_run, params), offsetof(cal_run, started),
+                                   offsetof(cal_run, finished), offsetof(cal_run, status), offsetof(cal_run, detail)};
+enum { RUN_TEXTS = sizeof run_texts / sizeof *run_texts };
+
+void cal_runs_free(cal_run *list, size_t count) { free_rows((char *)list, count, sizeof *list, run_texts, RUN_TEXTS); }
+
+cal_status cal_store_start_run(cal_store *s, const char *recipe, const char *params, int64_t *id, cal_error *err) {
+  char now[CAL_DATE];
+  cal_date(now);
+  cal_status status = finish(s, with_texts(s, RUN_START, 3, (const char *const[]){recipe, params, now}), err);
+  if (!status) *id = sqlite3_last_insert_rowid(s->db);
+  return status;
+}
+
+cal_status cal_store_finish_run(cal_store *s, int64_t id, const char *run_status, const char *detail, cal_error *err) {
+  char now[CAL_DATE];
+  cal_date(now);
+  sqlite3_stmt *st = with_texts(s, RUN_END, 3, (const char *const[]){now, run_status, detail});
+  sqlite3_bind_int64(st, 4, id);
+  cal_status status = finish(s, st, err);
+  if (!status && !sqlite3_changes(s->db)) return cal_fail(err, CAL_E_NOTFOUND, "store: there is no run %lld", (long long)id);
+  return status;
+}
+
+cal_status cal_store_runs(cal_store *s, int limit, cal_run **list, size_t *count, cal_error *err) {
+  sqlite3_stmt *st = s->ready[RUN_LIST];
+  sqlite3_bind_int(st, 1, limit);
+  char *rows;
+  cal_status status = read_rows(s, st, sizeof **list, run_texts, RUN_TEXTS, &rows, count, err);
+  *list = (cal_run *)(void *)rows;
+  if (status) cal_runs_free(*list, *count), *list = NULL, *count = 0;
+  return status;
+}

@@ -1,0 +1,89 @@
+/* store.h - what a project remembers: results, captions with their history, runs, and blobs named by content.
+ *
+ *   cal_error err = {0};
+ *   cal_store *s = cal_store_open(".calotype", NULL, &err);
+ *   if (!s) return err.code;
+ *   bool found;
+ *   cal_buffer value = {0};
+ *   cal_store_put(s, "measures", "ba7816bf...", "{}", 2, &err);
+ *   cal_store_get(s, "measures", "ba7816bf...", &value, &found, &err);
+ *   cal_buffer_free(&value);
+ *   cal_store_close(s);
+ *
+ * One SQLite database in WAL mode (store.db) and a folder of files (blobs/ab/cdef...). Every call is committed when it
+ * returns (or with its batch): a kill at any moment loses nothing that was said to be done. Captions may have cost
+ * money, so they also survive a power cut; results may not, they can be computed again. Several processes may share a
+ * store; they wait for each other for `busy_seconds`, then CAL_E_BUSY. A damaged database is CAL_E_FORMAT with its
+ * path and what to do, and is never deleted. All calls from one thread at a time, but for the two of blobs, which any
+ * thread may make.
+ * uses: base codec
+ */
+#ifndef CAL_STORE_STORE_H
+#define CAL_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/buffer.h"
+#include "core/base/error.h"
+#include "core/base/fs.h"
+#include "core/base/sha256.h"
+
+typedef struct cal_store cal_store;
+
+typedef struct {
+  double busy_seconds; /* how long to wait for another process; 0: 10 */
+} cal_store_options;
+
+cal_store *cal_store_open(const char *folder, const cal_store_options *options, cal_error *err); /* made if it is not there */
+void cal_store_close(cal_store *s);
+const char *cal_store_folder(const cal_store *s); /* absolute */
+
+/* Many changes as one: faster, and all or none. Not nested. `end` commits; `drop` forgets them. */
+cal_status cal_store_begin(cal_store *s, cal_error *err);
+cal_status cal_store_end(cal_store *s, cal_error *err);
+void cal_store_drop(cal_store *s);
+
+/* Results: any bytes by kind and key; a second put replaces. */
+cal_status cal_store_get(cal_store *s, const char *kind, const char *key, cal_buffer *value, bool *found, cal_error *err);
+cal_status cal_store_put(cal_store *s, const char *kind, const char *key, const void *value, size_t size, cal_error *err);
+
+/* The hash of a file seen before: found only when device, inode, size and mtime are all as they were. */
+cal_status cal_store_file(cal_store *s, const cal_fs_info *info, char sha[CAL_SHA256_HEX], bool *found, cal_error *err);
+cal_status cal_store_remember_file(cal_store *s, const cal_fs_info *info, const char *sha, cal_error *err);
+
+/* Blobs. What is read is hashed again: a file that does not match its name counts as not found, and the next put of
+ * those bytes mends it. */
+cal_status cal_store_put_blob(cal_store *s, const void *bytes, size_t size, char sha[CAL_SHA256_HEX], cal_error *err);
+cal_status cal_store_blob(cal_store *s, const char *sha, cal_buffer *bytes, bool *found, cal_error *err);
+bool cal_store_has_blob(cal_store *s, const char *sha); /* a file of that name is there; it is not read */
+
+/* Captions are only ever added. `key` says which question the text answers (provider, model and options, hashed). */
+typedef struct {
+  int64_t id; /* rising with time */
+  char *sha, *key, *text;
+  char *author;                    /* "human" or "model" */
+  char *provider, *model, *detail; /* or NULL; detail is JSON by convention */
+  char *time;                      /* UTC, ISO 8601; filled by the store */
+} cal_caption;
+
+cal_status cal_store_add_caption(cal_store *s, const cal_caption *caption, int64_t *id, cal_error *err); /* id, time: ignored */
+/* The captions of one picture, oldest first; with a key only the newest one under that key. */
+cal_status cal_store_captions(cal_store *s, const char *sha, const char *key, cal_caption **list, size_t *count, cal_error *err);
+void cal_captions_free(cal_caption *list, size_t count);
+
+typedef struct {
+  int64_t id;
+  char *recipe, *params, *started;
+  char *finished, *status, *detail; /* NULL while it runs, or when it was killed */
+} cal_run;
+
+cal_status cal_store_start_run(cal_store *s, const char *recipe, const char *params, int64_t *id, cal_error *err);
+cal_status cal_store_finish_run(cal_store *s, int64_t id, const char *status, const char *detail, cal_error *err);
+cal_status cal_store_runs(cal_store *s, int limit, cal_run **list, size_t *count, cal_error *err); /* newest first */
+void cal_runs_free(cal_run *list, size_t count);
+
+bool cal_sha256_name(const char *text); /* 64 hexadecimal digits in lower case */
+
+#endif

@@ -1,0 +1,48 @@
+local hash = require "native.hash"
+
+test("sha256 of abc is the published one", function()
+  check.equal(hash.sha256 "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+end)
+
+test("the same seed gives the same numbers, another seed or stream others", function()
+  local function draw(seed, stream)
+    local r, list = hash.random(seed, stream), {}
+    for i = 1, 20 do list[i] = r:below(1000000) end
+    return list
+  end
+  check.equal(draw(7), draw(7))
+  check.equal(draw(7), draw(7, 0))
+  check.ok(draw(7)[1] ~= draw(8)[1] or draw(7)[2] ~= draw(8)[2])
+  check.ok(draw(7, 1)[1] ~= draw(7, 2)[1] or draw(7, 1)[2] ~= draw(7, 2)[2])
+end)
+
+test("below stays below, uniform in [0, 1), both reach everywhere", function()
+  local r, seen, sum = hash.random(1), {}, 0
+  for _ = 1, 1000 do
+    local n, u = r:below(6), r:uniform()
+    check.ok(n >= 0 and n < 6 and u >= 0 and u < 1)
+    seen[n] = true
+    sum = sum + u
+  end
+  for n = 0, 5 do check.ok(seen[n]) end
+  check.near(sum / 1000, 0.5, 0.05)
+end)
+
+test("shuffle returns the same list with the same members in another order", function()
+  local list = {}
+  for i = 1, 50 do list[i] = i end
+  local shuffled = hash.random(3):shuffle(list)
+  check.ok(rawequal(shuffled, list))
+  local in_place = 0
+  for i = 1, 50 do if list[i] == i then in_place = in_place + 1 end end
+  check.ok(in_place < 10)
+  table.sort(list)
+  for i = 1, 50 do check.equal(list[i], i) end
+  check.equal(hash.random(3):shuffle {}, {})
+end)
+
+test("wrong arguments raise", function()
+  check.fails("at least 1", function() hash.random(1):below(0) end)
+  check.fails("number expected", hash.random, "x")
+  check.fails("string expected", hash.sha256, nil)
+end)

@@ -1,0 +1,130 @@
+local store = require "native.store"
+local hash = require "native.hash"
+local fs = require "native.fs"
+
+local SHA = hash.sha256 "a picture"
+
+local function open(folder, options) return check.ok(store.open(folder or tmp "store", options)) end
+
+test("results come back after closing, and a second put replaces", function()
+  local folder = tmp "store"
+  local s = open(folder)
+  check.equal(s:get("measures", SHA), nil)
+  check.ok(s:put("measures", SHA, '{"width":1}'))
+  check.ok(s:put("measures", SHA, '{"width":2}'))
+  check.ok(s:put("other", SHA, "x"))
+  s:close()
+  s = open(folder)
+  check.equal(s:get("measures", SHA), '{"width":2}')
+  check.equal(s:get("other", SHA), "x")
+end)
+
+test("any bytes are kept as they are, none too", function()
+  local s = open()
+  for _, value in ipairs { "", "\0", "a\0b", "\xff\xfe", "\u{e9}", ("x"):rep(100000) } do
+    check.ok(s:put("k", "v", value))
+    check.equal(s:get("k", "v") == value, true)
+  end
+end)
+
+test("blobs are named by content and found by name", function()
+  local s = open()
+  local sha = s:put_blob "thumb\0nail"
+  check.equal(sha, hash.sha256 "thumb\0nail")
+  check.equal(s:put_blob "thumb\0nail", sha)
+  check.equal(s:blob(sha), "thumb\0nail")
+  check.equal(s:blob(SHA), nil)
+  check.equal(s:blob(s:put_blob ""), "")
+  check.equal(fs.read(s:folder() .. "/blobs/" .. sha:sub(1, 2) .. "/" .. sha:sub(3)), "thumb\0nail")
+end)
+
+test("a damaged blob counts as missing until it is put again", function()
+  local s = open()
+  local sha = s:put_blob "precious"
+  check.ok(fs.write(s:folder() .. "/blobs/" .. sha:sub(1, 2) .. "/" .. sha:sub(3), "precioux"))
+  check.equal(s:blob(sha), nil)
+  s:put_blob "precious"
+  check.equal(s:blob(sha), "precious")
+end)
+
+test("a blob's name cannot be a path", function()
+  local s = open()
+  for _, name in ipairs { "../../etc/passwd", "", ("A"):rep(64), ("a"):rep(63), ("a"):rep(65), ("a"):rep(63) .. "/" } do
+    check.equal(check.refused("is not a sha256", s:blob(name)), "ARG")
+  end
+end)
+
+test("captions keep their whole history, and the newest under a key is the caption", function()
+  local s = open()
+  local function add(text, key, author)
+    return s:add_caption { sha = SHA, key = key, text = text, author = author or "model", provider = "gemini", model = "g-1", detail = '{"usd":0.001}' }
+  end
+  local first = add("a hall", "k1")
+  local second = add("a large hall", "k1")
+  local third = s:add_caption { sha = SHA, key = "human", text = "the main hall, caf\u{e9}", author = "human" }
+  check.ok(first < second and second < third)
+  check.equal(s:caption(SHA, "k1").text, "a large hall")
+  check.equal(s:caption(SHA, "human").provider, nil)
+  check.equal(s:caption(SHA, "k2"), nil)
+  check.equal(s:caption(hash.sha256 "another", "k1"), nil)
+  local all = s:captions(SHA)
+  check.equal(#all, 3)
+  check.equal(all[1].text, "a hall")
+  check.equal(all[3].text, "the main hall, caf\u{e9}")
+  check.equal(all[1].detail, '{"usd":0.001}')
+  check.ok(all[1].time:match "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%dZ$")
+  check.equal(s:captions(hash.sha256 "another"), {})
+end)
+
+test("a caption that is none is refused", function()
+  local s = open()
+  local function add(change)
+    local c = { sha = SHA, key = "k", text = "t", author = "human" }
+    for key, value in pairs(change) do c[key] = value end
+    return s:add_caption(c)
+  end
+  check.refused("is not a sha256", add { sha = "x" })
+  check.refused('"human" or "model"', add { author = "cat" })
+  check.refused("byte 3 of a caption is not UTF-8", add { text = "ab\xff" })
+  check.refused("NUL", add { text = "ab\0c" })
+  check.fails("option 'text' is missing", function() s:add_caption { sha = SHA, key = "k", author = "human" } end)
+  check.equal(s:captions(SHA), {})
+end)
+
+test("runs are listed newest first, an unfinished one without an end", function()
+  local s = open()
+  local a = s:start_run { recipe = "a.lua", params = '{"rank":16}' }
+  local b = s:start_run { recipe = "b.lua" }
+  check.ok(s:finish_run(a, "ok", '{"pictures":12}'))
+  local runs = s:runs()
+  check.equal({ runs[1].id, runs[2].id }, { b, a })
+  check.equal({ runs[1].finished, runs[1].status, runs[1].params }, { nil, nil, "{}" })
+  check.equal({ runs[2].status, runs[2].detail, runs[2].params }, { "ok", '{"pictures":12}', '{"rank":16}' })
+  check.equal(#s:runs(1), 1)
+  check.equal(check.refused("no run 77", s:finish_run(77, "ok")), "NOTFOUND")
+end)
+
+test("two stores on one folder see each other's work", function()
+  local folder = tmp "store"
+  local a, b = open(folder), open(folder)
+  a:put("k", "x", "1")
+  check.equal(b:get("k", "x"), "1")
+  b:put("k", "x", "2")
+  check.equal(a:get("k", "x"), "2")
+end)
+
+test("a closed store says so", function()
+  local s = open()
+  check.contains(tostring(s), "store (")
+  s:close()
+  s:close()
+  check.equal(tostring(s), "store (closed)")
+  check.fails("the store is closed", function() s:get("a", "b") end)
+end)
+
+test("a folder that cannot be made is refused with its name", function()
+  local path = tmp "file"
+  fs.write(path, "x")
+  check.refused(path, store.open(path .. "/store"))
+  check.refused(path, store.open(path))
+end)
