@@ -6,6 +6,7 @@ Everything is computed in double precision from weights that are exact in f32 an
 about 1e-7, and what f32 adds belongs to whoever is compared with it. The script also runs PyTorch in f32 and prints how far
 that is from the truth. Tensors keep PyTorch's names and layouts (pictures [B, C, H, W], kernels [out, in, kh, kw]).
 """
+import collections
 import copy
 import json
 import math
@@ -17,7 +18,6 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, EulerDiscreteScheduler, UNet2DConditionModel
 from peft import LoraConfig, get_peft_model_state_dict
 from safetensors.torch import save_file
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 SEED = 20261121
@@ -97,28 +97,36 @@ texture of wood, stone, water, grass; the quick brown fox jumps over the lazy do
 café naïve façade résumé über straße ñandú żółć Київ Москва 東京 写真 사진 صورة 😀 🎨 🖼️ — – … “quotes” ‘single’ €5 £3 ½ ² ³ №""".replace("\n", " ")
 
 
+def learn_merges(words, count):
+    """Byte-pair merges, most frequent pair first, ties by spelling: the same list every time, which tokenizers' trainer does not promise."""
+    words = {w: list(w[:-1]) + [w[-1] + "</w>"] for w in words} , collections.Counter(words)
+    merges = []
+    while len(merges) < count:
+        pairs = collections.Counter()
+        for w, symbols in words[0].items():
+            for pair in zip(symbols, symbols[1:]):
+                pairs[pair] += words[1][w]
+        best = min(pairs, key=lambda p: (-pairs[p], p))
+        merges.append(best)
+        for w, symbols in words[0].items():
+            i = 0
+            while i + 1 < len(symbols):
+                if (symbols[i], symbols[i + 1]) == best:
+                    symbols[i : i + 2] = ["".join(best)]
+                i += 1
+    return merges
+
+
 def tokenizer():
-    t = Tokenizer(models.BPE(end_of_word_suffix="</w>", continuing_subword_prefix=""))
-    t.pre_tokenizer = CLIPTokenizer(vocab=None)._tokenizer.pre_tokenizer
-    t.normalizer = CLIPTokenizer(vocab=None)._tokenizer.normalizer
-    words = [w for w in CORPUS.split() for _ in range(3)] + CORPUS.split()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    t.train_from_iterator([" ".join(words)], trainers.BpeTrainer(
-        vocab_size=700, initial_alphabet=alphabet, special_tokens=[], end_of_word_suffix="</w>", show_progress=False))
-    merges = [tuple(m) for m in json.loads(t.to_str())["model"]["merges"]]
+    backend = CLIPTokenizer(vocab=None)._tokenizer
+    pieces = [w for w, _ in backend.pre_tokenizer.pre_tokenize_str(backend.normalizer.normalize_str(CORPUS))]
+    merges = learn_merges(pieces, 300)
     # CLIP's order of ids: bytes, bytes with </w>, merges, the two specials.
     order = list(range(33, 127)) + list(range(161, 173)) + list(range(174, 256))
     letters = [chr(b) for b in order] + [chr(256 + i) for i in range(256 - len(order))]
-    vocab = letters + [c + "</w>" for c in letters]
-    known = set(vocab)
-    kept = []
-    for a, b in merges:
-        if a in known and b in known and a + b not in known:
-            vocab.append(a + b)
-            known.add(a + b)
-            kept.append((a, b))
-    kept = kept[:300]
-    vocab = vocab[: 512 + len(kept)] + ["<|startoftext|>", "<|endoftext|>"]
+    vocab = letters + [c + "</w>" for c in letters] + ["".join(m) for m in merges] + ["<|startoftext|>", "<|endoftext|>"]
+    assert len(set(vocab)) == len(vocab)
+    kept = merges
     folder = os.path.join(OUT, "tokenizer")
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "vocab.json"), "w", encoding="utf-8") as f:
@@ -204,7 +212,7 @@ def lora_golden(model, lora, folder, loss_of, seed):
     loss = loss_of(model)
     grads = {short(n): v for n, v in gradients(model, loss, "lora_").items()}
     assert all(v.norm() > 0 for v in grads.values()) and len(grads) == len(values)
-    save(folder, "lora.safetensors", {**values, "loss": loss, **{"grad." + k: v for k, v in grads.items()}}, {"format": "pt", "rank": "4", "alpha": "2"})
+    save(folder, "lora.safetensors", {**values, "loss": loss, **{"grad." + k: v for k, v in grads.items()}}, {"recipe": json.dumps({"rank": 4, "alpha": 2})})
     print(f"{folder}: {len(values) // 2} LoRA modules, loss {loss.item():.4f}")
     return model
 
@@ -296,7 +304,7 @@ def training(model, context):
     short = lambda n: n.replace(".default", "")
     save("unet", "training.safetensors", {"latents": latents, "noise": noise, "timestep": timestep, "losses": torch.stack(losses), "norms": torch.stack(norms),
                                           **{"final." + short(n): p for n, p in model.named_parameters() if "lora_" in n}},
-         {"format": "pt", **{k: repr(v) for k, v in recipe.items()}})
+         {"recipe": json.dumps(recipe)})
     fall = 1 - losses[-1].item() / losses[0].item()
     print(f"training: loss {losses[0].item():.4f} to {losses[-1].item():.4f}, a fall of {100 * fall:.0f} %; gradient norms {norms[0].item():.3f} to {norms[-1].item():.3f}")
     assert fall >= 0.3

@@ -113,7 +113,7 @@ static void add_utf8(cal_buffer *b, uint32_t c) {
   if (c < 0x80) cal_buffer_add_byte(b, (char)c);
   else {
     int more = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
-    cal_buffer_add_byte(b, (char)((0xff << (6 - more) & 0xff) | (c >> (6 * more))));
+    cal_buffer_add_byte(b, (char)((0xff00 >> (more + 1) & 0xff) | (c >> (6 * more))));
     while (more--) cal_buffer_add_byte(b, (char)(0x80 | (c >> (6 * more) & 0x3f)));
   }
 }
