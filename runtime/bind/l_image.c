@@ -1,0 +1,288 @@
+/* l_image.c - native.image: pictures as Lua values. */
+#include <math.h>
+#include <string.h>
+
+#include "bind/bind.h"
+#include "core/image/decode.h"
+#include "core/image/encode.h"
+#include "core/image/resize.h"
+
+static const char type_name[] = "calotype.image";
+
+static cal_image *check_image(lua_State *L, int arg) {
+  cal_image **shell = luaL_checkudata(L, arg, type_name);
+  luaL_argcheck(L, *shell, arg, "this picture is closed");
+  return *shell;
+}
+
+static cal_image **new_image(lua_State *L) { return cal_push_shell(L, type_name, sizeof(cal_image *)); }
+
+static int check_int(lua_State *L, int arg) {
+  lua_Integer value = luaL_checkinteger(L, arg);
+  luaL_argcheck(L, value >= -0x40000000 && value <= 0x40000000, arg, "the number is too large");
+  return (int)value;
+}
+
+/* Wrong sizes and crops are misuse and raise; everything else about memory and files is the world's. */
+static int finish(lua_State *L, const cal_image *out, const cal_error *err) {
+  if (out) return 1;
+  return err->code == CAL_E_ARG ? cal_raise(L, err) : cal_push_refusal(L, err);
+}
+
+/* {r, g, b [, a]} with 0 .. 255 each; alpha 255 when absent. Returns how many numbers were given. */
+static int check_color(lua_State *L, int arg, unsigned char color[4]) {
+  luaL_checktype(L, arg, LUA_TTABLE);
+  color[3] = 255;
+  int count = 0;
+  for (; count < 4; count++) {
+    int type = lua_rawgeti(L, arg, count + 1);
+    if (type == LUA_TNIL) {
+      lua_pop(L, 1);
+      break;
+    }
+    lua_Number v = lua_tonumber(L, -1);
+    luaL_argcheck(L, type == LUA_TNUMBER && v >= 0 && v <= 255, arg, "a colour is {r, g, b [, a]} with numbers from 0 to 255");
+    color[count] = (unsigned char)(v + 0.5);
+    lua_pop(L, 1);
+  }
+  luaL_argcheck(L, count >= 3, arg, "a colour is {r, g, b [, a]} with numbers from 0 to 255");
+  return count;
+}
+
+/* image.new(w, h [, {r, g, b [, a]}]): with an alpha in the colour the picture has 4 channels. */
+static int l_new(lua_State *L) {
+  cal_error err = {0};
+  int w = check_int(L, 1), h = check_int(L, 2), given = 3;
+  unsigned char color[4] = {0, 0, 0, 255};
+  if (!lua_isnoneornil(L, 3)) given = check_color(L, 3, color);
+  cal_image **out = new_image(L);
+  *out = cal_image_new(w, h, given, &err);
+  for (size_t i = 0, n = *out ? cal_image_size(*out) : 0; i < n; i += (size_t)given) memcpy((*out)->pixels + i, color, (size_t)given);
+  return finish(L, *out, &err);
+}
+
+static cal_image_hint hint_at(lua_State *L, int arg) {
+  lua_Integer side = cal_option_integer(L, arg, "min_side", 0), most = cal_option_integer(L, arg, "max_pixels", 0);
+  luaL_argcheck(L, side >= 0 && side <= CAL_IMAGE_SIDE, arg, "option 'min_side': 0 to a million pixels");
+  luaL_argcheck(L, most >= 0, arg, "option 'max_pixels': 0 (the default) or more");
+  return (cal_image_hint){.min_side = (int)side, .max_pixels = most};
+}
+
+static int l_load(lua_State *L) {
+  cal_error err = {0};
+  const char *path = luaL_checkstring(L, 1);
+  cal_image_hint hint = hint_at(L, 2);
+  cal_image **out = new_image(L);
+  *out = cal_image_load(cal_bind_fs(L), path, &hint, NULL, &err);
+  return finish(L, *out, &err);
+}
+
+/* image.decode(bytes, name [, options]): `name` stands in messages. */
+static int l_decode(lua_State *L) {
+  cal_error err = {0};
+  size_t size;
+  const char *bytes = luaL_checklstring(L, 1, &size), *name = luaL_optstring(L, 2, "picture");
+  cal_image_hint hint = hint_at(L, 3);
+  cal_image **out = new_image(L);
+  *out = cal_image_decode(bytes, size, name, &hint, NULL, &err);
+  return finish(L, *out, &err);
+}
+
+static void set_integer(lua_State *L, const char *key, lua_Integer value) {
+  lua_pushinteger(L, value);
+  lua_setfield(L, -2, key);
+}
+
+static int l_probe(lua_State *L) {
+  cal_error err = {0};
+  cal_image_info info;
+  if (cal_image_probe(cal_bind_fs(L), luaL_checkstring(L, 1), &info, &err)) return cal_push_refusal(L, &err);
+  lua_createtable(L, 0, 4);
+  set_integer(L, "width", cal_image_shown_width(&info));
+  set_integer(L, "height", cal_image_shown_height(&info));
+  set_integer(L, "orientation", info.orientation);
+  lua_pushstring(L, cal_image_format_name(info.format));
+  lua_setfield(L, -2, "format");
+  return 1;
+}
+
+static int l_width(lua_State *L) { return lua_pushinteger(L, check_image(L, 1)->width), 1; }
+static int l_height(lua_State *L) { return lua_pushinteger(L, check_image(L, 1)->height), 1; }
+static int l_channels(lua_State *L) { return lua_pushinteger(L, check_image(L, 1)->channels), 1; }
+
+static unsigned char *check_pixel(lua_State *L, const cal_image *im) {
+  lua_Integer x = luaL_checkinteger(L, 2), y = luaL_checkinteger(L, 3);
+  if (x < 0 || y < 0 || x >= im->width || y >= im->height)
+    luaL_error(L, "pixel %I, %I is outside; columns go from 0 to %d, rows from 0 to %d", (LUAI_UACINT)x, (LUAI_UACINT)y, im->width - 1,
+               im->height - 1);
+  return cal_image_at(im, (int)x, (int)y);
+}
+
+/* im:get(x, y) -> r, g, b, a, counted from 0 at the top left. */
+static int l_get(lua_State *L) {
+  const cal_image *im = check_image(L, 1);
+  const unsigned char *p = check_pixel(L, im);
+  for (int k = 0; k < 3; k++) lua_pushinteger(L, im->channels == 1 ? p[0] : p[k]);
+  lua_pushinteger(L, im->channels == 4 ? p[3] : 255);
+  return 4;
+}
+
+static int l_set(lua_State *L) {
+  const cal_image *im = check_image(L, 1);
+  unsigned char *p = check_pixel(L, im), color[4];
+  check_color(L, 4, color);
+  if (im->channels == 1) *p = (unsigned char)((color[0] * 19595u + color[1] * 38470u + color[2] * 7471u + 0x8000u) >> 16);
+  else memcpy(p, color, (size_t)im->channels);
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int l_bytes(lua_State *L) {
+  const cal_image *im = check_image(L, 1);
+  lua_pushlstring(L, (const char *)im->pixels, cal_image_size(im));
+  return 1;
+}
+
+static int l_copy(lua_State *L) {
+  cal_error err = {0};
+  const cal_image *im = check_image(L, 1);
+  cal_image **out = new_image(L);
+  *out = cal_image_copy(im, &err);
+  return finish(L, *out, &err);
+}
+
+static int l_resize(lua_State *L) {
+  static const char *const filters[] = {"lanczos", "area", "bilinear", NULL};
+  cal_error err = {0};
+  const cal_image *im = check_image(L, 1);
+  int w = check_int(L, 2), h = check_int(L, 3), filter = cal_check_choice(L, 4, "lanczos", filters);
+  cal_image **out = new_image(L);
+  *out = cal_image_resize(im, w, h, (cal_filter)filter, &err);
+  return finish(L, *out, &err);
+}
+
+static int l_crop(lua_State *L) {
+  cal_error err = {0};
+  const cal_image *im = check_image(L, 1);
+  int x = check_int(L, 2), y = check_int(L, 3), w = check_int(L, 4), h = check_int(L, 5);
+  cal_image **out = new_image(L);
+  *out = cal_image_crop(im, x, y, w, h, &err);
+  return finish(L, *out, &err);
+}
+
+static int l_flip(lua_State *L) {
+  cal_error err = {0};
+  const cal_image *im = check_image(L, 1);
+  cal_image **out = new_image(L);
+  *out = cal_image_flip(im, &err);
+  return finish(L, *out, &err);
+}
+
+/* im:rotate(quarter_turns), clockwise. */
+static int l_rotate(lua_State *L) {
+  cal_error err = {0};
+  const cal_image *im = check_image(L, 1);
+  int turns = check_int(L, 2);
+  cal_image **out = new_image(L);
+  *out = cal_image_rotate(im, turns, &err);
+  return finish(L, *out, &err);
+}
+
+static int l_gray(lua_State *L) {
+  cal_error err = {0};
+  const cal_image *im = check_image(L, 1);
+  cal_image **out = new_image(L);
+  *out = cal_image_gray(im, &err);
+  return finish(L, *out, &err);
+}
+
+static int l_rgb(lua_State *L) {
+  cal_error err = {0};
+  const cal_image *im = check_image(L, 1);
+  unsigned char background[4] = {255, 255, 255, 255};
+  if (!lua_isnoneornil(L, 2)) check_color(L, 2, background);
+  cal_image **out = new_image(L);
+  *out = cal_image_rgb(im, background, &err);
+  return finish(L, *out, &err);
+}
+
+/* The options' text = {key = value} as a list sorted by key, in a userdata that stays on the stack; strings live in the table. */
+static cal_encode_options encode_options(lua_State *L, int arg) {
+  cal_encode_options options = {.quality = (int)cal_option_integer(L, arg, "quality", 95)};
+  luaL_argcheck(L, options.quality >= 1 && options.quality <= 100, arg, "option 'quality': 1 to 100");
+  if (lua_isnoneornil(L, arg) || lua_getfield(L, arg, "text") == LUA_TNIL) return options;
+  luaL_argcheck(L, lua_istable(L, -1), arg, "option 'text': table expected");
+  const int table = lua_gettop(L);
+  size_t count = 0;
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) count++;
+  cal_png_text *list = lua_newuserdatauv(L, (count + 1) * sizeof *list, 0);
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+    luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING, arg,
+                  "option 'text': {key = \"value\"} with strings only");
+    size_t size, at = options.text_count++;
+    cal_png_text entry = {lua_tostring(L, -2), lua_tolstring(L, -1, &size)};
+    luaL_argcheck(L, strlen(entry.value) == size, arg, "option 'text': a value with a zero byte");
+    for (; at > 0 && strcmp(list[at - 1].key, entry.key) > 0; at--) list[at] = list[at - 1];
+    list[at] = entry;
+  }
+  options.text = list;
+  return options;
+}
+
+static int l_encode(lua_State *L) {
+  static const char *const formats[] = {"png", "jpeg", NULL};
+  cal_error err = {0};
+  const cal_image *im = check_image(L, 1);
+  cal_image_format format = cal_check_choice(L, 2, NULL, formats) ? CAL_IMAGE_JPEG : CAL_IMAGE_PNG;
+  cal_encode_options options = encode_options(L, 3);
+  cal_buffer bytes = {0};
+  if (cal_image_encode(im, format, &options, &bytes, &err)) {
+    cal_buffer_free(&bytes);
+    return finish(L, NULL, &err);
+  }
+  return cal_push_buffer(L, &bytes);
+}
+
+static int l_save(lua_State *L) {
+  cal_error err = {0};
+  const cal_image *im = check_image(L, 1);
+  const char *path = luaL_checkstring(L, 2);
+  cal_encode_options options = encode_options(L, 3);
+  if (cal_image_save(im, cal_bind_fs(L), path, &options, &err)) return finish(L, NULL, &err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int l_equal(lua_State *L) {
+  const cal_image *a = check_image(L, 1), *b = check_image(L, 2);
+  lua_pushboolean(L, a->width == b->width && a->height == b->height && a->channels == b->channels &&
+                         memcmp(a->pixels, b->pixels, cal_image_size(a)) == 0);
+  return 1;
+}
+
+static int l_close(lua_State *L) {
+  cal_image **shell = luaL_checkudata(L, 1, type_name);
+  cal_image_free(*shell);
+  *shell = NULL;
+  return 0;
+}
+
+static int l_text_of(lua_State *L) {
+  cal_image **shell = luaL_checkudata(L, 1, type_name);
+  static const char *const kinds[] = {"", "gray", "", "RGB", "RGBA"};
+  if (*shell) lua_pushfstring(L, "picture of %d x %d, %s", (*shell)->width, (*shell)->height, kinds[(*shell)->channels]);
+  else lua_pushliteral(L, "picture (closed)");
+  return 1;
+}
+
+int luaopen_cal_image(lua_State *L);
+int luaopen_cal_image(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"width", l_width}, {"height", l_height}, {"channels", l_channels}, {"get", l_get},     {"set", l_set},       {"bytes", l_bytes},
+      {"copy", l_copy},   {"resize", l_resize}, {"crop", l_crop},         {"flip", l_flip},   {"rotate", l_rotate}, {"gray", l_gray},
+      {"rgb", l_rgb},     {"encode", l_encode}, {"save", l_save},         {"close", l_close}, {"__eq", l_equal},    {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"new", l_new}, {"load", l_load}, {"decode", l_decode}, {"probe", l_probe}, {NULL, NULL}};
+  cal_register_type(L, type_name, methods, l_close, l_text_of);
+  luaL_newlib(L, functions);
+  return 1;
+}
