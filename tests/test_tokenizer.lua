@@ -94,6 +94,14 @@ test("merges of another model are refused with the line", function()
   end
 end)
 
+test("of equal merges the leftmost is made first, and an earlier line before a later one", function()
+  local vocab = write("{" .. specials:format(0, 1) .. ',"a":2,"a</w>":3,"aa":4,"b":5,"b</w>":6,"ab</w>":7,"aaa":8}')
+  local tok = check.ok(open(vocab, write "a a\na b</w>"))
+  check.equal(tok:tokens "aaaa aaab", { 4, 2, 3, 4, 7 })
+  tok = check.ok(open(vocab, write "a b</w>\na a\naa a"))
+  check.equal(tok:tokens "aab aaaab", { 2, 7, 8, 7 })
+end)
+
 test("a byte without a token becomes the unknown token", function()
   local vocab = write("{" .. specials:format(0, 1) .. ',"a":2,"b</w>":3}')
   local tok = check.ok(open(vocab, write ""))
@@ -109,7 +117,8 @@ test("a lying or broken vocab.json is refused with the byte", function()
     ['{"a":1.5}'] = "no whole number", ['{"a":1e3}'] = "no whole number", ['{"a":"b"}'] = "no whole number", ['{"a":1,}'] = "no string begins",
     ['{"a":1 "b":2}'] = "no ',' or '}'", ['{"a":-1}'] = "ids are 0 to", ['{"a":2097152}'] = "ids are 0 to", ['{"a":99999999999999999999}'] = "ids are 0 to",
     ['{"a":1,"a":2}'] = '"a" comes twice', ['{"a":1,"b":1}'] = '"a" and "b" have the same id 1', ['{"a":1} x'] = "something follows",
-    ['{"a\\n":1'] = "ends inside", ['{"\\q":1}'] = "broken escape", ['{"\\u12":1}'] = "broken escape", ['{"\\ud800":1}'] = "surrogate",
+    ['{"a\\n":1'] = "ends inside",
+    ['{"\\q":1}'] = "broken escape", ['{"\\u12":1}'] = "broken escape", ['{"\\ud800":1}'] = "surrogate",
     ['{"\\ud800\\u0041":1}'] = "surrogate", ['{"\\udc00":1}'] = "surrogate", ['{"\xff":1}'] = "not UTF-8", ['{"a\1b":1}'] = "control character", ['{"a\0'] = "control character",
   } do
     check.equal(#check.refused(part, open(write(bytes), merges)) > 0, true)
