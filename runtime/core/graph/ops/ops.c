@@ -3,10 +3,11 @@
 
 #include "core/graph/op.h"
 
-#define OPS(X)                                                                                                                         \
-  X(reshape)                                                                                                                           \
-  X(permute) X(slice) X(expand) X(concat) X(pad) X(sum) X(softmax) X(softmax_dx) X(matmul) X(conv2d) X(conv2d_dx) X(conv2d_dw) X(norm) \
-      X(norm_dx) X(norm_dgamma) X(embedding) X(embedding_dtable)
+/* clang-format off */
+#define OPS(X) \
+  X(reshape) X(permute) X(slice) X(expand) X(concat) X(pad) X(sum) X(softmax) X(softmax_dx) X(matmul) X(conv2d) X(conv2d_dx) \
+  X(conv2d_dw) X(norm) X(norm_dx) X(norm_dgamma) X(embedding) X(embedding_dtable)
+/* clang-format on */
 
 #define DECLARE(name) extern const cal_op cal_op_##name;
 #define ROW(name, inputs, domain, expression) DECLARE(name)
