@@ -26,7 +26,7 @@
 
 #include "core/base/error.h"
 
-typedef enum { CAL_F32, CAL_F16, CAL_BF16, CAL_I32 } cal_dtype; /* storage; floats are always accumulated in f32 */
+typedef enum { CAL_F32, CAL_F16, CAL_BF16, CAL_I32, CAL_DTYPES } cal_dtype; /* storage; floats are always accumulated in f32 */
 
 size_t cal_dtype_size(cal_dtype dtype);
 const char *cal_dtype_name(cal_dtype dtype); /* "f32" ... */
@@ -72,12 +72,20 @@ const cal_error *cal_graph_error(const cal_graph *g);
 void cal_graph_enter(cal_graph *g, const char *part);
 void cal_graph_leave(cal_graph *g);
 
+/* Refuse: keeps the first refusal, with the path in front. For whoever builds on top of the graph. Returns 0. */
+cal_value cal_graph_fail(cal_graph *g, cal_status code, const char *format, ...) CAL_PRINTF(3, 4);
+
 cal_value cal_graph_input(cal_graph *g, const char *name, cal_dtype dtype, cal_shape shape);
 cal_value cal_graph_constant(cal_graph *g, cal_dtype dtype, cal_shape shape, const void *data); /* copies the bytes */
 cal_value cal_graph_number(cal_graph *g, double number);                                        /* scalar f32 constant */
 cal_value cal_graph_weight(cal_graph *g, const char *path, cal_dtype dtype, cal_shape shape);   /* same path twice: same value */
+
+/* A state of its own (CAL_NO_GROUP) or a parameter (CAL_PARAMETERS, f32). The other groups have the layout of the parameters:
+ * cal_graph_mirror gives the place in `group` (its gradient, its moment ...) that belongs to a parameter. */
 cal_value cal_graph_state(cal_graph *g, const char *name, cal_dtype dtype, cal_shape shape, cal_group group);
-cal_value cal_graph_flat(cal_graph *g, cal_group group); /* the whole group as [N] f32; call after its last state was declared */
+cal_value cal_graph_mirror(cal_graph *g, cal_value parameter, cal_group group);
+cal_value cal_graph_flat(cal_graph *g, cal_group group); /* the whole group as [N] f32; after it no parameter can be added */
+int64_t cal_graph_flat_size(const cal_graph *g);         /* N so far, padding included */
 
 /* What a run must produce. A value to be read back, or a store: `state` takes `value` (add: state + value) at the end of the
  * segment, after every reading of the old state. */
@@ -98,7 +106,17 @@ typedef struct {
   int node, output; /* of a computed value: which node, which of its outputs */
   const char *name; /* input, weight or state name; of a computed value its node's path */
   const void *data; /* of a constant */
-} cal_value_info;
+} cal_value_info;   /* stays where it is as long as the graph lives */
+
+typedef struct {
+  cal_value state, value;
+  bool add;
+} cal_store;
+
+int cal_graph_output_count(const cal_graph *g, cal_segment segment);
+cal_value cal_graph_output_at(const cal_graph *g, cal_segment segment, int index);
+int cal_graph_store_count(const cal_graph *g, cal_segment segment);
+cal_store cal_graph_store_at(const cal_graph *g, cal_segment segment, int index);
 
 int cal_graph_value_count(const cal_graph *g); /* values are 1 .. count */
 const cal_value_info *cal_graph_info(const cal_graph *g, cal_value v);
@@ -106,7 +124,8 @@ cal_shape cal_graph_shape(const cal_graph *g, cal_value v);
 
 /* ---- ops. Each is documented at its record in ops/. -------------------------------------------------------------- */
 
-/* Elementwise with right-aligned broadcasting; the rows of ops/elementwise.def. */
+/* Elementwise with right-aligned broadcasting; the rows of ops/elementwise.def. The result has the widest dtype of the inputs;
+ * scalars (rank 0) do not widen. */
 cal_value cal_elementwise(cal_graph *g, const char *row, cal_value a, cal_value b, cal_value c, double k);
 cal_value cal_add(cal_graph *g, cal_value a, cal_value b);
 cal_value cal_sub(cal_graph *g, cal_value a, cal_value b);
@@ -120,12 +139,14 @@ cal_value cal_cast(cal_graph *g, cal_value a, cal_dtype dtype);
 cal_value cal_reshape(cal_graph *g, cal_value a, cal_shape shape); /* one -1 is worked out */
 cal_value cal_permute(cal_graph *g, cal_value a, const int *order);
 cal_value cal_slice(cal_graph *g, cal_value a, int axis, int64_t from, int64_t size);
-cal_value cal_expand(cal_graph *g, cal_value a, cal_shape shape); /* sizes of 1 are repeated */
+cal_value cal_expand(cal_graph *g, cal_value a, cal_shape shape); /* sizes of 1 are repeated, axes added in front */
 cal_value cal_concat(cal_graph *g, const cal_value *parts, int count, int axis);
 
 cal_value cal_sum(cal_graph *g, cal_value a, unsigned axes); /* bit i: axis i goes to size 1; deterministic tree */
 cal_value cal_mean(cal_graph *g, cal_value a);               /* of everything: a scalar */
 cal_value cal_softmax(cal_graph *g, cal_value a);            /* over the last axis */
+
+cal_value cal_pad(cal_graph *g, cal_value a, int axis, int64_t before, int64_t after); /* with zeros */
 
 enum { CAL_TRANSPOSE_A = 1, CAL_TRANSPOSE_B = 2 };
 cal_value cal_matmul(cal_graph *g, cal_value a, cal_value b, unsigned flags); /* leading axes broadcast */
@@ -137,9 +158,13 @@ typedef struct {
 cal_value cal_conv2d(cal_graph *g, cal_value x, cal_value w, cal_conv conv); /* [B,H,W,C], [O,kh,kw,C] -> [B,H',W',O] */
 cal_value cal_upsample(cal_graph *g, cal_value x);                           /* nearest, twice as large: [B,2H,2W,C] */
 
+/* x w' + bias over the last axis: w is [out, in], bias [out] or 0. */
+cal_value cal_linear(cal_graph *g, cal_value x, cal_value w, cal_value bias);
+
 /* Over groups of channels and all positions: x [B, ..., C], C in `groups` runs. groups = 1 on [tokens, D] with the tokens as
  * B is a layer norm. gamma and beta [C] or 0. */
 cal_value cal_norm(cal_graph *g, cal_value x, int groups, double epsilon, cal_value gamma, cal_value beta);
+cal_value cal_layer_norm(cal_graph *g, cal_value x, double epsilon, cal_value gamma, cal_value beta); /* over the last axis */
 
 cal_value cal_embedding(cal_graph *g, cal_value table, cal_value ids); /* [V, D], i32 [...] -> [..., D] */
 

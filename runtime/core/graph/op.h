@@ -24,6 +24,7 @@ typedef struct {
 } cal_attributes;
 
 typedef struct cal_op cal_op;
+typedef struct cal_row cal_row;
 
 typedef struct {
   const cal_op *op;
@@ -39,11 +40,31 @@ typedef struct {
   cal_shape input_shape[CAL_MOST_INPUTS], output_shape[CAL_MOST_OUTPUTS];
   const void *input[CAL_MOST_INPUTS];
   void *output[CAL_MOST_OUTPUTS];
+  cal_dtype input_dtype[CAL_MOST_INPUTS]; /* only whether it is CAL_I32 matters here */
+  size_t real_size;                       /* 4 or 8 */
 } cal_reference_call;
 
 typedef struct {
   double flops, bytes;
 } cal_cost;
+
+/* One row of ops/elementwise.def. `inputs` names what the node's inputs are bound to, in order: a b c of the op itself, y its
+ * result, d the gradient of its result; "k" stands for attr.r[0]. `text` is the expression as it is written, in terms of the
+ * macros EXP LOG SQRT RSQRT SIN COS TANH ERF FABS FMAX FMIN POW SELECT(condition, yes, no) REAL(literal). */
+struct cal_row {
+  const char *inputs, *text;
+  bool uses_k;
+  bool no_gradient; /* a step function: its gradient is nothing */
+  float (*in_float)(float a, float b, float c, float y, float d, float k);
+  double (*in_double)(double a, double b, double c, double y, double d, double k);
+};
+
+/* What the float inputs of samples may hold, so that finite differences mean something. */
+typedef enum {
+  CAL_ANY,      /* -2 .. 2 */
+  CAL_POSITIVE, /* 0.3 .. 2.3 */
+  CAL_NONZERO,  /* -2.3 .. 2.3, not nearer to 0 than 0.3 */
+} cal_domain;
 
 struct cal_op {
   const char *name;
@@ -62,8 +83,10 @@ struct cal_op {
   cal_value (*derivative)(cal_graph *g, const cal_node *node, int index, const cal_value *d_outputs);
   cal_cost (*cost)(const cal_graph *g, const cal_node *node);
   /* Build sample `index` from fresh inputs; 0 when there are no more. Edge-covering and small: they are the test matrix. */
-  cal_value (*sample)(cal_graph *g, int index);
-  double tolerance; /* of a kernel in f32 against the double reference, relative to the largest element */
+  cal_value (*sample)(cal_graph *g, const cal_op *op, int index);
+  cal_domain domain;
+  const cal_row *row; /* of an elementwise op */
+  double tolerance;   /* of a kernel in f32 against the double reference, relative to the largest element */
 };
 
 const cal_op *cal_op_find(const char *name);
@@ -72,7 +95,18 @@ extern const cal_op *const cal_ops[]; /* all of them, NULL at the end */
 int cal_graph_node_count(const cal_graph *g);
 const cal_node *cal_graph_node(const cal_graph *g, int index);
 
-/* For ops/: append a node; returns its first output. */
+/* For ops/: append a node; returns its first output. The same op on the same inputs with the same attributes is the node that
+ * is there already. */
 cal_value cal_graph_add(cal_graph *g, const cal_op *op, const cal_value *inputs, int count, const cal_attributes *attr);
+
+/* Shapes and dtypes, for infer functions. */
+cal_status cal_shape_broadcast(const char *op, cal_shape a, cal_shape b, cal_shape *out, cal_error *err);
+cal_dtype cal_dtype_wider(cal_dtype a, cal_dtype b);                          /* of two float dtypes; f16 with bf16 gives f32 */
+cal_value cal_sum_to(cal_graph *g, cal_value a, cal_shape shape);             /* undoes broadcasting: the gradient of repeating */
+cal_cost cal_cost_of(const cal_graph *g, const cal_node *node, double flops); /* with the bytes of its inputs and outputs */
+
+/* For samples: a fresh f32 input of these sizes. */
+cal_value cal_sample_input(cal_graph *g, int rank, const int64_t *dims);
+#define CAL_SAMPLE(g, ...) cal_sample_input(g, (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__})
 
 #endif
