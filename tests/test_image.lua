@@ -121,18 +121,48 @@ test("a picture with too many pixels is refused before it is decoded", function(
   check.equal(check.refused("max_pixels", image.decode(png, "a.png", { max_pixels = 100 })), "LIMIT")
 end)
 
-test("a PNG that lies about its size is refused without asking for the memory", function()
-  local png = fs.read(GOLDEN .. "png-rgb8.png")
-  local function crc(text)
-    local c = 0xffffffff
-    for i = 1, #text do
-      c = c ~ text:byte(i)
-      for _ = 1, 8 do c = (c & 1 == 1) and (c >> 1) ~ 0xedb88320 or c >> 1 end
-    end
-    return c ~ 0xffffffff
+local function crc(text)
+  local c = 0xffffffff
+  for i = 1, #text do
+    c = c ~ text:byte(i)
+    for _ = 1, 8 do c = (c & 1 == 1) and (c >> 1) ~ 0xedb88320 or c >> 1 end
   end
-  local body = "IHDR" .. string.pack(">I4I4", 12000, 12000) .. png:sub(25, 29)
-  check.refused("cannot be in", image.decode(png:sub(1, 12) .. body .. string.pack(">I4", crc(body)) .. png:sub(34), "x"))
+  return c ~ 0xffffffff
+end
+
+local function chunk(kind, body) return string.pack(">I4", #body) .. kind .. body .. string.pack(">I4", crc(kind .. body)) end
+
+-- A PNG of one stored (not packed) deflate block.
+local function make_png(w, h, depth, color, raw, extra)
+  local a, b = 1, 0
+  for i = 1, #raw do
+    a = (a + raw:byte(i)) % 65521
+    b = (b + a) % 65521
+  end
+  local packed = "\x78\x01\x01" .. string.pack("<I2I2", #raw, #raw ~ 0xffff) .. raw .. string.pack(">I2I2", b, a)
+  return "\x89PNG\r\n\x1a\n" .. chunk("IHDR", string.pack(">I4I4BBBBB", w, h, depth, color, 0, 0, 0)) .. (extra or "")
+    .. chunk("IDAT", packed) .. chunk("IEND", "")
+end
+
+test("a PNG that lies about its size is refused without asking for the memory", function()
+  check.refused("cannot be in", image.decode(make_png(12000, 12000, 8, 2, "\0\1\2\3"), "x"))
+end)
+
+test("damage inside a PNG is named with its place", function()
+  check.equal({ image.decode(make_png(1, 1, 8, 2, "\0\1\2\3"), "x"):get(0, 0) }, { 1, 2, 3, 255 })
+  local png = fs.read(GOLDEN .. "png-rgb8.png")
+  local flipped = png:sub(1, 59) .. string.char(png:byte(60) ~ 4) .. png:sub(61)
+  check.refused("checksum is wrong (at byte 33)", image.decode(flipped, "x"))
+  check.refused("after 3 of 4 bytes", image.decode(make_png(1, 1, 8, 2, "\0\1\2"), "x"))
+  check.refused("row 0 has the unknown filter 5", image.decode(make_png(1, 1, 8, 2, "\5\1\2\3"), "x"))
+  check.refused("no palette", image.decode(make_png(1, 1, 8, 3, "\0\0"), "x"))
+  check.refused("not in the palette", image.decode(make_png(1, 1, 8, 3, "\0\1", chunk("PLTE", "rgb")), "x"))
+  check.refused("a palette that has not", image.decode(make_png(1, 1, 8, 3, "\0\0", chunk("PLTE", "rg")), "x"))
+  check.refused("must not be skipped", image.decode(make_png(1, 1, 8, 2, "\0\1\2\3", chunk("ABCD", "")), "x"))
+  check.refused("no such colour type", image.decode(make_png(1, 1, 4, 2, "\0\1\2\3"), "x"))
+  check.refused("a size of 0 x 7", image.decode(make_png(0, 7, 8, 2, ""), "x"))
+  check.refused("beyond 31 bits", image.decode(make_png(0xffffffff, 1, 8, 2, ""), "x"))
+  check.ok(image.decode(make_png(1, 1, 8, 2, "\0\1\2\3and more than that"), "x")) -- too much is harmless
 end)
 
 test("a picture cut off at any length is refused, never half shown", function()

@@ -13,7 +13,8 @@
  *   cal_fs_free(fs);
  *
  * To add a measure, write one row in measure.c: name, what it tells, how many numbers, a function. Lua, the store and the
- * report find it through cal_measure_row_at. Alpha is not looked at, but by `alpha` itself.
+ * report find it through cal_measure_row_at. Measure what was decoded at full size: a JPEG decoded smaller (a hint's min_side)
+ * keeps its hash within 2 bits, but its sharpness falls by about a quarter. Alpha is not looked at, but by `alpha` itself.
  * uses: base
  */
 #ifndef CAL_IMAGE_MEASURE_H
