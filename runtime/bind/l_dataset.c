@@ -63,7 +63,7 @@ static void push_pair(lua_State *L, const cal_duplicate_pair *pair) {
   lua_setfield(L, -2, "j");
   lua_pushinteger(L, pair->distance);
   lua_setfield(L, -2, "distance");
-  lua_pushstring(L, cal_variant_names[pair->transform]);
+  lua_pushstring(L, cal_image_transform_name(pair->transform));
   lua_setfield(L, -2, "transform");
 }
 

@@ -9,9 +9,6 @@
 #include "core/base/memory.h"
 #include "core/base/thread.h"
 
-const char *const cal_variant_names[CAL_VARIANTS] = {"same", "rotate 90",       "rotate 180",       "rotate 270",
-                                                     "flip", "flip, rotate 90", "flip, rotate 180", "flip, rotate 270"};
-
 enum { MOST_PAIRS = 16 << 20, ROWS = 32 }; /* rows per task */
 
 /* ---- the inner loop: which of `list` are near `hash`? Writes their places, returns how many. ---- */

@@ -1,14 +1,16 @@
 /* duplicate.h - pictures that are the same, or nearly, or the same turned around.
  *
  *   cal_error err = {0};
- *   cal_duplicate_item items[] = {{.variants = {0xff00}, .count = 1}, {.variants = {0xff01}, .count = 1}, {.variants = {~0xff00ull}, .count
- * = 1}}; cal_duplicates found; if (cal_duplicates_find(items, 3, 4, true, NULL, &found, &err)) return err.code; for (size_t g = 0; g <
- * found.group_count; g++)                              // one group: 0 and 1 for (size_t k = found.starts[g]; k < found.starts[g + 1]; k++)
- * printf("%u ", found.members[k]); cal_duplicates_free(&found);
+ *   cal_duplicate_item items[] = {{.variants = {0xff00}, .count = 1}, {.variants = {0xff01}, .count = 1}};
+ *   cal_duplicates found;
+ *   if (cal_duplicates_find(items, 2, 4, true, NULL, &found, &err)) return err.code;
+ *   for (size_t g = 0; g < found.group_count; g++)                              // one group: 0 and 1
+ *     for (size_t k = found.starts[g]; k < found.starts[g + 1]; k++) printf("%u ", found.members[k]);
+ *   cal_duplicates_free(&found);
  *
  * Every hash is compared with every other (xor and popcount; 100,000 pictures are 5 G pairs, some seconds): exact, and
  * nothing to tune. The processor's popcount is found at run time.
- * uses: base
+ * uses: base image
  */
 #ifndef CAL_DATASET_DUPLICATE_H
 #define CAL_DATASET_DUPLICATE_H
@@ -20,23 +22,22 @@
 
 #include "core/base/error.h"
 #include "core/base/progress.h"
+#include "core/image/hash.h"
 
-enum { CAL_VARIANTS = 8 };
+enum { CAL_VARIANTS = CAL_HASH_VARIANTS };
 
-/* A picture's 64-bit hash, and those of the picture as it would look turned around. What the second to eighth are called
- * is in cal_variant_names. */
+/* A picture's 64-bit hash, and those of the picture as it would look turned around, in the order of
+ * cal_image_transform_name. */
 typedef struct {
   uint64_t variants[CAL_VARIANTS];
   int count;       /* 1, or 8 */
   const char *sha; /* of the file, or NULL: equal ones are duplicates whatever the hashes say */
 } cal_duplicate_item;
 
-extern const char *const cal_variant_names[CAL_VARIANTS];
-
 typedef struct {
   uint32_t first, second; /* first < second */
   uint8_t distance;       /* bits that differ, 0 .. 64 */
-  uint8_t transform;      /* this variant of `second` looks like `first`: an index into cal_variant_names */
+  uint8_t transform;      /* this variant of `second` looks like `first`: for cal_image_transform_name */
 } cal_duplicate_pair;
 
 typedef struct {
