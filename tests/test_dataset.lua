@@ -203,3 +203,143 @@ test("hashes that are none raise with the picture's number", function()
   check.fails("picture 1: 1 or 8 hashes", dataset.duplicates, { { hex(1), hex(2) } })
   check.fails("0 to 31 bits", dataset.duplicates, { hex(1) }, { distance = 40 })
 end)
+
+-- ---- scan ----
+
+local image = require "native.image"
+local store = require "native.store"
+
+-- A folder with `count` different pictures, and a store beside it.
+local function pictures(count)
+  local folder, paths = tmp "pictures", {}
+  for i = 1, count do
+    local im = image.new(40 + i, 30, { 255 - 10 * i, 5 * i, 128 })
+    im:circle(10 + i, 15, 6, { 255, 255, 255 })
+    paths[i] = ("%s/p%02d.png"):format(folder, i)
+    check.ok(im:save(paths[i]))
+  end
+  return paths, check.ok(store.open(tmp "store")), folder
+end
+
+local function work(counts) return { counts.files, counts.hashed, counts.measured } end
+
+test("a scan measures every file, in order", function()
+  local paths, s = pictures(3)
+  local records, counts = dataset.scan(s, paths)
+  check.equal(work(counts), { 3, 3, 3 })
+  for i, r in ipairs(records) do
+    check.equal({ r.path, r.width, r.height, r.format, r.orientation, r.error }, { paths[i], 40 + i, 30, "PNG", 1, nil })
+    check.equal(r.sha256, hash.sha256(fs.read(paths[i])))
+    check.equal(r.size, #fs.read(paths[i]))
+    local m = image.load(paths[i]):measure()
+    check.equal({ r.phash, r.phashes[1], #r.phashes }, { m.phash, m.phash, 8 })
+    check.equal({ r.alpha, r.gray, r.brightness.p50, r.sharpness, r.entropy },
+      { m.alpha, m.gray, m.brightness.p50, m.sharpness, m.entropy })
+    local thumb = check.ok(image.decode(check.ok(s:blob(r.thumb)), "thumb"))
+    check.equal({ thumb:width(), thumb:height(), thumb:channels() }, { 40 + i, 30, 3 })
+  end
+end)
+
+test("a second scan computes nothing, one new picture costs one", function()
+  local paths, s, folder = pictures(4)
+  local first = dataset.scan(s, paths)
+  local second, counts = dataset.scan(s, paths)
+  check.equal(work(counts), { 4, 0, 0 })
+  check.equal(second, first)
+  paths[5] = folder .. "/new.png"
+  image.new(9, 9):save(paths[5])
+  check.equal(work(select(2, dataset.scan(s, paths))), { 5, 1, 1 })
+  check.equal(work(select(2, dataset.scan(s, paths))), { 5, 0, 0 })
+end)
+
+test("a renamed file costs nothing, a copy only its hash, a changed one everything", function()
+  local paths, s, folder = pictures(2)
+  dataset.scan(s, paths)
+  check.ok(os.rename(paths[1], folder .. "/renamed.png"))
+  check.equal(work(select(2, dataset.scan(s, { folder .. "/renamed.png" }))), { 1, 0, 0 })
+  fs.write(folder .. "/copy.png", fs.read(paths[2]))
+  local records, counts = dataset.scan(s, { folder .. "/copy.png" })
+  check.equal(work(counts), { 1, 1, 0 })
+  check.equal(records[1].width, 42)
+  image.new(7, 8):save(paths[2])
+  records, counts = dataset.scan(s, { paths[2] })
+  check.equal({ records[1].width, counts.measured }, { 7, 1 })
+end)
+
+test("a file rewritten in place at once, with the same size, is seen", function()
+  local _, s, folder = pictures(0)
+  local path = folder .. "/x.bin"
+  for round = 1, 5 do
+    local text = "round " .. round
+    if round == 1 then fs.write(path, text) else
+      local f = io.open(path, "r+")
+      f:write(text)
+      f:close()
+    end
+    check.equal(dataset.scan(s, { path })[1].sha256, hash.sha256(text))
+  end
+end)
+
+test("equal files are measured once and all have the result", function()
+  local paths, s, folder = pictures(1)
+  local bad = folder .. "/bad1.png"
+  fs.write(bad, "not a picture")
+  fs.write(folder .. "/bad2.png", "not a picture")
+  fs.write(folder .. "/twin.png", fs.read(paths[1]))
+  local records, counts = dataset.scan(s, { paths[1], folder .. "/twin.png", bad, folder .. "/bad2.png", paths[1] })
+  check.equal(work(counts), { 5, 5, 2 })
+  check.equal(records[2].phash, records[1].phash)
+  check.equal(records[5].sha256, records[1].sha256)
+  check.contains(records[3].error, "bad1.png: ")
+  check.contains(records[4].error, "bad2.png: ")
+end)
+
+test("a file that cannot be used has an error with its path and a code, and the others are measured", function()
+  local paths, s, folder = pictures(1)
+  local whole = fs.read(paths[1])
+  fs.write(folder .. "/cut.png", whole:sub(1, #whole // 2))
+  fs.write(folder .. "/empty.png", "")
+  local list = { folder .. "/cut.png", folder .. "/empty.png", folder .. "/none.png", folder, paths[1] }
+  local records = dataset.scan(s, list)
+  check.equal({ records[1].code, records[2].code, records[3].code, records[4].code, records[5].code },
+    { "FORMAT", "FORMAT", "NOTFOUND", "FORMAT", nil })
+  for i = 1, 4 do
+    check.equal(records[i].path, list[i])
+    check.contains(records[i].error, list[i])
+    check.equal(records[i].width, nil)
+  end
+  check.equal(records[3].sha256, nil)
+  check.equal(records[5].height, 30)
+  local again, counts = dataset.scan(s, list)
+  check.equal(work(counts), { 5, 0, 0 })
+  check.equal(again, records)
+end)
+
+test("a lost thumbnail is made again", function()
+  local paths, s = pictures(1)
+  local thumb = dataset.scan(s, paths)[1].thumb
+  check.ok(fs.remove(s:folder() .. "/blobs/" .. thumb:sub(1, 2) .. "/" .. thumb:sub(3)))
+  local records, counts = dataset.scan(s, paths)
+  check.equal(work(counts), { 1, 0, 1 })
+  check.ok(s:blob(records[1].thumb))
+end)
+
+test("a large picture's thumbnail has a long side of 256", function()
+  local _, s, folder = pictures(0)
+  image.new(1000, 300, { 9, 9, 9, 100 }):save(folder .. "/wide.png")
+  image.new(3, 2000):save(folder .. "/tall.png")
+  local records = dataset.scan(s, { folder .. "/wide.png", folder .. "/tall.png" })
+  local wide = image.decode(s:blob(records[1].thumb), "t")
+  check.equal({ wide:width(), wide:height() }, { 256, 77 })
+  local tall = image.decode(s:blob(records[2].thumb), "t")
+  check.equal({ tall:width(), tall:height() }, { 1, 256 })
+end)
+
+test("misuse of scan raises", function()
+  local _, s = pictures(0)
+  check.equal(dataset.scan(s, {}), {})
+  check.fails("path 2 is not a string", dataset.scan, s, { "a", 5 })
+  check.fails("calotype.store expected", dataset.scan, {}, {})
+  s:close()
+  check.fails("the store is closed", dataset.scan, s, {})
+end)

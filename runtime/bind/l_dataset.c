@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "bind/bind.h"
+#include "bind/push.h"
 #include "core/dataset/bucket.h"
 #include "core/dataset/duplicate.h"
+#include "core/dataset/scan.h"
 #include "core/dataset/sidecar.h"
 
 /* A native block that outlives a raise: freed by its shell. */
@@ -27,6 +29,86 @@ static int l_duplicates_free(lua_State *L) {
 static int l_text(lua_State *L) {
   lua_pushliteral(L, "dataset");
   return 1;
+}
+
+/* ---- scan ---- */
+
+#define SCAN "calotype.scan"
+
+typedef struct {
+  cal_scan scan;
+  cal_json *measures; /* of the file whose record is being made */
+} scan_shell;
+
+static int l_scan_free(lua_State *L) {
+  scan_shell *shell = lua_touserdata(L, 1);
+  cal_scan_free(&shell->scan);
+  cal_json_free(shell->measures);
+  shell->measures = NULL;
+  return 0;
+}
+
+static void push_record(lua_State *L, scan_shell *shell, size_t i) {
+  const cal_scan_item *item = &shell->scan.items[i];
+  if (item->measures) {
+    cal_error err = {0};
+    shell->measures = cal_json_parse(item->measures, strlen(item->measures), &err);
+    if (!shell->measures) cal_raise(L, &err);
+    cal_push_json(L, shell->measures);
+    cal_json_free(shell->measures);
+    shell->measures = NULL;
+  } else {
+    lua_createtable(L, 0, 5);
+    lua_pushstring(L, item->error ? item->error : "not enough memory");
+    lua_setfield(L, -2, "error");
+    lua_pushstring(L, cal_status_name(item->code));
+    lua_setfield(L, -2, "code");
+  }
+  lua_rawgeti(L, 2, (lua_Integer)i + 1);
+  lua_setfield(L, -2, "path");
+  if (!*item->sha) return;
+  lua_pushstring(L, item->sha);
+  lua_setfield(L, -2, "sha256");
+  lua_pushinteger(L, (lua_Integer)item->size);
+  lua_setfield(L, -2, "size");
+}
+
+static void set_count(lua_State *L, const char *key, size_t count) {
+  lua_pushinteger(L, (lua_Integer)count);
+  lua_setfield(L, -2, key);
+}
+
+/* dataset.scan(store, {path, ...} [, {label =}]) -> records, {files =, hashed =, measured =} | nil, message, code
+ * A record: path, sha256, size, width, height, format, orientation, phash, phashes, brightness, entropy, sharpness, alpha,
+ * gray, thumb (a blob's sha256); of a file that cannot be used: path, error, code. The counts are of work really done. */
+static int l_scan(lua_State *L) {
+  cal_store **store = luaL_checkudata(L, 1, "calotype.store");
+  if (!*store) return luaL_error(L, "the store is closed");
+  luaL_checktype(L, 2, LUA_TTABLE);
+  const char *label = cal_option_text(L, 3, "label", NULL);
+  lua_settop(L, 3);
+  size_t count = lua_rawlen(L, 2);
+  cal_error err = {0};
+  void **block = cal_push_shell(L, BLOCK, sizeof *block);
+  const char **paths = *block = cal_alloc(count * sizeof *paths, &err);
+  if (!paths) return cal_push_refusal(L, &err);
+  for (size_t i = 0; i < count; i++) {
+    if (lua_rawgeti(L, 2, (lua_Integer)i + 1) != LUA_TSTRING) return luaL_error(L, "path %d is not a string", (int)i + 1);
+    paths[i] = lua_tostring(L, -1); /* the table holds it */
+    lua_pop(L, 1);
+  }
+  scan_shell *shell = cal_push_shell(L, SCAN, sizeof *shell);
+  if (cal_scan_files(cal_bind_fs(L), *store, paths, count, label, &shell->scan, &err)) return cal_push_refusal(L, &err);
+  lua_createtable(L, (int)count, 0);
+  for (size_t i = 0; i < count; i++) {
+    push_record(L, shell, i);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  lua_createtable(L, 0, 3);
+  set_count(L, "files", count);
+  set_count(L, "hashed", shell->scan.hashed);
+  set_count(L, "measured", shell->scan.measured);
+  return 2;
 }
 
 /* ---- duplicates ---- */
@@ -227,9 +309,10 @@ static int l_sidecar(lua_State *L) {
 
 int luaopen_cal_dataset(lua_State *L);
 int luaopen_cal_dataset(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"duplicates", l_duplicates}, {"buckets", l_buckets}, {"bucket", l_bucket}, {"sidecar", l_sidecar}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"duplicates", l_duplicates}, {"buckets", l_buckets}, {"bucket", l_bucket},
+                                       {"sidecar", l_sidecar},       {"scan", l_scan},       {NULL, NULL}};
   cal_register_type(L, BLOCK, (const luaL_Reg[]){{NULL, NULL}}, l_block_free, l_text);
+  cal_register_type(L, SCAN, (const luaL_Reg[]){{NULL, NULL}}, l_scan_free, l_text);
   cal_register_type(L, DUPLICATES, (const luaL_Reg[]){{NULL, NULL}}, l_duplicates_free, l_text);
   luaL_newlib(L, functions);
   return 1;
