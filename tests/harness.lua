@@ -73,6 +73,8 @@ function check.refused(part, value, message, code)
   return code
 end
 
+if os.getenv "CALOTYPE_GC_STRESS" then collectgarbage("incremental", 1, 1000, 1) end -- a cycle at nearly every allocation
+
 local scratch = os.getenv "CALOTYPE_TEST_TMP" or "/tmp"
 local serial = 0
 

@@ -121,18 +121,48 @@ test("a picture with too many pixels is refused before it is decoded", function(
   check.equal(check.refused("max_pixels", image.decode(png, "a.png", { max_pixels = 100 })), "LIMIT")
 end)
 
-test("a PNG that lies about its size is refused without asking for the memory", function()
-  local png = fs.read(GOLDEN .. "png-rgb8.png")
-  local function crc(text)
-    local c = 0xffffffff
-    for i = 1, #text do
-      c = c ~ text:byte(i)
-      for _ = 1, 8 do c = (c & 1 == 1) and (c >> 1) ~ 0xedb88320 or c >> 1 end
-    end
-    return c ~ 0xffffffff
+local function crc(text)
+  local c = 0xffffffff
+  for i = 1, #text do
+    c = c ~ text:byte(i)
+    for _ = 1, 8 do c = (c & 1 == 1) and (c >> 1) ~ 0xedb88320 or c >> 1 end
   end
-  local body = "IHDR" .. string.pack(">I4I4", 12000, 12000) .. png:sub(25, 29)
-  check.refused("cannot be in", image.decode(png:sub(1, 12) .. body .. string.pack(">I4", crc(body)) .. png:sub(34), "x"))
+  return c ~ 0xffffffff
+end
+
+local function chunk(kind, body) return string.pack(">I4", #body) .. kind .. body .. string.pack(">I4", crc(kind .. body)) end
+
+-- A PNG of one stored (not packed) deflate block.
+local function make_png(w, h, depth, color, raw, extra)
+  local a, b = 1, 0
+  for i = 1, #raw do
+    a = (a + raw:byte(i)) % 65521
+    b = (b + a) % 65521
+  end
+  local packed = "\x78\x01\x01" .. string.pack("<I2I2", #raw, #raw ~ 0xffff) .. raw .. string.pack(">I2I2", b, a)
+  return "\x89PNG\r\n\x1a\n" .. chunk("IHDR", string.pack(">I4I4BBBBB", w, h, depth, color, 0, 0, 0)) .. (extra or "")
+    .. chunk("IDAT", packed) .. chunk("IEND", "")
+end
+
+test("a PNG that lies about its size is refused without asking for the memory", function()
+  check.refused("cannot be in", image.decode(make_png(12000, 12000, 8, 2, "\0\1\2\3"), "x"))
+end)
+
+test("damage inside a PNG is named with its place", function()
+  check.equal({ image.decode(make_png(1, 1, 8, 2, "\0\1\2\3"), "x"):get(0, 0) }, { 1, 2, 3, 255 })
+  local png = fs.read(GOLDEN .. "png-rgb8.png")
+  local flipped = png:sub(1, 59) .. string.char(png:byte(60) ~ 4) .. png:sub(61)
+  check.refused("checksum is wrong (at byte 33)", image.decode(flipped, "x"))
+  check.refused("after 3 of 4 bytes", image.decode(make_png(1, 1, 8, 2, "\0\1\2"), "x"))
+  check.refused("row 0 has the unknown filter 5", image.decode(make_png(1, 1, 8, 2, "\5\1\2\3"), "x"))
+  check.refused("no palette", image.decode(make_png(1, 1, 8, 3, "\0\0"), "x"))
+  check.refused("not in the palette", image.decode(make_png(1, 1, 8, 3, "\0\1", chunk("PLTE", "rgb")), "x"))
+  check.refused("a palette that has not", image.decode(make_png(1, 1, 8, 3, "\0\0", chunk("PLTE", "rg")), "x"))
+  check.refused("must not be skipped", image.decode(make_png(1, 1, 8, 2, "\0\1\2\3", chunk("ABCD", "")), "x"))
+  check.refused("no such colour type", image.decode(make_png(1, 1, 4, 2, "\0\1\2\3"), "x"))
+  check.refused("a size of 0 x 7", image.decode(make_png(0, 7, 8, 2, ""), "x"))
+  check.refused("beyond 31 bits", image.decode(make_png(0xffffffff, 1, 8, 2, ""), "x"))
+  check.ok(image.decode(make_png(1, 1, 8, 2, "\0\1\2\3and more than that"), "x")) -- too much is harmless
 end)
 
 test("a picture cut off at any length is refused, never half shown", function()
@@ -296,4 +326,188 @@ test("progressive files with endless scans are refused", function()
   local scan = bytes:sub(first, following - 1)
   local im, message = image.decode(bytes:sub(1, first - 1) .. scan:rep(400) .. bytes:sub(first), "x")
   check.ok(not im and message, "400 scans were decoded")
+end)
+
+local expected = dofile(GOLDEN .. "expected.lua")
+
+local function distance(a, b)
+  local x = tonumber(a, 16) ~ tonumber(b, 16)
+  local bits = 0
+  while x ~= 0 do
+    bits = bits + (x & 1)
+    x = x >> 1
+  end
+  return bits
+end
+
+test("the hash is imagehash's, bit for bit at 32 x 32, within 2 bits on JPEGs", function()
+  for _, row in ipairs(expected) do
+    local hash = golden(row.file):hash()
+    if row.file:find "^hash" then check.equal(hash, row.phash, row.file)
+    else check.ok(distance(hash, row.phash) <= 2, row.file .. ": " .. hash .. ", expected " .. row.phash) end
+  end
+end)
+
+test("each of the 8 hashes is that of the really turned or flipped picture", function()
+  for _, row in ipairs(expected) do
+    local im = golden(row.file)
+    local hashes = im:measure().phashes
+    check.equal(hashes[1], im:hash())
+    for k = 0, 7 do
+      local turned = (k < 4 and im or im:flip()):rotate(k % 4)
+      check.ok(distance(hashes[k + 1], turned:hash()) <= 2, ("%s, variant %d"):format(row.file, k))
+    end
+  end
+end)
+
+test("the hash of a picture made smaller and saved again stays near, that of another picture is far", function()
+  local im = golden "photo-0.jpg"
+  local again = image.decode(im:resize(90, 0):encode("jpeg", { quality = 60 }), "x")
+  check.ok(distance(im:hash(), again:hash()) <= 4)
+  check.ok(distance(im:hash(), golden "photo-1.jpg":hash()) > 10)
+end)
+
+test("flat pictures have the hash of their constant alone", function()
+  for _, v in ipairs { 1, 77, 255 } do check.equal(image.new(50, 40, { v, v, v }):hash(), "8000000000000000") end
+  check.equal(image.new(50, 40):hash(), "0000000000000000")
+end)
+
+test("brightness and entropy are cleanvision's and Pillow's", function()
+  for _, row in ipairs(expected) do
+    local m = golden(row.file):measure()
+    for i, name in ipairs { "p1", "p5", "p50", "p95", "p99" } do
+      check.near(m.brightness[name], row.brightness[i], row.file:find "jpg" and 4e-3 or 1e-3, row.file .. " " .. name)
+    end
+    check.near(m.entropy, row.entropy, 0.01, row.file)
+  end
+end)
+
+test("measures of simple pictures are what one can work out", function()
+  local m = image.new(64, 48, { 255, 255, 255 }):measure()
+  check.equal({ m.width, m.height, m.alpha, m.gray }, { 64, 48, false, true })
+  check.equal(m.brightness, { p1 = 1, p5 = 1, p50 = 1, p95 = 1, p99 = 1 })
+  check.equal(m.sharpness, 0)
+  check.near(m.entropy, math.log(3, 2), 1e-12) -- three bands laid end to end, each in one bin
+end)
+
+test("alpha and gray are seen", function()
+  check.equal(image.new(4, 4, { 9, 9, 9, 254 }):measure().alpha, true)
+  check.equal(image.new(4, 4, { 9, 9, 9, 255 }):measure().alpha, false)
+  check.equal(image.new(4, 4, { 100, 104, 100 }):measure().gray, true)
+  check.equal(image.new(4, 4, { 100, 105, 100 }):measure().gray, false)
+end)
+
+test("a blurred picture is less sharp, and a sharp corner is enough", function()
+  local sharp = golden "resize.png":resize(480, 320, "lanczos")
+  local soft = sharp:resize(60, 40, "area"):resize(480, 320, "bilinear")
+  local a, b = sharp:measure().sharpness, soft:measure().sharpness
+  check.ok(a > 4 * b, ("%g and %g"):format(a, b))
+  local corner = soft:copy():paste(sharp:crop(0, 0, 120, 80), 0, 0)
+  check.ok(corner:measure().sharpness > 2 * b)
+  check.near(soft:resize(2000, 0, "bilinear"):measure().sharpness, b, b) -- measured at 512 px, whatever the size
+end)
+
+test("the smallest pictures are measured", function()
+  for _, size in ipairs { { 1, 1 }, { 1, 50 }, { 50, 1 }, { 2, 2 }, { 3, 3 } } do
+    local m = image.new(size[1], size[2], { 50, 60, 70 }):measure()
+    check.equal(m.sharpness, 0)
+    check.ok(#m.phashes == 8)
+  end
+end)
+
+-- The sum of what drawing changed on black, in pixels of full white.
+local function area(im)
+  local sum = 0
+  for _, v in ipairs { im:gray():bytes():byte(1, -1) } do sum = sum + v end
+  return sum / 255
+end
+
+local WHITE = { 255, 255, 255 }
+
+test("shapes cover their area", function()
+  local function canvas() return image.new(64, 64) end
+  check.near(area(canvas():rect(10.25, 20.5, 30.5, 7.25, WHITE)), 30.5 * 7.25, 1)
+  check.near(area(canvas():circle(32, 31.3, 20.2, WHITE)), math.pi * 20.2 ^ 2, 2)
+  check.near(area(canvas():ellipse(32, 32, 25, 9, 0.7, WHITE)), math.pi * 25 * 9, 2)
+  check.near(area(canvas():line(5, 5, 50, 40, 2.5, WHITE)), 2.5 * math.sqrt(45 ^ 2 + 35 ^ 2), 2)
+  check.near(area(canvas():fill_polygon({ 3, 3, 60, 10, 20, 55 }, WHITE)), (57 * 52 - 17 * 7) / 2, 2)
+  check.near(area(canvas():circle(32, 32, 0.5, WHITE)), math.pi / 4, 0.1)
+end)
+
+test("what a polygon covers twice is empty", function()
+  local im = image.new(40, 40):fill_polygon({ 0, 0, 40, 0, 40, 40, 0, 40, 0, 0, 10, 10, 30, 10, 30, 30, 10, 30, 10, 10 }, WHITE)
+  check.equal((im:get(20, 20)), 0)
+  check.equal((im:get(5, 20)), 255)
+end)
+
+test("an edge through the middle of a pixel covers half of it", function()
+  check.near((image.new(4, 1):rect(0, 0, 1.5, 1, WHITE):get(1, 0)), 128, 1)
+  check.near((image.new(4, 1):rect(0, 0, 4, 0.5, WHITE):get(1, 0)), 128, 1)
+end)
+
+test("shapes are cut at the picture's edge, and misplaced ones change nothing", function()
+  local im = image.new(20, 20)
+  im:circle(-500, 10, 50, WHITE):rect(30, 0, 5, 5, WHITE):line(-10, -10, -1, 30, 2, WHITE):text(500, 500, "x")
+  check.equal(area(im), 0)
+  check.equal(area(im:circle(10, 10, 1000, WHITE)), 400)
+  check.fails("coordinates go to", im.rect, im, 0 / 0, 0, 1, 1, WHITE)
+  check.fails("radii", im.circle, im, 1, 1, -1, WHITE)
+  check.fails("draw:", im.circle, im, 1, 1, 1 / 0, WHITE)
+  check.fails("draw:", im.line, im, 0, 0, 1, 1e300, 1, WHITE)
+  check.fails("pairs of x and y", im.fill_polygon, im, { 1, 2, 3 }, WHITE)
+  check.fails("pairs of x and y", im.fill_polygon, im, { 1, "a" }, WHITE)
+end)
+
+test("alpha blends, on opaque and on transparent pictures", function()
+  check.near((image.new(1, 1):rect(0, 0, 1, 1, { 200, 0, 0, 128 }):get(0, 0)), 100, 1)
+  check.equal({ image.new(1, 1, { 0, 0, 0, 0 }):rect(0, 0, 1, 1, { 200, 10, 0, 128 }):get(0, 0) }, { 200, 10, 0, 128 })
+  local over = { image.new(1, 1, { 0, 0, 255, 255 }):rect(0, 0, 1, 1, { 255, 0, 0, 51 }):get(0, 0) }
+  check.equal(over, { 51, 0, 204, 255 })
+  check.equal((image.new(1, 1):gray():rect(0, 0, 1, 1, WHITE):get(0, 0)), 255)
+end)
+
+test("paste lays pictures over each other, cut at the edges", function()
+  local im, red = image.new(4, 4), image.new(3, 3, { 255, 0, 0 })
+  im:paste(red, 2, -1):paste(red, -100, 0):paste(red, 1 << 29, 0)
+  check.equal((im:get(3, 1)), 255)
+  check.equal((im:get(1, 0)), 0)
+  check.equal((im:get(2, 2)), 0)
+  check.equal({ image.new(1, 1, { 0, 0, 255 }):paste(image.new(1, 1, { 255, 0, 0, 51 }), 0, 0):get(0, 0) }, { 51, 0, 204, 255 })
+  check.fails("into itself", im.paste, im, im, 0, 0)
+end)
+
+test("text takes the width it says, and every character leaves a mark", function()
+  local width = image.text_width("Hello, world", 20)
+  local im = image.new(300, 30)
+  check.equal(im:text(5, 5, "Hello, world", { size = 20, color = WHITE }), width)
+  local left, right = 300, 0
+  for x = 0, 299 do for y = 0, 29 do if im:get(x, y) > 0 then left, right = math.min(left, x), math.max(right, x) end end end
+  check.ok(left >= 5 and right <= 5 + width, ("ink from %d to %d"):format(left, right))
+  check.ok(right - left > width - 6)
+  for c = 33, 126 do
+    local one = image.new(40, 40)
+    one:text(5, 5, string.char(c), { size = 24, color = WHITE })
+    check.ok(area(one) > 2, string.char(c) .. " is invisible")
+  end
+end)
+
+test("every glyph is a different one", function()
+  local seen = {}
+  for c = 33, 126 do
+    local im = image.new(40, 40)
+    im:text(5, 5, string.char(c), { size = 24, color = WHITE })
+    check.ok(not seen[im:bytes()], string.char(c) .. " looks like " .. tostring(seen[im:bytes()]))
+    seen[im:bytes()] = string.char(c)
+  end
+end)
+
+test("text that is not ASCII or not UTF-8 becomes boxes; lines stand below each other", function()
+  local a, b = image.new(60, 30), image.new(60, 30)
+  a:text(2, 2, "é", { color = WHITE })
+  b:text(2, 2, "\xff", { color = WHITE })
+  check.ok(a == b and area(a) > 5)
+  check.equal(image.text_width("ab\nabcd", 10), image.text_width("abcd", 10))
+  check.equal(image.text_width("", 10), 0)
+  check.fails("size of", a.text, a, 0, 0, "x", { size = 0 })
+  check.fails("size of", a.text, a, 0, 0, "x", { size = 1e9 })
 end)

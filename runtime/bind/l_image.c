@@ -1,11 +1,16 @@
 /* l_image.c - native.image: pictures as Lua values. */
-#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "bind/bind.h"
 #include "core/image/decode.h"
+#include "core/image/draw.h"
 #include "core/image/encode.h"
+#include "core/image/hash.h"
+#include "core/image/measure.h"
 #include "core/image/resize.h"
+#include "core/image/text.h"
 
 static const char type_name[] = "calotype.image";
 
@@ -25,7 +30,10 @@ static int check_int(lua_State *L, int arg) {
 
 /* Wrong sizes and crops are misuse and raise; everything else about memory and files is the world's. */
 static int finish(lua_State *L, const cal_image *out, const cal_error *err) {
-  if (out) return 1;
+  if (out) { /* Lua counts a shell of 8 bytes: tell its collector what hangs on it */
+    lua_gc(L, LUA_GCSTEP, (int)(cal_image_size(out) >> 10));
+    return 1;
+  }
   return err->code == CAL_E_ARG ? cal_raise(L, err) : cal_push_refusal(L, err);
 }
 
@@ -253,6 +261,148 @@ static int l_save(lua_State *L) {
   return 1;
 }
 
+/* --- Numbers ------------------------------------------------------------------------------------------------------- */
+static void push_hash(lua_State *L, uint64_t hash) {
+  char hex[17];
+  snprintf(hex, sizeof hex, "%016llx", (unsigned long long)hash);
+  lua_pushstring(L, hex);
+}
+
+static int l_hash(lua_State *L) {
+  cal_error err = {0};
+  uint64_t hashes[CAL_HASH_VARIANTS];
+  if (cal_image_hash(check_image(L, 1), hashes, &err)) return cal_push_refusal(L, &err);
+  push_hash(L, hashes[0]);
+  return 1;
+}
+
+static void push_value(lua_State *L, const cal_measure_row *row, double value) {
+  if (row->flag) lua_pushboolean(L, value != 0);
+  else lua_pushnumber(L, value);
+}
+
+/* im:measure(): a file's format and orientation are known to image.probe, not to a picture in memory. */
+static int l_measure(lua_State *L) {
+  cal_error err = {0};
+  cal_measures m;
+  if (cal_image_measure(check_image(L, 1), NULL, &m, &err)) return cal_push_refusal(L, &err);
+  lua_newtable(L);
+  set_integer(L, "width", m.width);
+  set_integer(L, "height", m.height);
+  push_hash(L, m.hashes[0]);
+  lua_setfield(L, -2, "phash");
+  lua_createtable(L, CAL_HASH_VARIANTS, 0);
+  for (int k = 0; k < CAL_HASH_VARIANTS; k++) {
+    push_hash(L, m.hashes[k]);
+    lua_rawseti(L, -2, k + 1);
+  }
+  lua_setfield(L, -2, "phashes");
+  const double *value = m.values;
+  const cal_measure_row *row;
+  for (int i = 0; (row = cal_measure_row_at(i)); i++, value += row->count) {
+    if (row->parts) lua_newtable(L);
+    for (int k = 0; row->parts && k < row->count; k++) {
+      push_value(L, row, value[k]);
+      lua_setfield(L, -2, row->parts[k]);
+    }
+    if (!row->parts) push_value(L, row, *value);
+    lua_setfield(L, -2, row->name);
+  }
+  return 1;
+}
+
+/* --- Drawing: each changes the picture and returns it -------------------------------------------------------------- */
+static int drawn(lua_State *L, cal_status status, const cal_error *err) {
+  if (status) return finish(L, NULL, err);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* im:fill_polygon({x, y, x, y, ...}, color) */
+static int l_fill_polygon(lua_State *L) {
+  cal_error err = {0};
+  cal_image *im = check_image(L, 1);
+  unsigned char color[4];
+  luaL_checktype(L, 2, LUA_TTABLE);
+  check_color(L, 3, color);
+  const size_t count = lua_rawlen(L, 2);
+  luaL_argcheck(L, count % 2 == 0 && count <= 1 << 20, 2, "pairs of x and y expected");
+  double *xy = lua_newuserdatauv(L, (count + 1) * sizeof *xy, 0);
+  for (size_t i = 0; i < count; i++) {
+    int fits;
+    lua_rawgeti(L, 2, (lua_Integer)i + 1);
+    xy[i] = lua_tonumberx(L, -1, &fits);
+    luaL_argcheck(L, fits, 2, "pairs of x and y expected");
+    lua_pop(L, 1);
+  }
+  return drawn(L, cal_draw_polygon(im, xy, count / 2, color, &err), &err);
+}
+
+static int l_circle(lua_State *L) {
+  cal_error err = {0};
+  unsigned char color[4];
+  cal_image *im = check_image(L, 1);
+  check_color(L, 5, color);
+  return drawn(L, cal_draw_circle(im, luaL_checknumber(L, 2), luaL_checknumber(L, 3), luaL_checknumber(L, 4), color, &err), &err);
+}
+
+static int l_ellipse(lua_State *L) {
+  cal_error err = {0};
+  unsigned char color[4];
+  double n[5];
+  cal_image *im = check_image(L, 1);
+  for (int i = 0; i < 5; i++) n[i] = luaL_checknumber(L, 2 + i);
+  check_color(L, 7, color);
+  return drawn(L, cal_draw_ellipse(im, n[0], n[1], n[2], n[3], n[4], color, &err), &err);
+}
+
+static int l_line(lua_State *L) {
+  cal_error err = {0};
+  unsigned char color[4];
+  double n[5];
+  cal_image *im = check_image(L, 1);
+  for (int i = 0; i < 5; i++) n[i] = luaL_checknumber(L, 2 + i);
+  check_color(L, 7, color);
+  return drawn(L, cal_draw_line(im, n[0], n[1], n[2], n[3], n[4], color, &err), &err);
+}
+
+static int l_rect(lua_State *L) {
+  cal_error err = {0};
+  unsigned char color[4];
+  double n[4];
+  cal_image *im = check_image(L, 1);
+  for (int i = 0; i < 4; i++) n[i] = luaL_checknumber(L, 2 + i);
+  check_color(L, 6, color);
+  return drawn(L, cal_draw_rect(im, n[0], n[1], n[2], n[3], color, &err), &err);
+}
+
+static int l_paste(lua_State *L) {
+  cal_image *im = check_image(L, 1), *other = check_image(L, 2);
+  luaL_argcheck(L, im != other, 2, "a picture cannot be pasted into itself; use a copy");
+  cal_draw_paste(im, other, check_int(L, 3), check_int(L, 4));
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* im:text(x, y, "text", {size = 12, color = {0, 0, 0}}) -> the width it took */
+static int l_text(lua_State *L) {
+  cal_error err = {0};
+  unsigned char color[4] = {0, 0, 0, 255};
+  cal_image *im = check_image(L, 1);
+  const double x = luaL_checknumber(L, 2), y = luaL_checknumber(L, 3);
+  const char *text = luaL_checkstring(L, 4);
+  const double size = cal_option_number(L, 5, "size", 12);
+  if (!lua_isnoneornil(L, 5) && lua_getfield(L, 5, "color") != LUA_TNIL) check_color(L, lua_gettop(L), color);
+  if (cal_draw_text(im, x, y, text, size, color, &err)) return finish(L, NULL, &err);
+  lua_pushnumber(L, cal_text_width(text, size));
+  return 1;
+}
+
+static int l_text_width(lua_State *L) {
+  lua_pushnumber(L, cal_text_width(luaL_checkstring(L, 1), luaL_optnumber(L, 2, 12)));
+  return 1;
+}
+
 static int l_equal(lua_State *L) {
   const cal_image *a = check_image(L, 1), *b = check_image(L, 2);
   lua_pushboolean(L, a->width == b->width && a->height == b->height && a->channels == b->channels &&
@@ -277,11 +427,17 @@ static int l_text_of(lua_State *L) {
 
 int luaopen_cal_image(lua_State *L);
 int luaopen_cal_image(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"width", l_width}, {"height", l_height}, {"channels", l_channels}, {"get", l_get},     {"set", l_set},       {"bytes", l_bytes},
-      {"copy", l_copy},   {"resize", l_resize}, {"crop", l_crop},         {"flip", l_flip},   {"rotate", l_rotate}, {"gray", l_gray},
-      {"rgb", l_rgb},     {"encode", l_encode}, {"save", l_save},         {"close", l_close}, {"__eq", l_equal},    {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"new", l_new}, {"load", l_load}, {"decode", l_decode}, {"probe", l_probe}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"width", l_width},   {"height", l_height},   {"channels", l_channels},
+                                     {"get", l_get},       {"set", l_set},         {"bytes", l_bytes},
+                                     {"copy", l_copy},     {"resize", l_resize},   {"crop", l_crop},
+                                     {"flip", l_flip},     {"rotate", l_rotate},   {"gray", l_gray},
+                                     {"rgb", l_rgb},       {"encode", l_encode},   {"save", l_save},
+                                     {"hash", l_hash},     {"measure", l_measure}, {"fill_polygon", l_fill_polygon},
+                                     {"circle", l_circle}, {"ellipse", l_ellipse}, {"line", l_line},
+                                     {"rect", l_rect},     {"paste", l_paste},     {"text", l_text},
+                                     {"close", l_close},   {"__eq", l_equal},      {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"new", l_new}, {"load", l_load}, {"decode", l_decode}, {"probe", l_probe}, {"text_width", l_text_width}, {NULL, NULL}};
   cal_register_type(L, type_name, methods, l_close, l_text_of);
   luaL_newlib(L, functions);
   return 1;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bind/bind.h"
+#include "bind/push.h"
 #include "core/codec/json.h"
 
 #define ARRAY "calotype.json.array"
@@ -151,7 +152,7 @@ static int l_encode(lua_State *L) {
   return cal_push_buffer(L, &out);
 }
 
-static void push_value(lua_State *L, const cal_json *value) {
+void cal_push_json(lua_State *L, const cal_json *value) {
   luaL_checkstack(L, 6, "json");
   switch (cal_json_kind_of(value)) {
     case CAL_JSON_NULL: lua_pushlightuserdata(L, NULL); return;
@@ -167,7 +168,7 @@ static void push_value(lua_State *L, const cal_json *value) {
       lua_createtable(L, (int)cal_json_count(value), 0);
       lua_Integer i = 0;
       for (const cal_json *child = cal_json_first(value); child; child = cal_json_next(child)) {
-        push_value(L, child);
+        cal_push_json(L, child);
         lua_rawseti(L, -2, ++i);
       }
       luaL_setmetatable(L, ARRAY);
@@ -177,7 +178,7 @@ static void push_value(lua_State *L, const cal_json *value) {
       lua_newtable(L);
       for (const cal_json *child = cal_json_first(value); child; child = cal_json_next(child)) {
         lua_pushstring(L, cal_json_key(child));
-        push_value(L, child);
+        cal_push_json(L, child);
         lua_rawset(L, -3);
       }
   }
@@ -191,7 +192,7 @@ static int l_decode(lua_State *L) {
   cal_json **shell = cal_push_shell(L, "calotype.json", sizeof *shell);
   *shell = cal_json_parse(text, size, &err);
   if (!*shell) return cal_push_refusal(L, &err);
-  push_value(L, *shell);
+  cal_push_json(L, *shell);
   cal_json_free(*shell);
   *shell = NULL;
   return 1;

@@ -1,4 +1,7 @@
 /* l_log.c - native.log: lines for people, progress, time. */
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include "bind/bind.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -26,6 +29,16 @@ static int l_date(lua_State *L) {
 static int l_duration(lua_State *L) {
   char text[32];
   lua_pushstring(L, cal_duration(luaL_checknumber(L, 1), text));
+  return 1;
+}
+
+/* log.terminal("stdout" | "stderr") -> its columns, or nil when it is not a terminal */
+static int l_terminal(lua_State *L) {
+  static const char *const names[] = {"stdout", "stderr", NULL};
+  int fd = cal_check_choice(L, 1, "stdout", names) ? STDERR_FILENO : STDOUT_FILENO;
+  struct winsize size = {0};
+  if (isatty(fd) != 1) return lua_pushnil(L), 1;
+  lua_pushinteger(L, ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80);
   return 1;
 }
 
@@ -65,8 +78,8 @@ static int l_text(lua_State *L) {
 int luaopen_cal_log(lua_State *L);
 int luaopen_cal_log(lua_State *L) {
   static const luaL_Reg methods[] = {{"set", l_set}, {"note", l_note}, {"close", l_close}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"say", l_say},           {"clock", l_clock},       {"date", l_date},
-                                       {"duration", l_duration}, {"progress", l_progress}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"say", l_say},           {"clock", l_clock},       {"date", l_date}, {"duration", l_duration},
+                                       {"progress", l_progress}, {"terminal", l_terminal}, {NULL, NULL}};
   cal_register_type(L, "calotype.progress", methods, l_close, l_text);
   luaL_newlib(L, functions);
   return 1;

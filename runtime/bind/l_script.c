@@ -88,7 +88,7 @@ static int l_call(lua_State *L) {
   lua_pushcfunction(L, cal_fault_handler);
   lua_insert(L, 1);
   int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 1);
-  if (status != LUA_OK && cal_stop_is(L, -1)) return cal_stop_raise(L);
+  if (status != LUA_OK && cal_stop_pending(L, -1)) return cal_stop_raise(L);
   lua_pushboolean(L, status == LUA_OK);
   lua_replace(L, 1);
   return lua_gettop(L);

@@ -65,6 +65,22 @@ static int load_stdlib(lua_State *L) {
   return 1;
 }
 
+/* What stdlib has no business with. Tests keep it. */
+static void guard_host(lua_State *L) {
+  static const char *const os_functions[] = {"execute", "exit", "getenv", "remove", "rename", "setlocale", "tmpname", NULL};
+  static const char *const globals[] = {"io", "dofile", "loadfile", NULL};
+  static const char *const package_fields[] = {"loadlib", "path", "cpath", "searchpath", NULL};
+  for (int i = 0; globals[i]; i++) lua_pushnil(L), lua_setglobal(L, globals[i]);
+  lua_getglobal(L, "os");
+  for (int i = 0; os_functions[i]; i++) lua_pushnil(L), lua_setfield(L, -2, os_functions[i]);
+  lua_getglobal(L, "package");
+  for (int i = 0; package_fields[i]; i++) lua_pushnil(L), lua_setfield(L, -2, package_fields[i]);
+  lua_getfield(L, -1, "loaded");
+  lua_pushnil(L);
+  lua_setfield(L, -2, "io");
+  lua_pop(L, 3);
+}
+
 static int open_host(lua_State *L) {
   luaL_openlibs(L);
   luaL_newmetatable(L, "calotype.buffer");
@@ -79,6 +95,7 @@ static int open_host(lua_State *L) {
   lua_setfield(L, -2, "searchers");
   cal_fault_register(L);
   cal_safe_open(L);
+  if (lua_toboolean(L, 1)) guard_host(L);
   return 0;
 }
 
@@ -101,7 +118,8 @@ cal_runtime *cal_runtime_new(const cal_runtime_options *options, cal_error *err)
   rt->seed = options->seed;
   rt->random = cal_random_seed(rt->seed, 0);
   lua_pushcfunction(rt->L, open_host);
-  if (lua_pcall(rt->L, 0, 0, 0) != LUA_OK) {
+  lua_pushboolean(rt->L, options->guarded);
+  if (lua_pcall(rt->L, 1, 0, 0) != LUA_OK) {
     cal_fail(err, CAL_E_MEMORY, "Lua cannot start: %s", lua_tostring(rt->L, -1));
     cal_runtime_free(rt);
     return NULL;

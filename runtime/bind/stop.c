@@ -25,6 +25,13 @@ static bool in_recipe(lua_State *L) {
   return false;
 }
 
+static bool reason(cal_runtime *rt) { return cal_interrupt_level() > 0 || (rt->deadline != 0 && cal_clock() > rt->deadline); }
+
+bool cal_stop_pending(lua_State *L, int at) {
+  cal_runtime *rt = cal_runtime_of(L);
+  return cal_stop_is(L, at) || (rt->stopping && reason(rt));
+}
+
 static bool due(lua_State *L) {
   cal_runtime *rt = cal_runtime_of(L);
   if (rt->deadline != 0 && cal_clock() > rt->deadline) return true;
@@ -32,9 +39,13 @@ static bool due(lua_State *L) {
   return level > 1 || (level == 1 && in_recipe(L));
 }
 
-void cal_stop_poll(lua_State *L) {
+bool cal_stop_due(lua_State *L) {
   cal_runtime *rt = cal_runtime_of(L);
-  if ((rt->deadline != 0 || cal_interrupt_level()) && due(L)) cal_stop_raise(L);
+  return (rt->deadline != 0 || cal_interrupt_level()) && due(L);
+}
+
+void cal_stop_poll(lua_State *L) {
+  if (cal_stop_due(L)) cal_stop_raise(L);
 }
 
 enum { EVERY = 10000 }; /* instructions between two looks at the clock */
@@ -84,12 +95,12 @@ int cal_stop_limit(lua_State *L) {
   lua_State *running = rt->running;
   cal_stop_arm(L);
   int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
+  bool pending = status != LUA_OK && cal_stop_pending(L, -1), late = pending && cal_clock() > mine && !cal_interrupt_level();
   rt->deadline = before;
   rt->running = running;
   cal_stop_arm(L);
   if (status == LUA_OK) return lua_gettop(L) - 1;
-  bool late = tighter && cal_stop_is(L, -1) && !cal_interrupt_level();
-  if (!late) return cal_stop_is(L, -1) ? cal_stop_raise(L) : lua_error(L);
+  if (!late) return pending ? cal_stop_raise(L) : lua_error(L);
   rt->stopping = false;
   return luaL_error(L, "took longer than %f s", seconds);
 }

@@ -232,7 +232,7 @@ static void leave(place *p) {
 
 static cal_status make_folders(const char *path) {
   char *text = cal_copy_text(path, NULL);
-  if (!text) return CAL_E_MEMORY;
+  if (!text) return errno = ENOMEM, CAL_E_MEMORY; /* the caller reads errno */
   for (char *slash = strchr(text + 1, '/');; slash = strchr(slash + 1, '/')) {
     if (slash) *slash = 0;
     bool bad = mkdir(text, 0777) != 0 && errno != EEXIST;
@@ -624,7 +624,8 @@ cal_status cal_fs_remove(const cal_fs *fs, const char *path, cal_error *err) {
   const char *name = last_slash(p.relative) ? last_slash(p.relative) + 1 : p.relative;
   char *parent = cal_copy_text(p.relative, err);
   int folder = -1;
-  if (parent) {
+  if (!parent) errno = ENOMEM;
+  else {
     if (name > p.relative) parent[name - p.relative - 1] = 0;
     folder = open_below(p.folder, name > p.relative ? parent : ".", O_PATH | O_DIRECTORY);
   }

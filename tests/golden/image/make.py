@@ -148,7 +148,7 @@ with open(here / "expected.lua", "w") as out:
         f = np.asarray(im.convert("RGB")).astype(float)
         b = np.sqrt(0.241 * f[..., 0] ** 2 + 0.691 * f[..., 1] ** 2 + 0.068 * f[..., 2] ** 2) / 255
         p = ", ".join("%.6f" % v for v in np.percentile(b, [1, 5, 50, 95, 99]))
-        out.write('  { file = "%s", phash = "%s", entropy = %.6f, brightness = { %s } },\n' % (name, imagehash.phash(im), im.convert("RGB").entropy(), p))
+        out.write('  { file = "%s", phash = "%s", entropy = %.6f,\n    brightness = { %s } },\n' % (name, imagehash.phash(im), im.convert("RGB").entropy(), p))
     for k in range(8):
         im = scene(32, 32, 20 + k).convert("L")
         save(f"hash-{k}.png", im, optimize=True)

@@ -1,0 +1,297 @@
+---@meta calotype
+-- Made from the schemas by stdlib/recipe/stubs.lua: `CALOTYPE_WRITE=1 make test T=stubs` writes it again.
+
+---@class calotype.money
+---@field usd number
+
+---@class calotype.provider
+---@field provider string
+
+---A picture as callbacks get it.
+---@class calotype.picture
+---@field path string
+---@field name string
+---@field stem string
+---@field width integer as displayed
+---@field height integer
+---@field format string
+---@field sharpness number
+---@field entropy number bits
+---@field brightness table<string, number> percentiles p1 p5 p50 p95 p99 in 0 to 1
+---@field caption? string may be changed by :edit
+---@field weight number may be changed by :edit
+---@field trigger? string
+
+---A set of pictures. Verbs return new sets; nothing is computed until an output asks.
+---@class calotype.images
+---@operator len: integer
+local images_set = {}
+
+---@class calotype.images_options
+---@field from? string|string[] folders, or single picture files (a list of folders, required)
+---@field recursive? boolean read the folders below them too (true or false, default false)
+
+---@class calotype.join_options
+---@field sets? calotype.images|calotype.images[] the sets to join (a list of stages, required)
+
+---@class calotype.reject_options
+---@field side_below? number|string shorter side, as displayed (a number (px) or "lowest 10%" or "highest 5%", 1 to 65535 px)
+---@field aspect_above? number|string longer side divided by shorter side (a number or "lowest 10%" or "highest 5%", 1 to 100)
+---@field sharpness_below? number|string variance of the Laplacian at 512 px, sharpest tile; below about 100 a picture looks soft (a number or "lowest 10%" or "highest 5%", at least 0)
+---@field dark_below? number|string 99th percentile of the brightness: a picture is dark when even its bright spots are; cleanvision cuts at 0.32 (a number or "lowest 10%" or "highest 5%", 0 to 1)
+---@field light_above? number|string 5th percentile of the brightness: a picture is washed out when even its shadows are light; cleanvision cuts at 0.95 (a number or "lowest 10%" or "highest 5%", 0 to 1)
+---@field entropy_below? number|string information in the histogram; below about 3 a picture is nearly empty (a number (bits) or "lowest 10%" or "highest 5%", 0 to 10 bits)
+
+---@class calotype.dedupe_options
+---@field by? "phash"|"exact" how pictures are compared ("phash" or "exact", default "phash")
+---@field distance? integer how far two hashes may differ (a whole number (of 64 bits), 0 to 16 of 64 bits, default 4)
+---@field flips? boolean find mirrored and turned copies too (true or false, default true)
+---@field keep? "sharpest"|"largest"|"first"|"captioned" which one of a group stays ("sharpest", "largest", "first" or "captioned", default "sharpest")
+
+---@class calotype.caption_options
+---@field with? calotype.provider who writes missing captions; auto {} when left out (a provider such as template {})
+---@field trigger? string the made-up word that will call the subject; put where [trigger] stands, else in front (text)
+---@field prefix? string put before every caption that does not begin with it; may have [trigger] (text)
+---@field suffix? string put after every caption that does not end with it; may have [trigger] (text)
+---@field replace? boolean ask for all captions, people's too (theirs stay in the history) (true or false, default false)
+---@field only? fun(picture: calotype.picture): any, any? gets a picture, returns true for those that this :caption is about (a function)
+
+---@class calotype.edit_options
+---@field change? fun(picture: calotype.picture): any, any? gets a picture, returns it changed, or nil (a function, required)
+
+---@class calotype.keep_if_options
+---@field test? fun(picture: calotype.picture): any, any? gets a picture, returns true to keep it (a function, required)
+
+---@class calotype.take_options
+---@field count? integer how many to keep (a whole number, at least 1, required)
+---@field by? "first"|"sharpest"|"largest"|"random" which ones ("first", "sharpest", "largest" or "random", default "first")
+---@field seed? integer for by = "random": another seed, another choice (a whole number, at least 0, default 0)
+
+---@class calotype.split_options
+---@field held_out integer how many pictures are held out (a whole number, at least 1, required)
+---@field seed? integer another seed, another choice (a whole number, at least 0, default 0)
+
+---@class calotype.weight_options
+---@field times? number 1 is once (a number, 0.01 to 1000, required)
+
+---@class calotype.bucket_options
+---@field resolution? integer side of the square whose area no bucket exceeds (a whole number (px), 64 to 4096 px, default 512)
+---@field min? integer shortest side of a bucket (a whole number (px), 32 to 4096 px, default 256)
+---@field max? integer longest side of a bucket; with resolution 1024 take 2048 (a whole number (px), 32 to 8192 px, default 1024)
+---@field step? integer sides are multiples of this (a whole number (px), 8 to 256 px, default 64)
+---@field upscale? boolean enlarge small pictures to their bucket; false: their bucket shrinks instead (true or false, default true)
+
+---@class calotype.sheet_options
+---@field to string the PNG or JPEG to write; may have [trigger] (a path, required)
+---@field columns? integer pictures beside each other (a whole number, 1 to 20, default 6)
+---@field rejected? boolean show the rejected ones too (true or false, default true)
+
+---@class calotype.export_options
+---@field as "replicate"|"kohya"|"sidecars" replicate: a flat zip for replicate.com trainers: pictures with captions of the same name; kohya: N_trigger folders with captions for kohya's sd-scripts; weights become repeats; sidecars: name.txt for each picture: beside = true puts them beside the inputs, to = "folder" makes copies ("replicate", "kohya" or "sidecars", required)
+---@field to? string the zip or folder to write; may have [trigger] (a path)
+---@field beside? boolean sidecars: write name.txt beside the input pictures (true or false, default false)
+---@field metadata? "files"|"lines" replicate: a .txt for each picture, or one metadata.txt with a line for each in file order ("files" or "lines", default "files")
+---@field quality? integer of JPEGs that had to be turned (a whole number, 50 to 100, default 95)
+
+---@class calotype.report_options
+---@field to string the page to write; may have [trigger] (a path, required)
+---@field title? string the recipe's name when left out (text)
+
+---@class calotype.expect_options
+---@field count? number|number[] how many pictures are left (a number or { from, to }, at least 0)
+---@field rejected? number|number[] how many were rejected on the way (a number or { from, to }, at least 0)
+---@field captioned? boolean true: every picture has a caption (true or false)
+---@field triggered? boolean true: every caption has the trigger as a whole word (true or false)
+---@field words? number|number[] words in each caption (a number or { from, to }, at least 0)
+---@field side? number|number[] shorter side of each picture (a number or { from, to } (px), at least 1 px)
+
+---@class calotype.template_options
+---@field text? string may have {stem}, {name}, {folder}, {width}, {height} and [trigger] (text, default "a photo of {stem}")
+
+---@class calotype.fake_options
+---@field seed? integer another seed, other words (a whole number, at least 0, default 0)
+
+---Write pictures upright: a picture that a camera stored turned is turned when it is exported. Sizes and measures are always those of the upright picture.
+---@return calotype.images
+function images_set:orient() end
+
+---Leave out pictures by a measured number. A cut is a number, or a share of the pictures that arrive: "lowest 10%".
+---@param options? calotype.reject_options
+---@return calotype.images
+function images_set:reject(options) end
+
+---Keep one of each picture. Files with the same content are always found; by = "phash" also finds pictures that look the same (scaled, recompressed, mirrored, turned). The caption of a picture that goes is given to the one that stays, if that has none.
+---@param options? calotype.dedupe_options
+---@return calotype.images
+function images_set:dedupe(options) end
+
+---Give each picture words. A caption found beside a picture was written by a person and wins; the provider is asked for the missing ones only, and every answer is kept in the store with who wrote it. The trigger is declared here, once for the recipe.
+---@param options? calotype.caption_options
+---@return calotype.images
+function images_set:caption(options) end
+
+---Change captions and weights with a function. It gets a copy of a picture's fields and returns it; returning nil means unchanged.
+---@param change (fun(picture: calotype.picture): any, any?)|calotype.edit_options
+---@param options? calotype.edit_options
+---@return calotype.images
+function images_set:edit(change, options) end
+
+---Keep the pictures for which a function says true. It gets a picture's fields: name, width, height, sharpness, caption ... It may return a reason as its second value.
+---@param test (fun(picture: calotype.picture): any, any?)|calotype.keep_if_options
+---@param options? calotype.keep_if_options
+---@return calotype.images
+function images_set:keep_if(test, options) end
+
+---Keep at most so many pictures.
+---@param count integer|calotype.take_options
+---@param options? calotype.take_options
+---@return calotype.images
+function images_set:take(count, options) end
+
+---Two sets: what is trained on, and what is held out to look at honestly. Which pictures are held out depends on their content and the seed, not on names or order.
+---@param options calotype.split_options
+---@return calotype.images, calotype.images
+function images_set:split(options) end
+
+---How often each picture counts in training compared with others. Folders for kohya get it as repeats.
+---@param times number|calotype.weight_options
+---@param options? calotype.weight_options
+---@return calotype.images
+function images_set:weight(times, options) end
+
+---Give each picture the training size whose shape is nearest to its own, by kohya's algorithm. Pictures are not changed here.
+---@param options? calotype.bucket_options
+---@return calotype.images
+function images_set:bucket(options) end
+
+---A contact sheet: every picture small, with its name, size and the beginning of its caption; rejected ones framed, with the reason.
+---@param options calotype.sheet_options
+---@return calotype.images
+function images_set:sheet(options) end
+
+---Write the pictures and their captions as a trainer wants them. Input pictures are never changed.
+---@param options calotype.export_options
+---@return calotype.images
+function images_set:export(options) end
+
+---One HTML page that needs nothing else: the pictures with their captions, the rejected ones with their reasons, a histogram of each measured quantity with the cut drawn in, buckets, parameters and versions.
+---@param options calotype.report_options
+---@return calotype.images
+function images_set:report(options) end
+
+---Say what must be true of the result; the run ends with code 4 when it is not. Expectations are looked at before any output is written.
+---@param options? calotype.expect_options
+---@return calotype.images
+function images_set:expect(options) end
+
+---The pictures of folders, in the order of their names. Captions beside them (name.txt) come along. Files that are no pictures are left alone; a picture that cannot be read is rejected with the decoder's reason.
+---@class calotype.images_function
+---@overload fun(from: string|string[]|calotype.images_options, options?: calotype.images_options): calotype.images
+images = {}
+
+---Several sets of pictures as one, in the given order. Weights given before are kept.
+---@param sets calotype.images[]
+---@return calotype.images
+function images.join(sets) end
+
+---Captions from name.txt (or name.caption) beside each picture, and nothing else.
+---@param options? {}
+---@return calotype.provider
+function sidecar(options) end
+
+---The same sentence for every picture, with its name filled in.
+---@param options? calotype.template_options
+---@return calotype.provider
+function template(options) end
+
+---Invented words, the same each time for the same picture: to try a recipe without asking anyone.
+---@param options? calotype.fake_options
+---@return calotype.provider
+function fake(options) end
+
+---Whoever the environment names (USE_GEMINI); captions found beside the pictures are used first.
+---@param options? {}
+---@return calotype.provider
+function auto(options) end
+
+---@class calotype.recipe_options
+---@field about? string one line: what comes in and what comes out (text)
+---@field author? string who wrote it (text)
+---@field license? string of the recipe, as SPDX names it: MIT, CC0-1.0 (text)
+---@field version? string of the recipe (text)
+---@field needs? string the oldest calotype that can run it: ">=0.1" (text)
+---@field allow? table all it may touch: { read = { ... }, write = { ... }, net = { ... }, spend = { ... }, gpu = true } (a table)
+
+---What the recipe is, for those it is shared with. Optional.
+---@param name string
+---@return fun(header: calotype.recipe_options)
+function recipe(name) end
+
+---Declare what can be changed with -p name=value. Each parameter is { default, ... }; the result is a read-only table of the values.
+---@generic T
+---@param declared T
+---@return table<string, any>
+function params(declared) end
+
+---A path beside the recipe's own file; other relative paths are relative to the working folder.
+---@param path string
+---@return string
+function here(path) end
+
+---An amount of money. Money always has its unit.
+---@param amount number
+---@return calotype.money
+function usd(amount) end
+
+---A picture in memory: 8-bit sRGB.
+---@class calotype.bitmap
+local bitmap = {}
+---@return integer
+function bitmap:width() end
+---@return integer
+function bitmap:height() end
+---@return integer
+function bitmap:channels() end
+---@param x integer
+---@param y integer
+---@return integer r, integer g, integer b, integer a
+function bitmap:get(x, y) end
+---@param x integer
+---@param y integer
+---@param color integer[]
+function bitmap:set(x, y, color) end
+---@return calotype.bitmap
+function bitmap:copy() end
+---@param width integer 0 keeps the aspect
+---@param height integer 0 keeps the aspect
+---@param filter? "lanczos"|"area"|"bilinear"
+---@return calotype.bitmap
+function bitmap:resize(width, height, filter) end
+---@return calotype.bitmap
+function bitmap:crop(x, y, width, height) end
+---@return calotype.bitmap
+function bitmap:flip() end
+---@param quarter_turns integer
+---@return calotype.bitmap
+function bitmap:rotate(quarter_turns) end
+---@return string sixteen_hex_digits
+function bitmap:hash() end
+---@return table
+function bitmap:measure() end
+---@param path string
+---@param options? table
+---@return boolean?, string?, string?
+function bitmap:save(path, options) end
+
+---Pictures as plain values.
+image = {}
+---@param width integer
+---@param height integer
+---@param color? integer[]
+---@return calotype.bitmap
+function image.new(width, height, color) end
+---@param path string
+---@return calotype.bitmap?, string?, string?
+function image.load(path) end
+
+---Formats of :export: replicate, kohya, sidecars

@@ -1,0 +1,22 @@
+/* push.h - native values that several bindings make Lua values of.
+ *
+ *   lua_State *L = luaL_newstate();
+ *   cal_json *value = cal_json_parse("[1, 2]", 6, NULL);
+ *   cal_push_json(L, value);                 // a table; may raise, so a shell must own `value`
+ *   cal_json_free(value);
+ *   lua_close(L);
+ *
+ * uses: codec
+ */
+#ifndef CAL_BIND_PUSH_H
+#define CAL_BIND_PUSH_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "core/codec/json.h"
+
+/* null is a light userdata NULL (json.null), whole numbers within 2^53 are integers, lists carry the mark of json.array. */
+void cal_push_json(lua_State *L, const cal_json *value);
+
+#endif

@@ -1,0 +1,81 @@
+-- pictures.lua - what all exports share: names that any tool takes, bytes that any trainer reads, captions that are whole.
+local image = require "native.image"
+local set = require "recipe.set"
+local trigger = require "recipe.trigger"
+
+local M = {}
+
+--- ASCII names without dots, one per item; equal ones get numbers. Case does not make names different.
+---@param items calotype.item[]
+---@return string[]
+function M.stems(items)
+  local stems, used = {}, {}
+  for i, item in ipairs(items) do
+    local base = item.stem:gsub("[^%w_-]+", "_"):gsub("^_+", ""):gsub("_+$", "")
+    if base == "" then base = "picture" end
+    local stem, number = base, 1
+    while used[stem:lower()] do
+      number = number + 1
+      stem = ("%s_%d"):format(base, number)
+    end
+    used[stem:lower()], stems[i] = true, stem
+  end
+  return stems
+end
+
+--- One line; a line end becomes `joint`.
+function M.one_line(text, joint) return (text:gsub("^%s+", ""):gsub("%s+$", ""):gsub("%s*[\r\n]+%s*", joint or " ")) end
+
+--- The captions as they go out: on one line, the trigger once. Ends the run when one is missing. Second: how many were mended.
+function M.captions(context, items)
+  local captions, missing, mended = {}, {}, 0
+  for i, item in ipairs(items) do
+    local text = item.caption and M.one_line(item.caption) or ""
+    if text == "" then
+      missing[#missing + 1] = item
+    else
+      local changed = false
+      if item.trigger then text, changed = trigger.once(text, item.trigger) end
+      if changed then mended = mended + 1 end
+      captions[i] = text
+    end
+  end
+  if #missing > 0 then
+    context.fail(("%s of %d %s no caption"):format(#missing, #items, #missing == 1 and "has" or "have"), {
+      hint = 'add :caption { with = template { text = "a photo of {stem}" } } before :export, or write ' .. missing[1].path:gsub("%.[^.]*$", "") .. ".txt",
+      notes = { "the first is " .. missing[1].path },
+    })
+  end
+  return captions, mended
+end
+
+--- How a picture goes out: { extension, path } when its file can go as it is, { extension, bytes } when it had to be converted.
+--- Trainers read JPEG and PNG for certain; other formats become PNG. `upright` also turns what a camera stored turned.
+function M.file(context, item, upright, quality)
+  local turned = (upright or item.upright) and (item.orientation or 1) ~= 1
+  local format = (item.format or item.extension):lower()
+  local jpeg = format == "jpeg" or format == "jpg"
+  if not turned and (jpeg or format == "png") then return { extension = jpeg and "jpg" or "png", path = item.path } end
+  local picture, message, code = image.load(item.path)
+  if not picture then context.fail(("%s cannot be read any more"):format(item.path), { hint = message, code = code }) end
+  local bytes, problem, problem_code = picture:encode(jpeg and "jpeg" or "png", jpeg and { quality = quality } or {})
+  if not bytes then context.fail(("%s cannot be converted"):format(item.path), { hint = problem, code = problem_code }) end
+  return { extension = jpeg and "jpg" or "png", bytes = bytes, converted = true }
+end
+
+--- An export without pictures is a mistake nobody wants to find later.
+function M.need_some(context, items)
+  if #items == 0 then
+    context.fail("there are no pictures to export: all were rejected", { hint = "look at the reasons with :report or :sheet, and loosen a cut" })
+  end
+end
+
+--- "2 captions had the trigger twice or not at all" and the like, for the account.
+function M.note(items, converted, mended)
+  local parts = { set.count(#items) }
+  if converted > 0 then parts[#parts + 1] = ("%d converted"):format(converted) end
+  if mended > 0 then parts[#parts + 1] = ("trigger set right in %s"):format(set.count(mended, "caption")) end
+  return table.concat(parts, ", ")
+end
+
+return M

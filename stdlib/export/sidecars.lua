@@ -1,0 +1,59 @@
+-- sidecars.lua - captions as name.txt: beside the input pictures, or with copies of the pictures in a folder.
+local fs = require "native.fs"
+local folder = require "export.folder"
+local hash = require "native.hash"
+local outputs = require "recipe.outputs"
+local pictures = require "export.pictures"
+local set = require "recipe.set"
+
+local M = {
+  name = "sidecars", doc = "name.txt for each picture: beside = true puts them beside the inputs, to = \"folder\" makes copies", folder = true,
+  options = { "beside", "quality" },
+}
+
+function M.check(options)
+  if options.beside and options.to then return "to", "captions go beside the pictures or into a folder, not both", "leave out beside or to" end
+  if not options.beside and not options.to then return nil, ":export as \"sidecars\" needs a place", "write beside = true or to = \"folder\"" end
+end
+
+local function sidecar_path(item) return (item.path:gsub("%.[^./]+$", "")) .. ".txt" end
+
+local function write_beside(context, items)
+  local captions, mended = pictures.captions(context, items)
+  local taken, store = {}, context.store()
+  for i, item in ipairs(items) do
+    local path = sidecar_path(item)
+    if taken[path] and taken[path].caption ~= item.caption then
+      context.fail(("%s and %s would share the caption file %s"):format(taken[path].path, item.path, path), { hint = "rename one of the pictures" })
+    end
+    taken[path] = item
+    captions[i] = captions[i] .. "\n"
+  end
+  local written, same, bytes = 0, 0, 0
+  for i, item in ipairs(items) do
+    local path = sidecar_path(item)
+    bytes = bytes + #captions[i]
+    if fs.read(path) == captions[i] then
+      same = same + 1
+    else
+      -- noted first: a sidecar that we wrote must never be taken for a person's
+      if not (item.caption_by and item.caption_by.author == "human") then
+        store:put("sidecar", item.sha256 .. ":" .. hash.sha256((captions[i]:gsub("\n$", ""))), "1")
+      end
+      outputs.write(context, path, captions[i])
+      written = written + 1
+    end
+  end
+  local text = written == 0 and ("%s beside the pictures, all unchanged"):format(set.count(same, "caption"))
+    or ("%s written beside the pictures%s%s"):format(set.count(written, "caption"), same > 0 and (", %d unchanged"):format(same) or "",
+      mended > 0 and (", trigger set right in %d"):format(mended) or "")
+  context.account(text)
+  context.session:wrote("captions beside the pictures", bytes, written > 0)
+end
+
+function M.write(context, options, input, key)
+  if options.beside then return write_beside(context, input.items) end
+  folder.write(context, options, input, key, function() return "" end)
+end
+
+return M

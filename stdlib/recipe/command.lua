@@ -1,0 +1,199 @@
+-- command.lua - what the command line does with recipes. Each function returns an exit code or raises an error with its place.
+--
+--   command.run { file = "recipe.lua", params = { steps = "800" } }    --> 0
+local environment = require "recipe.environment"
+local fs = require "native.fs"
+local json = require "native.json"
+local log = require "native.log"
+local schema = require "recipe.schema"
+local script = require "native.script"
+local set = require "recipe.set"
+local show = require "recipe.show"
+local stage = require "recipe.stage"
+
+local M = {}
+
+local CHECK_SECONDS = 2
+
+local function print_line(text) io.stdout:write(text, "\n") end
+
+-- Compile and evaluate a recipe: stages and sinks are known afterwards, nothing was computed.
+local function read(options, mode)
+  local file = options.file
+  local ok, message, code = fs.grant(file, "read")
+  local text
+  if ok then text, message, code = fs.read(file) end
+  if not text then
+    script.fail { message = ("the recipe %s cannot be read: %s"):format(file, message), source = false, exit = code == "DENIED" and 3 or 2,
+      hint = code == "NOTFOUND" and not file:find "%.lua$" and ("did you mean %s.lua?"):format(file) or nil }
+  end
+  local env, session = environment.new { mode = mode, file = file, params = options.params, store = options.store, fresh = options.fresh, say = options.say }
+  local fn, problem = script.load(text, "@" .. file, env)
+  if not fn then
+    script.fail { message = problem.message, source = file, line = problem.line, column = problem.column, width = problem.width, exit = 2 }
+  end
+  if mode == "run" then
+    fn()
+  else
+    -- A recipe that works with pictures as values is checked up to there.
+    local results = table.pack(script.call(script.limit, CHECK_SECONDS, fn))
+    if not results[1] and not session.stopped_at then error(results[2], 0) end
+  end
+  session:finish_reading()
+  return session
+end
+
+local function permissions(session)
+  local by = { read = {}, write = {} }
+  if session.allow then
+    by.read, by.write = session:roots "read", session:roots "write"
+  else
+    for _, want in ipairs(session.inferred) do table.insert(by[want.rights], want.path) end
+  end
+  local function text(list) return #list > 0 and table.concat(list, ", ") or "nothing" end
+  return text(by.read), text(by.write)
+end
+
+local function need_sink(session)
+  if #session.sinks > 0 or #session.stages == 0 then return end
+  local last = stage.state(session.stages[#session.stages])
+  session:fail(last.at, "this recipe produces nothing: no :export, :report, :sheet or :expect follows",
+    { exit = 2, hint = 'end with an output, for example :sheet { to = "out/sheet.png" }' })
+end
+
+local function title(session, options)
+  local name = session.name and session.name .. (session.header and session.header.version and " " .. session.header.version or "")
+  local given = {}
+  for _, row in ipairs(session.list) do if row.given then given[#given + 1] = row.name .. "=" .. schema.show(row.value) end end
+  local reads, writes = permissions(session)
+  local parts = { options.file, #given > 0 and table.concat(given, " ") or nil }
+  if name then table.insert(parts, 1, name) end
+  parts[#parts + 1] = "reads " .. reads
+  parts[#parts + 1] = "writes " .. writes
+  return table.concat(parts, "   ")
+end
+
+-- Expectations first: nothing is written when one fails.
+local function evaluate_sinks(session)
+  for pass = 1, 2 do
+    for _, sink in ipairs(session.sinks) do
+      if (stage.state(sink).verb.name == "expect") == (pass == 1) then stage.evaluate(sink) end
+    end
+  end
+end
+
+--- Run a recipe.
+---@param options { file: string, params?: table<string, string>, store?: string, fresh?: boolean, say?: fun(line: string) }
+---@return integer exit
+function M.run(options)
+  local began = log.clock()
+  local session = read(options, "run")
+  need_sink(session)
+  if #session.sinks == 0 then return 0 end
+  session:say(title(session, options))
+  local store = session:store()
+  local run = store:start_run { recipe = options.file, params = json.encode(session:values()) }
+  local ok, fault = script.call(evaluate_sinks, session)
+  store:finish_run(run, ok and "ok" or fault.exit == 130 and "interrupted" or "failed", ok and "" or tostring(fault.message or fault))
+  session:close()
+  if not ok then error(fault, 0) end
+  local new, same = 0, 0
+  for _, output in ipairs(session.written) do if output.new then new = new + 1 else same = same + 1 end end
+  local seconds = log.duration(log.clock() - began)
+  if new == 0 and same > 0 then
+    local which = same == 1 and "the output is" or same == 2 and "both outputs are" or ("all %d outputs are"):format(same)
+    session:say(("nothing to do: %s unchanged   %s"):format(which, seconds))
+  else
+    session:say(("done: %s written%s   %s"):format(set.count(new, "output"), same > 0 and (", %d unchanged"):format(same) or "", seconds))
+  end
+  return 0
+end
+
+--- Check a recipe: syntax, options, parameters, paths, permissions. Touches no pixel and no network and writes nothing.
+---@param options { file: string, params?: table<string, string>, put?: fun(line: string) }
+---@return integer exit
+function M.check(options)
+  local put = options.put or print_line
+  local session = read(options, "check")
+  need_sink(session)
+  for _, warning in ipairs(session.warnings) do
+    put(("warning: %s%s"):format(warning.at and warning.at.line and ("%s:%d: "):format(warning.at.source, warning.at.line) or "", warning.text))
+  end
+  if session.stopped_at then
+    put(("%s: fine up to line %d, where it works with pictures itself"):format(options.file, session.stopped_at.line))
+  elseif #session.stages == 0 then
+    put(("%s: fine: a script without pictures"):format(options.file))
+  else
+    put(("%s: fine: %s, %s%s"):format(options.file, set.count(#session.stages, "step"), set.count(#session.sinks, "output"),
+      #session.warnings > 0 and ", " .. set.count(#session.warnings, "warning") or ""))
+  end
+  return 0
+end
+
+--- Print what a recipe is: header, parameters, permissions, steps, outputs.
+---@param options { file: string, params?: table<string, string>, put?: fun(line: string) }
+---@return integer exit
+function M.info(options)
+  local put = options.put or print_line
+  local session = read(options, "info")
+  put(("%s%s"):format(session.name and session.name .. "   " or "", options.file))
+  local header = session.header or {}
+  for _, key in ipairs { "about", "author", "license", "version", "needs" } do
+    if header[key] then put(("  %-9s %s"):format(key, header[key])) end
+  end
+  if #session.list > 0 then
+    put "parameters"
+    for _, row in ipairs(session.list) do
+      local range, kind = schema.range_text(row), row.kind
+      if range then kind = kind .. ", " .. range end
+      if row.choices then kind = kind .. ": " .. table.concat(row.choices, ", ") end
+      put(("  %-14s %s%s  %s%s"):format(row.name, row.value == nil and "(none)" or schema.show(row.value),
+        row.given and ("  (default %s)"):format(schema.show(row.default)) or "", kind, row.help and "  " .. row.help or ""))
+    end
+  end
+  local reads, writes = permissions(session)
+  put(session.allow and "may touch (from its header)" or "touches (inferred; it has no `allow`)")
+  put("  reads     " .. reads)
+  put("  writes    " .. writes)
+  if session.allow then
+    if #session.allow.net > 0 then put("  asks      " .. table.concat(session.allow.net, ", ")) end
+    local spending = {}
+    for provider, amount in pairs(session.allow.spend or {}) do spending[#spending + 1] = ("%s up to $%.2f"):format(provider, amount.usd) end
+    table.sort(spending)
+    if #spending > 0 then put("  spends    " .. table.concat(spending, ", ")) end
+    if session.allow.gpu then put "  uses      the device" end
+  end
+  if #session.sinks > 0 then
+    put "makes"
+    for _, sink in ipairs(session.sinks) do
+      local state = stage.state(sink)
+      local to = state.options.to or (state.options.beside and "captions beside the pictures") or ""
+      put(("  %-12s %s   from %s"):format(state.verb.name, to, stage.describe(state.inputs[1])))
+    end
+  end
+  return 0
+end
+
+--- Show a picture, zip, caption, LoRA or folder.
+---@param path string
+---@return integer exit
+function M.show(path)
+  local ok, message, code = fs.grant(path, "read")
+  if ok then ok, message, code = show.path(path, print_line) end
+  if not ok then
+    script.fail { message = message, source = false, exit = code == "DENIED" and 3 or 1 }
+  end
+  return 0
+end
+
+--- The globals of the prompt: the same language; a set of pictures is computed when it is shown, outputs are written at once.
+---@param options? { store?: string, say?: fun(line: string) }
+---@return table env
+function M.repl_env(options)
+  options = options or {}
+  local env = environment.new { mode = "live", store = options.store, say = options.say }
+  return env
+end
+
+
+return M

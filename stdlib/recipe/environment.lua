@@ -1,0 +1,183 @@
+-- environment.lua - the globals of a recipe: the safe libraries and the language. Strict and read-only.
+--
+--   local env, session = environment.new { mode = "run", file = "recipe.lua" }
+--   script.load(text, "@recipe.lua", env)()
+local image = require "native.image"
+local params = require "recipe.params"
+local place = require "recipe.place"
+local providers = require "recipe.providers"
+local schema = require "recipe.schema"
+local script = require "native.script"
+local sessions = require "recipe.session"
+local stage = require "recipe.stage"
+local suggest = require "recipe.suggest"
+local verbs = require "recipe.verbs"
+
+local M = {}
+
+--- Raised by picture functions while a recipe is only read; `check` takes it as "so far it is fine".
+M.NEEDS_PIXELS = "this needs pixels, and nothing is computed while a recipe is checked"
+
+local function read_only(name, values)
+  return setmetatable({}, {
+    __metatable = false, __name = name,
+    __index = function(_, key)
+      local value = values[key]
+      if value ~= nil then return value end
+      local names = {}
+      for known in pairs(values) do names[#names + 1] = known end
+      table.sort(names)
+      local near = suggest.closest(tostring(key), names)
+      place.fail(place.here(tostring(key)), ("%s has no '%s'"):format(name, tostring(key)),
+        { token = tostring(key), hint = near and ("did you mean '%s'?"):format(near) or ("there are %s"):format(table.concat(names, ", ")) })
+    end,
+    __newindex = function(_, key)
+      place.fail(place.here(tostring(key)), ("%s cannot be changed; '%s' was assigned"):format(name, tostring(key)), { token = tostring(key) })
+    end,
+    __pairs = function() return next, values, nil end,
+  })
+end
+
+local function dirname(path) return path:match "^(.*)/[^/]*$" or "." end
+
+-- image.load, image.new ...: the native functions, with the files they name permitted first.
+local function image_library(session)
+  local library = {}
+  for name, value in pairs(image) do
+    if type(value) == "function" then
+      library[name] = function(first, ...)
+        if session.mode == "check" or session.mode == "info" then
+          session.stopped_at = place.here("image")
+          error(M.NEEDS_PIXELS, 0)
+        end
+        -- pictures are saved by themselves: without an `allow` that is into the working folder
+        if not session.allow then session:permit(".", "write", place.here(name)) end
+        if (name == "load" or name == "probe") and type(first) == "string" then session:permit(first, "read", place.here(name)) end
+        return value(first, ...)
+      end
+    end
+  end
+  return read_only("image", library)
+end
+
+--- The globals for one recipe, and its session.
+---@param options? { mode?: string, file?: string, params?: table<string, string>, store?: string, fresh?: boolean, say?: function }
+---@return table env, table session
+function M.new(options)
+  options = options or {}
+  local session = sessions.new(options)
+  local base = {}
+  for name, value in pairs(script.safe) do base[name] = value end
+
+  function base.recipe(name)
+    local at = place.here "recipe"
+    if type(name) ~= "string" or name == "" then
+      place.fail(at, ("recipe takes a name, not %s"):format(schema.show(name)), { hint = 'recipe "my-style" { about = "..." }' })
+    end
+    session.name = name
+    return function(header) session:declare(name, header, at) end
+  end
+
+  function base.params(declared)
+    local at = place.here "params"
+    if session.params then place.fail(at, "params stands once in a recipe", { hint = "put all of them into one table" }) end
+    session.params, session.list = params.read(declared, session.given, session:reading(at))
+    return session.params
+  end
+
+  function base.here(path)
+    local at = place.here "here"
+    if type(path) ~= "string" then place.fail(at, ("here takes a path, not %s"):format(schema.show(path))) end
+    if path:sub(1, 1) == "/" or not session.file then return path end
+    local folder = dirname(session.file)
+    return folder == "." and path or folder .. "/" .. path
+  end
+
+  function base.usd(amount)
+    if type(amount) ~= "number" or amount < 0 or amount ~= amount then
+      place.fail(place.here "usd", ("usd takes an amount of dollars, not %s"):format(schema.show(amount)), { hint = "usd(0.50)" })
+    end
+    return { usd = amount }
+  end
+
+  local function make_images(given, extra)
+    local at, verb = place.here "images", verbs.by_name.images
+    local made = stage.new(session, verb, schema.read(verb, given, session:reading(at), extra), {}, at)
+    session:add(made)
+    return made
+  end
+  local function join(given)
+    local at, verb = place.here "join", verbs.by_name.join
+    local sets = schema.read(verb, given, session:reading(at)).sets
+    if #sets == 0 then place.fail(at, "images.join has nothing to join", { hint = "images.join { face, body }" }) end
+    local made = stage.new(session, verb, {}, sets, at)
+    session:add(made)
+    return made
+  end
+  base.images = setmetatable({}, {
+    __metatable = false, __name = "images",
+    __call = function(_, given, extra) return make_images(given, extra) end,
+    __index = function(_, name)
+      if name == "join" then return join end
+      local verb = verbs.by_name[name]
+      local near = suggest.closest(tostring(name), { "join" })
+      place.fail(place.here(tostring(name)), ("images has no function '%s'"):format(tostring(name)),
+        { hint = verb and ('it is a verb of a set: images "folder":%s ...'):format(name) or near and ("did you mean 'images.%s'?"):format(near)
+          or "there is images.join" })
+    end,
+    __newindex = function() place.fail(place.here "images", "images cannot be changed") end,
+  })
+
+  for _, provider in ipairs(providers.list) do
+    base[provider.name] = function(given)
+      local at = place.here(provider.name)
+      local read = schema.read(provider, given, session:reading(at))
+      if provider.check then
+        local complaint, hint = provider.check(read)
+        if complaint then place.fail(at, ("%s %s"):format(provider.name, complaint), { hint = hint, key = next(given or {}), value = true }) end
+      end
+      return { provider = provider.name, version = provider.version, options = read }
+    end
+  end
+
+  base.image = image_library(session)
+  for name, value in pairs(base) do if type(value) == "function" or type(value) == "table" then session.known[value] = name end end
+
+  local user = {} -- what a person defines at the prompt
+  local env = setmetatable({}, {
+    __metatable = false, __name = "globals",
+    __index = function(_, name)
+      local value = base[name]
+      if value == nil then value = user[name] end
+      if value ~= nil or (session.live and name == "_") then return value end
+      local names = {}
+      for known in pairs(base) do names[#names + 1] = known end
+      for known in pairs(user) do names[#names + 1] = known end
+      local near = suggest.closest(tostring(name), names)
+      place.fail(place.here(), ("'%s' is not defined"):format(tostring(name)),
+        { token = tostring(name), hint = near and ("did you mean '%s'?"):format(near) or nil })
+    end,
+    __newindex = function(_, name, value)
+      if base[name] ~= nil and name ~= "_" then
+        place.fail(place.here(), ("'%s' belongs to the language and cannot be changed"):format(tostring(name)),
+          { token = tostring(name), hint = "choose another name" })
+      end
+      if session.live then
+        user[name] = value
+        return
+      end
+      place.fail(place.here(), ("'%s' is assigned but was never declared"):format(tostring(name)),
+        { token = tostring(name), hint = ("write local %s = ..."):format(tostring(name)) })
+    end,
+    __pairs = function()
+      local all = {}
+      for name, value in pairs(base) do all[name] = value end
+      for name, value in pairs(user) do all[name] = value end
+      return next, all, nil
+    end,
+  })
+  base._G = env
+  return env, session
+end
+
+return M

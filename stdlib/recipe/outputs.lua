@@ -1,0 +1,93 @@
+-- outputs.lua - files that sinks write: not again when nothing changed, and never half of them.
+--
+--   if outputs.unchanged(context, "out/a.zip", key) then return end
+--   ... write ...
+--   outputs.record(context, "out/a.zip", key, { "out/a.zip" })
+--
+-- A file counts as unchanged when it has the size and the time that it had after we wrote it.
+local fs = require "native.fs"
+local json = require "native.json"
+local trigger = require "recipe.trigger"
+
+local M = {}
+
+--- 1234567 -> "1.2 MB"
+---@param bytes integer
+---@return string
+function M.size_text(bytes)
+  if bytes < 1000 then return bytes .. " bytes" end
+  if bytes < 1e6 then return ("%.0f kB"):format(bytes / 1e3) end
+  if bytes < 1e9 then return ("%.1f MB"):format(bytes / 1e6) end
+  return ("%.1f GB"):format(bytes / 1e9)
+end
+
+--- The path of an output as the recipe meant it, checked while the recipe is read: [trigger] filled in, writing permitted.
+function M.declare(state, key, folder)
+  local session, path = state.session, state.options[key]
+  if not path then return nil end
+  if trigger.wanted(path) then
+    if not state.trigger then
+      session:fail(state.at, ("option '%s' of :%s has [trigger], but no trigger is declared"):format(key, state.verb.name),
+        { key = key, value = true, hint = 'declare it: :caption { trigger = "..." }' })
+    end
+    path = trigger.fill(path, (state.trigger:gsub("[/%c]", "_")))
+    state.options[key] = path
+  end
+  session:permit(path, "write", state.at, key)
+  local info = fs.stat(path)
+  if info and (info.kind == "folder") ~= (folder or false) then
+    session:fail(state.at, ("%s is a %s, and :%s writes a %s there"):format(path, info.kind, state.verb.name, folder and "folder" or "file"),
+      { key = key, value = true, hint = folder and "name a folder" or "name the file, with its folder" })
+  end
+  session:output(path, state)
+  return path
+end
+
+local function same_file(row)
+  local info = fs.stat(row.path)
+  return info and info.size == row.size and tostring(info.mtime_ns) == row.mtime_ns
+end
+
+local function read_record(context, path)
+  local text = context.store():get("output", fs.absolute(path) or path)
+  return text and json.decode(text)
+end
+
+--- True (and said) when the output was made from the same things and lies there as we left it.
+function M.unchanged(context, path, key)
+  local record = read_record(context, path)
+  if not record or record.key ~= key or context.session.fresh then return false end
+  local size = 0
+  for _, row in ipairs(record.files) do
+    if not same_file(row) then return false end
+    size = size + row.size
+  end
+  context.account(("%s unchanged, %s"):format(path, M.size_text(size)))
+  context.session:wrote(path, size, false)
+  return true
+end
+
+--- Remember what was written. Files of the last time that are no longer part of it, and that nobody touched since, go.
+function M.record(context, path, key, files, note)
+  local before, rows, now, size = read_record(context, path), {}, {}, 0
+  for i, file in ipairs(files) do
+    local info, message, code = fs.stat(file)
+    if not info then context.fail(("%s is gone after it was written"):format(file), { hint = message, code = code }) end
+    rows[i] = { path = file, size = info.size, mtime_ns = tostring(info.mtime_ns) } -- too large for a number in JSON
+    now[file], size = true, size + info.size
+  end
+  for _, row in ipairs(before and before.files or {}) do
+    if not now[row.path] and same_file(row) then fs.remove(row.path) end
+  end
+  context.store():put("output", fs.absolute(path) or path, json.encode { key = key, files = json.array(rows) })
+  context.account(("%s written, %s%s"):format(path, M.size_text(size), note and ": " .. note or ""))
+  context.session:wrote(path, size, true)
+end
+
+--- fs.write that ends the run when it fails.
+function M.write(context, path, bytes)
+  local ok, message, code = fs.write(path, bytes)
+  if not ok then context.fail(("%s was not written"):format(path), { hint = message, code = code }) end
+end
+
+return M

@@ -1,0 +1,114 @@
+local dataset = require "native.dataset"
+local set = require "recipe.set"
+
+local M = {
+  name = "dedupe", version = 1,
+  doc = "Keep one of each picture. Files with the same content are always found; by = \"phash\" also finds pictures that look the same "
+    .. "(scaled, recompressed, mirrored, turned). The caption of a picture that goes is given to the one that stays, if that has none.",
+  example = 'photos:dedupe { keep = "sharpest" }',
+  options = {
+    { "by", "choice", choices = { "phash", "exact" }, default = "phash", doc = "how pictures are compared" },
+    { "distance", "integer", min = 0, max = 16, unit = "of 64 bits", default = 4, doc = "how far two hashes may differ" },
+    { "flips", "boolean", default = true, doc = "find mirrored and turned copies too" },
+    { "keep", "choice", choices = { "sharpest", "largest", "first", "captioned" }, default = "sharpest", doc = "which one of a group stays" },
+  },
+}
+
+-- True when `a` is the one to keep; equal pictures keep the order of their names.
+local BETTER = {
+  first = function() return false end,
+  largest = function(a, b) return a.width * a.height > b.width * b.height end,
+  sharpest = function(a, b)
+    if math.abs(a.sharpness - b.sharpness) > 1e-6 * math.max(a.sharpness, b.sharpness) then return a.sharpness > b.sharpness end
+    return a.width * a.height > b.width * b.height
+  end,
+}
+function BETTER.captioned(a, b)
+  local rank_a = a.caption and (a.caption_by.author == "human" and 2 or 1) or 0
+  local rank_b = b.caption and (b.caption_by.author == "human" and 2 or 1) or 0
+  if rank_a ~= rank_b then return rank_a > rank_b end
+  return BETTER.sharpest(a, b)
+end
+
+function M.run(context, options, input)
+  local items = input.items
+  local reasons, gift = {}, {}
+  local better = BETTER[options.keep]
+  local function drop(keep, go, reason)
+    reasons[go] = reason
+    local text = items[go].caption and go or gift[go]
+    if not items[keep].caption and text and not gift[keep] then gift[keep] = text end
+  end
+  local function choose(group)
+    local best = group[1]
+    for i = 2, #group do if better(items[group[i]], items[best]) then best = group[i] end end
+    return best
+  end
+
+  local by_content, order = {}, {}
+  for i, item in ipairs(items) do
+    local group = by_content[item.sha256]
+    if not group then
+      group = {}
+      by_content[item.sha256], order[#order + 1] = group, group
+    end
+    group[#group + 1] = i
+  end
+  local rest, exact = {}, 0
+  for _, group in ipairs(order) do
+    local keep = choose(group)
+    rest[#rest + 1] = keep
+    for _, i in ipairs(group) do
+      if i ~= keep then
+        exact = exact + 1
+        drop(keep, i, ("same content as %s"):format(items[keep].path))
+      end
+    end
+  end
+
+  local near = 0
+  if options.by == "phash" and #rest > 1 then
+    local hashes = {}
+    for k, i in ipairs(rest) do hashes[k] = options.flips and items[i].phashes or items[i].phash end
+    local groups, pairs_found, code = dataset.duplicates(hashes, { distance = options.distance, flips = options.flips })
+    if not groups then context.fail(pairs_found, { code = code }) end
+    local direct = {}
+    for _, pair in ipairs(pairs_found) do
+      local i, j = pair.i or pair[1], pair.j or pair[2]
+      local found = { distance = pair.distance or pair[3], transform = pair.transform or pair[4] }
+      direct[rest[i] .. ":" .. rest[j]], direct[rest[j] .. ":" .. rest[i]] = found, found
+    end
+    for _, group in ipairs(groups) do
+      local members = {}
+      for k, i in ipairs(group) do members[k] = rest[i] end
+      table.sort(members)
+      local keep = choose(members)
+      for _, i in ipairs(members) do
+        if i ~= keep then
+          near = near + 1
+          local pair = direct[i .. ":" .. keep]
+          local how = pair and ("distance %d of 64%s"):format(pair.distance, pair.transform ~= "same" and ", " .. pair.transform or "")
+            or "through a third picture"
+          drop(keep, i, ("looks like %s (%s)"):format(items[keep].path, how))
+        end
+      end
+    end
+  end
+
+  local carried = 0
+  local source = set.map(input, function(item, i)
+    if reasons[i] or not gift[i] then return item end
+    local giver = items[gift[i]]
+    carried = carried + 1
+    return set.with(item, { caption = giver.caption, caption_by = set.with(giver.caption_by, { carried_from = giver.path }) }, "caption of " .. giver.name)
+  end)
+  local out, count = set.filter(source, "dedupe", context.line, function(_, i) return reasons[i] end)
+  local parts = {}
+  if exact > 0 then parts[#parts + 1] = ("%d with the same content"):format(exact) end
+  if near > 0 then parts[#parts + 1] = ("%d that look the same"):format(near) end
+  if carried > 0 then parts[#parts + 1] = set.count(carried, "caption") .. " carried over" end
+  context.account(("%d kept, %d rejected%s"):format(#out.items, count, #parts > 0 and ": " .. table.concat(parts, ", ") or ""))
+  return out
+end
+
+return M

@@ -1,0 +1,141 @@
+local dataset = require "native.dataset"
+local fs = require "native.fs"
+local hash = require "native.hash"
+local sessions = require "recipe.session"
+local set = require "recipe.set"
+
+-- What the decoder reads; other files in a folder are counted and left alone.
+local PICTURES = { jpg = true, jpeg = true, png = true, webp = true, bmp = true, gif = true, tif = true, tiff = true }
+
+local function split_name(path)
+  local name = path:match "[^/]+$" or path
+  local stem, extension = name:match "^(.+)%.([^.]+)$"
+  return name, stem or name, (extension or ""):lower()
+end
+
+local function hidden(path) -- below the folder that was named: dot files, and what macOS puts into zips
+  return path:find "/%.[^/]*" ~= nil or path:find("/__MACOSX/", 1, true) ~= nil
+end
+
+-- Picture files of one source, sorted by path; second: how many files were something else.
+local function find(source, recursive, fail)
+  local info, message, code = fs.stat(source)
+  if not info then
+    fail(("there is no folder or picture %s"):format(source), message, code, source)
+  end
+  if info.kind == "file" then return { source }, 0 end
+  local list, problem, problem_code = fs.list(source, recursive)
+  if not list then fail(("the folder %s cannot be read"):format(source), problem, problem_code, source) end
+  local pictures, others, folders = {}, 0, 0
+  for _, entry in ipairs(list) do
+    local below = "/" .. entry.path:sub(#source:gsub("/+$", "") + 1):gsub("^/+", "")
+    if entry.kind == "folder" then
+      folders = folders + 1
+    elseif entry.kind == "file" and not hidden(below) then
+      local _, _, extension = split_name(entry.path)
+      if PICTURES[extension] then pictures[#pictures + 1] = entry.path elseif extension ~= "txt" and extension ~= "caption" then others = others + 1 end
+    end
+  end
+  if #pictures == 0 then
+    local what = others > 0 and ("it holds %s that no picture decoder reads"):format(set.count(others, "file")) or "it is empty"
+    if others == 0 and folders > 0 then what = "it holds only folders" end
+    fail(("the folder %s has no pictures: %s"):format(source, what),
+      folders > 0 and not recursive and ("its %s are read too with images { %q, recursive = true }"):format(set.count(folders, "folder"), source)
+        or "pictures are .jpg, .png, .webp, .bmp, .gif and .tif", nil, source)
+  end
+  return pictures, others
+end
+
+-- Two pictures that would share one caption file: nobody can tell whose it is.
+local function check_shared_sidecars(paths, fail)
+  local seen = {}
+  for _, path in ipairs(paths) do
+    local base = path:gsub("%.[^./]+$", "")
+    local other = seen[base]
+    if other and fs.stat(base .. ".txt") then
+      fail(("%s and %s share the caption file %s.txt"):format(other, path, base), "rename one of the pictures, so that each has its own caption", nil)
+    end
+    seen[base] = path
+  end
+end
+
+local M = {
+  name = "images", version = 1, positional = "from",
+  doc = "The pictures of folders, in the order of their names. Captions beside them (name.txt) come along. Files that are no pictures "
+    .. "are left alone; a picture that cannot be read is rejected with the decoder's reason.",
+  example = 'images "photos"',
+  options = {
+    { "from", "list", of = "folder", required = true, doc = "folders, or single picture files" },
+    { "recursive", "boolean", default = false, doc = "read the folders below them too" },
+  },
+}
+
+function M.label(options) return "images " .. table.concat(options.from, ", ") end
+
+function M.declare(state)
+  local session = state.session
+  if #state.options.from == 0 then session:fail(state.at, "images needs a folder", { hint = 'images "photos"' }) end
+  for _, source in ipairs(state.options.from) do
+    session:permit(source, "read", state.at)
+    find(source, state.options.recursive, function(message, hint, code, text)
+      session:fail(state.at, message, { hint = hint, code = code, text = text, world = true })
+    end)
+  end
+end
+
+function M.run(context, options)
+  local function fail(message, hint, code) context.fail(message, { hint = hint, code = code }) end
+  local paths, others = {}, 0
+  for _, source in ipairs(options.from) do
+    local found, other = find(source, options.recursive, fail)
+    table.move(found, 1, #found, #paths + 1, paths)
+    others = others + other
+  end
+  check_shared_sidecars(paths, fail)
+  local store = context.store()
+  local records, did, code = dataset.scan(sessions.native_store(store), paths, { label = M.label(options) })
+  if not records then fail(did, code == "INTERRUPT" and "what is done is kept: run again to go on" or nil, code) end
+  local out, captions = set.new {}, 0
+  for i, record in ipairs(records) do
+    local name, stem, extension = split_name(paths[i])
+    local item = record
+    item.path, item.name, item.stem, item.extension = paths[i], name, stem, extension
+    item.weight, item.steps = 1, {}
+    if record.error then
+      if record.error:sub(1, #paths[i] + 2) == paths[i] .. ": " then record.error = record.error:sub(#paths[i] + 3) end
+      out.rejected[#out.rejected + 1] = { item = item, verb = "images", reason = record.error, line = context.line }
+    else
+      local b = item.brightness
+      if b and b[1] then item.brightness = { p1 = b[1], p5 = b[2], p50 = b[3], p95 = b[4], p99 = b[5] } end
+      local sidecar, message, refusal = dataset.sidecar(paths[i])
+      if refusal then fail(message, "save the caption file as UTF-8, or remove it", refusal) end
+      if sidecar and sidecar.text:find "%S" then
+        -- A caption that we wrote there ourselves is not a person's, unless a person changed it since.
+        local ours = store:get("sidecar", item.sha256 .. ":" .. hash.sha256(sidecar.text))
+        item.caption = sidecar.text
+        item.caption_by = { author = ours and "model" or "human", provider = "sidecar", path = sidecar.path }
+        captions = captions + 1
+        if not ours then
+          local last = store:caption(item.sha256, "human")
+          if not last or last.text ~= sidecar.text then
+            store:add_caption { sha = item.sha256, key = "human", text = sidecar.text, author = "human", provider = "sidecar", model = "", detail = "{}" }
+          end
+        end
+      end
+      out.items[#out.items + 1] = item
+    end
+  end
+  local hashed, measured = did.hashed or 0, did.measured or 0
+  local parts = { set.count(#paths) }
+  if hashed == 0 and measured == 0 then parts[#parts + 1] = "all known"
+  elseif measured == 0 then parts[#parts + 1] = ("%d read again, all known"):format(hashed)
+  elseif measured == #paths then parts[#parts + 1] = "all new"
+  else parts[#parts + 1] = ("%d new, %d known"):format(measured, #paths - measured) end
+  if #out.rejected > 0 then parts[#parts + 1] = ("%d unreadable"):format(#out.rejected) end
+  if captions > 0 then parts[#parts + 1] = set.count(captions, "caption") .. " beside them" end
+  if others > 0 then parts[#parts + 1] = set.count(others, "other file") .. " left alone" end
+  context.account(table.concat(parts, ", "))
+  return out
+end
+
+return M

@@ -1,0 +1,73 @@
+local quantities = require "recipe.quantities"
+local schema = require "recipe.schema"
+local set = require "recipe.set"
+
+local M = {
+  name = "reject", version = 1,
+  doc = "Leave out pictures by a measured number. A cut is a number, or a share of the pictures that arrive: \"lowest 10%\".",
+  example = 'photos:reject { side_below = 512, sharpness_below = "lowest 10%" }',
+  options = {
+    { "side_below", "cut", side = "lowest", min = 1, max = 65535, unit = "px", quantity = "side", doc = "shorter side, as displayed" },
+    { "aspect_above", "cut", side = "highest", min = 1, max = 100, quantity = "aspect", doc = "longer side divided by shorter side" },
+    { "sharpness_below", "cut", side = "lowest", min = 0, quantity = "sharpness",
+      doc = "variance of the Laplacian at 512 px, sharpest tile; below about 100 a picture looks soft" },
+    { "dark_below", "cut", side = "lowest", min = 0, max = 1, quantity = "highlights",
+      doc = "99th percentile of the brightness: a picture is dark when even its bright spots are; cleanvision cuts at 0.32" },
+    { "light_above", "cut", side = "highest", min = 0, max = 1, quantity = "shadows",
+      doc = "5th percentile of the brightness: a picture is washed out when even its shadows are light; cleanvision cuts at 0.95" },
+    { "entropy_below", "cut", side = "lowest", min = 0, max = 10, unit = "bits", quantity = "entropy",
+      doc = "information in the histogram; below about 3 a picture is nearly empty" },
+  },
+}
+
+function M.declare(state)
+  if next(state.options) == nil then
+    state.session:fail(state.at, ":reject has nothing to reject by", { hint = "for example :reject { side_below = 512 }" })
+  end
+end
+
+-- The number a share means for these pictures: items beyond it go. Ties with the last kept picture stay.
+local function threshold_of(values, cut)
+  local sorted = set.copy(values)
+  table.sort(sorted)
+  local count = math.floor(#sorted * cut.percent / 100 + 1e-9)
+  if #sorted == 0 then return 0 end
+  return cut.cut == "lowest" and sorted[math.min(count + 1, #sorted)] or sorted[math.max(#sorted - count, 1)]
+end
+
+function M.run(context, options, input)
+  local cuts = {}
+  for _, option in ipairs(M.options) do
+    local value = options[option.name]
+    if value then
+      local quantity = quantities.by_name[option.quantity]
+      local values = {}
+      for _, item in ipairs(input.items) do values[#values + 1] = quantity.of(item) end
+      local share = type(value) == "table" and schema.show(value):gsub('"', "") or nil
+      cuts[#cuts + 1] = {
+        quantity = quantity.name, option = option.name, below = option.side == "lowest", values = values,
+        threshold = share and threshold_of(values, value) or value, text = share or tostring(value), share = share, line = context.line,
+      }
+    end
+  end
+  local by, reasons = {}, {}
+  local out, count = set.filter(input, "reject", context.line, function(item)
+    local found = {}
+    for _, cut in ipairs(cuts) do
+      local quantity = quantities.by_name[cut.quantity]
+      local value = quantity.of(item)
+      if value and ((cut.below and value < cut.threshold) or (not cut.below and value > cut.threshold)) then
+        found[#found + 1] = ("%s %s is %s %s%s"):format(cut.quantity, quantities.text(quantity, value), cut.below and "below" or "above",
+          quantities.text(quantity, cut.threshold), cut.share and " (" .. cut.share .. ")" or "")
+        by[cut.quantity] = (by[cut.quantity] or 0) + 1
+      end
+    end
+    if #found > 0 then return table.concat(found, "; ") end
+  end)
+  table.move(cuts, 1, #cuts, #out.cuts + 1, out.cuts)
+  for _, cut in ipairs(cuts) do if by[cut.quantity] then reasons[#reasons + 1] = ("%d %s"):format(by[cut.quantity], cut.quantity) end end
+  context.account(("%d kept, %d rejected%s"):format(#out.items, count, #reasons > 0 and ": " .. table.concat(reasons, ", ") or ""))
+  return out
+end
+
+return M

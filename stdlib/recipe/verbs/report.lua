@@ -1,0 +1,195 @@
+local base64 = require "recipe.base64"
+local hash = require "native.hash"
+local html = require "recipe.html"
+local json = require "native.json"
+local log = require "native.log"
+local outputs = require "recipe.outputs"
+local place = require "recipe.place"
+local quantities = require "recipe.quantities"
+local schema = require "recipe.schema"
+local script = require "native.script"
+local set = require "recipe.set"
+
+local M = {
+  name = "report", version = 1, sink = true,
+  doc = "One HTML page that needs nothing else: the pictures with their captions, the rejected ones with their reasons, a histogram of each "
+    .. "measured quantity with the cut drawn in, buckets, parameters and versions.",
+  example = 'photos:report { to = "out/report.html" }',
+  options = {
+    { "to", "path", required = true, doc = "the page to write; may have [trigger]" },
+    { "title", "text", doc = "the recipe's name when left out" },
+  },
+}
+
+function M.declare(state)
+  local path = outputs.declare(state, "to")
+  if not path:lower():find "%.html?$" then
+    state.session:fail(state.at, ("the report %s is not .html"):format(path), { key = "to", value = true, hint = 'for example to = "out/report.html"' })
+  end
+end
+
+local e = html.escape
+
+local function who(by)
+  if not by then return "no caption" end
+  local text = by.author == "human" and "by a person" or "by " .. by.provider
+  if by.model and by.model ~= "" then text = text .. " " .. by.model end
+  if by.carried_from then text = text .. ", carried over from " .. by.carried_from:match "[^/]*$" end
+  return text
+end
+
+local function figure(context, item, reason)
+  local bytes = item.thumb and context.store():blob(item.thumb)
+  local picture = bytes and ('<img loading="lazy" alt="%s" src="data:image/jpeg;base64,%s">'):format(e(item.name), base64.encode(bytes))
+    or '<img alt="" src="data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==">'
+  local lines = { ('<span class="name">%s%s</span>'):format(e(item.name), item.width and (" · %d × %d"):format(item.width, item.height) or "") }
+  if reason then lines[#lines + 1] = ('<span class="reason">%s</span>'):format(e(reason)) end
+  if item.caption then lines[#lines + 1] = e(item.caption) end
+  if not reason then lines[#lines + 1] = ('<span class="name">%s</span>'):format(e(who(item.caption_by))) end
+  return ("<figure%s>%s<figcaption>%s</figcaption></figure>"):format(reason and ' class="rejected"' or "", picture, table.concat(lines, "\n"))
+end
+
+local function steps_table(state)
+  local stage = require "recipe.stage"
+  local verbs = require "recipe.verbs"
+  local rows = { { "step", "options", "line", "left", "rejected" } }
+  for _, step in ipairs(stage.lineage(state)) do
+    local s = stage.state(step)
+    if not s.verb.sink then
+      local options = {}
+      for _, option in ipairs(s.verb.options) do
+        local value = s.options[option.name]
+        if value ~= nil and value ~= option.default then options[#options + 1] = option.name .. " = " .. schema.show(value) end
+      end
+      local result = stage.evaluate(step)
+      rows[#rows + 1] = { verbs.label(s.verb, s.options), table.concat(options, ", "), place.text(s.at) or "", #result.items, #result.rejected }
+    end
+  end
+  return rows
+end
+
+local function charts(input)
+  local out, drawn = {}, {}
+  local function draw(quantity, values, cut)
+    if #values == 0 then return end
+    drawn[quantity.name] = true
+    local title = quantity.title .. (quantity.unit ~= "" and ", " .. quantity.unit or "")
+    if cut then
+      local text = quantities.text(quantity, cut.threshold)
+      if cut.share then text = cut.share .. " = " .. text end
+      cut = { threshold = cut.threshold, below = cut.below, text = cut.option .. ": " .. text }
+    end
+    out[#out + 1] = ("<div><b>%s</b> <span class=\"faint\">%s</span>\n%s</div>"):format(e(quantity.name), e(title), html.histogram(values, cut, title))
+  end
+  for _, cut in ipairs(input.cuts) do draw(quantities.by_name[cut.quantity], cut.values, cut) end
+  for _, quantity in ipairs(quantities.list) do
+    if not drawn[quantity.name] then
+      local values = {}
+      for _, item in ipairs(input.items) do values[#values + 1] = quantity.of(item) end
+      draw(quantity, values)
+    end
+  end
+  return table.concat(out, "\n")
+end
+
+local function bucket_rows(items)
+  local by, names = {}, {}
+  for _, item in ipairs(items) do
+    local b = item.bucket
+    if b then
+      local name = ("%d x %d"):format(b.width, b.height)
+      if not by[name] then
+        by[name] = { count = 0, cropped = 0, enlarged = 0, width = b.width }
+        names[#names + 1] = name
+      end
+      local row = by[name]
+      row.count = row.count + 1
+      row.cropped = math.max(row.cropped, 1 - b.width * b.height / (b.scale_width * b.scale_height))
+      if b.scale_width > item.width then row.enlarged = row.enlarged + 1 end
+    end
+  end
+  table.sort(names, function(a, b)
+    if by[a].width ~= by[b].width then return by[a].width < by[b].width end
+    return a < b
+  end)
+  local rows = { { "bucket", "pictures", "cropped at most", "enlarged" } }
+  for _, name in ipairs(names) do
+    local row = by[name]
+    rows[#rows + 1] = { name, row.count, ("%.1f %%"):format(row.cropped * 100), row.enlarged }
+  end
+  return #names > 0 and rows or nil
+end
+
+function M.run(context, options, input)
+  local session = context.session
+  local steps = steps_table(context.stage)
+  local values = session:values()
+  local key = hash.sha256(json.encode { verb = "report", version = M.version, options = options, input = set.digest(input), params = values,
+    name = session.name or "", steps = steps, versions = script.versions() })
+  if outputs.unchanged(context, options.to, key) then return end
+
+  local title = options.title or session.name or "calotype report"
+  local header, out = session.header or {}, {}
+  local function put(text) out[#out + 1] = text end
+  put(html.head(title))
+  put(("<h1>%s</h1>"):format(e(title)))
+  if header.about then put(("<p class=\"lead\">%s</p>"):format(e(header.about))) end
+  put(("<p>%s kept, %d rejected. %s</p>"):format(e(set.count(#input.items)), #input.rejected, e(log.date())))
+
+  put "<h2>Steps</h2>"
+  put(html.table(steps))
+
+  put(("<h2>Kept: %d</h2>\n<div class=\"sheet\">"):format(#input.items))
+  for _, item in ipairs(input.items) do put(figure(context, item)) end
+  put "</div>"
+  if #input.rejected > 0 then
+    put(("<h2>Rejected: %d</h2>\n<div class=\"sheet\">"):format(#input.rejected))
+    for _, reject in ipairs(input.rejected) do put(figure(context, reject.item, reject.verb .. ": " .. reject.reason)) end
+    put "</div>"
+  end
+
+  put("<h2>Measured</h2>\n<div class=\"charts\">")
+  put(charts(input))
+  put "</div>"
+
+  local buckets = bucket_rows(input.items)
+  if buckets then
+    put "<h2>Buckets</h2>"
+    put(html.table(buckets))
+  end
+
+  local authors, order = {}, {}
+  for _, item in ipairs(input.items) do
+    local name = who(item.caption_by)
+    if not authors[name] then
+      authors[name] = 0
+      order[#order + 1] = name
+    end
+    authors[name] = authors[name] + 1
+  end
+  table.sort(order)
+  local caption_rows = { { "captions", "pictures" } }
+  for _, name in ipairs(order) do caption_rows[#caption_rows + 1] = { name, authors[name] } end
+  put "<h2>Captions</h2>"
+  if context.trigger then put(("<p>The trigger is <code>%s</code>.</p>"):format(e(context.trigger))) end
+  put(html.table(caption_rows))
+
+  if #session.list > 0 then
+    local rows = { { "parameter", "value", "" } }
+    for _, row in ipairs(session.list) do rows[#rows + 1] = { row.name, schema.show(row.value), row.given and "given with -p" or "default" } end
+    put "<h2>Parameters</h2>"
+    put(html.table(rows))
+  end
+  local rows, names, versions = { { "made with", "" } }, {}, script.versions()
+  for name in pairs(versions) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do rows[#rows + 1] = { name, versions[name] } end
+  if header.version then rows[#rows + 1] = { "recipe", header.version } end
+  put "<h2>Versions</h2>"
+  put(html.table(rows))
+  put "</body>\n</html>\n"
+  outputs.write(context, options.to, table.concat(out, "\n"))
+  outputs.record(context, options.to, key, { options.to }, set.count(#input.items + #input.rejected))
+end
+
+return M
