@@ -16,7 +16,7 @@ static int l_text(lua_State *L) {
 
 static void push_tensor(lua_State *L, const cal_st_tensor *t) {
   lua_createtable(L, 0, 4);
-  lua_pushstring(L, cal_dtype_name(t->dtype));
+  lua_pushstring(L, cal_st_dtype_name(t->dtype));
   lua_setfield(L, -2, "dtype");
   lua_createtable(L, t->rank, 0);
   for (int i = 0; i < t->rank; i++) {

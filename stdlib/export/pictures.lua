@@ -35,7 +35,11 @@ function M.captions(context, items)
       missing[#missing + 1] = item
     else
       local changed = false
-      if item.trigger then text, changed = trigger.once(text, item.trigger) end
+      if item.trigger then
+        text, changed = trigger.once(text, item.trigger)
+      elseif trigger.wanted(text) then
+        context.fail(("the caption of %s has [trigger], but no trigger is declared"):format(item.path), { hint = 'declare it: :caption { trigger = "..." }' })
+      end
       if changed then mended = mended + 1 end
       captions[i] = text
     end

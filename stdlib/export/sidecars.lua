@@ -23,7 +23,7 @@ local function write_beside(context, items)
   local taken, store = {}, context.store()
   for i, item in ipairs(items) do
     local path = sidecar_path(item)
-    if taken[path] and taken[path].caption ~= item.caption then
+    if taken[path] then
       context.fail(("%s and %s would share the caption file %s"):format(taken[path].path, item.path, path), { hint = "rename one of the pictures" })
     end
     taken[path] = item

@@ -21,8 +21,25 @@ function M.size_text(bytes)
   return ("%.1f GB"):format(bytes / 1e9)
 end
 
+-- Pictures that are written into a folder that is read would be input pictures of the next run.
+local function check_not_among_inputs(state, key, path, folder)
+  local stage = require "recipe.stage"
+  local target = fs.absolute(folder and path or path:match "^(.*)/[^/]*$" or ".")
+  for _, step in ipairs(stage.lineage(state.self)) do
+    local from = stage.state(step)
+    for _, source in ipairs(from.verb.name == "images" and from.options.from or {}) do
+      local root = fs.absolute(source)
+      if target == root or (from.options.recursive and target and root and (target .. "/"):sub(1, #root + 1) == root .. "/") then
+        state.session:fail(state.at, ("%s would lie among the input pictures of %s"):format(path, source),
+          { key = key, value = true, hint = "write it elsewhere, or the next run takes it for an input" })
+      end
+    end
+  end
+end
+
 --- The path of an output as the recipe meant it, checked while the recipe is read: [trigger] filled in, writing permitted.
-function M.declare(state, key, folder)
+--- `folder`: a folder is written; `pictures`: there will be pictures in it.
+function M.declare(state, key, folder, pictures)
   local session, path = state.session, state.options[key]
   if not path then return nil end
   if trigger.wanted(path) then
@@ -34,6 +51,7 @@ function M.declare(state, key, folder)
     state.options[key] = path
   end
   session:permit(path, "write", state.at, key)
+  if pictures then check_not_among_inputs(state, key, path, folder) end
   local info = fs.stat(path)
   if info and (info.kind == "folder") ~= (folder or false) then
     session:fail(state.at, ("%s is a %s, and :%s writes a %s there"):format(path, info.kind, state.verb.name, folder and "folder" or "file"),

@@ -111,7 +111,8 @@ end
 local readers = {}
 
 local function in_range(value, option)
-  if value ~= value then return nil, "is not a number (nan)" end
+  if value ~= value or value == math.huge or value == -math.huge then return nil, ("is not a number (%s)"):format(value) end
+  if math.type(value) == "integer" and math.abs(value) > 1 << 53 then return nil, ("is %d; whole numbers end at 2^53 here"):format(value) end
   if (option.min and value < option.min) or (option.max and value > option.max) then
     return nil, ("is %s; it must be %s"):format(number_text(value), M.range_text(option))
   end

@@ -32,7 +32,10 @@ function Session:say(text) if self.mode == "run" or self.live then self.to(text)
 
 --- "  reject              33 kept, 3 rejected                     0.1 s"
 function Session:account(label, text, seconds)
-  if #label > 24 then label = label:sub(1, 21) .. "..." end
+  if #label > 24 then -- a long path keeps its end
+    local first = label:match "^%S+"
+    label = first .. " ..." .. label:sub(-math.max(1, 20 - #first)):gsub("^[\128-\191]+", "")
+  end
   self:say(("  %-24s  %s%s"):format(label, text, seconds >= 0.05 and "   " .. log.duration(seconds) or ""))
 end
 

@@ -59,7 +59,7 @@ TEST(a_good_header_is_read_with_shapes_offsets_and_metadata) {
   CHECK(st && cal_st_count(st) == 3);
   if (!st) return;
   const cal_st_tensor *a = cal_st_find(st, "a"), *b = cal_st_find(st, "b"), *none = cal_st_find(st, "none");
-  CHECK(a && a->rank == 0 && a->size == 4 && a->dtype == CAL_F32 && a->data == (const unsigned char *)bytes + size - 16);
+  CHECK(a && a->rank == 0 && a->size == 4 && a->dtype == CAL_ST_F32 && a->data == (const unsigned char *)bytes + size - 16);
   CHECK(b && b->rank == 2 && b->shape[0] == 2 && b->shape[1] == 3 && b->size == 12 && b->offset == size - 12);
   CHECK(none && none->size == 0 && none->rank == 2);
   CHECK(!cal_st_find(st, "c") && !cal_st_find(st, "__metadata__"));
@@ -134,10 +134,10 @@ static cal_status write_three(const char *path, bool backwards, cal_error *err) 
   static const float weights[6] = {1, 2, 3, 4, 5, 6};
   static const unsigned char mask[3] = {7, 8, 9};
   static const uint16_t half = 0x3c00;
-  const cal_st_tensor tensors[] = {{.name = "z.mask", .dtype = CAL_U8, .rank = 1, .shape = {3}},
-                                   {.name = "a.alpha", .dtype = CAL_BF16, .rank = 0},
-                                   {.name = "m.w \"q\"", .dtype = CAL_F32, .rank = 2, .shape = {2, 3}},
-                                   {.name = "empty", .dtype = CAL_F64, .rank = 1, .shape = {0}}};
+  const cal_st_tensor tensors[] = {{.name = "z.mask", .dtype = CAL_ST_U8, .rank = 1, .shape = {3}},
+                                   {.name = "a.alpha", .dtype = CAL_ST_BF16, .rank = 0},
+                                   {.name = "m.w \"q\"", .dtype = CAL_ST_F32, .rank = 2, .shape = {2, 3}},
+                                   {.name = "empty", .dtype = CAL_ST_F64, .rank = 1, .shape = {0}}};
   const cal_st_tensor reversed[] = {tensors[3], tensors[2], tensors[1], tensors[0]};
   const cal_st_note notes[] = {{"ss_b", "caf\xc3\xa9\n"}, {"ss_a", "{\"x\":1}"}};
   const cal_st_note turned[] = {notes[1], notes[0]};
@@ -216,7 +216,7 @@ TEST(a_writer_refuses_what_was_not_declared_and_what_is_not_whole) {
   char path[512];
   strcpy(path, scratch());
   cal_error err = {0};
-  cal_st_tensor t = {.name = "a", .dtype = CAL_F32, .rank = 1, .shape = {2}}, twice[2] = {t, t};
+  cal_st_tensor t = {.name = "a", .dtype = CAL_ST_F32, .rank = 1, .shape = {2}}, twice[2] = {t, t};
   cal_st_note notes[] = {{"k", "1"}, {"k", "2"}}, bad = {"k", "\xff"};
   CHECK(!cal_st_create(fs, path, twice, 2, NULL, 0, &err) && strstr(err.text, "stands twice"));
   CHECK(!cal_st_create(fs, path, &t, 1, notes, 2, &err) && strstr(err.text, "stands twice"));
@@ -225,11 +225,11 @@ TEST(a_writer_refuses_what_was_not_declared_and_what_is_not_whole) {
   CHECK(!cal_st_create(fs, path, &t, 1, NULL, 0, &err) && err.code == CAL_E_ARG);
   t.name = "\xff";
   CHECK(!cal_st_create(fs, path, &t, 1, NULL, 0, &err) && strstr(err.text, "not UTF-8"));
-  t = (cal_st_tensor){.name = "a", .dtype = CAL_F32, .rank = 2, .shape = {(uint64_t)1 << 40, (uint64_t)1 << 40}};
+  t = (cal_st_tensor){.name = "a", .dtype = CAL_ST_F32, .rank = 2, .shape = {(uint64_t)1 << 40, (uint64_t)1 << 40}};
   CHECK(!cal_st_create(fs, path, &t, 1, NULL, 0, &err) && err.code == CAL_E_ARG);
-  t = (cal_st_tensor){.name = "a", .dtype = CAL_F32, .rank = 9};
+  t = (cal_st_tensor){.name = "a", .dtype = CAL_ST_F32, .rank = 9};
   CHECK(!cal_st_create(fs, path, &t, 1, NULL, 0, &err) && err.code == CAL_E_ARG);
-  t = (cal_st_tensor){.name = "a", .dtype = CAL_F32, .rank = 1, .shape = {2}};
+  t = (cal_st_tensor){.name = "a", .dtype = CAL_ST_F32, .rank = 1, .shape = {2}};
   cal_st_writer *w = cal_st_create(fs, path, &t, 1, NULL, 0, &err);
   CHECK(w != NULL);
   CHECK(cal_st_write(w, "b", 0, "1234", 4, &err) == CAL_E_ARG);
@@ -253,7 +253,7 @@ TEST(a_killed_writer_leaves_the_old_file_or_the_new_one) {
     pid_t child = fork();
     if (!child) {
       static float data[20000];
-      cal_st_tensor t = {.name = "w", .dtype = CAL_F32, .rank = 1, .shape = {20000}};
+      cal_st_tensor t = {.name = "w", .dtype = CAL_ST_F32, .rank = 1, .shape = {20000}};
       for (int i = 0;; i++) {
         for (int k = 0; k < 20000; k++) data[k] = (float)i;
         cal_st_writer *w = cal_st_create(fs, path, &t, 1, NULL, 0, &err);

@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     const cal_st_tensor *t = &cal_st_tensors(st)[i];
     uint64_t numbers = 1;
     for (int d = 0; d < t->rank; d++) numbers *= t->shape[d];
-    if (t->offset > size || t->size > size - t->offset || numbers * cal_dtype_size(t->dtype) != t->size) abort();
+    if (t->offset > size || t->size > size - t->offset || numbers * cal_st_dtype_size(t->dtype) != t->size) abort();
     if (t->size) sum += t->data[0] + t->data[t->size - 1];
     if (cal_st_find(st, t->name) != t) abort();
   }

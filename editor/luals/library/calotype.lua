@@ -35,16 +35,16 @@ local images_set = {}
 ---@field sets? calotype.images|calotype.images[] the sets to join (a list of stages, required)
 
 ---@class calotype.reject_options
----@field side_below? number|string shorter side, as displayed (a number (px) or "lowest 10%" or "highest 5%", 1 to 65535 px)
+---@field side_below? number|string shorter side, as displayed (a number or "lowest 10%" or "highest 5%", 1 to 65535 px)
 ---@field aspect_above? number|string longer side divided by shorter side (a number or "lowest 10%" or "highest 5%", 1 to 100)
 ---@field sharpness_below? number|string variance of the Laplacian at 512 px, sharpest tile; below about 100 a picture looks soft (a number or "lowest 10%" or "highest 5%", at least 0)
 ---@field dark_below? number|string 99th percentile of the brightness: a picture is dark when even its bright spots are; cleanvision cuts at 0.32 (a number or "lowest 10%" or "highest 5%", 0 to 1)
 ---@field light_above? number|string 5th percentile of the brightness: a picture is washed out when even its shadows are light; cleanvision cuts at 0.95 (a number or "lowest 10%" or "highest 5%", 0 to 1)
----@field entropy_below? number|string information in the histogram; below about 3 a picture is nearly empty (a number (bits) or "lowest 10%" or "highest 5%", 0 to 10 bits)
+---@field entropy_below? number|string information in the histogram; below about 3 a picture is nearly empty (a number or "lowest 10%" or "highest 5%", 0 to 10 bits)
 
 ---@class calotype.dedupe_options
 ---@field by? "phash"|"exact" how pictures are compared ("phash" or "exact", default "phash")
----@field distance? integer how far two hashes may differ (a whole number (of 64 bits), 0 to 16 of 64 bits, default 4)
+---@field distance? integer how far two hashes may differ (a whole number, 0 to 16 of 64 bits, default 4)
 ---@field flips? boolean find mirrored and turned copies too (true or false, default true)
 ---@field keep? "sharpest"|"largest"|"first"|"captioned" which one of a group stays ("sharpest", "largest", "first" or "captioned", default "sharpest")
 
@@ -75,10 +75,10 @@ local images_set = {}
 ---@field times? number 1 is once (a number, 0.01 to 1000, required)
 
 ---@class calotype.bucket_options
----@field resolution? integer side of the square whose area no bucket exceeds (a whole number (px), 64 to 4096 px, default 512)
----@field min? integer shortest side of a bucket (a whole number (px), 32 to 4096 px, default 256)
----@field max? integer longest side of a bucket; with resolution 1024 take 2048 (a whole number (px), 32 to 8192 px, default 1024)
----@field step? integer sides are multiples of this (a whole number (px), 8 to 256 px, default 64)
+---@field resolution? integer side of the square whose area no bucket exceeds (a whole number, 64 to 4096 px, default 512)
+---@field min? integer shortest side of a bucket (a whole number, 32 to 4096 px, default 256)
+---@field max? integer longest side of a bucket; with resolution 1024 take 2048 (a whole number, 32 to 8192 px, default 1024)
+---@field step? integer sides are multiples of this (a whole number, 8 to 256 px, default 64)
 ---@field upscale? boolean enlarge small pictures to their bucket; false: their bucket shrinks instead (true or false, default true)
 
 ---@class calotype.sheet_options
@@ -103,7 +103,7 @@ local images_set = {}
 ---@field captioned? boolean true: every picture has a caption (true or false)
 ---@field triggered? boolean true: every caption has the trigger as a whole word (true or false)
 ---@field words? number|number[] words in each caption (a number or { from, to }, at least 0)
----@field side? number|number[] shorter side of each picture (a number or { from, to } (px), at least 1 px)
+---@field side? number|number[] shorter side of each picture (a number or { from, to }, at least 1 px)
 
 ---@class calotype.template_options
 ---@field text? string may have {stem}, {name}, {folder}, {width}, {height} and [trigger] (text, default "a photo of {stem}")

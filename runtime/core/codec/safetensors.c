@@ -15,12 +15,12 @@ static const struct {
               {"BF16", 2}, {"U32", 4}, {"I32", 4}, {"F32", 4},     {"U64", 8},     {"I64", 8}, {"F64", 8}};
 enum { DTYPES = sizeof dtypes / sizeof *dtypes };
 
-const char *cal_dtype_name(cal_dtype type) { return (unsigned)type < DTYPES ? dtypes[type].name : "?"; }
-size_t cal_dtype_size(cal_dtype type) { return (unsigned)type < DTYPES ? dtypes[type].size : 0; }
+const char *cal_st_dtype_name(cal_st_dtype type) { return (unsigned)type < DTYPES ? dtypes[type].name : "?"; }
+size_t cal_st_dtype_size(cal_st_dtype type) { return (unsigned)type < DTYPES ? dtypes[type].size : 0; }
 
 /* Bytes of a tensor; false when they are more than 2^63. */
 static bool measure(const cal_st_tensor *t, uint64_t *bytes) {
-  uint64_t size = cal_dtype_size(t->dtype);
+  uint64_t size = cal_st_dtype_size(t->dtype);
   bool empty = false;
   for (int i = 0; i < t->rank; i++) empty = empty || !t->shape[i];
   for (int i = 0; i < t->rank && !empty; i++) {
@@ -74,7 +74,7 @@ static cal_status read_tensor(const cal_json *entry, uint64_t data_at, uint64_t 
     char type_room[128];
     return cal_fail(err, CAL_E_FORMAT, "tensor \"%s\" has the dtype \"%s\", which is not known", name, shown(type_name, type_room));
   }
-  *t = (cal_st_tensor){.name = cal_json_key(entry), .dtype = (cal_dtype)known};
+  *t = (cal_st_tensor){.name = cal_json_key(entry), .dtype = (cal_st_dtype)known};
   if (!shape || cal_json_kind_of(shape) != CAL_JSON_ARRAY) return cal_fail(err, CAL_E_FORMAT, "tensor \"%s\" has no shape", name);
   for (const cal_json *side = cal_json_first(shape); side; side = cal_json_next(side)) {
     if (t->rank == CAL_ST_DIMENSIONS)
@@ -234,7 +234,7 @@ static const cal_st_tensor *tensor_of(const void *pointer) { return &(*(planned 
 
 static int by_layout(const void *a, const void *b) {
   const cal_st_tensor *s = tensor_of(a), *t = tensor_of(b);
-  size_t wide = cal_dtype_size(s->dtype), other = cal_dtype_size(t->dtype);
+  size_t wide = cal_st_dtype_size(s->dtype), other = cal_st_dtype_size(t->dtype);
   if (wide != other) return wide > other ? -1 : 1;
   return strcmp(s->name, t->name);
 }
@@ -263,7 +263,7 @@ static cal_status plan(cal_st_writer *w, const cal_st_tensor *tensors, size_t co
     else if (!strcmp(p->t.name, "__metadata__")) status = cal_fail(err, CAL_E_ARG, "a tensor cannot be called __metadata__");
     else if (!cal_utf8_valid(p->t.name, strlen(p->t.name), NULL))
       status = cal_fail(err, CAL_E_ARG, "tensor \"%s\": its name is not UTF-8", shown(p->t.name, room));
-    else if (p->t.rank < 0 || p->t.rank > CAL_ST_DIMENSIONS || !cal_dtype_size(p->t.dtype) || !measure(&p->t, &p->t.size))
+    else if (p->t.rank < 0 || p->t.rank > CAL_ST_DIMENSIONS || !cal_st_dtype_size(p->t.dtype) || !measure(&p->t, &p->t.size))
       status = cal_fail(err, CAL_E_ARG, "tensor \"%s\": its dtype or shape cannot be written", shown(p->t.name, room));
   }
   if (!status && count) {
@@ -317,7 +317,7 @@ static cal_status write_header(cal_st_writer *w, const cal_st_note *notes, size_
     const cal_st_tensor *t = &w->list[i].t;
     if (i || note_count) cal_buffer_add_byte(&out, ',');
     cal_json_write_text(t->name, strlen(t->name), &out);
-    cal_buffer_printf(&out, ":{\"dtype\":\"%s\",\"shape\":[", cal_dtype_name(t->dtype));
+    cal_buffer_printf(&out, ":{\"dtype\":\"%s\",\"shape\":[", cal_st_dtype_name(t->dtype));
     for (int d = 0; d < t->rank; d++) cal_buffer_printf(&out, d ? ",%llu" : "%llu", (unsigned long long)t->shape[d]);
     cal_buffer_printf(&out, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)t->offset, (unsigned long long)(t->offset + t->size));
   }

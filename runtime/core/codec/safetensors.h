@@ -5,10 +5,10 @@
  *   cal_fs_grant(fs, "models", CAL_FS_READ | CAL_FS_WRITE, &err);
  *   cal_st *st = cal_st_open(fs, "models/unet.safetensors", &err);
  *   const cal_st_tensor *t = st ? cal_st_find(st, "conv_in.weight") : NULL;
- *   if (t) printf("%s, %d dimensions, %zu bytes at %p\n", cal_dtype_name(t->dtype), t->rank, (size_t)t->size, (void *)t->data);
+ *   if (t) printf("%s, %d dimensions, %zu bytes at %p\n", cal_st_dtype_name(t->dtype), t->rank, (size_t)t->size, (void *)t->data);
  *   cal_st_close(st);
  *
- *   cal_st_tensor down = {.name = "down", .dtype = CAL_F32, .rank = 2, .shape = {4, 320}};
+ *   cal_st_tensor down = {.name = "down", .dtype = CAL_ST_F32, .rank = 2, .shape = {4, 320}};
  *   cal_st_writer *w = cal_st_create(fs, "models/lora.safetensors", &down, 1, NULL, 0, &err);
  *   float rows[4 * 320] = {0};
  *   if (w && !cal_st_write(w, "down", 0, rows, sizeof rows, &err)) cal_st_commit(w, &err);
@@ -31,31 +31,31 @@
 #include "core/base/fs.h"
 
 typedef enum {
-  CAL_BOOL,
-  CAL_U8,
-  CAL_I8,
-  CAL_F8_E5M2,
-  CAL_F8_E4M3,
-  CAL_U16,
-  CAL_I16,
-  CAL_F16,
-  CAL_BF16,
-  CAL_U32,
-  CAL_I32,
-  CAL_F32,
-  CAL_U64,
-  CAL_I64,
-  CAL_F64,
-} cal_dtype;
+  CAL_ST_BOOL,
+  CAL_ST_U8,
+  CAL_ST_I8,
+  CAL_ST_F8_E5M2,
+  CAL_ST_F8_E4M3,
+  CAL_ST_U16,
+  CAL_ST_I16,
+  CAL_ST_F16,
+  CAL_ST_BF16,
+  CAL_ST_U32,
+  CAL_ST_I32,
+  CAL_ST_F32,
+  CAL_ST_U64,
+  CAL_ST_I64,
+  CAL_ST_F64,
+} cal_st_dtype;
 
-const char *cal_dtype_name(cal_dtype type); /* "F32", as the format writes it */
-size_t cal_dtype_size(cal_dtype type);      /* bytes */
+const char *cal_st_dtype_name(cal_st_dtype type); /* "F32", as the format writes it */
+size_t cal_st_dtype_size(cal_st_dtype type);      /* bytes */
 
 enum { CAL_ST_DIMENSIONS = 8, CAL_ST_HEADER_MOST = 32 << 20 };
 
 typedef struct {
   const char *name;
-  cal_dtype dtype;
+  cal_st_dtype dtype;
   int rank; /* 0: a single number */
   uint64_t shape[CAL_ST_DIMENSIONS];
   uint64_t offset, size;     /* bytes, from the start of the file */

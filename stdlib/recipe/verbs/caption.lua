@@ -49,7 +49,6 @@ function M.declare(state)
     session:fail(state.at, ("%s has [trigger], but no trigger is declared"):format(o.with.provider),
       { key = "with", value = true, hint = 'add trigger = "..." to this :caption' })
   end
-  if not state.trigger then session:warn("no trigger is declared: captions will not have one", state.at, "trigger") end
   if not o.with or o.with.provider == "auto" then
     local _, why = auto.choose()
     session:warn(("%s; a picture without a caption beside it will stop the run"):format(why), state.at, "auto")

@@ -40,7 +40,8 @@ function M.declare(state)
     local key, message, hint = format.check(o)
     if message then session:fail(state.at, message, { key = key, value = true, hint = hint }) end
   end
-  outputs.declare(state, "to", format.folder)
+  if not state.trigger then session:warn("no trigger is declared: the captions will not have one", state.at, "trigger") end
+  outputs.declare(state, "to", format.folder, format.folder)
   if o.beside then session:permit_inputs(state) end
 end
 

@@ -7,8 +7,13 @@ local set = require "recipe.set"
 -- What the decoder reads; other files in a folder are counted and left alone.
 local PICTURES = { jpg = true, jpeg = true, png = true, webp = true, bmp = true, gif = true, tif = true, tiff = true }
 
+-- Name, stem and extension. Bytes of a name that are no UTF-8 are shown as marks; the path keeps them.
 local function split_name(path)
   local name = path:match "[^/]+$" or path
+  while not utf8.len(name) do
+    local _, bad = utf8.len(name)
+    name = name:sub(1, bad - 1) .. "\u{FFFD}" .. name:sub(bad + 1)
+  end
   local stem, extension = name:match "^(.+)%.([^.]+)$"
   return name, stem or name, (extension or ""):lower()
 end

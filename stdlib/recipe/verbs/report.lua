@@ -22,10 +22,11 @@ local M = {
 }
 
 function M.declare(state)
-  local path = outputs.declare(state, "to")
+  local path = state.options.to
   if not path:lower():find "%.html?$" then
     state.session:fail(state.at, ("the report %s is not .html"):format(path), { key = "to", value = true, hint = 'for example to = "out/report.html"' })
   end
+  outputs.declare(state, "to")
 end
 
 local e = html.escape

@@ -21,11 +21,12 @@ local PAPER, INK, FAINT, RED = { 250, 249, 246 }, { 34, 34, 34 }, { 120, 118, 11
 local MOST_PIXELS = 200e6
 
 function M.declare(state)
-  local path = outputs.declare(state, "to")
+  local path = state.options.to
   if not path:lower():find "%.png$" and not path:lower():find "%.jpe?g$" then
     state.session:fail(state.at, ("the sheet %s is neither .png nor .jpg"):format(path),
       { key = "to", value = true, hint = 'for example to = "out/sheet.png"' })
   end
+  outputs.declare(state, "to", false, true)
 end
 
 -- Text that fits a width, cut with "..".
