@@ -87,12 +87,15 @@ function layers.new(options)
     local point = (#shape == 4 and shape[3] == 1 and shape[4] == 1 and #expected == 2 and same_shape({ shape[1], shape[2] }, expected))
       or (#shape == 2 and kernel and expected[3] == 1 and expected[4] == 1 and same_shape({ expected[1], expected[2] }, shape))
     if not point and not same_shape(shape, expected) then
-      error(("%s: tensor \"%s\" is %s in the file, but the config makes it %s"):format(file.root, name, shape_text(shape), shape_text(expected)), 0)
+      error(("%s: tensor \"%s\" is %s in the file, but the config makes it %s"):format(file.root, name, shape_text(shape),
+        shape_text(expected)), 0)
     end
     if file.values[name] then return file.values[name] end
     local path = file.root .. "." .. name
     local dtype = DTYPES[tensor.dtype]
-    if not dtype then error(("%s: tensor \"%s\" has the dtype %s; F32, F16 and BF16 are weights"):format(file.root, name, tostring(tensor.dtype)), 0) end
+    if not dtype then
+      error(("%s: tensor \"%s\" has the dtype %s; F32, F16 and BF16 are weights"):format(file.root, name, tostring(tensor.dtype)), 0)
+    end
     local ours = kernel and { expected[1], expected[3], expected[4], expected[2] } or expected
     local value
     if options.trainable and options.trainable(path) then
@@ -101,7 +104,8 @@ function layers.new(options)
       value = native:weight(path, options.dtype or dtype, ours)
     end
     file.used[name], file.values[name] = true, value
-    g.loads[#g.loads + 1] = { value = value, file = file.root, name = name, shape = shape, kernel = kernel and not point and (expected[3] > 1 or expected[4] > 1) }
+    local turned = kernel and not point and (expected[3] > 1 or expected[4] > 1)
+    g.loads[#g.loads + 1] = { value = value, file = file.root, name = name, shape = shape, kernel = turned }
     return value
   end
 
@@ -255,9 +259,13 @@ end
 --- A list of the config, of `kind` "number" or "string".
 function layers.list(model, config, key, kind)
   local value = config[key]
-  if type(value) ~= "table" or #value == 0 then error(("%s: the config's %s is %s; a list is expected"):format(model, key, tostring(value)), 0) end
+  if type(value) ~= "table" or #value == 0 then
+    error(("%s: the config's %s is %s; a list is expected"):format(model, key, tostring(value)), 0)
+  end
   for i, item in ipairs(value) do
-    if type(item) ~= kind then error(("%s: the config's %s[%d] is %s; a %s is expected"):format(model, key, i, tostring(item), kind), 0) end
+    if type(item) ~= kind then
+      error(("%s: the config's %s[%d] is %s; a %s is expected"):format(model, key, i, tostring(item), kind), 0)
+    end
   end
   return value
 end

@@ -58,7 +58,9 @@ local function per_block(config, key, count, default)
   for i = 1, count do
     local item = value
     if type(value) == "table" then item = value[i] end
-    if math.type(item) == nil or item < 1 then error(("unet: the config's %s is %s for block %d; a number is expected"):format(key, tostring(item), i), 0) end
+    if not math.tointeger(item) or item < 1 then
+      error(("unet: the config's %s is %s for block %d; a whole number is expected"):format(key, tostring(item), i), 0)
+    end
     list[i] = math.tointeger(item)
   end
   return list
@@ -68,8 +70,9 @@ end
 function unet.config(config)
   config = layers.plain(config)
   local function number(key, default) return layers.number("unet", config, key, default) end
-  layers.refuse("unet", config, { "class_embed_type", "addition_embed_type", "encoder_hid_dim", "encoder_hid_dim_type", "time_embedding_dim", "time_cond_proj_dim",
-    "dual_cross_attention", "only_cross_attention", "num_class_embeds", "resnet_skip_time_act", "cross_attention_norm", "center_input_sample" })
+  layers.refuse("unet", config, { "class_embed_type", "addition_embed_type", "encoder_hid_dim", "encoder_hid_dim_type", "time_embedding_dim",
+    "time_cond_proj_dim", "dual_cross_attention", "only_cross_attention", "num_class_embeds", "resnet_skip_time_act", "cross_attention_norm",
+    "center_input_sample" })
   local widths = layers.list("unet", config, "block_out_channels", "number")
   local function kinds(key, known)
     local list = {}
@@ -81,15 +84,17 @@ function unet.config(config)
     return list
   end
   local middle = config.mid_block_type or "UNetMidBlock2DCrossAttn"
-  if middle ~= "UNetMidBlock2DCrossAttn" then error(("unet: the config's mid_block_type is %s; calotype knows UNetMidBlock2DCrossAttn"):format(tostring(middle)), 0) end
+  if middle ~= "UNetMidBlock2DCrossAttn" then
+    error(("unet: the config's mid_block_type is %s; calotype knows UNetMidBlock2DCrossAttn"):format(tostring(middle)), 0)
+  end
   if (config.act_fn or "silu") ~= "silu" then error(("unet: the config's act_fn is %s; calotype knows silu"):format(tostring(config.act_fn)), 0) end
-  local heads = math.type(config.num_attention_heads) and "num_attention_heads" or "attention_head_dim" -- in SD1 and SD2 that is their NUMBER
-  if type(config.num_attention_heads) == "table" then heads = "num_attention_heads" end
+  local heads = config.num_attention_heads and "num_attention_heads" or "attention_head_dim" -- in SD1 and SD2 that is their NUMBER
   return {
-    into = number("in_channels", 4), out = number("out_channels", 4), widths = widths, layers = number("layers_per_block", 2), groups = number("norm_num_groups", 32),
-    context = number("cross_attention_dim", 1280), heads = per_block(config, heads, #widths, 8), depth = per_block(config, "transformer_layers_per_block", #widths, 1),
-    epsilon = number("norm_eps", 1e-5), cos_first = config.flip_sin_to_cos ~= false, shift = number("freq_shift", 0), down = kinds("down_block_types", DOWN),
-    up = kinds("up_block_types", UP), pad = number("downsample_padding", 1), linear_projection = config.use_linear_projection == true,
+    into = number("in_channels", 4), out = number("out_channels", 4), context = number("cross_attention_dim", 1280),
+    widths = widths, layers = number("layers_per_block", 2), groups = number("norm_num_groups", 32), epsilon = number("norm_eps", 1e-5),
+    heads = per_block(config, heads, #widths, 8), depth = per_block(config, "transformer_layers_per_block", #widths, 1),
+    down = kinds("down_block_types", DOWN), up = kinds("up_block_types", UP), pad = number("downsample_padding", 1),
+    linear_projection = config.use_linear_projection == true, cos_first = config.flip_sin_to_cos ~= false, shift = number("freq_shift", 0),
   }
 end
 

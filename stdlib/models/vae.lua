@@ -62,8 +62,9 @@ function vae.config(config)
     end
   end
   return {
-    into = number("in_channels", 3), out = number("out_channels", 3), latent = number("latent_channels", 4), widths = layers.list("vae", config, "block_out_channels", "number"),
-    layers = number("layers_per_block", 1), groups = number("norm_num_groups", 32), attention = config.mid_block_add_attention ~= false,
+    into = number("in_channels", 3), out = number("out_channels", 3), latent = number("latent_channels", 4),
+    widths = layers.list("vae", config, "block_out_channels", "number"), layers = number("layers_per_block", 1),
+    groups = number("norm_num_groups", 32), attention = config.mid_block_add_attention ~= false,
     scale = number("scaling_factor", 0.18215), quant = config.use_quant_conv ~= false, post_quant = config.use_post_quant_conv ~= false,
   }
 end
