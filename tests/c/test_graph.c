@@ -659,6 +659,23 @@ TEST(heads_reach_a_product_as_strides_without_a_copy) {
   cal_graph_free(g);
 }
 
+TEST(a_schedule_can_be_read) {
+  cal_graph *g = cal_graph_new();
+  cal_graph_enter(g, "mlp");
+  cal_value h = cal_linear(g, cal_graph_input(g, "x", CAL_F32, SHAPE(2, 4)), cal_graph_weight(g, "w", CAL_F16, SHAPE(3, 4)), 0);
+  cal_graph_output(g, CAL_SAMPLE, cal_permute(g, cal_scale(g, cal_elementwise(g, "silu", h, 0, 0, 0), 2), (int[]){1, 0}));
+  cal_schedule *s = schedule_of(g);
+  cal_buffer text = {0};
+  cal_schedule_print(s, &text);
+  CHECK(strstr(text.data, "sample: 2 steps\n   0  matmul  mlp\n      < f32 [2, 4] inputs 0:0\n      < f16 [3, 4] weights 0:0\n") != NULL);
+  CHECK(strstr(text.data, "   1  silu scale  ") != NULL);
+  CHECK(strstr(text.data, "      > f32 [2, 3] arena 0:64 by 1,2\n") != NULL);
+  if (test_failures) printf("%s", text.data);
+  cal_buffer_free(&text);
+  cal_schedule_free(s);
+  cal_graph_free(g);
+}
+
 TEST(a_chain_of_a_hundred_layers_needs_the_memory_of_two) {
   cal_graph *g = cal_graph_new();
   cal_value h = cal_graph_input(g, "x", CAL_F32, SHAPE(32, 32));

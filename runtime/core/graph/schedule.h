@@ -25,6 +25,7 @@
 
 #include <stdio.h>
 
+#include "core/base/buffer.h"
 #include "core/graph/op.h"
 
 typedef enum {
@@ -113,5 +114,8 @@ void cal_schedule_free(cal_schedule *s);
 
 /* Where an input, weight, constant, state or output is; outputs are dense and stay until their segment runs again. NULL: nowhere. */
 const cal_place *cal_schedule_place(const cal_schedule *s, cal_value v);
+
+/* The schedule as text, a line for the memory and one per step: what to read when a plan is slow or wrong. */
+void cal_schedule_print(const cal_schedule *s, cal_buffer *out);
 
 #endif

@@ -28,8 +28,8 @@ cal_value cal_attention(cal_graph *g, cal_value q, cal_value k, cal_value v, dou
     return cal_graph_fail(g, CAL_E_ARG, "attention: q %s, k %s, v %s; [B, tokens, heads, size] is wanted of each", cal_shape_text(qs, a),
                           cal_shape_text(ks, b), cal_shape_text(vs, c));
   }
-  cal_value scores = cal_matmul(g, cal_permute(g, q, heads_first), cal_permute(g, k, heads_first), CAL_TRANSPOSE_B);
-  scores = cal_scale(g, scores, scale);
+  /* q is scaled, not the scores: there are fewer numbers in it. */
+  cal_value scores = cal_matmul(g, cal_permute(g, cal_scale(g, q, scale), heads_first), cal_permute(g, k, heads_first), CAL_TRANSPOSE_B);
   if (causal) scores = cal_cast(g, cal_add(g, scores, causal_mask(g, qs.dim[1], ks.dim[1])), cal_graph_info(g, scores)->dtype);
   return cal_permute(g, cal_matmul(g, cal_softmax(g, scores), cal_permute(g, v, heads_first), 0), heads_first);
 }
