@@ -38,7 +38,7 @@ C_TESTS  := $(sort $(wildcard tests/c/test_*.c))
 C_TEST_PROGRAMS := $(C_TESTS:tests/c/%.c=$(BUILD)/tests/%)
 HOST     := $(BUILD)/tests/host
 
-.PHONY: help deps deps-check build demo test check asan fuzz bench doctor install clean fmt
+.PHONY: help deps deps-check build demo test test-ops check asan fuzz bench doctor install clean fmt
 .DEFAULT_GOAL := help
 
 help: ## this text
@@ -56,6 +56,10 @@ $(BUILD)/%.o: %.c
 	@echo "  cc      $<"
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# The inner loops of CPU devices: vectors are made by the compiler, which may assume that nobody reads errno after sqrtf.
+NATIVE_release := -O3 -fno-math-errno -fno-trapping-math
+$(BUILD)/runtime/core/cl/native/vector.o: OPT_$(MODE) += $(NATIVE_$(MODE))
+
 # stdlib (compiled by this Lua) and kernels (as text) become one C file.
 $(BUILD)/embed: runtime/embed.c
 	@mkdir -p $(@D)
@@ -70,6 +74,10 @@ $(BUILD)/tests/test_%: tests/c/test_%.c tests/c/test.h $(CORE_O)
 	@mkdir -p $(@D)
 	@echo "  cc      $<"
 	@$(CC) $(ALL_CFLAGS) -Itests/c -MMD -MP -MF $@.d -o $@ $< $(CORE_O) $(LIBS)
+$(BUILD)/tests/bench_%: tests/bench/bench_%.c $(CORE_O)
+	@mkdir -p $(@D)
+	@echo "  cc      $<"
+	@$(CC) $(ALL_CFLAGS) -Itests/c -MMD -MP -MF $@.d -o $@ $< $(CORE_O) $(LIBS)
 $(HOST): tests/c/host.c $(CORE_O)
 	@mkdir -p $(@D)
 	@echo "  cc      $<"
@@ -81,9 +89,14 @@ test: deps ## set up, build, run all tests; T=image runs those of one noun
 	@$(MAKE) --no-print-directory -j2 tests
 	@BUILD=$(BUILD) T=$(T) tests/run.sh
 
+test-ops: deps ## every op in every dtype by every candidate of the device, against loops in double
+	@$(MAKE) --no-print-directory -j2 $(BUILD)/tests/test_ops
+	@BUILD=$(BUILD) T=ops CALOTYPE_OPS=all tests/run.sh
+
+# use_tls=0: the leak checker of gcc 12 crashes on the thread-local memory of oneDNN, which is opened late.
 asan: deps ## the tests under the address, undefined-behaviour and leak checkers
 	@$(MAKE) --no-print-directory MODE=asan -j2 tests
-	@BUILD=build/asan T=$(T) ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=tests/leaks.txt:print_suppressions=0 tests/run.sh
+	@BUILD=build/asan T=$(T) ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=tests/leaks.txt:print_suppressions=0:use_tls=0 tests/run.sh
 
 deps: ## install what the build needs (apt-get; lists for brew, dnf, pacman)
 	@.ci/deps "$(APT_BUILD)" "$(BREW)" "$(DNF)" "$(PACMAN)"

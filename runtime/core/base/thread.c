@@ -19,8 +19,9 @@ static struct {
   pthread_cond_t work, news;
   int threads;
   cal_task task;
+  void (*short_task)(void *context, size_t index); /* instead of task */
   void *context;
-  size_t count, next, running, done;
+  size_t count, next, running, done, most; /* most: workers that may take part */
   cal_status status;
   cal_error err;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -46,14 +47,17 @@ static void *worker(void *unused) {
   inside_task = true;
   pthread_mutex_lock(&pool.lock);
   for (;;) {
-    while (pool.next >= pool.count) pthread_cond_wait(&pool.work, &pool.lock);
+    while (pool.next >= pool.count || pool.running >= pool.most) pthread_cond_wait(&pool.work, &pool.lock);
     size_t index = pool.next++;
     cal_task task = pool.task;
+    void (*short_task)(void *, size_t) = pool.short_task;
     void *context = pool.context;
     pool.running++;
     pthread_mutex_unlock(&pool.lock);
     cal_error err = {0};
-    cal_status status = task(context, index, &err);
+    cal_status status = CAL_OK;
+    if (short_task) short_task(context, index);
+    else status = task(context, index, &err);
     pthread_mutex_lock(&pool.lock);
     pool.running--;
     pool.done++;
@@ -102,7 +106,9 @@ cal_status cal_parallel(size_t count, cal_task task, void *context, cal_progress
     return run_here(count, task, context, progress, err);
   }
   pool.task = task;
+  pool.short_task = NULL;
   pool.context = context;
+  pool.most = MOST_THREADS;
   pool.next = pool.running = pool.done = 0;
   pool.status = CAL_OK;
   pool.count = count;
@@ -128,4 +134,39 @@ cal_status cal_parallel(size_t count, cal_task task, void *context, cal_progress
   pthread_mutex_unlock(&pool.lock);
   pthread_mutex_unlock(&pool.one_batch);
   return status;
+}
+
+void cal_parallel_short(size_t count, void (*task)(void *context, size_t index), void *context) {
+  bool alone = inside_task || count < 2 || pthread_mutex_trylock(&pool.one_batch) != 0;
+  int threads = alone ? 1 : cal_thread_count();
+  if (!alone && threads < 2) pthread_mutex_unlock(&pool.one_batch), alone = true;
+  if (alone) {
+    for (size_t i = 0; i < count; i++) task(context, i);
+    return;
+  }
+  pthread_mutex_lock(&pool.lock);
+  start_workers(threads);
+  pool.task = NULL;
+  pool.short_task = task;
+  pool.context = context;
+  pool.most = (size_t)threads - 1;
+  pool.next = pool.running = pool.done = 0;
+  pool.status = CAL_OK;
+  pool.count = count;
+  size_t helpers = pool.most < count - 1 ? pool.most : count - 1;
+  pthread_mutex_unlock(&pool.lock); /* a worker woken under the lock would go to sleep on it at once */
+  for (size_t i = 0; i < helpers; i++) pthread_cond_signal(&pool.work);
+  pthread_mutex_lock(&pool.lock);
+  inside_task = true;
+  while (pool.next < pool.count) {
+    size_t index = pool.next++;
+    pthread_mutex_unlock(&pool.lock);
+    task(context, index);
+    pthread_mutex_lock(&pool.lock);
+  }
+  inside_task = false;
+  while (pool.running) pthread_cond_wait(&pool.news, &pool.lock);
+  pool.count = pool.next = 0;
+  pthread_mutex_unlock(&pool.lock);
+  pthread_mutex_unlock(&pool.one_batch);
 }

@@ -26,6 +26,10 @@ typedef cal_status (*cal_task)(void *context, size_t index, cal_error *err);
  * running ones have ended. Calls do not nest: a task that calls it again runs that batch on its own thread. */
 cal_status cal_parallel(size_t count, cal_task task, void *context, cal_progress *progress, cal_error *err);
 
+/* The same for short work that must not stop half-way (a node of a plan): the caller works too, nothing looks for Ctrl-C, and
+ * nothing can fail. While another batch has the pool, or inside a task, everything runs on the calling thread. */
+void cal_parallel_short(size_t count, void (*task)(void *context, size_t index), void *context);
+
 /* CALOTYPE_THREADS, or the cores this process may use; 1 to 256. */
 int cal_thread_count(void);
 

@@ -1,0 +1,70 @@
+#include "core/cl/native/vector.h"
+
+#include <math.h>
+#include <string.h>
+
+#define FN(name) name##_plain
+#define NAME "plain"
+#include "core/cl/native/vector.inc"
+#undef FN
+#undef NAME
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define LEVELS 3
+
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,bmi2")
+#define FN(name) name##_avx2
+#define NAME "avx2"
+#include "core/cl/native/vector.inc"
+#undef FN
+#undef NAME
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma,bmi2,prefer-vector-width=512")
+#define FN(name) name##_avx512
+#define NAME "avx512"
+#include "core/cl/native/vector.inc"
+#undef FN
+#undef NAME
+#pragma GCC pop_options
+
+const cal_vector *cal_vector_of(int level) {
+  if (level == 0) return &vector_plain;
+  if (level == 1 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &vector_avx2;
+  if (level == 2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl"))
+    return &vector_avx512;
+  return NULL;
+}
+
+#else
+#define LEVELS 1
+
+const cal_vector *cal_vector_of(int level) { return level == 0 ? &vector_plain : NULL; }
+
+#endif
+
+const cal_vector *cal_vector_best(void) {
+  for (int level = LEVELS - 1; level > 0; level--) {
+    const cal_vector *v = cal_vector_of(level);
+    if (v) return v;
+  }
+  return cal_vector_of(0);
+}
+
+#define ROW(name, inputs, domain, expression) {inputs, #expression},
+#define STEP ROW
+#define GRADIENT(name, of, inputs, expression) {inputs, #expression},
+static const struct {
+  const char *inputs, *text;
+} rows[] = {
+#include "core/graph/ops/elementwise.def"
+};
+
+int cal_vector_row_find(const char *inputs, const char *text) {
+  for (int i = 0; i < (int)(sizeof rows / sizeof *rows); i++)
+    if (strcmp(rows[i].text, text) == 0 && strcmp(rows[i].inputs, inputs) == 0) return i;
+  return -1;
+}

@@ -1,0 +1,49 @@
+/* vector.h - the inner loops of CPU devices, compiled for what x86 processors can do and chosen once.
+ *
+ *   const cal_vector *v = cal_vector_best();
+ *   float x[100] = {0}, y[100];
+ *   v->softmax(y, x, 100);
+ *   puts(v->name);                                     // "avx512", "avx2" or "plain"
+ *
+ * Sums run in 16 lanes that are added in a fixed order: the same processor gives the same bits whatever the number of threads.
+ * uses: base graph
+ */
+#ifndef CAL_CL_NATIVE_VECTOR_H
+#define CAL_CL_NATIVE_VECTOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/graph/graph.h"
+
+/* One row of elementwise.def over n elements; in[0..4] are a b c y d, as far as the row has them. out may be one of them. */
+typedef void (*cal_vector_row)(float *out, const float *const in[5], float k, int n);
+
+typedef struct {
+  const char *name;
+  void (*load)(float *out, const void *from, cal_dtype dtype, int64_t stride, int n); /* stride in elements; 0 repeats */
+  void (*store)(void *to, cal_dtype dtype, int64_t stride, const float *x, int n);
+  float (*sum)(const float *x, int64_t n);
+  float (*squares)(const float *x, float mean, int64_t n);                                     /* sum of (x - mean)^2 */
+  float (*products)(const float *d, const float *x, float mean, int64_t n);                    /* sum of d (x - mean) */
+  void (*multiply)(float *out, const float *x, const float *y, int64_t n);                     /* x y */
+  void (*add)(float *acc, const float *x, int64_t n);                                          /* acc += x */
+  void (*add_squares)(float *acc, const float *x, const float *m, int64_t n);                  /* acc += (x - m)^2 */
+  void (*add_products)(float *acc, const float *d, const float *x, const float *m, int64_t n); /* acc += d (x - m) */
+  /* (x - mean) scale gamma + beta with one mean and scale; gamma and beta may be NULL */
+  void (*affine)(float *out, const float *x, float mean, float scale, const float *gamma, const float *beta, int64_t n);
+  void (*columns)(float *out, const float *x, const float *m, const float *s, const float *t, int64_t n); /* (x - m) s + t */
+  /* d a + (x - m) b + t */
+  void (*back)(float *out, const float *d, const float *x, const float *m, const float *a, const float *b, const float *t, int64_t n);
+  void (*softmax)(float *y, const float *x, int64_t n);
+  void (*softmax_dx)(float *dx, const float *y, const float *d, int64_t n);
+  const cal_vector_row *rows; /* where cal_vector_row_find says */
+} cal_vector;
+
+const cal_vector *cal_vector_best(void);
+const cal_vector *cal_vector_of(int level); /* 0: plain, then as far as this processor goes; NULL: not here. For tests. */
+
+/* The row of elementwise.def with this text and these inputs; -1: there is none. */
+int cal_vector_row_find(const char *inputs, const char *text);
+
+#endif

@@ -1,0 +1,363 @@
+/* test_plan.c - a schedule on a device: training steps against the host's loops, the same bits twice, and every refusal. */
+#include <stdlib.h>
+
+#include "bind/embedded.h"
+#include "core/base/interrupt.h"
+#include "core/base/memory.h"
+#include "core/base/random.h"
+#include "core/cl/plan.h"
+#include "core/graph/reference.h"
+#include "test.h"
+
+#define SHAPE(...) cal_shape_of((int)(sizeof((int64_t[]){__VA_ARGS__}) / 8), (int64_t[]){__VA_ARGS__})
+
+static cal_context *device(void) {
+  static cal_context *c;
+  static bool tried;
+  if (!tried) {
+    tried = true;
+    cal_error err = {0};
+    c = cal_context_open(&(cal_context_options){.find = cal_embedded_find}, &err);
+    if (!c) printf("  %s\n", err.text);
+  }
+  return c;
+}
+static void close_device(void) __attribute__((destructor));
+static void close_device(void) { cal_context_close(device()); }
+
+#define DEVICE(c)            \
+  cal_context *c = device(); \
+  if (!c) SKIP("needs an OpenCL device")
+
+static bool starts(const char *text, const char *with) { return !strncmp(text, with, strlen(with)); }
+
+/* A small picture network with everything a training step has: convolution, norm, attention, loss, gradients that are added
+ * up, AdamW on the flat buffers, and no update when the gradient is not finite. */
+enum { INPUT = 2 * 6 * 6 * 3, TARGET = 2 * 36 * 8 };
+
+typedef struct {
+  cal_graph *g;
+  cal_value x, target, rate, loss, frozen;
+  cal_value parameter[5];
+} network;
+
+static cal_value parameter(network *n, int index, cal_shape s) {
+  char name[16];
+  snprintf(name, sizeof name, "p%d", index);
+  return n->parameter[index] = cal_graph_state(n->g, name, CAL_F32, s, CAL_PARAMETERS);
+}
+
+static network new_network(void) {
+  network n = {.g = cal_graph_new()};
+  cal_graph *g = n.g;
+  cal_graph_enter(g, "net");
+  n.x = cal_graph_input(g, "x", CAL_F32, SHAPE(2, 6, 6, 3));
+  n.target = cal_graph_input(g, "target", CAL_F32, SHAPE(2, 36, 8));
+  n.rate = cal_graph_input(g, "rate", CAL_F32, (cal_shape){0});
+  n.frozen = cal_graph_weight(g, "frozen", CAL_F16, SHAPE(8, 8));
+  cal_value w1 = parameter(&n, 0, SHAPE(8, 3, 3, 3)), gamma = parameter(&n, 1, SHAPE(8)), beta = parameter(&n, 2, SHAPE(8)),
+            wq = parameter(&n, 3, SHAPE(8, 8)), w2 = parameter(&n, 4, SHAPE(8, 8));
+  cal_value h = cal_conv2d(g, n.x, w1, (cal_conv){1, 1, 1, 1, 1});
+  h = cal_elementwise(g, "silu", cal_norm(g, h, 4, 1e-5, gamma, beta), 0, 0, 0);
+  cal_value tokens = cal_reshape(g, h, SHAPE(2, 36, 8));
+  cal_value q = cal_reshape(g, cal_linear(g, tokens, wq, 0), SHAPE(2, 36, 2, 4));
+  cal_value k = cal_reshape(g, cal_linear(g, tokens, cal_cast(g, n.frozen, CAL_F32), 0), SHAPE(2, 36, 2, 4));
+  cal_value seen = cal_reshape(g, cal_attention(g, q, k, k, 0.5, false), SHAPE(2, 36, 8));
+  cal_value y = cal_add(g, tokens, cal_linear(g, seen, w2, 0));
+  n.loss = cal_mean(g, cal_square(g, cal_sub(g, y, n.target)));
+  cal_value d[5];
+  cal_graph_differentiate(g, n.loss, n.parameter, 5, d);
+  for (int i = 0; i < 5; i++) cal_graph_store(g, CAL_ACCUMULATE, cal_graph_mirror(g, n.parameter[i], CAL_GRADIENTS), d[i], true);
+  cal_graph_output(g, CAL_ACCUMULATE, n.loss);
+  /* AdamW on everything at once; NaN anywhere and nothing moves. */
+  cal_value p = cal_graph_flat(g, CAL_PARAMETERS), grad = cal_graph_flat(g, CAL_GRADIENTS), m = cal_graph_flat(g, CAL_MOMENT_1),
+            v = cal_graph_flat(g, CAL_MOMENT_2);
+  cal_value good = cal_elementwise(g, "finite", cal_sum(g, cal_square(g, grad), 1), 0, 0, 0);
+  cal_value m1 = cal_add(g, cal_scale(g, m, 0.9), cal_scale(g, grad, 0.1)),
+            v1 = cal_add(g, cal_scale(g, v, 0.99), cal_scale(g, cal_square(g, grad), 0.01));
+  cal_value step = cal_mul(g, cal_div(g, m1, cal_elementwise(g, "add_k", cal_elementwise(g, "sqrt", v1, 0, 0, 0), 0, 0, 1e-3)), n.rate);
+  cal_graph_store(g, CAL_APPLY, p, cal_elementwise(g, "select", good, cal_sub(g, p, step), p, 0), false);
+  cal_graph_store(g, CAL_APPLY, m, cal_elementwise(g, "select", good, m1, m, 0), false);
+  cal_graph_store(g, CAL_APPLY, v, cal_elementwise(g, "select", good, v1, v, 0), false);
+  cal_graph_store(g, CAL_APPLY, grad, cal_scale(g, cal_graph_flat(g, CAL_PARAMETERS), 0), false);
+  cal_graph_leave(g);
+  return n;
+}
+
+static void random_floats(float *out, int64_t count, uint64_t stream, float scale) {
+  cal_random r = cal_random_seed(7, stream);
+  cal_random_normal_into(&r, out, (size_t)count);
+  for (int64_t i = 0; i < count; i++) out[i] *= scale;
+}
+
+typedef struct {
+  cal_schedule *s;
+  cal_plan *p;
+} made;
+
+static made make(cal_context *c, const network *n, const cal_plan_options *options, cal_error *err) {
+  made m = {cal_schedule_new(n->g, &(cal_schedule_options){.largest_chunk = (int64_t)c->largest_buffer}, err), NULL};
+  if (m.s) m.p = cal_plan_new(c, m.s, options, err);
+  return m;
+}
+
+static void drop(made m) {
+  cal_plan_free(m.p);
+  cal_schedule_free(m.s);
+}
+
+static void set_weights(cal_plan *p, const network *n) {
+  cal_error err = {0};
+  float numbers[8 * 27];
+  for (int i = 0; i < 5; i++) {
+    int64_t count = cal_shape_count(cal_graph_shape(n->g, n->parameter[i]));
+    random_floats(numbers, count, (uint64_t)i, i == 1 ? 1.0f : 0.3f);
+    CHECK(!cal_plan_write(p, n->parameter[i], numbers, (size_t)count * 4, &err));
+  }
+  uint16_t half[64];
+  random_floats(numbers, 64, 9, 0.5f);
+  for (int i = 0; i < 64; i++) half[i] = cal_f16_of(numbers[i]);
+  CHECK(!cal_plan_write_part(p, n->frozen, 0, half, 64, &err)); /* in two pieces, as a file is read */
+  CHECK(!cal_plan_write_part(p, n->frozen, 64, half + 32, 64, &err));
+}
+
+static void step(cal_plan *p, const network *n, int number, float *loss) {
+  cal_error err = {0};
+  float x[INPUT], target[TARGET], rate = 0.01f;
+  random_floats(x, INPUT, (uint64_t)(100 + number % 2), 1);
+  random_floats(target, TARGET, (uint64_t)(200 + number % 2), 0.5f);
+  CHECK(!cal_plan_write(p, n->x, x, sizeof x, &err) && !cal_plan_write(p, n->target, target, sizeof target, &err) &&
+        !cal_plan_write(p, n->rate, &rate, sizeof rate, &err));
+  if (cal_plan_run(p, CAL_ACCUMULATE, &err) || cal_plan_fetch(p, n->loss, loss, sizeof *loss, &err) || cal_plan_run(p, CAL_APPLY, &err)) {
+    printf("  %s\n", err.text);
+    test_failures++;
+  }
+}
+
+static void train_against_the_host(cal_context *c, const char *candidate) {
+  enum { STEPS = 6 };
+  cal_error err = {0};
+  network n = new_network();
+  CHECK_TEXT(cal_graph_error(n.g)->text, "");
+  made m = make(c, &n, &(cal_plan_options){.candidate = candidate, .or_portable = candidate != NULL}, &err);
+  if (!m.p) printf("  %s\n", err.text);
+  CHECK(m.p != NULL);
+  if (!m.p) return;
+  set_weights(m.p, &n);
+  float losses[STEPS];
+  for (int i = 0; i < STEPS; i++) step(m.p, &n, i, &losses[i]);
+  CHECK(!cal_plan_finish(m.p, &err));
+  cal_reference *ref = cal_reference_new(n.g, CAL_IN_DOUBLE, &err);
+  for (int i = 0; i < 6; i++) {
+    float numbers[8 * 27];
+    double wide[8 * 27];
+    cal_value v = i < 5 ? n.parameter[i] : n.frozen;
+    int64_t count = cal_shape_count(cal_graph_shape(n.g, v));
+    random_floats(numbers, count, i < 5 ? (uint64_t)i : 9, i == 1 ? 1.0f : i < 5 ? 0.3f : 0.5f);
+    for (int64_t j = 0; j < count; j++) wide[j] = i < 5 ? numbers[j] : cal_f16_to_float(cal_f16_of(numbers[j]));
+    CHECK(!cal_reference_set(ref, v, wide, &err));
+  }
+  double expected = 0, first = 0;
+  for (int i = 0; i < STEPS; i++) {
+    float x[INPUT], target[TARGET], rate = 0.01f;
+    random_floats(x, INPUT, (uint64_t)(100 + i % 2), 1);
+    random_floats(target, TARGET, (uint64_t)(200 + i % 2), 0.5f);
+    cal_reference_set_bytes(ref, n.x, x, sizeof x, &err);
+    cal_reference_set_bytes(ref, n.target, target, sizeof target, &err);
+    cal_reference_set_bytes(ref, n.rate, &rate, sizeof rate, &err);
+    CHECK(!cal_reference_run(ref, CAL_ACCUMULATE, &err) && !cal_reference_get(ref, n.loss, &expected, &err));
+    CHECK(!cal_reference_run(ref, CAL_APPLY, &err));
+    CHECK_NEAR(losses[i], expected, 1e-4 * fabs(expected));
+    if (i == 0) first = expected;
+  }
+  CHECK(expected < 0.95 * first);
+  for (int i = 0; i < 5; i++) {
+    float seen[8 * 27];
+    double wide[8 * 27], largest = 0;
+    int64_t count = cal_shape_count(cal_graph_shape(n.g, n.parameter[i]));
+    CHECK(!cal_plan_read(m.p, n.parameter[i], seen, (size_t)count * 4, &err) && !cal_reference_get(ref, n.parameter[i], wide, &err));
+    for (int64_t j = 0; j < count; j++) largest = fmax(largest, fabs(wide[j]));
+    for (int64_t j = 0; j < count; j++) CHECK_NEAR(seen[j], wide[j], 5e-4 * largest);
+  }
+  cal_reference_free(ref);
+  drop(m);
+  cal_graph_free(n.g);
+}
+
+TEST(a_training_step_by_portable_kernels_equals_the_loops_in_double) {
+  DEVICE(c);
+  train_against_the_host(c, "portable");
+}
+
+TEST(a_training_step_by_the_best_candidates_equals_the_loops_in_double) {
+  DEVICE(c);
+  train_against_the_host(c, NULL);
+}
+
+/* Everything the device holds after some steps. */
+static void state_of(cal_plan *p, int64_t size, float *out) {
+  cal_error err = {0};
+  CHECK(!cal_plan_read_group(p, CAL_PARAMETERS, 0, size, out, &err) && !cal_plan_read_group(p, CAL_MOMENT_1, 0, size, out + size, &err) &&
+        !cal_plan_read_group(p, CAL_MOMENT_2, 0, size, out + 2 * size, &err));
+}
+
+TEST(the_same_steps_give_the_same_bits_also_when_they_are_continued_elsewhere) {
+  DEVICE(c);
+  cal_error err = {0};
+  network n = new_network();
+  int64_t size = cal_graph_flat_size(n.g);
+  float *whole = malloc((size_t)size * 12), *half = malloc((size_t)size * 12), *end = malloc((size_t)size * 12), loss[8], again[8];
+  made a = make(c, &n, NULL, &err), b = make(c, &n, NULL, &err);
+  CHECK(a.p && b.p);
+  if (!a.p || !b.p) return;
+  set_weights(a.p, &n);
+  for (int i = 0; i < 4; i++) step(a.p, &n, i, &loss[i]);
+  state_of(a.p, size, half);
+  for (int i = 4; i < 8; i++) step(a.p, &n, i, &loss[i]);
+  state_of(a.p, size, whole);
+  set_weights(b.p, &n);
+  CHECK(!cal_plan_write_group(b.p, CAL_PARAMETERS, 0, size, half, &err) &&
+        !cal_plan_write_group(b.p, CAL_MOMENT_1, 0, size, half + size, &err) &&
+        !cal_plan_write_group(b.p, CAL_MOMENT_2, 0, size, half + 2 * size, &err));
+  for (int i = 4; i < 8; i++) step(b.p, &n, i, &again[i]);
+  state_of(b.p, size, end);
+  CHECK(!memcmp(whole, end, (size_t)size * 12));
+  CHECK(!memcmp(loss + 4, again + 4, 4 * sizeof *loss));
+  free(whole), free(half), free(end);
+  drop(a), drop(b);
+  cal_graph_free(n.g);
+}
+
+TEST(a_gradient_that_is_not_finite_changes_nothing_but_itself) {
+  DEVICE(c);
+  cal_error err = {0};
+  network n = new_network();
+  int64_t size = cal_graph_flat_size(n.g);
+  float *before = malloc((size_t)size * 12), *after = malloc((size_t)size * 12), loss, bad = NAN;
+  made m = make(c, &n, NULL, &err);
+  CHECK(m.p != NULL);
+  if (!m.p) return;
+  set_weights(m.p, &n);
+  step(m.p, &n, 0, &loss);
+  state_of(m.p, size, before);
+  CHECK(!cal_plan_write_group(m.p, CAL_GRADIENTS, 3, 1, &bad, &err));
+  step(m.p, &n, 1, &loss);
+  state_of(m.p, size, after);
+  CHECK(!memcmp(before, after, (size_t)size * 12));
+  step(m.p, &n, 2, &loss);
+  state_of(m.p, size, after);
+  CHECK(memcmp(before, after, (size_t)size * 12) != 0);
+  for (int64_t i = 0; i < 3 * size; i++) CHECK(isfinite(after[i]));
+  free(before), free(after);
+  drop(m);
+  cal_graph_free(n.g);
+}
+
+TEST(what_is_asked_wrongly_is_refused_with_the_numbers) {
+  DEVICE(c);
+  cal_error err = {0};
+  network n = new_network();
+  made m = make(c, &n, NULL, &err);
+  CHECK(m.p != NULL);
+  if (!m.p) return;
+  float numbers[8];
+  CHECK(cal_plan_write(m.p, n.rate, numbers, 8, &err) == CAL_E_ARG);
+  CHECK(cal_plan_write(m.p, n.x, numbers, 8, &err) == CAL_E_ARG);
+  CHECK_TEXT(err.text, "plan: 8 bytes for a value of 864");
+  CHECK(cal_plan_write_part(m.p, n.x, 860, numbers, 8, &err) == CAL_E_ARG);
+  CHECK_TEXT(err.text, "plan: bytes 860 to 868 of f32 [2, 6, 6, 3], which has 864");
+  CHECK(cal_plan_write_part(m.p, n.x, (size_t)-4, numbers, 8, &err) == CAL_E_ARG);
+  CHECK(cal_plan_read(m.p, 12345, numbers, 8, &err) == CAL_E_NOTFOUND);
+  CHECK(cal_plan_read_group(m.p, CAL_AVERAGE, 0, 1, numbers, &err) == CAL_E_NOTFOUND);
+  CHECK(cal_plan_read_group(m.p, CAL_PARAMETERS, -1, 1, numbers, &err) == CAL_E_ARG);
+  CHECK(cal_plan_read_group(m.p, CAL_PARAMETERS, INT64_MAX, INT64_MAX, numbers, &err) == CAL_E_ARG);
+  CHECK(cal_plan_write_group(m.p, (cal_group)99, 0, 1, numbers, &err) == CAL_E_NOTFOUND);
+  drop(m);
+  err = (cal_error){0};
+  m = make(c, &n, &(cal_plan_options){.candidate = "no such thing"}, &err);
+  CHECK(!m.p && err.code == CAL_E_DEVICE && starts(err.text, "net: ") && strstr(err.text, "by no such thing"));
+  drop(m);
+  const uint64_t memory = c->memory;
+  c->memory = 1000;
+  err = (cal_error){0};
+  m = make(c, &n, NULL, &err);
+  c->memory = memory;
+  CHECK(!m.p && err.code == CAL_E_LIMIT && starts(err.text, "plan: it needs ") &&
+        strstr(err.text, "a smaller resolution, batch or rank needs less"));
+  drop(m);
+  cal_graph_free(n.g);
+}
+
+TEST(no_memory_at_any_point_of_making_a_plan_leaves_nothing_behind) {
+  DEVICE(c);
+  network n = new_network();
+  cal_error err = {0};
+  made warm = make(c, &n, NULL, &err); /* programs stay with the context */
+  drop(warm);
+  cal_schedule *s = cal_schedule_new(n.g, NULL, &err);
+  const size_t before = cal_memory_in_use();
+  long count = 0;
+  for (; count < 2000; count += count < 40 ? 1 : 7) {
+    cal_error why = {0};
+    cal_memory_fail_after(count);
+    cal_plan *p = cal_plan_new(c, s, NULL, &why);
+    cal_memory_fail_after(-1);
+    const bool done = p != NULL;
+    cal_plan_free(p);
+    CHECK(cal_memory_in_use() == before);
+    if (done) break;
+    CHECK(why.code == CAL_E_MEMORY && why.text[0]);
+  }
+  CHECK(count < 2000);
+  cal_schedule_free(s);
+  cal_graph_free(n.g);
+}
+
+TEST(the_second_interrupt_stops_inside_a_segment_and_the_plan_can_run_again) {
+  DEVICE(c);
+  cal_error err = {0};
+  network n = new_network();
+  made m = make(c, &n, NULL, &err);
+  CHECK(m.p != NULL);
+  if (!m.p) return;
+  set_weights(m.p, &n);
+  float loss = 0, clean = 0;
+  step(m.p, &n, 0, &clean);
+  CHECK(!cal_plan_finish(m.p, &err));
+  set_weights(m.p, &n);
+  cal_interrupt_raise();
+  CHECK(!cal_plan_run(m.p, CAL_ACCUMULATE, &err)); /* the first one lets the step end */
+  cal_interrupt_raise();
+  CHECK(cal_plan_run(m.p, CAL_ACCUMULATE, &err) == CAL_E_INTERRUPT);
+  cal_plan_finish(m.p, NULL);
+  cal_interrupt_clear();
+  step(m.p, &n, 0, &loss);
+  CHECK(!cal_plan_finish(m.p, &err));
+  CHECK(loss == clean);
+  drop(m);
+  cal_graph_free(n.g);
+}
+
+TEST(a_plan_on_a_cpu_is_few_calls_and_can_wait_after_each_step) {
+  DEVICE(c);
+  if (!c->native) SKIP("no native functions on this device");
+  cal_error err = {0};
+  network n = new_network();
+  made m = make(c, &n, NULL, &err), each = make(c, &n, &(cal_plan_options){.wait_each = true}, &err);
+  CHECK(m.p && each.p);
+  if (!m.p || !each.p) return;
+  cal_plan_size size = cal_plan_sizes(m.p), size_each = cal_plan_sizes(each.p);
+  CHECK(size.steps[CAL_ACCUMULATE] > 20 && size.enqueues[CAL_ACCUMULATE] == 1);
+  CHECK(size_each.enqueues[CAL_ACCUMULATE] >= size_each.steps[CAL_ACCUMULATE]);
+  CHECK(size.arena > 0 && size.weights >= 128 && size.states > 0 && size.inputs >= 4 * (INPUT + TARGET + 1));
+  float a = 0, b = 0;
+  set_weights(m.p, &n), set_weights(each.p, &n);
+  step(m.p, &n, 0, &a), step(each.p, &n, 0, &b);
+  CHECK(!cal_plan_finish(m.p, &err) && !cal_plan_finish(each.p, &err) && a == b && a > 0);
+  while (!cal_plan_fetched(m.p)) {
+  }
+  drop(m), drop(each);
+  cal_graph_free(n.g);
+}
+
+TEST_MAIN()
