@@ -4,6 +4,8 @@ local fs = require "native.fs"
 local graph = require "native.graph"
 local json = require "native.json"
 local layers = require "models.layers"
+local optimizer = require "train.optimizer"
+local schedule = require "models.schedule"
 local unet = require "models.unet"
 local vae = require "models.vae"
 
@@ -391,4 +393,83 @@ test("a vocabulary of another size, too many tokens and a table that does not fi
   check.fails('token_embedding.weight" is [814, 24] in the file, but the config makes it [49408, 24]', encode, 77, { vocab_size = 49408 })
   check.fails("78 tokens; its places end at 77", encode, 78)
   check.fails("24 channels do not fall into 5 heads", encode, 77, { num_attention_heads = 5 })
+end)
+
+-- Training --------------------------------------------------------------------------------------------------------------
+
+test("20 steps of LoRA training are peft's: every loss within 1e-3, the final tensors within 1e-3", function()
+  local file, start = open "unet/training.safetensors", open "unet/lora.safetensors"
+  local recipe = json.decode(file.metadata.recipe)
+  local lora = adapters.lora { rank = 4, alpha = 2, match = unet.lora_targets }
+  local m = network { adapter = lora }
+  local g = m.g.graph
+  local parameters = {}
+  for _, x in ipairs(lora.modules) do
+    parameters[#parameters + 1] = x.down
+    parameters[#parameters + 1] = x.up
+  end
+  for i, d in ipairs(g:differentiate(m.loss, parameters)) do g:store("accumulate", g:mirror(parameters[i], "gradients"), d, true) end
+  g:output("accumulate", m.loss)
+  local adamw = optimizer.adamw(g, recipe)
+
+  local ref = graph.reference(g, "float")
+  load(ref, m.g, unet_file)
+  for _, x in ipairs(lora.modules) do
+    local name = x.path:match "^[^.]+%.(.*)$"
+    ref:set(x.down, ours(start, name .. ".lora_A.weight"))
+    ref:set(x.up, ours(start, name .. ".lora_B.weight"))
+  end
+  -- One batch, as in the golden: noise and timesteps stay.
+  local noise_schedule = schedule.noise { beta_start = 0.00085, beta_end = 0.012, beta_schedule = "scaled_linear" }
+  local latents, noise, t = ours(file, "latents"), ours(file, "noise"), file.numbers "timestep"
+  local noisy, each = {}, #latents // #t
+  for i, x in ipairs(latents) do
+    local signal, sigma = noise_schedule:mix(t[(i - 1) // each + 1])
+    noisy[i] = signal * x + sigma * noise[i]
+  end
+  ref:set(m.sample, noisy)
+  ref:set(m.noise, noise)
+  ref:set(m.t, t)
+  ref:set(m.context, unet_golden.numbers "context")
+
+  local losses, norms = file.numbers "losses", file.numbers "norms"
+  check.equal(#losses, 20)
+  for step, expected in ipairs(losses) do
+    ref:run "accumulate"
+    check.near(ref:get(m.loss), expected, 1e-3 * expected, "loss of step " .. step)
+    for name, number in pairs(adamw.numbers(step, recipe.lr)) do ref:set(adamw.inputs[name], number) end
+    ref:run "apply"
+    check.near(ref:get(adamw.norm), norms[step], 1e-3 * norms[step], "gradient norm of step " .. step)
+  end
+  check.ok(ref:get(m.loss) < 0.7 * losses[1])
+  for _, x in ipairs(lora.modules) do
+    local name = "final." .. x.path:match "^[^.]+%.(.*)$"
+    close(ref:get(x.down), ours(file, name .. ".lora_A.weight"), 1e-3, name .. ".down")
+    close(ref:get(x.up), ours(file, name .. ".lora_B.weight"), 1e-3, name .. ".up")
+  end
+end)
+
+test("an update is skipped where the gradients are not finite, and the next one is as if nothing had been", function()
+  local g = graph.new()
+  local p, x = g:state("p", "f32", { 2 }, "parameters"), g:input("x", "f32", { 2 })
+  local loss = (p * x):sum():reshape {}
+  g:store("accumulate", g:mirror(p, "gradients"), g:differentiate(loss, { p })[1], true)
+  local adamw = optimizer.adamw(g, { clip = 1 })
+  local function train(batches)
+    local ref = graph.reference(g, "float")
+    ref:set(p, { 1, 2 })
+    for _, batch in ipairs(batches) do
+      ref:set(x, batch)
+      ref:run "accumulate"
+      for name, number in pairs(adamw.numbers(1, 0.1)) do ref:set(adamw.inputs[name], number) end
+      ref:run "apply"
+    end
+    return ref:get(p), ref:get(adamw.norm)
+  end
+  local before, bad_norm = train { { 0 / 0, 1 } }
+  check.equal(before, { 1.0, 2.0 })
+  check.ok(bad_norm ~= bad_norm)
+  check.equal(train { { 1 / 0, 1 } }, { 1.0, 2.0 })
+  check.equal(train { { 0 / 0, 1 }, { 3, 4 } }, train { { 3, 4 } })
+  check.equal(select(2, train { { 3, 4 } }), 5.0)
 end)

@@ -283,13 +283,14 @@ def unet():
 
 
 def training(model, context):
-    """20 steps of AdamW on the LoRA of lora.safetensors: one batch with fixed noise and timesteps, DDPM epsilon loss."""
+    """20 steps of AdamW on the LoRA of lora.safetensors: one batch with fixed noise and timesteps, DDPM epsilon loss. At twice this rate the
+    steps overshoot from the 13th on and f32 errors grow tenfold every few steps: the comparison would be of noise."""
     schedule = DDPMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", num_train_timesteps=1000)
     latents, noise = randn(SEED + 31, 2, 4, 8, 12).double(), randn(SEED + 32, 2, 4, 8, 12).double()
     timestep = torch.tensor([650, 120])
     context = context.double()
     parameters = [p for n, p in model.named_parameters() if "lora_" in n]
-    recipe = {"lr": 0.01, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weight_decay": 0.01, "clip": 1.0}
+    recipe = {"lr": 0.005, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weight_decay": 0.01, "clip": 0.2}
     optimizer = torch.optim.AdamW(parameters, lr=recipe["lr"], betas=(recipe["beta1"], recipe["beta2"]), eps=recipe["epsilon"], weight_decay=recipe["weight_decay"])
     schedule.alphas_cumprod = torch.cumprod(1 - torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2, 0)
     losses, norms = [], []

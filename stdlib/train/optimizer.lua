@@ -1,0 +1,59 @@
+-- optimizer.lua - what the apply segment does with the gradients, as a few elementwise nodes over all parameters at once.
+--
+--   g:store("accumulate", g:mirror(p, "gradients"), dp, true)     -- for every parameter p, somewhere before
+--   local adamw = optimizer.adamw(g, { clip = 1.0 })
+--   ... each step, before the segment runs:
+--   for input, number in pairs(adamw.numbers(step, lr)) do plan:set(adamw.inputs[input], number) end
+--
+-- The update is skipped where the norm of the gradients is not finite: parameters and moments stay bit for bit, and `norm`, an output of
+-- the segment, tells. Gradients are zero after it either way.
+
+local graph = require "native.graph"
+
+local optimizer = {}
+
+---@class calotype.Optimizer
+---@field inputs table<string, userdata> scalar inputs of the apply segment
+---@field norm userdata norm of all gradients before clipping: an output of the segment
+---@field numbers fun(step: integer, lr: number): table<string, number> what the inputs are at a step (the first is 1)
+
+--- AdamW (Loshchilov and Hutter 2019) with PyTorch's order and defaults. `clip`: the gradients' norm is held to it (nil: not);
+--- `share`: what the gradients are multiplied with first, 1 / number of accumulated batches.
+---@param g userdata a native graph whose parameters are all declared
+---@param options? { beta1?: number, beta2?: number, epsilon?: number, weight_decay?: number, clip?: number, share?: number }
+---@return calotype.Optimizer
+function optimizer.adamw(g, options)
+  options = options or {}
+  local beta1, beta2 = options.beta1 or 0.9, options.beta2 or 0.999
+  local epsilon, decay = options.epsilon or 1e-8, options.weight_decay or 0.01
+  local p, d = g:flat "parameters", g:flat "gradients"
+  local m, v = g:flat "moment_1", g:flat "moment_2"
+  local inputs = {}
+  for _, name in ipairs { "keep", "rate", "correction" } do inputs[name] = g:input("adamw." .. name, "f32", {}) end
+
+  local slope = d * (options.share or 1)
+  local norm = graph.sqrt((slope * slope):sum():reshape {})
+  if options.clip then
+    slope = slope * graph.min(g:number(1), options.clip / (norm + 1e-6))
+  end
+  local m1 = m * beta1 + slope * (1 - beta1)
+  local v1 = v * beta2 + slope * slope * (1 - beta2)
+  local p1 = p * inputs.keep - inputs.rate * m1 / (graph.sqrt(v1) * inputs.correction + epsilon)
+
+  local fine = graph.finite(norm)
+  local function update(state, value) g:store("apply", state, graph.select(fine, value, state)) end
+  update(p, p1)
+  update(m, m1)
+  update(v, v1)
+  g:store("apply", d, g:number(0):expand(d:shape()))
+  g:output("apply", norm)
+
+  return {
+    inputs = inputs, norm = norm,
+    numbers = function(step, lr)
+      return { keep = 1 - lr * decay, rate = lr / (1 - beta1 ^ step), correction = (1 - beta2 ^ step) ^ -0.5 }
+    end,
+  }
+end
+
+return optimizer
