@@ -214,6 +214,18 @@ TEST(a_value_used_twice_gets_both_gradients_and_one_that_does_not_matter_gets_ze
   cal_graph_free(g);
 }
 
+TEST(a_cast_product_is_computed_into_that_dtype_and_gradients_of_f32_parameters_are_never_rounded) {
+  cal_graph *g = cal_graph_new();
+  cal_value x = cal_graph_input(g, "x", CAL_F16, SHAPE(2, 4, 8)), w = cal_graph_state(g, "w", CAL_F32, SHAPE(8, 8), CAL_PARAMETERS), dw;
+  cal_value y = cal_reshape(g, cal_cast(g, cal_linear(g, x, w, 0), CAL_F16), SHAPE(8, 8));
+  CHECK_TEXT(cal_graph_node(g, cal_graph_info(g, y)->node)->op->name, "matmul");
+  CHECK(cal_graph_info(g, y)->dtype == CAL_F16);
+  CHECK(cal_graph_differentiate(g, cal_mean(g, cal_cast(g, y, CAL_F32)), &w, 1, &dw));
+  CHECK_TEXT(cal_graph_node(g, cal_graph_info(g, dw)->node)->op->name, "matmul");
+  CHECK(cal_graph_info(g, dw)->dtype == CAL_F32);
+  cal_graph_free(g);
+}
+
 TEST(backward_nodes_are_built_only_below_what_is_trainable) {
   cal_graph *g = cal_graph_new();
   cal_value x = cal_graph_input(g, "x", CAL_F32, SHAPE(4, 8)), w1 = cal_graph_weight(g, "w1", CAL_F32, SHAPE(8, 8));

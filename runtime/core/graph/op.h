@@ -72,6 +72,7 @@ struct cal_op {
   bool view;         /* outputs only look at input 0 in another way */
   unsigned strided;  /* bit i: every implementation takes input i with any strides */
   unsigned in_place; /* bit i: output 0 may be written over input i when nothing else reads it */
+  int dtype_at;      /* not 0: attr.i[dtype_at] - 1 is the dtype of the result, if that is not 0: no rounding in between */
 
   /* Check the inputs; set dtype and shape of each output. The message needs no path: the graph puts it in front. */
   cal_status (*infer)(const cal_graph *g, const cal_node *node, cal_value_info *outputs, cal_error *err);
@@ -101,7 +102,9 @@ cal_value cal_graph_add(cal_graph *g, const cal_op *op, const cal_value *inputs,
 
 /* Shapes and dtypes, for infer functions. */
 cal_status cal_shape_broadcast(const char *op, cal_shape a, cal_shape b, cal_shape *out, cal_error *err);
-cal_dtype cal_dtype_wider(cal_dtype a, cal_dtype b);                          /* of two float dtypes; f16 with bf16 gives f32 */
+cal_dtype cal_dtype_wider(cal_dtype a, cal_dtype b); /* of two float dtypes; f16 with bf16 gives f32 */
+/* The dtype that the attributes ask for, else `otherwise`. */
+cal_dtype cal_result_dtype(const cal_node *node, cal_dtype otherwise);
 cal_value cal_sum_to(cal_graph *g, cal_value a, cal_shape shape);             /* undoes broadcasting: the gradient of repeating */
 cal_cost cal_cost_of(const cal_graph *g, const cal_node *node, double flops); /* with the bytes of its inputs and outputs */
 

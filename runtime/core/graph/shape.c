@@ -54,3 +54,8 @@ cal_status cal_shape_broadcast(const char *op, cal_shape a, cal_shape b, cal_sha
   *out = s;
   return CAL_OK;
 }
+
+cal_dtype cal_result_dtype(const cal_node *node, cal_dtype otherwise) {
+  int64_t asked = node->op->dtype_at ? node->attr.i[node->op->dtype_at] : 0;
+  return asked ? (cal_dtype)(asked - 1) : otherwise;
+}

@@ -1,5 +1,6 @@
 /* conv.c - two-dimensional convolution (as in deep learning: a correlation) of pictures [B, H, W, C] with kernels [O, kh, kw, C],
- * and its two gradients. attr.i = stride, padding top, bottom, left, right; conv2d_dx: then H, W of x; conv2d_dw: then kh, kw. */
+ * and its two gradients. attr.i = stride, padding top, bottom, left, right; conv2d_dx: then H, W of x; conv2d_dw: then kh, kw;
+ * last, the dtype of the result + 1. */
 #ifdef real
 
 #define EACH_PRODUCT(call, x_shape, w_shape, y_shape, body)                                                \
@@ -55,7 +56,7 @@ static void FN(conv2d_dw)(const cal_reference_call *call) {
 #define BOTH "core/graph/ops/conv.c"
 #include "core/graph/ops/both.inc"
 
-enum { STRIDE, TOP, BOTTOM, LEFT, RIGHT, MORE };
+enum { STRIDE, TOP, BOTTOM, LEFT, RIGHT, MORE, RESULT = 7 };
 
 static bool are_pictures(const cal_graph *g, const cal_node *node) {
   for (int i = 0; i < 2; i++) {
@@ -86,7 +87,8 @@ static cal_status infer(const cal_graph *g, const cal_node *node, cal_value_info
   if (!sane) return fail_shapes(g, node, "the stride is at least 1, padding at least 0", err);
   int64_t h = reach(&node->attr, x.dim[1], w.dim[1], TOP), wide = reach(&node->attr, x.dim[2], w.dim[2], LEFT);
   if (h < 1 || wide < 1) return fail_shapes(g, node, "the kernel is larger than the padded picture", err);
-  outputs[0].dtype = cal_dtype_wider(cal_graph_info(g, node->input[0])->dtype, cal_graph_info(g, node->input[1])->dtype);
+  outputs[0].dtype =
+      cal_result_dtype(node, cal_dtype_wider(cal_graph_info(g, node->input[0])->dtype, cal_graph_info(g, node->input[1])->dtype));
   outputs[0].shape = cal_shape_of(4, (int64_t[]){x.dim[0], h, wide, w.dim[0]});
   return CAL_OK;
 }
@@ -97,7 +99,7 @@ static cal_status infer_dx(const cal_graph *g, const cal_node *node, cal_value_i
   if (!are_pictures(g, node) || dy.dim[3] != w.dim[0] || reach(&node->attr, H, w.dim[1], TOP) != dy.dim[1] ||
       reach(&node->attr, W, w.dim[2], LEFT) != dy.dim[2])
     return fail_shapes(g, node, "not the gradient of such a convolution", err);
-  outputs[0].dtype = cal_graph_info(g, node->input[0])->dtype;
+  outputs[0].dtype = cal_result_dtype(node, cal_graph_info(g, node->input[0])->dtype);
   outputs[0].shape = cal_shape_of(4, (int64_t[]){dy.dim[0], H, W, w.dim[3]});
   return CAL_OK;
 }
@@ -108,7 +110,8 @@ static cal_status infer_dw(const cal_graph *g, const cal_node *node, cal_value_i
   if (!are_pictures(g, node) || dy.dim[0] != x.dim[0] || reach(&node->attr, x.dim[1], kh, TOP) != dy.dim[1] ||
       reach(&node->attr, x.dim[2], kw, LEFT) != dy.dim[2])
     return fail_shapes(g, node, "not the gradient of such a convolution", err);
-  outputs[0].dtype = cal_dtype_wider(cal_graph_info(g, node->input[0])->dtype, cal_graph_info(g, node->input[1])->dtype);
+  outputs[0].dtype =
+      cal_result_dtype(node, cal_dtype_wider(cal_graph_info(g, node->input[0])->dtype, cal_graph_info(g, node->input[1])->dtype));
   outputs[0].shape = cal_shape_of(4, (int64_t[]){dy.dim[3], kh, kw, x.dim[3]});
   return CAL_OK;
 }
@@ -121,6 +124,7 @@ static cal_value derivative(cal_graph *g, const cal_node *node, int index, const
   cal_shape like = cal_graph_shape(g, index == 0 ? x : w);
   attr.i[MORE] = like.dim[1];
   attr.i[MORE + 1] = like.dim[2];
+  attr.i[RESULT] = cal_graph_info(g, index == 0 ? x : w)->dtype + 1;
   return index == 0 ? cal_graph_add(g, &cal_op_conv2d_dx, (cal_value[]){d[0], w}, 2, &attr)
                     : cal_graph_add(g, &cal_op_conv2d_dw, (cal_value[]){d[0], x}, 2, &attr);
 }
@@ -156,6 +160,7 @@ const cal_op cal_op_conv2d = {"conv2d",
                               2,
                               2,
                               1,
+                              .dtype_at = RESULT,
                               .infer = infer,
                               .in_float = conv2d_float,
                               .in_double = conv2d_double,
@@ -167,6 +172,7 @@ const cal_op cal_op_conv2d_dx = {"conv2d_dx",
                                  2,
                                  2,
                                  1,
+                                 .dtype_at = RESULT,
                                  .infer = infer_dx,
                                  .in_float = conv2d_dx_float,
                                  .in_double = conv2d_dx_double,
@@ -177,6 +183,7 @@ const cal_op cal_op_conv2d_dw = {"conv2d_dw",
                                  2,
                                  2,
                                  1,
+                                 .dtype_at = RESULT,
                                  .infer = infer_dw,
                                  .in_float = conv2d_dw_float,
                                  .in_double = conv2d_dw_double,

@@ -166,8 +166,17 @@ cal_value cal_div(cal_graph *g, cal_value a, cal_value b) { return cal_elementwi
 cal_value cal_square(cal_graph *g, cal_value a) { return cal_elementwise(g, "square", a, 0, 0, 0); }
 cal_value cal_scale(cal_graph *g, cal_value a, double k) { return k == 1 ? a : cal_elementwise(g, "scale", a, 0, 0, k); }
 
+/* A product that is only wanted in another dtype is computed into that dtype. */
 cal_value cal_cast(cal_graph *g, cal_value a, cal_dtype dtype) {
-  if (!a || cal_graph_info(g, a)->dtype == dtype) return a;
+  const cal_value_info *info = cal_graph_info(g, a);
+  if (!a || info->dtype == dtype) return a;
+  const cal_node *node = info->source == CAL_COMPUTED ? cal_graph_node(g, info->node) : NULL;
+  if (node && strcmp(node->op->name, "reshape") == 0) return cal_reshape(g, cal_cast(g, node->input[0], dtype), info->shape);
+  if (node && node->op->dtype_at && dtype != CAL_I32) {
+    cal_attributes attr = node->attr;
+    attr.i[node->op->dtype_at] = dtype + 1;
+    return cal_graph_add(g, node->op, node->input, node->inputs, &attr);
+  }
   return cal_graph_add(g, cal_op_find("cast"), &a, 1, &(cal_attributes){.i = {dtype + 1}});
 }
 

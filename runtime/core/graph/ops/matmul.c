@@ -1,5 +1,6 @@
 /* matmul.c - products of matrices: c[.., m, n] = sum over k of a[.., m, k] b[.., k, n]. attr.i[0]: CAL_TRANSPOSE_A reads a as
- * [.., k, m], CAL_TRANSPOSE_B reads b as [.., n, k] (a linear layer's weight). Leading axes are broadcast from the right. */
+ * [.., k, m], CAL_TRANSPOSE_B reads b as [.., n, k] (a linear layer's weight). attr.i[1]: dtype of the result + 1.
+ * Leading axes are broadcast from the right. */
 #ifdef real
 
 static void FN(matmul)(const cal_reference_call *call) {
@@ -59,7 +60,7 @@ static cal_status infer(const cal_graph *g, const cal_node *node, cal_value_info
   out.dim[out.rank++] = m;
   out.dim[out.rank++] = n;
   outputs[0].shape = out;
-  outputs[0].dtype = cal_dtype_wider(a->dtype, b->dtype);
+  outputs[0].dtype = cal_result_dtype(node, cal_dtype_wider(a->dtype, b->dtype));
   return CAL_OK;
 }
 
@@ -71,6 +72,7 @@ static cal_value derivative(cal_graph *g, const cal_node *node, int index, const
     result = ta ? cal_matmul(g, b, d[0], (tb ? CAL_TRANSPOSE_A : 0) | CAL_TRANSPOSE_B) : cal_matmul(g, d[0], b, tb ? 0 : CAL_TRANSPOSE_B);
   else
     result = tb ? cal_matmul(g, d[0], a, CAL_TRANSPOSE_A | (ta ? CAL_TRANSPOSE_B : 0)) : cal_matmul(g, a, d[0], ta ? 0 : CAL_TRANSPOSE_A);
+  result = cal_cast(g, result, cal_graph_info(g, node->input[index])->dtype);
   return cal_sum_to(g, result, cal_graph_shape(g, node->input[index]));
 }
 
@@ -106,6 +108,7 @@ const cal_op cal_op_matmul = {"matmul",
                               2,
                               1,
                               .strided = 3,
+                              .dtype_at = 1,
                               .infer = infer,
                               .in_float = matmul_float,
                               .in_double = matmul_double,
