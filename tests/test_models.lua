@@ -1,5 +1,6 @@
 local adapters = require "models.adapters"
 local clip = require "models.clip"
+local device = require "native.device"
 local fs = require "native.fs"
 local graph = require "native.graph"
 local json = require "native.json"
@@ -75,6 +76,32 @@ local function load(ref, g, file)
   for _, l in ipairs(g.loads) do ref:set(l.value, ours(file, l.name)) end
 end
 
+-- Where a graph is computed: the plain loops in float or in double, or a plan on the first OpenCL device there is. Both are used alike:
+-- set, run "sample", get.
+local opened, why = device.open()
+local function executor(g, where, values)
+  if where ~= "device" then
+    local ref = graph.reference(g, where)
+    return { set = function(_, ...) return ref:set(...) end, get = function(_, v) return ref:get(v) end, run = function(_, segment)
+      if segment ~= "sample" then return ref:run(segment) end
+      ref:compute(values)
+    end }
+  end
+  for _, v in ipairs(values or {}) do g:output("sample", v) end
+  return check.ok(opened:plan(g))
+end
+
+local function on(where, name, fn)
+  test(name .. " (" .. where .. ")", function()
+    if where == "device" and not opened then skip(why) end
+    fn(where)
+  end)
+end
+local function on_both(name, fn)
+  on("float", name, fn)
+  on("device", name, fn)
+end
+
 -- Where the truth is zero (a key's bias under softmax) the error is measured against 1/100 of the largest.
 local function check_gradients(pairs_of)
   local largest, worst = 0, 0
@@ -102,21 +129,21 @@ local function build(folder, file, options, make)
   return m
 end
 
-local function full_gradients(m, file, goldens, precision)
+local function full_gradients(m, file, goldens, where)
   local parameters = {}
   for i, l in ipairs(m.g.loads) do parameters[i] = l.value end
   local gradients = m.g.graph:differentiate(m.loss, parameters)
-  local ref = graph.reference(m.g.graph, precision)
+  local ref = executor(m.g.graph, where, table.move(gradients, 1, #gradients, 2, { m.loss }))
   load(ref, m.g, file)
   m.set(ref)
-  ref:compute(table.move(gradients, 1, #gradients, 2, { m.loss }))
+  ref:run "sample"
   check.near(ref:get(m.loss), goldens.numbers("loss")[1], 1e-5)
   local list = {}
   for i, l in ipairs(m.g.loads) do list[i] = { name = l.name, got = ref:get(gradients[i]), expected = ours(m.grads or goldens, "grad." .. l.name) } end
   return check_gradients(list), #list
 end
 
-local function lora_gradients(m, file, lora, lora_file, precision)
+local function lora_gradients(m, file, lora, lora_file, where)
   local parameters, names = {}, {}
   for _, x in ipairs(lora.modules) do
     local name = x.path:match "^[^.]+%.(.*)$"
@@ -124,11 +151,11 @@ local function lora_gradients(m, file, lora, lora_file, precision)
     parameters[#parameters + 1], names[#names + 1] = x.up, name .. ".lora_B.weight"
   end
   local gradients = m.g.graph:differentiate(m.loss, parameters)
-  local ref = graph.reference(m.g.graph, precision)
+  local ref = executor(m.g.graph, where, table.move(gradients, 1, #gradients, 2, { m.loss }))
   load(ref, m.g, file)
   for i, p in ipairs(parameters) do ref:set(p, ours(lora_file, names[i])) end
   m.set(ref)
-  ref:compute(table.move(gradients, 1, #gradients, 2, { m.loss }))
+  ref:run "sample"
   check.near(ref:get(m.loss), lora_file.numbers("loss")[1], 1e-5)
   local list = {}
   for i, name in ipairs(names) do list[i] = { name = name, got = ref:get(gradients[i]), expected = ours(lora_file, "grad." .. name) } end
@@ -152,12 +179,12 @@ local function text_encoder(options)
   end)
 end
 
-test("the text encoder's forward is PyTorch's", function()
+on_both("the text encoder's forward is PyTorch's", function(where)
   local m = text_encoder()
-  local ref = graph.reference(m.g.graph, "float")
+  local ref = executor(m.g.graph, where, { m.hidden, m.states[2] })
   load(ref, m.g, text_file)
   m.set(ref)
-  ref:compute { m.hidden, m.states[2] }
+  ref:run "sample"
   close(ref:get(m.hidden), text_golden.numbers "hidden", 1e-5, "hidden")
   close(ref:get(m.states[2]), text_golden.numbers "penultimate", 1e-5, "penultimate")
 end)
@@ -167,16 +194,16 @@ test("the text encoder uses every tensor but the ones it names", function()
   check.equal(m.g.unused(), { "text_encoder.text_model.embeddings.position_ids" })
 end)
 
-test("the text encoder's gradients of every parameter are PyTorch's", function()
-  local _, count = full_gradients(text_encoder { trainable = everything }, text_file, text_golden, "float")
+on_both("the text encoder's gradients of every parameter are PyTorch's", function(where)
+  local _, count = full_gradients(text_encoder { trainable = everything }, text_file, text_golden, where)
   check.equal(count, 36)
 end)
 
-test("the text encoder's first LoRA gradients are peft's", function()
+on_both("the text encoder's first LoRA gradients are peft's", function(where)
   local lora = adapters.lora { rank = 4, alpha = 2, match = clip.lora_targets }
   local m = text_encoder { adapter = lora }
   check.equal(#lora.modules, 12)
-  lora_gradients(m, text_file, lora, open "text_encoder/lora.safetensors", "float")
+  lora_gradients(m, text_file, lora, open "text_encoder/lora.safetensors", where)
 end)
 
 test("skipping the last block norms the state before it", function()
@@ -207,18 +234,18 @@ local function autoencoder(options)
   end)
 end
 
-test("the autoencoder encodes and decodes as PyTorch does", function()
+on_both("the autoencoder encodes and decodes as PyTorch does", function(where)
   local m = autoencoder()
-  local ref = graph.reference(m.g.graph, "float")
+  local ref = executor(m.g.graph, where, { m.mean, m.logvar, m.latent, m.decoded })
   load(ref, m.g, vae_file)
   m.set(ref)
-  ref:compute { m.mean, m.logvar, m.latent, m.decoded }
+  ref:run "sample"
   for _, name in ipairs { "mean", "logvar", "latent", "decoded" } do close(ref:get(m[name]), ours(vae_golden, name), 1e-5, name) end
   check.equal(m.g.unused(), {})
 end)
 
-test("the autoencoder's gradients of every parameter are PyTorch's", function()
-  local _, count = full_gradients(autoencoder { trainable = everything }, vae_file, vae_golden, "float")
+on_both("the autoencoder's gradients of every parameter are PyTorch's", function(where)
+  local _, count = full_gradients(autoencoder { trainable = everything }, vae_file, vae_golden, where)
   check.equal(count, 124)
 end)
 
@@ -255,31 +282,31 @@ local function network(options, change)
   end)
 end
 
-test("the UNet's forward is PyTorch's", function()
-  local m = network()
-  -- In double nearly the truth: a wrong epsilon in one of its norms is an error of 1e-6 to 2e-5 on these weights.
-  for precision, tolerance in pairs { float = 1e-5, double = 8e-7 } do
-    local ref = graph.reference(m.g.graph, precision)
+-- In double nearly the truth: a wrong epsilon in one of its norms is an error of 1e-6 to 2e-5 on these weights.
+for where, tolerance in pairs { float = 1e-5, double = 8e-7, device = 1e-5 } do
+  on(where, "the UNet's forward is PyTorch's", function()
+    local m = network()
+    local ref = executor(m.g.graph, where, { m.predicted, m.loss })
     load(ref, m.g, unet_file)
     m.set(ref)
-    ref:compute { m.predicted, m.loss }
+    ref:run "sample"
     close(ref:get(m.predicted), ours(unet_golden, "predicted"), tolerance, "predicted")
-  end
-  check.equal(m.g.unused(), {})
-end)
+    check.equal(m.g.unused(), {})
+  end)
+end
 
-test("the UNet's gradients of every parameter are PyTorch's", function()
+on_both("the UNet's gradients of every parameter are PyTorch's", function(where)
   local m = network { trainable = everything }
   m.grads = open "unet/gradients.safetensors"
-  local _, count = full_gradients(m, unet_file, unet_golden, "float")
+  local _, count = full_gradients(m, unet_file, unet_golden, where)
   check.equal(count, 324)
 end)
 
-test("the UNet's first LoRA gradients are peft's", function()
+on_both("the UNet's first LoRA gradients are peft's", function(where)
   local lora = adapters.lora { rank = 4, alpha = 2, match = unet.lora_targets }
   local m = network { adapter = lora }
   check.equal(#lora.modules, 84)
-  lora_gradients(m, unet_file, lora, open "unet/lora.safetensors", "float")
+  lora_gradients(m, unet_file, lora, open "unet/lora.safetensors", where)
 end)
 
 -- The real SD1.5: names, shapes and counts ------------------------------------------------------------------------------
@@ -397,7 +424,7 @@ end)
 
 -- Training --------------------------------------------------------------------------------------------------------------
 
-test("20 steps of LoRA training are peft's: every loss within 1e-3, the final tensors within 1e-3", function()
+on_both("20 steps of LoRA training are peft's: every loss within 1e-3, the final tensors within 1e-3", function(where)
   local file, start = open "unet/training.safetensors", open "unet/lora.safetensors"
   local recipe = json.decode(file.metadata.recipe)
   local lora = adapters.lora { rank = 4, alpha = 2, match = unet.lora_targets }
@@ -412,7 +439,7 @@ test("20 steps of LoRA training are peft's: every loss within 1e-3, the final te
   g:output("accumulate", m.loss)
   local adamw = optimizer.adamw(g, recipe)
 
-  local ref = graph.reference(g, "float")
+  local ref = executor(g, where)
   load(ref, m.g, unet_file)
   for _, x in ipairs(lora.modules) do
     local name = x.path:match "^[^.]+%.(.*)$"
