@@ -269,6 +269,36 @@ TEST(attention_and_upsampling_and_layer_norm_have_gradients) {
   cal_graph_free(g);
 }
 
+TEST(attention_as_one_op_is_the_composed_one_and_keeps_no_scores) {
+  for (int causal = 0; causal < 2; causal++) {
+    cal_error err = {0};
+    cal_graph *g = cal_graph_new();
+    cal_random r = cal_random_seed(3, 2), again = r;
+    cal_value in[3] = {cal_graph_input(g, "q", CAL_F32, SHAPE(2, 6, 2, 4)), cal_graph_input(g, "k", CAL_F32, SHAPE(2, 7, 2, 4)),
+                       cal_graph_input(g, "v", CAL_F32, SHAPE(2, 7, 2, 3))};
+    cal_value both[8];
+    for (int fused = 0; fused < 2; fused++) {
+      cal_graph_fuse_attention(g, fused);
+      int before = cal_graph_node_count(g);
+      both[fused * 4] = cal_attention(g, in[0], in[1], in[2], 0.5, causal);
+      cal_random weights = again;
+      CHECK(cal_graph_differentiate(g, weigh(g, both[fused * 4], &weights), in, 3, both + fused * 4 + 1));
+      for (int i = before; fused && i < cal_graph_node_count(g); i++) CHECK(strcmp(cal_graph_node(g, i)->op->name, "matmul") != 0);
+    }
+    cal_reference *ref = cal_reference_new(g, CAL_IN_DOUBLE, &err);
+    set_sources(ref, g, &r, CAL_ANY);
+    CHECK(cal_reference_compute(ref, both, 8, &err) == CAL_OK);
+    for (int i = 0; i < 4; i++) {
+      double *a = numbers_of(ref, g, both[i]), *b = numbers_of(ref, g, both[i + 4]);
+      for (int64_t k = 0; k < cal_shape_count(cal_graph_shape(g, both[i])); k++) CHECK_NEAR(a[k], b[k], 1e-12);
+      free(a);
+      free(b);
+    }
+    cal_reference_free(ref);
+    cal_graph_free(g);
+  }
+}
+
 TEST(a_causal_token_does_not_see_what_comes_after_it) {
   cal_error err = {0};
   cal_graph *g = cal_graph_new();

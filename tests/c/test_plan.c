@@ -228,6 +228,54 @@ TEST(the_same_steps_give_the_same_bits_also_when_they_are_continued_elsewhere) {
   cal_graph_free(n.g);
 }
 
+/* Candidates may keep a copy of a frozen weight in a form of their own. */
+TEST(a_frozen_weight_that_is_written_again_is_seen) {
+  DEVICE(c);
+  enum { X = 5 * 6 * 7, LINEAR = 11 * 7, CONV = 9 * 3 * 3 * 7 };
+  for (cal_dtype dtype = CAL_F32; dtype <= CAL_BF16; dtype++) {
+    cal_error err = {0};
+    cal_graph *g = cal_graph_new();
+    cal_value x = cal_graph_input(g, "x", dtype, SHAPE(1, 5, 6, 7)), w = cal_graph_weight(g, "linear", dtype, SHAPE(11, 7)),
+              k = cal_graph_weight(g, "conv", dtype, SHAPE(9, 3, 3, 7));
+    cal_value out[2] = {cal_linear(g, x, w, 0), cal_conv2d(g, x, k, (cal_conv){1, 1, 1, 1, 1})};
+    cal_graph_output(g, CAL_SAMPLE, out[0]), cal_graph_output(g, CAL_SAMPLE, out[1]);
+    cal_schedule *s = cal_schedule_new(g, NULL, &err);
+    cal_plan *p = s ? cal_plan_new(c, s, NULL, &err) : NULL;
+    cal_reference *ref = cal_reference_new(g, CAL_IN_DOUBLE, &err);
+    CHECK(p && ref);
+    for (uint64_t round = 0; p && ref && round < 4; round++) {
+      const cal_value from[3] = {x, w, k};
+      for (int i = 0; i < 3; i++) {
+        if (i && round == 1) continue; /* kept copies are used once */
+        float numbers[CONV];
+        double wide[CONV];
+        uint32_t bytes[CONV];
+        const int64_t count = cal_shape_count(cal_graph_shape(g, from[i]));
+        random_floats(numbers, count, 50 + 10 * round + (uint64_t)i, 1);
+        for (int64_t j = 0; j < count; j++) wide[j] = numbers[j];
+        cal_numbers_to(dtype, wide, count, bytes);
+        cal_numbers_of(dtype, bytes, count, wide);
+        CHECK(!cal_plan_write(p, from[i], bytes, (size_t)count * cal_dtype_size(dtype), &err) &&
+              !cal_reference_set(ref, from[i], wide, &err));
+      }
+      CHECK(!cal_plan_run(p, CAL_SAMPLE, &err) && !cal_reference_run(ref, CAL_SAMPLE, &err));
+      for (int i = 0; i < 2; i++) {
+        double seen[330], expected[330];
+        uint32_t bytes[330];
+        const int64_t count = cal_shape_count(cal_graph_shape(g, out[i]));
+        CHECK(!cal_plan_read(p, out[i], bytes, (size_t)count * cal_dtype_size(dtype), &err) &&
+              !cal_reference_get(ref, out[i], expected, &err));
+        cal_numbers_of(dtype, bytes, count, seen);
+        for (int64_t j = 0; j < count; j++) CHECK_NEAR(seen[j], expected[j], dtype == CAL_F32 ? 1e-4 : dtype == CAL_F16 ? 0.02 : 0.2);
+      }
+    }
+    cal_reference_free(ref);
+    cal_plan_free(p);
+    cal_schedule_free(s);
+    cal_graph_free(g);
+  }
+}
+
 TEST(a_gradient_that_is_not_finite_changes_nothing_but_itself) {
   DEVICE(c);
   cal_error err = {0};

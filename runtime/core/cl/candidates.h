@@ -26,6 +26,8 @@ typedef struct {
   cal_chunk *(*chunk)(void *plan, const cal_place *place);
   void *plan;
   cal_scratch *scratch;
+  const uint64_t *weights_version; /* rises whenever a frozen weight is written */
+  uint64_t *spare;                 /* bytes that copies of frozen weights may still take; who takes some lowers it */
 } cal_site;
 
 static inline cal_chunk *cal_site_chunk(const cal_site *site, const cal_place *place) { return site->chunk(site->plan, place); }

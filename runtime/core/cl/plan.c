@@ -37,6 +37,7 @@ struct cal_plan {
   bool staged_dirty;
   cl_event staged_on_its_way;
   cal_scratch scratch;
+  uint64_t weights_version, spare; /* see cal_site */
   segment segment[CAL_SEGMENTS];
   cl_event fetch[MOST_FETCHES];
   int fetches;
@@ -163,7 +164,12 @@ static cal_status prepare_segment(cal_plan *p, int index, cal_error *err) {
   if (!(s->prepared = cal_alloc_zero(room, sizeof *s->prepared, err)) || !(s->stretch = cal_alloc_zero(room, sizeof *s->stretch, err)) ||
       !(s->call = cal_alloc_zero(room, sizeof *s->call, err)))
     return CAL_E_MEMORY;
-  cal_site site = {.context = p->context, .chunk = chunk_of, .plan = p, .scratch = &p->scratch};
+  cal_site site = {.context = p->context,
+                   .chunk = chunk_of,
+                   .plan = p,
+                   .scratch = &p->scratch,
+                   .weights_version = &p->weights_version,
+                   .spare = &p->spare};
   for (int i = 0; i < from->steps; i++) {
     cal_status status = cal_interrupt_check(err);
     if (!status) status = prepare_step(p, &site, &from->step[i], &s->prepared[i], err);
@@ -315,7 +321,11 @@ cal_status cal_plan_write_part(cal_plan *p, cal_value v, size_t at, const void *
   const cal_place *place = place_for(p, v, at, size, err);
   if (!place) return err ? err->code : CAL_E_ARG;
   if (!size) return CAL_OK;
-  if (place->storage != CAL_IN_INPUTS) return cal_chunk_write(chunk_of(p, place), (size_t)place->offset + at, bytes, size, err);
+  if (place->storage != CAL_IN_INPUTS) {
+    cal_status status = cal_chunk_write(chunk_of(p, place), (size_t)place->offset + at, bytes, size, err);
+    if (place->storage == CAL_IN_WEIGHTS) p->weights_version++; /* after it: the write has waited for all steps before it */
+    return status;
+  }
   /* The staged bytes may still be travelling to the device. */
   if (p->staged_on_its_way) {
     cl_int code = cl.WaitForEvents(1, &p->staged_on_its_way);

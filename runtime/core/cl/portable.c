@@ -358,6 +358,40 @@ static cal_status prepare_embedding(const cal_site *site, const cal_step *step, 
   return forward ? finish(&b, out, 1, up_to(count * D, 64), 1, 1, 64, 1, err) : finish(&b, out, 2, up_to(D, 64), (size_t)V, 1, 64, 1, err);
 }
 
+static void bind_strides(binder *b, const cal_place *p) { bind_int4(b, p->stride[0], p->stride[1], p->stride[2], p->stride[3]); }
+
+static void bind_attention(binder *b, const cal_step *step) {
+  const int64_t *q = step->input[0].shape.dim, *v = step->input[2].shape.dim;
+  cl_int2 more = {{(cl_int)v[3], (cl_int)step->attr.i[0]}};
+  for (int i = 0; i < step->inputs; i++)
+    if (i != 4) bind_strides(b, &step->input[i]); /* the logarithms are dense */
+  bind_int4(b, q[1], v[1], q[2], q[3]);
+  bind(b, &more, sizeof more);
+  bind_float(b, step->attr.r[0]);
+}
+
+static cal_status prepare_attention(const cal_site *site, const cal_step *step, cal_prepared *out, cal_error *err) {
+  const bool forward = cal_step_is(step, "attention");
+  const cal_place *in = step->input, *o = step->output;
+  const int64_t *q = in[0].shape.dim, *k = in[1].shape.dim;
+  binder b;
+  char options[200];
+  options_of(site->context, options, "QKVOLDXYZ", in[0].dtype, in[1].dtype, in[2].dtype, in[forward ? 0 : 3].dtype,
+             forward ? CAL_F32 : in[4].dtype, in[forward ? 0 : 5].dtype, o[0].dtype, o[forward ? 0 : 1].dtype, o[forward ? 0 : 2].dtype);
+  for (int pass = 0; pass < (forward ? 1 : 2); pass++) {
+    const char *kernel = forward ? "attention" : pass == 0 ? "attention_dq" : "attention_dkv";
+    if (!start(&b, site, "attention", kernel, options, out, err)) return err ? err->code : CAL_E_DEVICE;
+    for (int i = 0; i < step->inputs; i++) bind_place(&b, &in[i]);
+    if (forward) bind_place(&b, &o[0]), bind_place(&b, &o[1]);
+    bind_attention(&b, step);
+    if (!forward && pass == 0) bind_place(&b, &o[0]);
+    if (!forward && pass == 1) bind_place(&b, &o[1]), bind_place(&b, &o[2]);
+    const size_t rows = (size_t)(q[0] * q[2] * (pass ? k[1] : q[1]));
+    if (finish(&b, out, 1, rows * 64, 1, 1, 64, 1, err)) return CAL_E_DEVICE;
+  }
+  return CAL_OK;
+}
+
 /* ---- the table ------------------------------------------------------------------------------------------------------ */
 
 typedef cal_status (*preparer)(const cal_site *site, const cal_step *step, cal_prepared *out, cal_error *err);
@@ -365,9 +399,20 @@ static const struct {
   const char *op;
   preparer prepare;
 } kernels[] = {
-    {"matmul", prepare_matmul}, {"conv2d", prepare_conv},      {"conv2d_dx", prepare_conv},      {"conv2d_dw", prepare_conv},
-    {"sum", prepare_sum},       {"softmax", prepare_softmax},  {"softmax_dx", prepare_softmax},  {"norm", prepare_norm},
-    {"norm_dx", prepare_norm},  {"norm_dgamma", prepare_norm}, {"embedding", prepare_embedding}, {"embedding_dtable", prepare_embedding},
+    {"matmul", prepare_matmul},
+    {"conv2d", prepare_conv},
+    {"conv2d_dx", prepare_conv},
+    {"conv2d_dw", prepare_conv},
+    {"sum", prepare_sum},
+    {"softmax", prepare_softmax},
+    {"softmax_dx", prepare_softmax},
+    {"norm", prepare_norm},
+    {"norm_dx", prepare_norm},
+    {"norm_dgamma", prepare_norm},
+    {"embedding", prepare_embedding},
+    {"embedding_dtable", prepare_embedding},
+    {"attention", prepare_attention},
+    {"attention_dqkv", prepare_attention},
 };
 
 static preparer preparer_of(const cal_step *step) {

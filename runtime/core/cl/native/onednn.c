@@ -219,6 +219,8 @@ cal_onednn *cal_onednn_conv2d(cal_onednn_kind kind, const cal_onednn_tensor *x, 
 }
 
 void cal_onednn_second_is_frozen(cal_onednn *op) { op->second_frozen = true; }
+void cal_onednn_second_changed(cal_onednn *op) { op->second_ready = false; }
+bool cal_onednn_second_is_kept(const cal_onednn *op) { return op->second_frozen && op->second_ready && op->operand[1].inside; }
 
 size_t cal_onednn_bytes(const cal_onednn *op) { return op->operand[0].bytes + op->operand[1].bytes + op->operand[2].bytes; }
 
@@ -256,6 +258,8 @@ cal_onednn *cal_onednn_conv2d(cal_onednn_kind kind, const cal_onednn_tensor *x, 
   return cal_onednn_open(err), NULL;
 }
 void cal_onednn_second_is_frozen(cal_onednn *op) { (void)op; }
+void cal_onednn_second_changed(cal_onednn *op) { (void)op; }
+bool cal_onednn_second_is_kept(const cal_onednn *op) { return (void)op, false; }
 bool cal_onednn_run(cal_onednn *op, const void *first, const void *second, void *result) {
   (void)op, (void)first, (void)second, (void)result;
   return false;

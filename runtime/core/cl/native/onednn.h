@@ -37,9 +37,11 @@ typedef enum { CAL_ONEDNN_FORWARD, CAL_ONEDNN_DATA, CAL_ONEDNN_WEIGHTS } cal_one
 cal_onednn *cal_onednn_conv2d(cal_onednn_kind kind, const cal_onednn_tensor *x, const cal_onednn_tensor *w, const cal_onednn_tensor *y,
                               cal_conv conv, cal_error *err);
 
-/* The first call's second argument of a FORWARD or DATA convolution was brought into oneDNN's layout and kept: its bytes never
- * change again (a frozen weight). */
+/* The second operand is a frozen weight: where oneDNN wants it in another layout, it is brought there at the next run and kept
+ * until cal_onednn_second_changed. */
 void cal_onednn_second_is_frozen(cal_onednn *op);
+void cal_onednn_second_changed(cal_onednn *op);
+bool cal_onednn_second_is_kept(const cal_onednn *op); /* its bytes are not needed at the next run */
 
 /* false: oneDNN refused to run it. */
 bool cal_onednn_run(cal_onednn *op, const void *first, const void *second, void *result);

@@ -26,6 +26,11 @@ typedef struct {
   side side[3]; /* first, second, result */
   /* When oneDNN has nothing good for the leading axes: products of matrices one after the other. */
   int64_t lead[3], step[3][3]; /* sizes; bytes to go for each operand */
+  /* The second operand is a frozen weight: brought into its form once, again only after it was written. */
+  bool frozen;
+  void *kept; /* its f32 copy, where oneDNN works on that directly; NULL: it is in the scratch memory, or oneDNN keeps its own */
+  const uint64_t *version;
+  uint64_t seen; /* version + 1 */
 } product;
 
 enum { PART = 1 << 15 };
@@ -63,11 +68,16 @@ static void convert(const product *p, const side *s, float *floats, bool back) {
 static bool run(void *state) {
   product *p = state;
   char *at[3];
+  const bool fresh = p->frozen && p->seen == *p->version + 1;
+  if (p->frozen && !fresh) cal_onednn_second_changed(p->op);
   for (int i = 0; i < 3; i++) {
     side *s = &p->side[i];
     at[i] = s->copied ? (char *)p->scratch->block + s->scratch_at : s->base;
-    if (s->copied && i < 2) convert(p, s, (float *)(void *)at[i], false);
+    if (i == 1 && s->copied && p->kept) at[i] = p->kept;
+    const bool there = i == 1 && fresh && (p->kept || cal_onednn_second_is_kept(p->op));
+    if (s->copied && i < 2 && !there) convert(p, s, (float *)(void *)at[i], false);
   }
+  if (p->frozen) p->seen = *p->version + 1;
   bool good = true;
   for (int64_t x = 0; x < p->lead[0]; x++)
     for (int64_t y = 0; y < p->lead[1]; y++)
@@ -82,6 +92,7 @@ static bool run(void *state) {
 static void free_product(void *state) {
   product *p = state;
   cal_onednn_free(p->op);
+  cal_free(p->kept);
   cal_free(p);
 }
 
@@ -187,12 +198,26 @@ static bool takes(const cal_site *site, const cal_step *step) {
          (cal_step_is(step, "matmul") || cal_step_is(step, "conv2d") || cal_step_is(step, "conv2d_dx") || cal_step_is(step, "conv2d_dw"));
 }
 
+/* After everything else is ready. Without room for copies the weight is brought into its form at every run. */
+static cal_status freeze(const cal_site *site, const cal_step *step, product *p, cal_error *err) {
+  if (step->input[1].storage != CAL_IN_WEIGHTS || cal_step_is(step, "conv2d_dw")) return CAL_OK;
+  const size_t inside = cal_onednn_bytes(p->op), copy = !inside && p->side[1].copied ? (size_t)cal_shape_count(p->side[1].shape) * 4 : 0;
+  if (inside + copy == 0 || inside + copy > *site->spare) return CAL_OK;
+  if (copy && !(p->kept = cal_alloc(copy, err))) return CAL_E_MEMORY;
+  *site->spare -= inside + copy;
+  p->frozen = true;
+  p->version = site->weights_version;
+  cal_onednn_second_is_frozen(p->op);
+  return CAL_OK;
+}
+
 static cal_status prepare(const cal_site *site, const cal_step *step, cal_prepared *out, cal_error *err) {
   product *p = cal_alloc_zero(1, sizeof *p, err);
   if (!p) return CAL_E_MEMORY;
   p->v = cal_vector_best();
   out->state = p, out->free_state = free_product, out->run = run;
-  return cal_step_is(step, "matmul") ? prepare_matmul(site, step, p, err) : prepare_conv(site, step, p, err);
+  cal_status status = cal_step_is(step, "matmul") ? prepare_matmul(site, step, p, err) : prepare_conv(site, step, p, err);
+  return status ? status : freeze(site, step, p, err);
 }
 
 const cal_candidate cal_onednn_candidate = {"onednn", takes, prepare};

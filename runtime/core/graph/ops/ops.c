@@ -6,7 +6,8 @@
 /* clang-format off */
 #define OPS(X) \
   X(reshape) X(permute) X(slice) X(expand) X(concat) X(pad) X(sum) X(softmax) X(softmax_dx) X(matmul) X(conv2d) X(conv2d_dx) \
-  X(conv2d_dw) X(norm) X(norm_dx) X(norm_dgamma) X(embedding) X(embedding_dtable)
+  X(conv2d_dw) X(norm) X(norm_dx) X(norm_dgamma) X(embedding) X(embedding_dtable) \
+  X(attention) X(attention_dqkv)
 /* clang-format on */
 
 #define DECLARE(name) extern const cal_op cal_op_##name;
