@@ -124,8 +124,9 @@ cal_shape cal_graph_shape(const cal_graph *g, cal_value v);
 
 /* ---- ops. Each is documented at its record in ops/. -------------------------------------------------------------- */
 
-/* Elementwise with right-aligned broadcasting; the rows of ops/elementwise.def. The result has the widest dtype of the inputs;
- * scalars (rank 0) do not widen. */
+/* Elementwise with right-aligned broadcasting; the rows of ops/elementwise.def. The result has the widest dtype of those inputs
+ * that have its size: what is repeated (a bias, a mask, a number) does not widen. A product or convolution has the dtype of its
+ * first input: how weights are stored does not decide how activations are. */
 cal_value cal_elementwise(cal_graph *g, const char *row, cal_value a, cal_value b, cal_value c, double k);
 cal_value cal_add(cal_graph *g, cal_value a, cal_value b);
 cal_value cal_sub(cal_graph *g, cal_value a, cal_value b);

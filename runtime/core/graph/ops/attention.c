@@ -196,7 +196,7 @@ cal_value cal_attention(cal_graph *g, cal_value q, cal_value k, cal_value v, dou
   if (!fit || cal_graph_fuses_attention(g)) return cal_graph_add(g, &cal_op_attention, (cal_value[]){q, k, v}, 3, &attr);
   /* q is scaled, not the scores: there are fewer numbers in it. */
   cal_value scores = cal_matmul(g, cal_permute(g, cal_scale(g, q, scale), heads_first), cal_permute(g, k, heads_first), CAL_TRANSPOSE_B);
-  if (causal) scores = cal_cast(g, cal_add(g, scores, causal_mask(g, qs.dim[1], ks.dim[1])), cal_graph_info(g, scores)->dtype);
+  if (causal) scores = cal_add(g, scores, causal_mask(g, qs.dim[1], ks.dim[1]));
   return cal_permute(g, cal_matmul(g, cal_softmax(g, scores), cal_permute(g, v, heads_first), 0), heads_first);
 }
 

@@ -87,8 +87,7 @@ static cal_status infer(const cal_graph *g, const cal_node *node, cal_value_info
   if (!sane) return fail_shapes(g, node, "the stride is at least 1, padding at least 0", err);
   int64_t h = reach(&node->attr, x.dim[1], w.dim[1], TOP), wide = reach(&node->attr, x.dim[2], w.dim[2], LEFT);
   if (h < 1 || wide < 1) return fail_shapes(g, node, "the kernel is larger than the padded picture", err);
-  outputs[0].dtype =
-      cal_result_dtype(node, cal_dtype_wider(cal_graph_info(g, node->input[0])->dtype, cal_graph_info(g, node->input[1])->dtype));
+  outputs[0].dtype = cal_result_dtype(node, cal_graph_info(g, node->input[0])->dtype);
   outputs[0].shape = cal_shape_of(4, (int64_t[]){x.dim[0], h, wide, w.dim[0]});
   return CAL_OK;
 }
@@ -110,8 +109,7 @@ static cal_status infer_dw(const cal_graph *g, const cal_node *node, cal_value_i
   if (!are_pictures(g, node) || dy.dim[0] != x.dim[0] || reach(&node->attr, x.dim[1], kh, TOP) != dy.dim[1] ||
       reach(&node->attr, x.dim[2], kw, LEFT) != dy.dim[2])
     return fail_shapes(g, node, "not the gradient of such a convolution", err);
-  outputs[0].dtype =
-      cal_result_dtype(node, cal_dtype_wider(cal_graph_info(g, node->input[0])->dtype, cal_graph_info(g, node->input[1])->dtype));
+  outputs[0].dtype = cal_result_dtype(node, cal_graph_info(g, node->input[0])->dtype);
   outputs[0].shape = cal_shape_of(4, (int64_t[]){dy.dim[3], kh, kw, x.dim[3]});
   return CAL_OK;
 }

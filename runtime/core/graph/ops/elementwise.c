@@ -60,20 +60,26 @@ static int letter_of(char letter) { return (int)(strchr("abcyd", letter) - "abcy
 #define BOTH "core/graph/ops/elementwise.c"
 #include "core/graph/ops/both.inc"
 
+/* What is repeated (a bias, a time embedding, a mask, a number) does not widen what it is added to. */
 static cal_status infer(const cal_graph *g, const cal_node *node, cal_value_info *outputs, cal_error *err) {
   const char *name = node->op->name;
   cal_shape shape = {0};
-  cal_dtype wide = CAL_F32, scalar = CAL_F32;
-  bool any = false, any_scalar = false;
   for (int i = 0; i < node->inputs; i++) {
     const cal_value_info *x = cal_graph_info(g, node->input[i]);
     if (x->dtype == CAL_I32 && !node->attr.i[0]) return cal_fail(err, CAL_E_ARG, "%s: input %d is i32; cast it first", name, i + 1);
     if (cal_shape_broadcast(name, shape, x->shape, &shape, err)) return err->code;
-    if (x->shape.rank) wide = any ? cal_dtype_wider(wide, x->dtype) : x->dtype, any = true;
-    else scalar = any_scalar ? cal_dtype_wider(scalar, x->dtype) : x->dtype, any_scalar = true;
+  }
+  cal_dtype whole = CAL_F32, any = CAL_F32;
+  bool some_whole = false;
+  for (int i = 0; i < node->inputs; i++) {
+    const cal_value_info *x = cal_graph_info(g, node->input[i]);
+    any = i ? cal_dtype_wider(any, x->dtype) : x->dtype;
+    if (cal_shape_count(x->shape) != cal_shape_count(shape) || (shape.rank && !x->shape.rank)) continue;
+    whole = some_whole ? cal_dtype_wider(whole, x->dtype) : x->dtype;
+    some_whole = true;
   }
   outputs[0].shape = shape;
-  outputs[0].dtype = node->attr.i[0] ? (cal_dtype)(node->attr.i[0] - 1) : any ? wide : scalar;
+  outputs[0].dtype = node->attr.i[0] ? (cal_dtype)(node->attr.i[0] - 1) : some_whole ? whole : any;
   if (outputs[0].dtype == CAL_I32) return cal_fail(err, CAL_E_ARG, "%s: nothing is computed in i32", name);
   return CAL_OK;
 }

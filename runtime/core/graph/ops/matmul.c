@@ -60,7 +60,7 @@ static cal_status infer(const cal_graph *g, const cal_node *node, cal_value_info
   out.dim[out.rank++] = m;
   out.dim[out.rank++] = n;
   outputs[0].shape = out;
-  outputs[0].dtype = cal_result_dtype(node, cal_dtype_wider(a->dtype, b->dtype));
+  outputs[0].dtype = cal_result_dtype(node, a->dtype);
   return CAL_OK;
 }
 

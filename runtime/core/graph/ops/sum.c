@@ -1,4 +1,5 @@
-/* sum.c - sums over axes, which stay with size 1. attr.i[0]: bit i is axis i.
+/* sum.c - sums over axes, which stay with size 1. attr.i[0]: bit i is axis i; attr.i[1]: dtype
+ * of the result + 1.
  *
  * Accumulation is in f32 for every float dtype; kernels use a fixed tree, so that the same device gives the same bits. */
 #ifdef real
@@ -36,7 +37,7 @@ static cal_status infer(const cal_graph *g, const cal_node *node, cal_value_info
   unsigned axes = (unsigned)node->attr.i[0];
   if (x->dtype == CAL_I32) return cal_fail(err, CAL_E_ARG, "sum: of i32; cast it first");
   if (axes >> x->shape.rank) return cal_fail(err, CAL_E_ARG, "sum: axes 0x%x of a tensor with %d", axes, x->shape.rank);
-  outputs[0].dtype = x->dtype;
+  outputs[0].dtype = cal_result_dtype(node, x->dtype);
   outputs[0].shape = x->shape;
   for (int i = 0; i < x->shape.rank; i++)
     if (axes >> i & 1) outputs[0].shape.dim[i] = 1;
@@ -70,6 +71,7 @@ const cal_op cal_op_sum = {"sum",
                            1,
                            1,
                            .strided = 1,
+                           .dtype_at = 1,
                            .infer = infer,
                            .in_float = sum_float,
                            .in_double = sum_double,
