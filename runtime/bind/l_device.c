@@ -4,7 +4,6 @@
 #include "bind/embedded.h"
 #include "bind/tensor.h"
 #include "core/cl/plan.h"
-#include "core/graph/reference.h"
 #include "core/graph/schedule.h"
 
 static const char DEVICE[] = "calotype.device", PLAN[] = "calotype.plan";
@@ -78,6 +77,22 @@ static plan_box *check_plan(lua_State *L) {
   plan_box *box = luaL_checkudata(L, 1, PLAN);
   if (!box->plan || !box->graph->g) luaL_argerror(L, 1, "this plan is closed");
   return box;
+}
+
+cal_graph_box *cal_check_target(lua_State *L, int arg) {
+  cal_reference *ref;
+  cal_graph_box *graph = cal_test_reference(L, arg, &ref);
+  if (graph) return graph;
+  plan_box *box = luaL_testudata(L, arg, PLAN);
+  if (!box || !box->plan || !box->graph->g) luaL_argerror(L, arg, "an open plan or reference is expected");
+  return box->graph;
+}
+
+cal_status cal_write_target(lua_State *L, int arg, cal_value v, const void *bytes, size_t size, cal_error *err) {
+  cal_reference *ref;
+  if (cal_test_reference(L, arg, &ref)) return cal_reference_set_bytes(ref, v, bytes, size, err);
+  plan_box *box = luaL_checkudata(L, arg, PLAN);
+  return cal_plan_write(box->plan, v, bytes, size, err);
 }
 
 static int l_plan_free(lua_State *L) {

@@ -4,7 +4,6 @@
 
 #include "bind/tensor.h"
 #include "core/graph/op.h"
-#include "core/graph/reference.h"
 
 static const char REFERENCE[] = "calotype.reference";
 
@@ -491,6 +490,13 @@ static reference_box *check_reference(lua_State *L) {
   reference_box *box = luaL_checkudata(L, 1, REFERENCE);
   if (!box->ref || !box->graph->g) luaL_argerror(L, 1, "this reference is closed");
   return box;
+}
+
+cal_graph_box *cal_test_reference(lua_State *L, int arg, cal_reference **ref) {
+  reference_box *box = luaL_testudata(L, arg, REFERENCE);
+  if (!box || !box->ref || !box->graph->g) return NULL;
+  *ref = box->ref;
+  return box->graph;
 }
 
 static int l_reference(lua_State *L) {

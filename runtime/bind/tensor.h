@@ -14,6 +14,7 @@
 
 #include "bind/bind.h"
 #include "core/graph/graph.h"
+#include "core/graph/reference.h"
 
 #define CAL_GRAPH_TYPE "calotype.graph"
 #define CAL_VALUE_TYPE "calotype.value"
@@ -39,5 +40,10 @@ double *cal_check_numbers(lua_State *L, int arg, int64_t count);
 
 /* A table of numbers, or one number when the shape has no axes: returns 1. */
 int cal_push_numbers(lua_State *L, const double *numbers, cal_shape shape);
+
+/* The graph of the plan or reference at `arg`, and a write of one of its values in its dtype. */
+cal_graph_box *cal_check_target(lua_State *L, int arg);
+cal_status cal_write_target(lua_State *L, int arg, cal_value v, const void *bytes, size_t size, cal_error *err);
+cal_graph_box *cal_test_reference(lua_State *L, int arg, cal_reference **ref); /* NULL: it is none */
 
 #endif

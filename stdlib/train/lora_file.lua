@@ -1,0 +1,97 @@
+-- lora_file.lua - a trained LoRA as a file that other programs open: kohya's names, alpha, metadata (facts: trainers 2.1 to 2.3, 2.10, 2.12).
+--
+--   lora_file.save("out/wtrclr.safetensors", lora, plan, { metadata = { ss_output_name = "wtrclr" } })
+--   lora_file.load("out/wtrclr.safetensors", lora, plan)        -- as a beginning, or to sample with it
+
+local adapters = require "models.adapters"
+local safetensors = require "native.safetensors"
+local weights = require "native.weights"
+
+local lora_file = {}
+
+local function file_shape(m)
+  if not m.size then return { m.rank, m.into }, { m.out, m.rank } end
+  return { m.rank, m.into, m.size, m.size }, { m.out, m.rank, 1, 1 }
+end
+
+local function text(x) return math.type(x) == "float" and x % 1 == 0 and ("%d"):format(x) or tostring(x) end
+
+--- Metadata that every file has; what the caller knows of the run comes on top and wins.
+local function with_defaults(lora, more)
+  local metadata = {
+    ss_network_module = "networks.lora", ss_network_dim = text(lora.rank), ss_network_alpha = text(lora.alpha), ss_v2 = "False",
+    ss_base_model_version = "sd_v1", ["modelspec.sai_model_spec"] = "1.0.1", ["modelspec.architecture"] = "stable-diffusion-v1/lora",
+    ["modelspec.implementation"] = "diffusers", ["modelspec.prediction_type"] = "epsilon",
+  }
+  for key, value in pairs(more or {}) do metadata[key] = text(value) end
+  return metadata
+end
+
+--- Write the parameters that `from` (a plan: :bytes) holds. Nothing is written when a number is not finite.
+---@param path string
+---@param lora table an adapters.lora whose model was built
+---@param from userdata a plan or reference
+---@param options? { dtype?: "f16" | "bf16" | "f32", metadata?: table<string, any> }
+---@return string? sha256 of the data, also in the file as sshs_model_hash
+---@return string? message
+---@return string? code
+function lora_file.save(path, lora, from, options)
+  options = options or {}
+  local tensors = {}
+  for _, m in ipairs(lora.modules) do
+    local name = adapters.kohya_name(m.path)
+    local down, up = file_shape(m)
+    local bytes, message, code = from:bytes(m.down)
+    if not bytes then return nil, message, code end
+    tensors[#tensors + 1] = { name = name .. ".lora_down.weight", shape = down, bytes = bytes, kernel = (m.size or 1) > 1 }
+    bytes, message, code = from:bytes(m.up)
+    if not bytes then return nil, message, code end
+    tensors[#tensors + 1] = { name = name .. ".lora_up.weight", shape = up, bytes = bytes }
+    tensors[#tensors + 1] = { name = name .. ".alpha", shape = {}, bytes = string.pack("<f", m.alpha) }
+  end
+  -- The hash is of the data alone, so the file is written once to know it and once to say it.
+  local metadata = with_defaults(lora, options.metadata)
+  local hash, message, code = weights.save(path, tensors, { dtype = options.dtype or "f16", metadata = metadata })
+  if not hash then return nil, message, code end
+  metadata.sshs_model_hash = hash
+  return weights.save(path, tensors, { dtype = options.dtype or "f16", metadata = metadata })
+end
+
+--- Read a file of ours or of kohya's back into the parameters of a LoRA of the same layers and rank. Its alphas must be the LoRA's own.
+---@return boolean? ok
+---@return string? message
+---@return string? code
+function lora_file.load(path, lora, into)
+  local file, message, code = safetensors.open(path)
+  if not file then return nil, message, code end
+  local alpha = tonumber(file.metadata.ss_network_alpha)
+  if alpha and alpha ~= lora.alpha then
+    return nil, ("%s: it was trained with alpha %g, this LoRA has %g"):format(path, alpha, lora.alpha), "FORMAT"
+  end
+  local list = {}
+  for _, m in ipairs(lora.modules) do
+    local name = adapters.kohya_name(m.path)
+    local down, up = file_shape(m)
+    for part, expected in pairs { ["lora_down.weight"] = down, ["lora_up.weight"] = up } do
+      local tensor = file.tensors[name .. "." .. part]
+      if not tensor then return nil, ("%s: no \"%s.%s\"; it was trained with other targets"):format(path, name, part), "NOTFOUND" end
+      local got, want = table.concat(tensor.shape, ", "), table.concat(expected, ", ")
+      if got ~= want then return nil, ("%s: \"%s.%s\" is [%s], this model and rank make it [%s]"):format(path, name, part, got, want), "FORMAT" end
+    end
+    list[#list + 1] = { value = m.down, name = name .. ".lora_down.weight", kernel = (m.size or 1) > 1 }
+    list[#list + 1] = { value = m.up, name = name .. ".lora_up.weight" }
+  end
+  local known = {}
+  for _, l in ipairs(list) do known[l.name] = true end
+  for name in pairs(file.tensors) do
+    if not known[name] and not name:find "%.alpha$" then
+      return nil, ("%s: \"%s\" belongs to no layer that this LoRA adapts"):format(path, name), "FORMAT"
+    end
+  end
+  local ok
+  ok, message, code = weights.load(path, into, list)
+  if not ok then return nil, message, code end
+  return true
+end
+
+return lora_file
