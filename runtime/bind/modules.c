@@ -1,6 +1,6 @@
 #include "bind/modules.h"
 
-#define MODULES(X) X(dataset) X(fs) X(hash) X(image) X(json) X(log) X(safetensors) X(script) X(store) X(zip)
+#define MODULES(X) X(dataset) X(fs) X(hash) X(image) X(json) X(log) X(safetensors) X(script) X(store) X(system) X(zip)
 
 #define DECLARE(name) int luaopen_cal_##name(lua_State *L);
 MODULES(DECLARE)
