@@ -133,8 +133,8 @@ end
 local function chunk(kind, body) return string.pack(">I4", #body) .. kind .. body .. string.pack(">I4", crc(kind .. body)) end
 
 -- A PNG of one stored (not packed) deflate block.
-local function make_png(w, h, depth, color, raw, extra)
-  local a, b = 1, 0
+local function make_png(w, h, depth, color, raw, extra, wrong_sum)
+  local a, b = 1 + (wrong_sum or 0), 0
   for i = 1, #raw do
     a = (a + raw:byte(i)) % 65521
     b = (b + a) % 65521
@@ -152,17 +152,43 @@ test("damage inside a PNG is named with its place", function()
   check.equal({ image.decode(make_png(1, 1, 8, 2, "\0\1\2\3"), "x"):get(0, 0) }, { 1, 2, 3, 255 })
   local png = fs.read(GOLDEN .. "png-rgb8.png")
   local flipped = png:sub(1, 59) .. string.char(png:byte(60) ~ 4) .. png:sub(61)
-  check.refused("checksum is wrong (at byte 33)", image.decode(flipped, "x"))
-  check.refused("after 3 of 4 bytes", image.decode(make_png(1, 1, 8, 2, "\0\1\2"), "x"))
-  check.refused("row 0 has the unknown filter 5", image.decode(make_png(1, 1, 8, 2, "\5\1\2\3"), "x"))
-  check.refused("no palette", image.decode(make_png(1, 1, 8, 3, "\0\0"), "x"))
-  check.refused("not in the palette", image.decode(make_png(1, 1, 8, 3, "\0\1", chunk("PLTE", "rgb")), "x"))
-  check.refused("a palette that has not", image.decode(make_png(1, 1, 8, 3, "\0\0", chunk("PLTE", "rg")), "x"))
-  check.refused("must not be skipped", image.decode(make_png(1, 1, 8, 2, "\0\1\2\3", chunk("ABCD", "")), "x"))
-  check.refused("no such colour type", image.decode(make_png(1, 1, 4, 2, "\0\1\2\3"), "x"))
+  check.refused("(at byte 33)", image.decode(flipped, "x"))
+  local plain = make_png(1, 1, 8, 2, "\0\1\2\3", chunk("tEXt", "a\0b"))
+  for _, at in ipairs { 30, 46, #plain - 13, #plain - 1 } do -- the checksums of IHDR, tEXt, IDAT, IEND
+    local wrong = plain:sub(1, at) .. string.char(plain:byte(at + 1) ~ 4) .. plain:sub(at + 2)
+    check.refused("CRC error (at byte", image.decode(wrong, "x"))
+  end
+  check.refused("Not enough image data (at byte", image.decode(make_png(1, 1, 8, 2, "\0\1\2"), "x"))
+  check.refused("incorrect data check", image.decode(make_png(1, 1, 8, 2, "\0\1\2\3", nil, 1), "x"))
+  check.refused("bad adaptive filter value", image.decode(make_png(1, 1, 8, 2, "\5\1\2\3"), "x"))
+  check.refused("Missing PLTE", image.decode(make_png(1, 1, 8, 3, "\0\0"), "x"))
+  local beyond = make_png(1, 1, 8, 3, "\0\1", chunk("PLTE", "rgb"))
+  check.refused("row 0 has colour 1, which is not in the palette of 1", image.decode(beyond, "x"))
+  check.refused("not in the palette", image.decode(make_png(3, 1, 2, 3, "\0\x18", chunk("PLTE", "rgbrgb")), "x"))
+  check.refused("PLTE: invalid", image.decode(make_png(1, 1, 8, 3, "\0\0", chunk("PLTE", "rg")), "x"))
+  check.refused("ABCD: unhandled critical chunk", image.decode(make_png(1, 1, 8, 2, "\0\1\2\3", chunk("ABCD", "")), "x"))
+  check.refused("Invalid color type/bit depth", image.decode(make_png(1, 1, 4, 2, "\0\1\2\3"), "x"))
   check.refused("a size of 0 x 7", image.decode(make_png(0, 7, 8, 2, ""), "x"))
   check.refused("beyond 31 bits", image.decode(make_png(0xffffffff, 1, 8, 2, ""), "x"))
-  check.ok(image.decode(make_png(1, 1, 8, 2, "\0\1\2\3and more than that"), "x")) -- too much is harmless
+end)
+
+test("what a PNG has too much is no reason to refuse it", function()
+  local function red(extra, color, raw)
+    local im = check.ok(image.decode(make_png(1, 1, 8, color or 2, raw or "\0\1\2\3", extra), "x"))
+    return (im:get(0, 0))
+  end
+  check.equal(red(nil, 2, "\0\1\2\3and more than that"), 1)
+  check.equal(red(nil, 2, "\0\1\2\3" .. ("more"):rep(5000)), 1)
+  check.equal(red(chunk("iCCP", "not a profile") .. chunk("gAMA", "\0\0\0\1") .. chunk("gAMA", "") .. chunk("puRE", "?")), 1)
+  check.equal(red(chunk("iTXt", ("long "):rep(1800000))), 1) -- above libpng's limit for chunks that it keeps
+  check.equal(red(chunk("tRNS", "\0\0\0\0\0\0"), 6, "\0\1\2\3\4"), 1)
+  check.equal(red(chunk("PLTE", "rgb"), 0, "\0\1"), 1)
+end)
+
+test("a key colour or palette alpha that cannot be is refused, not left out", function()
+  check.refused("tRNS", image.decode(make_png(1, 1, 8, 2, "\0\1\2\3", chunk("tRNS", "\0\1")), "x"))
+  check.refused("tRNS", image.decode(make_png(1, 1, 8, 3, "\0\0", chunk("PLTE", "rgb") .. chunk("tRNS", "\0\1")), "x"))
+  check.refused("tRNS", image.decode(make_png(1, 1, 8, 3, "\0\0", chunk("tRNS", "\0") .. chunk("PLTE", "rgb")), "x"))
 end)
 
 test("a picture cut off at any length is refused, never half shown", function()
@@ -296,6 +322,8 @@ test("PNG carries texts, sorted by key", function()
   check.ok(bytes:find "author" < bytes:find "prompt")
   check.ok(image.decode(bytes, "x") == im)
   check.fails("printable ASCII", im.encode, im, "png", { text = { [" x"] = "y" } })
+  check.fails("printable ASCII", im.encode, im, "png", { text = { ["a  b"] = "y" } })
+  check.fails("printable ASCII", im.encode, im, "png", { text = { [("k"):rep(80)] = "y" } })
   check.fails("not UTF-8", im.encode, im, "png", { text = { x = "\xff" } })
   check.fails("strings only", im.encode, im, "png", { text = { x = 5 } })
 end)
