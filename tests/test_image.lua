@@ -191,6 +191,40 @@ test("a key colour or palette alpha that cannot be is refused, not left out", fu
   check.refused("tRNS", image.decode(make_png(1, 1, 8, 3, "\0\0", chunk("tRNS", "\0") .. chunk("PLTE", "rgb")), "x"))
 end)
 
+-- A GIF of one frame whose LZW codes, 3 bits each, are given as they are: 0 to 3 colours, 4 clear, 5 end, 6 the first free.
+local function make_gif(codes, w, h, screen_w, screen_h, palette)
+  local bits, data = 0, ""
+  for i, code in ipairs(codes) do bits = bits | code << 3 * (i - 1) end
+  for i = 0, (3 * #codes - 1) // 8 do data = data .. string.char(bits >> 8 * i & 255) end
+  local flags = palette == "" and 0 or 0x81
+  return "GIF89a" .. string.pack("<I2I2BBB", screen_w or w, screen_h or h, flags, 0, 0) .. (palette or "\0\0\0\1\1\1\2\2\2\3\3\3")
+    .. "," .. string.pack("<I2I2I2I2B", 0, 0, w, h, 0) .. "\2" .. string.char(#data) .. data .. "\0;"
+end
+
+test("damage inside a GIF is refused, never half shown", function()
+  local im = check.ok(image.decode(make_gif({ 4, 1, 6, 5 }, 3, 1), "x"))
+  check.equal(im:bytes(), ("\1"):rep(9))
+  check.refused("not yet defined", image.decode(make_gif({ 4, 1, 7 }, 3, 1), "x")) -- giflib gives 1, 1, 2
+  check.refused("not yet defined", image.decode(make_gif({ 4, 6, 1, 1 }, 3, 1), "x"))
+  check.refused("end too early", image.decode(make_gif({ 4, 1, 1, 5 }, 3, 1), "x"))
+  check.refused("stop too early", image.decode(make_gif({ 4, 1 }, 3, 1), "x"))
+  check.refused("no palette", image.decode(make_gif({ 4, 1, 1, 1, 5 }, 3, 1, 3, 1, ""), "x"))
+  for _, size in ipairs { 0, 9, 86, 255 } do
+    local gif = make_gif({ 4, 1, 6, 5 }, 3, 1) -- ends with the code size, 2 bytes of codes with their count, 0 and ;
+    check.refused("impossible code size", image.decode(gif:sub(1, -7) .. string.char(size) .. gif:sub(-5), "x"))
+  end
+  check.refused("without pixels", image.decode(make_gif({ 4, 5 }, 0, 1, 3, 1), "x"))
+end)
+
+test("a GIF that lies about its size is refused without asking for the memory", function()
+  check.refused("can hold", image.decode(make_gif({ 4, 1, 6, 5 }, 65535, 65535, 3, 1), "x"))
+  check.refused("can hold", image.decode(make_gif({ 4, 1, 6, 5 }, 10000, 10000), "x"))
+  local long = make_gif({ 4, 1, 6, 5 }, 65535, 65535, 10, 10) .. ("x"):rep(2000000) -- long enough, but the frame is not
+  check.refused("65535 x 65535 pixels on a screen of 10 x 10", image.decode(long, "x"))
+  check.equal(image.decode(make_gif({ 4, 1, 6, 5 }, 3, 1, 2, 1), "x"):width(), 2) -- a little too wide: cut
+  check.equal(check.refused("max_pixels", image.decode(make_gif({ 4, 1, 6, 5 }, 3, 1, 300, 100), "x", { max_pixels = 10000 })), "LIMIT")
+end)
+
 test("a picture cut off at any length is refused, never half shown", function()
   for _, name in ipairs(decodable()) do
     local bytes = fs.read(GOLDEN .. name)
