@@ -762,6 +762,22 @@ TEST(a_schedule_gives_what_the_reference_gives_on_random_graphs_and_live_values_
   }
 }
 
+TEST(the_mean_of_halves_does_not_overflow) {
+  cal_error err = {0};
+  cal_graph *g = cal_graph_new();
+  cal_value x = cal_graph_input(g, "x", CAL_F16, SHAPE(4, 1000)), mean = cal_mean(g, x);
+  cal_graph_output(g, CAL_SAMPLE, mean);
+  cal_schedule *s = cal_schedule_new(g, NULL, &err);
+  cal_interpreter *run = cal_interpreter_new(s, &err);
+  uint16_t halves[4000];
+  for (int i = 0; i < 4000; i++) halves[i] = cal_f16_of(1000);
+  CHECK(!cal_interpreter_write(run, x, halves, sizeof halves, &err) && !cal_interpreter_run(run, CAL_SAMPLE, &err));
+  CHECK_NEAR(*(const float *)cal_interpreter_at(run, mean), 1000, 0.01);
+  cal_interpreter_free(run);
+  cal_schedule_free(s);
+  cal_graph_free(g);
+}
+
 TEST(a_schedule_without_fusion_or_reuse_gives_the_same) {
   for (uint64_t seed = 0; seed < 20; seed++) {
     cal_graph *g = random_training(seed, false, 30);
