@@ -1,7 +1,318 @@
 /* main.c - the command line; nothing else. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
-int main(void) {
-  puts("calotype " CAL_VERSION);
-  return 0;
+#include "bind/fault.h"
+#include "bind/runtime.h"
+#include "bind/stop.h"
+#include "core/base/buffer.h"
+#include "core/base/log.h"
+#include "core/base/progress.h"
+#include "repl/repl.h"
+
+enum { PARAMS = 64, LARGEST_SCRIPT = 1 << 20, MEMORY_MB = 512 };
+
+typedef struct {
+  char *name, *value; /* owned */
+} param;
+
+typedef struct {
+  const struct command *command;
+  const char *subject; /* the file, or the topic of help */
+  cal_buffer text;     /* of a recipe that came through stdin */
+  param params[PARAMS];
+  int param_count;
+  char **args; /* after "--" */
+  int arg_count;
+  bool quiet, trace, fresh, help;
+} invocation;
+
+typedef struct command {
+  const char *name, *subject, *about;
+  bool recipe; /* takes -p and a recipe */
+  const char *module, *function;
+} command;
+
+static const command commands[] = {
+    {"run", "FILE", "run a recipe (so does: calotype FILE); running again goes on where it stopped", true, "recipe.command", "run"},
+    {"check", "FILE", "read a recipe and say what is wrong; nothing is computed, written or sent", true, "recipe.command", "check"},
+    {"info", "FILE", "what a recipe is: header, parameters, what it touches and makes", true, "recipe.command", "info"},
+    {"show", "FILE", "what is in a picture, zip, safetensors file or folder", false, "recipe.command", "show"},
+    {"doctor", NULL, "what this machine has, what is missing, which devices there are", false, "doctor", "run"},
+    {"repl", NULL, "the prompt (so does: calotype, on a terminal)", false, NULL, NULL},
+    {"version", NULL, "calotype's version and those of what it stands on", false, NULL, NULL},
+    {"help", "[TOPIC]", "this text, or that of a verb: calotype help reject", false, "recipe.help", "text"},
+    {NULL, NULL, NULL, false, NULL, NULL}};
+
+static const char *const options[] = {"--quiet", "--trace", "--fresh", "--help", "--version", "-p", "-q", "-h", "-V", NULL};
+
+/* --- What is wrong with the command line --------------------------------------------------------------------------- */
+
+static int wrong(const char *hint, const char *format, ...) CAL_PRINTF(2, 3);
+static int wrong(const char *hint, const char *format, ...) {
+  char raw[2048];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(raw, sizeof raw, format, args);
+  va_end(args);
+  cal_buffer text = {0};
+  cal_buffer_add_printable(&text, raw, strlen(raw));
+  if (hint) cal_buffer_add_text(&text, "\n     = "), cal_buffer_add_printable(&text, hint, strlen(hint));
+  fprintf(stderr, "error: %s\n", text.data ? text.data : "not enough memory");
+  cal_buffer_free(&text);
+  return CAL_EXIT_USAGE;
+}
+
+static const char *near(const char *word, const char *const *names) {
+  const char *best = NULL;
+  int most = (int)strlen(word) / 3, least = (most > 1 ? most : 1) + 1;
+  for (; *names; names++) {
+    int distance = cal_edit_distance(word, *names);
+    if (distance < least) least = distance, best = *names;
+  }
+  return best;
+}
+
+static int wrong_word(const char *kind, const char *word, const char *const *names) {
+  char hint[128] = "calotype help lists what there is";
+  const char *best = near(word, names);
+  if (best) snprintf(hint, sizeof hint, "did you mean '%s'?", best);
+  return wrong(hint, "unknown %s '%s'", kind, word);
+}
+
+static const command *find_command(const char *name) {
+  for (const command *c = commands; c->name; c++)
+    if (strcmp(c->name, name) == 0) return c;
+  return NULL;
+}
+
+/* --- Reading it ---------------------------------------------------------------------------------------------------- */
+
+/* name=value, split at the first '='; @file stands for what is in that file. */
+static int add_param(invocation *in, const char *text) {
+  const char *equals = strchr(text, '=');
+  cal_error err = {0};
+  if (!equals || equals == text) return wrong("write it as -p name=value", "-p '%s' has no name and value", text);
+  if (in->param_count == PARAMS) return wrong(NULL, "more than %d parameters", PARAMS);
+  param *p = &in->params[in->param_count++];
+  p->name = cal_copy_text(text, &err);
+  if (p->name) p->name[equals - text] = 0;
+  if (p->name && equals[1] != '@') p->value = cal_copy_text(equals + 1, &err);
+  if (p->name && equals[1] == '@') {
+    cal_buffer bytes = {0};
+    cal_fs *fs = cal_fs_new(NULL, 0, &err);
+    if (fs && !cal_fs_grant(fs, equals + 2, CAL_FS_READ, &err) && !cal_fs_read(fs, equals + 2, LARGEST_SCRIPT, &bytes, &err))
+      p->value = cal_buffer_take(&bytes);
+    cal_buffer_free(&bytes);
+    cal_fs_free(fs);
+  }
+  return p->value ? CAL_EXIT_OK : wrong(NULL, "-p %s: %s", text, err.code ? err.text : "not enough memory");
+}
+
+static int add_word(invocation *in, const char *word) {
+  if (!in->command && (in->command = find_command(word))) return CAL_EXIT_OK;
+  if (!in->command) {
+    const char *names[sizeof commands / sizeof *commands];
+    int count = 0;
+    for (const command *c = commands; c->name; c++) names[count++] = c->name;
+    names[count] = NULL;
+    /* A word that is no file and no file's name was meant as a command. */
+    if (access(word, F_OK) != 0 && !strpbrk(word, "./") && strcmp(word, "-") != 0) return wrong_word("command", word, names);
+    in->command = find_command("run");
+  }
+  if (!in->command->subject) return wrong(NULL, "calotype %s takes nothing more, not '%s'", in->command->name, word);
+  if (in->subject) return wrong("what the recipe itself is to get stands after --", "one %s at a time: '%s' is one too many", "file", word);
+  in->subject = word;
+  return CAL_EXIT_OK;
+}
+
+static int read_words(invocation *in, int count, char **words) {
+  for (int i = 1, code; i < count; i++) {
+    const char *word = words[i];
+    if (strcmp(word, "--") == 0) {
+      in->args = words + i + 1;
+      in->arg_count = count - i - 1;
+      break;
+    }
+    if (word[0] != '-' || !word[1]) {
+      if ((code = add_word(in, word))) return code;
+    } else if (strncmp(word, "-p", 2) == 0) {
+      const char *text = word[2] ? word + 2 : ++i < count ? words[i] : "";
+      if ((code = add_param(in, text))) return code;
+    } else if (strcmp(word, "-q") == 0 || strcmp(word, "--quiet") == 0) in->quiet = true;
+    else if (strcmp(word, "--trace") == 0) in->trace = true;
+    else if (strcmp(word, "--fresh") == 0) in->fresh = true;
+    else if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) in->help = true;
+    else if (strcmp(word, "-V") == 0 || strcmp(word, "--version") == 0) in->command = find_command("version");
+    else return wrong_word("option", word, options);
+  }
+  if (in->help) in->command = find_command("help"), in->subject = NULL;
+  if (in->command && in->command->subject && in->command->subject[0] != '[' && !in->subject)
+    return wrong(NULL, "calotype %s needs a file", in->command->name);
+  if (in->param_count && !(in->command && in->command->recipe))
+    return wrong(NULL, "-p sets a recipe's parameters; calotype %s has none", in->command ? in->command->name : "repl");
+  return CAL_EXIT_OK;
+}
+
+static int read_stdin(cal_buffer *text) {
+  for (;;) {
+    if (text->size > LARGEST_SCRIPT) return wrong(NULL, "the script on stdin has more than %d bytes", LARGEST_SCRIPT);
+    if (!cal_buffer_reserve(text, 65536)) return wrong(NULL, "not enough memory for the script on stdin");
+    ssize_t got = read(STDIN_FILENO, text->data + text->size, 65536);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return wrong(NULL, "the script on stdin cannot be read: %s", strerror(errno));
+    if (got == 0) return text->data[text->size] = 0, CAL_EXIT_OK;
+    text->size += (size_t)got;
+  }
+}
+
+/* CALOTYPE_MEMORY: what a recipe's Lua may hold, in MB. */
+static int memory_cap(size_t *bytes) {
+  const char *text = getenv("CALOTYPE_MEMORY");
+  char *end;
+  unsigned long mb = text ? strtoul(text, &end, 10) : MEMORY_MB;
+  if (text && (end == text || *end || mb < 16 || mb > 1u << 20))
+    return wrong("a number of megabytes, at least 16", "CALOTYPE_MEMORY is '%s'", text);
+  *bytes = (size_t)mb << 20;
+  return CAL_EXIT_OK;
+}
+
+/* --- Doing it ------------------------------------------------------------------------------------------------------ */
+
+static void put_help(void) {
+  puts("calotype " CAL_VERSION ": from a folder of pictures to a LoRA\n");
+  for (const command *c = commands; c->name; c++) printf("  calotype %-8s %-8s %s\n", c->name, c->subject ? c->subject : "", c->about);
+  puts(
+      "\n"
+      "  -p NAME=VALUE   set a parameter of the recipe; NAME=@FILE takes the value from a file\n"
+      "  -q, --quiet     only errors\n"
+      "  --trace         errors with every function on the way, those of calotype too\n"
+      "  --fresh         do again what is already done\n"
+      "  -- WORDS        words for the recipe\n"
+      "\n"
+      "Ends with 0 ok, 1 failed, 2 wrong usage or check, 3 not permitted, 4 :expect failed, 75 try again, 130 interrupted.");
+}
+
+static void set_text(lua_State *L, const char *key, const char *text) { lua_pushstring(L, text), lua_setfield(L, -2, key); }
+
+static void push_options(lua_State *L, const invocation *in) {
+  bool from_stdin = in->text.data != NULL;
+  lua_newtable(L);
+  set_text(L, "file", from_stdin ? "stdin" : in->subject);
+  if (from_stdin) lua_pushlstring(L, in->text.data, in->text.size), lua_setfield(L, -2, "text");
+  lua_newtable(L);
+  for (int i = 0; i < in->param_count; i++) set_text(L, in->params[i].name, in->params[i].value);
+  lua_setfield(L, -2, "params");
+  lua_newtable(L);
+  for (int i = 0; i < in->arg_count; i++) lua_pushstring(L, in->args[i]), lua_rawseti(L, -2, i + 1);
+  lua_setfield(L, -2, "args");
+  lua_pushboolean(L, in->quiet);
+  lua_setfield(L, -2, "quiet");
+  lua_pushboolean(L, in->trace);
+  lua_setfield(L, -2, "trace");
+  lua_pushboolean(L, in->fresh);
+  lua_setfield(L, -2, "fresh");
+}
+
+static void require(lua_State *L, const char *module) {
+  lua_getglobal(L, "require");
+  lua_pushstring(L, module);
+  lua_call(L, 1, 1);
+}
+
+/* calotype version: a line per part, calotype first. */
+static int put_versions(lua_State *L) {
+  static const char *const names[] = {"calotype", "lua", "sqlite", NULL};
+  require(L, "native.script");
+  lua_getfield(L, -1, "versions");
+  lua_call(L, 0, 1);
+  for (int i = 0; names[i]; i++) {
+    lua_getfield(L, -1, names[i]);
+    printf("%s %s\n", names[i], lua_tostring(L, -1));
+    lua_pop(L, 1);
+  }
+  return lua_pushinteger(L, CAL_EXIT_OK), 1;
+}
+
+/* The command inside Lua: everything may raise here. Leaves the exit code. */
+static int invoke(lua_State *L) {
+  const invocation *in = lua_touserdata(L, 1);
+  const command *c = in->command;
+  if (!c->module) return put_versions(L);
+  require(L, c->module);
+  if (lua_getfield(L, -1, c->function) != LUA_TFUNCTION) return luaL_error(L, "%s.%s is missing", c->module, c->function);
+  if (c->recipe) push_options(L, in);
+  else if (in->subject) lua_pushstring(L, in->subject);
+  else { /* doctor prints its lines with this */ require(L, "native.log");
+    lua_getfield(L, -1, "put");
+    lua_remove(L, -2);
+  }
+  lua_call(L, 1, 1);
+  if (lua_type(L, -1) == LUA_TSTRING) { /* help: a text */
+    require(L, "native.log");
+    lua_getfield(L, -1, "put");
+    lua_pushvalue(L, -3);
+    lua_call(L, 1, 0);
+    return lua_pushinteger(L, CAL_EXIT_OK), 1;
+  }
+  if (!lua_isinteger(L, -1)) lua_pushinteger(L, CAL_EXIT_OK);
+  return 1;
+}
+
+static int do_command(cal_runtime *rt, const invocation *in) {
+  lua_State *L = rt->L;
+  lua_pushcfunction(L, cal_fault_handler);
+  lua_pushcfunction(L, invoke);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)in);
+  if (lua_pcall(L, 1, 1, 1) == LUA_OK) return (int)lua_tointeger(L, -1);
+  int code = cal_stop_pending(L, -1) ? CAL_EXIT_STOPPED : cal_fault_exit(L, -1);
+  fflush(stdout);
+  if (code == CAL_EXIT_STOPPED) {
+    fputs("interrupted: what is done is kept, the same command goes on from here\n", stderr);
+    return code;
+  }
+  lua_pushcfunction(L, cal_fault_print);
+  lua_insert(L, -2);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) fputs("error: not enough memory\n", stderr);
+  return code;
+}
+
+int main(int count, char **words) {
+  for (int fd = 0; fd < 3; fd++) /* a closed one would become the first file we open */
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0) return CAL_EXIT_FAILED;
+  invocation in = {0};
+  cal_error err = {0};
+  cal_runtime *rt = NULL;
+  cal_runtime_options with = {.guarded = true, .fs_flags = CAL_FS_GUARDED};
+  int code = read_words(&in, count, words);
+  if (code) goto done;
+  if (!in.command) in.command = find_command(isatty(STDIN_FILENO) ? "repl" : "run");
+  if (in.command->recipe && (!in.subject || strcmp(in.subject, "-") == 0) && (code = read_stdin(&in.text))) goto done;
+  if (strcmp(in.command->name, "help") == 0 && !in.subject) {
+    put_help();
+    goto done;
+  }
+  if ((code = memory_cap(&with.memory_cap))) goto done;
+  if (in.quiet) cal_log_quiet(1), cal_progress_quiet(1);
+  with.trace = in.trace;
+  rt = cal_runtime_new(&with, &err);
+  if (!rt) {
+    fprintf(stderr, "error: %s\n", err.text);
+    code = CAL_EXIT_FAILED;
+    goto done;
+  }
+  cal_stop_listen(rt);
+  code = strcmp(in.command->name, "repl") == 0 ? cal_repl(rt) : do_command(rt, &in);
+  cal_stop_listen(NULL);
+done:
+  cal_runtime_free(rt);
+  for (int i = 0; i < in.param_count; i++) cal_free(in.params[i].name), cal_free(in.params[i].value);
+  cal_buffer_free(&in.text);
+  if (fflush(stdout) != 0 && code == CAL_EXIT_OK) code = CAL_EXIT_FAILED;
+  return code;
 }

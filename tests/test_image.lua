@@ -133,8 +133,8 @@ end
 local function chunk(kind, body) return string.pack(">I4", #body) .. kind .. body .. string.pack(">I4", crc(kind .. body)) end
 
 -- A PNG of one stored (not packed) deflate block.
-local function make_png(w, h, depth, color, raw, extra)
-  local a, b = 1, 0
+local function make_png(w, h, depth, color, raw, extra, wrong_sum)
+  local a, b = 1 + (wrong_sum or 0), 0
   for i = 1, #raw do
     a = (a + raw:byte(i)) % 65521
     b = (b + a) % 65521
@@ -152,17 +152,77 @@ test("damage inside a PNG is named with its place", function()
   check.equal({ image.decode(make_png(1, 1, 8, 2, "\0\1\2\3"), "x"):get(0, 0) }, { 1, 2, 3, 255 })
   local png = fs.read(GOLDEN .. "png-rgb8.png")
   local flipped = png:sub(1, 59) .. string.char(png:byte(60) ~ 4) .. png:sub(61)
-  check.refused("checksum is wrong (at byte 33)", image.decode(flipped, "x"))
-  check.refused("after 3 of 4 bytes", image.decode(make_png(1, 1, 8, 2, "\0\1\2"), "x"))
-  check.refused("row 0 has the unknown filter 5", image.decode(make_png(1, 1, 8, 2, "\5\1\2\3"), "x"))
-  check.refused("no palette", image.decode(make_png(1, 1, 8, 3, "\0\0"), "x"))
-  check.refused("not in the palette", image.decode(make_png(1, 1, 8, 3, "\0\1", chunk("PLTE", "rgb")), "x"))
-  check.refused("a palette that has not", image.decode(make_png(1, 1, 8, 3, "\0\0", chunk("PLTE", "rg")), "x"))
-  check.refused("must not be skipped", image.decode(make_png(1, 1, 8, 2, "\0\1\2\3", chunk("ABCD", "")), "x"))
-  check.refused("no such colour type", image.decode(make_png(1, 1, 4, 2, "\0\1\2\3"), "x"))
+  check.refused("(at byte 33)", image.decode(flipped, "x"))
+  local plain = make_png(1, 1, 8, 2, "\0\1\2\3", chunk("tEXt", "a\0b"))
+  for _, at in ipairs { 30, 46, #plain - 13, #plain - 1 } do -- the checksums of IHDR, tEXt, IDAT, IEND
+    local wrong = plain:sub(1, at) .. string.char(plain:byte(at + 1) ~ 4) .. plain:sub(at + 2)
+    check.refused("CRC error (at byte", image.decode(wrong, "x"))
+  end
+  check.refused("Not enough image data (at byte", image.decode(make_png(1, 1, 8, 2, "\0\1\2"), "x"))
+  check.refused("incorrect data check", image.decode(make_png(1, 1, 8, 2, "\0\1\2\3", nil, 1), "x"))
+  check.refused("bad adaptive filter value", image.decode(make_png(1, 1, 8, 2, "\5\1\2\3"), "x"))
+  check.refused("Missing PLTE", image.decode(make_png(1, 1, 8, 3, "\0\0"), "x"))
+  local beyond = make_png(1, 1, 8, 3, "\0\1", chunk("PLTE", "rgb"))
+  check.refused("row 0 has colour 1, which is not in the palette of 1", image.decode(beyond, "x"))
+  check.refused("not in the palette", image.decode(make_png(3, 1, 2, 3, "\0\x18", chunk("PLTE", "rgbrgb")), "x"))
+  check.refused("PLTE: invalid", image.decode(make_png(1, 1, 8, 3, "\0\0", chunk("PLTE", "rg")), "x"))
+  check.refused("ABCD: unhandled critical chunk", image.decode(make_png(1, 1, 8, 2, "\0\1\2\3", chunk("ABCD", "")), "x"))
+  check.refused("Invalid color type/bit depth", image.decode(make_png(1, 1, 4, 2, "\0\1\2\3"), "x"))
   check.refused("a size of 0 x 7", image.decode(make_png(0, 7, 8, 2, ""), "x"))
   check.refused("beyond 31 bits", image.decode(make_png(0xffffffff, 1, 8, 2, ""), "x"))
-  check.ok(image.decode(make_png(1, 1, 8, 2, "\0\1\2\3and more than that"), "x")) -- too much is harmless
+end)
+
+test("what a PNG has too much is no reason to refuse it", function()
+  local function red(extra, color, raw)
+    local im = check.ok(image.decode(make_png(1, 1, 8, color or 2, raw or "\0\1\2\3", extra), "x"))
+    return (im:get(0, 0))
+  end
+  check.equal(red(nil, 2, "\0\1\2\3and more than that"), 1)
+  check.equal(red(nil, 2, "\0\1\2\3" .. ("more"):rep(5000)), 1)
+  check.equal(red(chunk("iCCP", "not a profile") .. chunk("gAMA", "\0\0\0\1") .. chunk("gAMA", "") .. chunk("puRE", "?")), 1)
+  check.equal(red(chunk("iTXt", ("long "):rep(1800000))), 1) -- above libpng's limit for chunks that it keeps
+  check.equal(red(chunk("tRNS", "\0\0\0\0\0\0"), 6, "\0\1\2\3\4"), 1)
+  check.equal(red(chunk("PLTE", "rgb"), 0, "\0\1"), 1)
+end)
+
+test("a key colour or palette alpha that cannot be is refused, not left out", function()
+  check.refused("tRNS", image.decode(make_png(1, 1, 8, 2, "\0\1\2\3", chunk("tRNS", "\0\1")), "x"))
+  check.refused("tRNS", image.decode(make_png(1, 1, 8, 3, "\0\0", chunk("PLTE", "rgb") .. chunk("tRNS", "\0\1")), "x"))
+  check.refused("tRNS", image.decode(make_png(1, 1, 8, 3, "\0\0", chunk("tRNS", "\0") .. chunk("PLTE", "rgb")), "x"))
+end)
+
+-- A GIF of one frame whose LZW codes, 3 bits each, are given as they are: 0 to 3 colours, 4 clear, 5 end, 6 the first free.
+local function make_gif(codes, w, h, screen_w, screen_h, palette)
+  local bits, data = 0, ""
+  for i, code in ipairs(codes) do bits = bits | code << 3 * (i - 1) end
+  for i = 0, (3 * #codes - 1) // 8 do data = data .. string.char(bits >> 8 * i & 255) end
+  local flags = palette == "" and 0 or 0x81
+  return "GIF89a" .. string.pack("<I2I2BBB", screen_w or w, screen_h or h, flags, 0, 0) .. (palette or "\0\0\0\1\1\1\2\2\2\3\3\3")
+    .. "," .. string.pack("<I2I2I2I2B", 0, 0, w, h, 0) .. "\2" .. string.char(#data) .. data .. "\0;"
+end
+
+test("damage inside a GIF is refused, never half shown", function()
+  local im = check.ok(image.decode(make_gif({ 4, 1, 6, 5 }, 3, 1), "x"))
+  check.equal(im:bytes(), ("\1"):rep(9))
+  check.refused("not yet defined", image.decode(make_gif({ 4, 1, 7 }, 3, 1), "x")) -- giflib gives 1, 1, 2
+  check.refused("not yet defined", image.decode(make_gif({ 4, 6, 1, 1 }, 3, 1), "x"))
+  check.refused("end too early", image.decode(make_gif({ 4, 1, 1, 5 }, 3, 1), "x"))
+  check.refused("stop too early", image.decode(make_gif({ 4, 1 }, 3, 1), "x"))
+  check.refused("no palette", image.decode(make_gif({ 4, 1, 1, 1, 5 }, 3, 1, 3, 1, ""), "x"))
+  for _, size in ipairs { 0, 9, 86, 255 } do
+    local gif = make_gif({ 4, 1, 6, 5 }, 3, 1) -- ends with the code size, 2 bytes of codes with their count, 0 and ;
+    check.refused("impossible code size", image.decode(gif:sub(1, -7) .. string.char(size) .. gif:sub(-5), "x"))
+  end
+  check.refused("without pixels", image.decode(make_gif({ 4, 5 }, 0, 1, 3, 1), "x"))
+end)
+
+test("a GIF that lies about its size is refused without asking for the memory", function()
+  check.refused("can hold", image.decode(make_gif({ 4, 1, 6, 5 }, 65535, 65535, 3, 1), "x"))
+  check.refused("can hold", image.decode(make_gif({ 4, 1, 6, 5 }, 10000, 10000), "x"))
+  local long = make_gif({ 4, 1, 6, 5 }, 65535, 65535, 10, 10) .. ("x"):rep(2000000) -- long enough, but the frame is not
+  check.refused("65535 x 65535 pixels on a screen of 10 x 10", image.decode(long, "x"))
+  check.equal(image.decode(make_gif({ 4, 1, 6, 5 }, 3, 1, 2, 1), "x"):width(), 2) -- a little too wide: cut
+  check.equal(check.refused("max_pixels", image.decode(make_gif({ 4, 1, 6, 5 }, 3, 1, 300, 100), "x", { max_pixels = 10000 })), "LIMIT")
 end)
 
 test("a picture cut off at any length is refused, never half shown", function()
@@ -296,6 +356,8 @@ test("PNG carries texts, sorted by key", function()
   check.ok(bytes:find "author" < bytes:find "prompt")
   check.ok(image.decode(bytes, "x") == im)
   check.fails("printable ASCII", im.encode, im, "png", { text = { [" x"] = "y" } })
+  check.fails("printable ASCII", im.encode, im, "png", { text = { ["a  b"] = "y" } })
+  check.fails("printable ASCII", im.encode, im, "png", { text = { [("k"):rep(80)] = "y" } })
   check.fails("not UTF-8", im.encode, im, "png", { text = { x = "\xff" } })
   check.fails("strings only", im.encode, im, "png", { text = { x = 5 } })
 end)

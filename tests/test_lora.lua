@@ -39,6 +39,16 @@ test("a model folder is opened by its headers and streamed into a reference", fu
   check.equal(net.model.tokenizer:size(), 814)
   check.equal(net.model.length, 77)
   check.ok(folder.load(net.g, net.ref, net.model.unet))
+  -- Kernels are turned from [out, in, kh, kw] to [out, kh, kw, in] on the way.
+  local t = net.model.unet.tensors["down_blocks.1.resnets.0.conv1.weight"]
+  check.equal(t.shape, { 16, 8, 3, 3 })
+  local bytes, value = fs.read(t.file), nil
+  for _, l in ipairs(net.g.loads) do if l.name == "down_blocks.1.resnets.0.conv1.weight" then value = net.ref:get(l.value) end end
+  for o, i, p in (function() return coroutine.wrap(function()
+    for o = 0, 15 do for i = 0, 7 do for p = 0, 8 do coroutine.yield(o, i, p) end end end
+  end) end)() do
+    check.equal(value[(o * 9 + p) * 8 + i + 1], (string.unpack("<f", bytes, t.offset + ((o * 8 + i) * 9 + p) * 4 + 1)))
+  end
   fill(net, 0)
   net.ref:set(net.g.input("x", "f32", { 1, 8, 8, 4 }), (function() local l = {} for i = 1, 256 do l[i] = math.sin(i) end return l end)())
   net.ref:set(net.g.input("t", "f32", { 1 }), { 500 })
@@ -97,8 +107,12 @@ test("what was saved comes back: exactly in f32, rounded in f16", function()
       end
     end
   end
+  check.ok(lora_file.save(path, net.lora, net.ref, { dtype = "f32" }))
   local conv = safetensors.open(path).tensors["lora_unet_down_blocks_0_resnets_0_conv1.lora_down.weight"]
   check.equal(conv.shape, { 4, 8, 3, 3 })
+  -- Element [1, 2, 0, 1] of the file is [1, 0, 1, 2] of the graph.
+  local down = net.ref:get(net.lora.by_path["unet.down_blocks.0.resnets.0.conv1"].down)
+  check.equal((string.unpack("<f", fs.read(path), conv.offset + 4 * ((1 * 8 + 2) * 9 + 1) + 1)), down[((1 * 3 + 0) * 3 + 1) * 8 + 2 + 1])
 end)
 
 test("a LoRA of another rank or other targets is refused with the name", function()

@@ -184,6 +184,19 @@ bool cal_chunk_load(lua_State *L, const char *text, size_t size, const char *sou
   return true;
 }
 
+int cal_chunk_load_expression(lua_State *L, const char *text, size_t size, const char *source, int env) {
+  env = lua_absindex(L, env);
+  lua_pushliteral(L, "return ");
+  lua_pushlstring(L, text, size);
+  lua_concat(L, 2);
+  int status = luaL_loadbufferx(L, lua_tostring(L, -1), size + 7, source, "t");
+  lua_remove(L, -2);
+  if (status != LUA_OK) return status;
+  lua_pushvalue(L, env);
+  lua_setupvalue(L, -2, 1);
+  return LUA_OK;
+}
+
 /* --- The text of one function -------------------------------------------------------------------------------------- */
 
 static bool opens_block(const cal_tokens *s, const cal_token *t) {

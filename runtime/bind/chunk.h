@@ -27,6 +27,10 @@ typedef struct cal_chunk {
  * { message, line, column, width, incomplete } and returns false. Raises when memory ends. */
 bool cal_chunk_load(lua_State *L, const char *text, size_t size, const char *source, int env);
 
+/* For the prompt: compile `text` as "return TEXT" under the name of a chunk that is kept already, without keeping anything.
+ * LUA_OK and the function, or another status and Lua's message. */
+int cal_chunk_load_expression(lua_State *L, const char *text, size_t size, const char *source, int env);
+
 const cal_chunk *cal_chunk_of(const cal_runtime *rt, const char *source);  /* NULL: not a recipe's */
 const cal_chunk *cal_chunk_named(const cal_runtime *rt, const char *name); /* "recipe.lua" or "@recipe.lua" */
 void cal_chunk_forget(cal_runtime *rt);                                    /* all of them */

@@ -1,7 +1,9 @@
 #include "bind/fault.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bind/chunk.h"
 #include "bind/stop.h"
@@ -31,6 +33,17 @@ static const char *text_field(lua_State *L, int index, const char *key) {
   const char *text = lua_getfield(L, index, key) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
   lua_pop(L, 1);
   return text;
+}
+
+void cal_fault_push_stopped(lua_State *L) {
+  lua_createtable(L, 0, 3);
+  lua_pushliteral(L, "interrupted");
+  lua_setfield(L, -2, "message");
+  lua_pushinteger(L, CAL_EXIT_STOPPED);
+  lua_setfield(L, -2, "exit");
+  lua_newtable(L);
+  lua_setfield(L, -2, "frames");
+  wrap(L);
 }
 
 /* --- Nearest name -------------------------------------------------------------------------------------------------- */
@@ -228,11 +241,12 @@ static const cal_chunk *strip_place(const cal_runtime *rt, const char **message,
   return NULL;
 }
 
-/* "stdlib/recipe/check.lua:33: text": where in stdlib, for a note. */
-static const char *strip_stdlib(const char *message, size_t *place) {
+/* "stdlib/recipe/check.lua:33: text": how long the place is, and the text. */
+static const char *strip_stdlib(const cal_runtime *rt, const char *message, size_t *place) {
   const char *colon = strstr(message, ".lua:");
-  if (!colon || strstr(message, "stdlib/") == NULL || strstr(message, "stdlib/") > colon) return message;
+  bool ours = strncmp(message, "stdlib/", 7) == 0 || (rt->stdlib && strncmp(message, rt->stdlib, strlen(rt->stdlib)) == 0);
   char *end;
+  if (!colon || !ours) return message;
   long number = strtol(colon + 5, &end, 10);
   if (number < 1 || strncmp(end, ": ", 2) != 0) return message;
   *place = (size_t)(end - message);
@@ -297,11 +311,11 @@ static int from_text(lua_State *L, const char *whole) {
     chunk = c;
     line = ar.currentline;
   }
-  if (chunk) message = strip_stdlib(message, &place);
+  message = strip_stdlib(rt, message, &place);
   subject s = subject_of(message);
   lua_newtable(L);
   set_text(L, "message", message);
-  set_integer(L, "exit", 1);
+  set_integer(L, "exit", CAL_EXIT_FAILED);
   if (place) {
     lua_newtable(L);
     lua_pushliteral(L, "raised in ");
@@ -367,8 +381,12 @@ int cal_fault_raise(lua_State *L, int index) {
   const char *token = text_field(L, index, "token"), *source = text_field(L, index, "source");
   int line = (int)integer_field(L, index, "line", 0), column = (int)integer_field(L, index, "column", 0);
   if (!text_field(L, to, "message")) return luaL_error(L, "fail: option 'message': string expected");
-  if (integer_field(L, to, "exit", 0) == 0) set_integer(L, "exit", 2);
-  if (!source) {
+  if (integer_field(L, to, "exit", 0) == 0) set_integer(L, "exit", CAL_EXIT_USAGE);
+  lua_getfield(L, index, "source");
+  bool placeless = lua_isboolean(L, -1); /* source = false: the error has no place in a recipe */
+  lua_pop(L, 1);
+  if (placeless) lua_pushnil(L), lua_setfield(L, to, "source"), lua_newtable(L), lua_setfield(L, to, "frames");
+  else if (!source) {
     lua_Debug ar;
     for (int level = 1; lua_getstack(L, level, &ar); level++) {
       lua_getinfo(L, "Sl", &ar);
@@ -489,11 +507,18 @@ void cal_fault_push_text(lua_State *L, int index) {
   lua_remove(L, -2);
 }
 
+int cal_fault_print(lua_State *L) {
+  cal_fault_push_text(L, 1);
+  /* Over a progress bar, if one is drawn. */
+  fprintf(stderr, "%s%s", isatty(STDERR_FILENO) == 1 ? "\r\033[K" : "", lua_tostring(L, -1));
+  return 0;
+}
+
 int cal_fault_exit(lua_State *L, int index) {
-  if (cal_stop_is(L, index)) return 130;
-  if (!is_fault(L, index)) return 1;
+  if (cal_stop_is(L, index)) return CAL_EXIT_STOPPED;
+  if (!is_fault(L, index)) return CAL_EXIT_FAILED;
   lua_getiuservalue(L, index, 1);
-  int code = (int)integer_field(L, -1, "exit", 1);
+  int code = (int)integer_field(L, -1, "exit", CAL_EXIT_FAILED);
   lua_pop(L, 1);
   return code;
 }

@@ -18,6 +18,17 @@
 
 #include "bind/runtime.h"
 
+/* What the program ends with. A fault carries one of these; scripts see them as script.exits. */
+enum {
+  CAL_EXIT_OK = 0,
+  CAL_EXIT_FAILED = 1,
+  CAL_EXIT_USAGE = 2,    /* wrong usage, or `check` found something */
+  CAL_EXIT_DENIED = 3,   /* not permitted */
+  CAL_EXIT_EXPECT = 4,   /* an :expect failed */
+  CAL_EXIT_AGAIN = 75,   /* try again later */
+  CAL_EXIT_STOPPED = 130 /* interrupted, and resumable */
+};
+
 void cal_fault_register(lua_State *L); /* once per state, before anything else of this file */
 
 /* Message handler: makes a fault of a string, placed where the recipe was at that moment; what is one already gets its
@@ -27,10 +38,14 @@ int cal_fault_handler(lua_State *L);
 /* Raise a fault of the fields in the table at `index` (the argument of script.fail). */
 int cal_fault_raise(lua_State *L, int index);
 
+void cal_fault_push_stopped(lua_State *L); /* "interrupted", with CAL_EXIT_STOPPED */
+
 /* Push the whole text, ending in a newline and safe to print. Any error value will do, a plain string too. */
 void cal_fault_push_text(lua_State *L, int index);
 
-int cal_fault_exit(lua_State *L, int index); /* 1, or what the fault says; 130 for the sentinel */
+int cal_fault_print(lua_State *L); /* a C function for lua_pcall: its argument's text to stderr */
+
+int cal_fault_exit(lua_State *L, int index); /* CAL_EXIT_FAILED, or what the fault says; CAL_EXIT_STOPPED for the sentinel */
 
 /* Push the name nearest to `word` among the string keys and the strings of the table at `index`, or nil. At most
  * max(1, length / 3) edits away: a worse guess confuses more than none. */

@@ -1,4 +1,5 @@
 /* l_log.c - native.log: lines for people, progress, time. */
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -11,6 +12,19 @@
 static int l_say(lua_State *L) {
   static const char *const names[] = {"error", "warning", "info", NULL};
   cal_log((cal_log_level)cal_check_choice(L, 1, NULL, names), "%s", luaL_checkstring(L, 2));
+  return 0;
+}
+
+/* log.put(text): a line of data, on stdout, made safe for terminals. */
+static int l_put(lua_State *L) {
+  size_t size;
+  const char *text = luaL_checklstring(L, 1, &size);
+  cal_buffer *line = cal_push_shell(L, "calotype.buffer", sizeof *line);
+  cal_buffer_add_printable(line, text, size);
+  cal_buffer_add_byte(line, '\n');
+  if (!line->failed) fwrite(line->data, 1, line->size, stdout);
+  fflush(stdout);
+  cal_buffer_free(line);
   return 0;
 }
 
@@ -78,8 +92,8 @@ static int l_text(lua_State *L) {
 int luaopen_cal_log(lua_State *L);
 int luaopen_cal_log(lua_State *L) {
   static const luaL_Reg methods[] = {{"set", l_set}, {"note", l_note}, {"close", l_close}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"say", l_say},           {"clock", l_clock},       {"date", l_date}, {"duration", l_duration},
-                                       {"progress", l_progress}, {"terminal", l_terminal}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"put", l_put},           {"say", l_say},           {"clock", l_clock},       {"date", l_date},
+                                       {"duration", l_duration}, {"progress", l_progress}, {"terminal", l_terminal}, {NULL, NULL}};
   cal_register_type(L, "calotype.progress", methods, l_close, l_text);
   luaL_newlib(L, functions);
   return 1;

@@ -82,13 +82,18 @@ static int l_fail(lua_State *L) {
   return cal_fault_raise(L, 1);
 }
 
-/* script.call(fn, ...) -> true, results | false, fault */
+/* script.call(fn, ...) -> true, results | false, fault. A Ctrl-C that stopped the recipe inside comes back as a fault with
+ * exit 130, so that stdlib can put things in order; a time limit goes on to who set it. */
 static int l_call(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_pushcfunction(L, cal_fault_handler);
   lua_insert(L, 1);
   int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 1);
-  if (status != LUA_OK && cal_stop_pending(L, -1)) return cal_stop_raise(L);
+  if (status != LUA_OK && cal_stop_pending(L, -1)) {
+    if (!cal_interrupt_level()) return cal_stop_raise(L);
+    lua_settop(L, 1);
+    cal_fault_push_stopped(L);
+  }
   lua_pushboolean(L, status == LUA_OK);
   lua_replace(L, 1);
   return lua_gettop(L);
@@ -161,5 +166,13 @@ int luaopen_cal_script(lua_State *L) {
   luaL_newlib(L, functions);
   cal_safe_push(L);
   lua_setfield(L, -2, "safe");
+  static const struct {
+    const char *name;
+    int code;
+  } exits[] = {{"ok", CAL_EXIT_OK},         {"failed", CAL_EXIT_FAILED}, {"usage", CAL_EXIT_USAGE},    {"denied", CAL_EXIT_DENIED},
+               {"expect", CAL_EXIT_EXPECT}, {"again", CAL_EXIT_AGAIN},   {"stopped", CAL_EXIT_STOPPED}};
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof exits / sizeof *exits; i++) lua_pushinteger(L, exits[i].code), lua_setfield(L, -2, exits[i].name);
+  lua_setfield(L, -2, "exits");
   return 1;
 }

@@ -1,7 +1,23 @@
 #include "bind/modules.h"
 
+/* clang-format off: one a line, so that branches meet without a conflict */
 #define MODULES(X) \
-  X(dataset) X(device) X(fs) X(graph) X(hash) X(image) X(json) X(log) X(safetensors) X(script) X(store) X(text) X(weights) X(zip)
+  X(dataset) \
+  X(device) \
+  X(fs) \
+  X(graph) \
+  X(hash) \
+  X(image) \
+  X(json) \
+  X(log) \
+  X(safetensors) \
+  X(script) \
+  X(store) \
+  X(system) \
+  X(text) \
+  X(weights) \
+  X(zip)
+/* clang-format on */
 
 #define DECLARE(name) int luaopen_cal_##name(lua_State *L);
 MODULES(DECLARE)

@@ -1,5 +1,6 @@
 #include "bind/runtime.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,18 +52,29 @@ static int load_stdlib(lua_State *L) {
   const char *name = luaL_gsub(L, luaL_checkstring(L, 1), ".", "/");
   const char *path = lua_pushfstring(L, "stdlib/%s.lua", name);
   size_t size;
-  int status;
-  if (rt->stdlib) {
-    const char *file = lua_pushfstring(L, "%s/%s.lua", rt->stdlib, name);
-    status = luaL_loadfilex(L, file, "t");
-    if (status == LUA_ERRFILE) return lua_pushfstring(L, "no file '%s'", file), 1;
-  } else {
+  int status = LUA_ERRFILE;
+  if (rt->stdlib) status = luaL_loadfilex(L, lua_pushfstring(L, "%s/%s.lua", rt->stdlib, name), "t");
+  if (status == LUA_ERRFILE) { /* what the folder lacks is taken from the binary */
     const void *bytes = cal_embedded_find(path, &size);
     if (!bytes) return lua_pushfstring(L, "no file '%s'", path), 1;
     status = luaL_loadbufferx(L, bytes, size, path, "b");
   }
   if (status != LUA_OK) return lua_error(L);
   return 1;
+}
+
+/* io.stdout:write(...), all that the program keeps of io: to people, made safe for terminals. */
+static int l_write(lua_State *L) {
+  int count = lua_gettop(L);
+  cal_buffer *text = cal_push_shell(L, "calotype.buffer", sizeof *text);
+  for (int i = 2; i <= count; i++) {
+    size_t size;
+    const char *part = luaL_checklstring(L, i, &size);
+    cal_buffer_add_printable(text, part, size);
+  }
+  if (!text->failed && text->size) fwrite(text->data, 1, text->size, stdout);
+  cal_buffer_free(text);
+  return lua_settop(L, 1), 1;
 }
 
 /* What stdlib has no business with. Tests keep it. */
@@ -79,6 +91,12 @@ static void guard_host(lua_State *L) {
   lua_pushnil(L);
   lua_setfield(L, -2, "io");
   lua_pop(L, 3);
+  lua_newtable(L);
+  lua_newtable(L);
+  lua_pushcfunction(L, l_write);
+  lua_setfield(L, -2, "write");
+  lua_setfield(L, -2, "stdout");
+  lua_setglobal(L, "io");
 }
 
 static int open_host(lua_State *L) {

@@ -1,7 +1,7 @@
 /* safe_parts.h - what the files of bind/safe*.c share; for them alone.
  *
  *   static int l_print(lua_State *L) {
- *     cal_safe_text(L, 1);             // like luaL_tolstring, without addresses
+ *     cal_safe_text(L, 1, NULL);       // like luaL_tolstring, without addresses
  *     return 0;
  *   }
  *

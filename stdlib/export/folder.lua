@@ -1,5 +1,6 @@
 -- folder.lua - writing pictures and captions into folders, all or with a clear word about where it stopped.
 local fs = require "native.fs"
+local log = require "native.log"
 local outputs = require "recipe.outputs"
 local pictures = require "export.pictures"
 local script = require "native.script"
@@ -21,6 +22,7 @@ function M.write(context, options, input, key, folder_of)
   end
   table.sort(order)
   local files, converted = {}, 0
+  local bar <close> = log.progress("export", #items)
   for _, folder in ipairs(order) do
     local members = {}
     for n, i in ipairs(groups[folder]) do members[n] = items[i] end
@@ -39,6 +41,7 @@ function M.write(context, options, input, key, folder_of)
       outputs.write(context, base .. ".txt", captions[i] .. "\n")
       files[#files + 1] = base .. "." .. file.extension
       files[#files + 1] = base .. ".txt"
+      bar:set(#files // 2)
       if script.interrupted() > 0 then
         context.fail(("stopped after %d of %d pictures in %s"):format(#files // 2, #items, options.to), { exit = 130, hint = "run again to write the rest" })
       end

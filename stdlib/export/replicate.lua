@@ -1,4 +1,5 @@
 -- replicate.lua - the zip that Replicate's LoRA trainers take: flat, plain names, JPEG and PNG only, a caption for each picture.
+local log = require "native.log"
 local outputs = require "recipe.outputs"
 local pictures = require "export.pictures"
 local set = require "recipe.set"
@@ -18,7 +19,9 @@ function M.write(context, options, input, key)
   local items = input.items
   local captions, mended = pictures.captions(context, items)
   local stems, entries, lines, converted, weighted = pictures.stems(items), {}, {}, 0, false
+  local bar <close> = log.progress("export", #items)
   for i, item in ipairs(items) do
+    bar:set(i)
     local file = pictures.file(context, item, true, options.quality)
     if file.converted then converted = converted + 1 end
     weighted = weighted or item.weight ~= 1

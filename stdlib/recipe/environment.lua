@@ -20,7 +20,7 @@ M.NEEDS_PIXELS = "this needs pixels, and nothing is computed while a recipe is c
 
 local function read_only(name, values)
   return setmetatable({}, {
-    __metatable = false, __name = name,
+    __metatable = false, __name = name, __names = values,
     __index = function(_, key)
       local value = values[key]
       if value ~= nil then return value end
@@ -115,7 +115,7 @@ function M.new(options)
     return made
   end
   base.images = setmetatable({}, {
-    __metatable = false, __name = "images",
+    __metatable = false, __name = "images", __names = { "join" },
     __call = function(_, given, extra) return make_images(given, extra) end,
     __index = function(_, name)
       if name == "join" then return join end

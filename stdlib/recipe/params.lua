@@ -106,7 +106,7 @@ function M.read(declared, given, reading)
       min = spec.min, max = spec.max, choices = spec.choices, at = at }
   end
   local proxy = setmetatable({}, {
-    __metatable = false, __name = "params",
+    __metatable = false, __name = "params", __names = names,
     __index = function(_, name)
       if values[name] ~= nil then return values[name] end
       if declared[name] ~= nil then return nil end -- declared without a default

@@ -86,7 +86,9 @@ function M.type_text(option)
   if kind == "choice" then return quoted_list(option.choices) end
   if kind == "path" then return "a path" end
   if kind == "folder" then return "a folder" end
-  if kind == "cut" then return "a number" .. unit .. ' or "lowest 10%" or "highest 5%"' end
+  if kind == "cut" then
+    return ("a number%s or %s"):format(unit, option.side and ('"%s 10%%"'):format(option.side) or '"lowest 10%" or "highest 10%"')
+  end
   if kind == "range" then return "a number or { from, to }" .. unit end
   if kind == "money" then return "an amount like usd(0.50)" end
   if kind == "callback" then return "a function" end

@@ -64,7 +64,7 @@ function M.set(result, title)
   local lines = { ("%s  (%s)"):format(set.count(#result.items), title) }
   if #result.items > 0 then
     lines[#lines + 1] = ("  %s; %d x %d to %d x %d; %s"):format(table.concat(kinds, ", "), smallest.width, smallest.height, largest.width, largest.height,
-      captions == #result.items and "all captioned" or set.count(captions, "caption"))
+      captions == #result.items and "all captioned" or captions == 0 and "no captions" or set.count(captions, "caption"))
   end
   for i, reject in ipairs(result.rejected) do
     if i > 8 then

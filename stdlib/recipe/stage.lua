@@ -18,7 +18,8 @@ local verbs = require "recipe.verbs"
 local M = {}
 
 local state_of = setmetatable({}, { __mode = "k" }) -- ephemeron: a state may name its own stage
-local metatable = { __name = "images", __metatable = false }
+local metatable = { __name = "images", __metatable = false, __names = {} } -- __names: what the prompt's Tab offers
+for _, name in ipairs(verbs.methods) do metatable.__names[#metatable.__names + 1] = name end
 
 ---@param value any
 ---@return boolean

@@ -31,7 +31,7 @@ end
 ---@return string?
 function M.closest(word, candidates)
   if type(word) ~= "string" or word == "" or #word > 60 then return nil end
-  local lower, best, best_distance = word:lower(), nil, math.max(1, #word // 3) + 1
+  local lower, best, best_distance = word:lower(), nil, math.min(#word, math.max(1, #word // 3) + 1)
   local sorted = table.move(candidates, 1, #candidates, 1, {})
   table.sort(sorted)
   for _, candidate in ipairs(sorted) do

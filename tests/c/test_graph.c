@@ -21,6 +21,132 @@ TEST(a_refusal_says_where_with_the_numbers_and_stays) {
   cal_graph_free(g);
 }
 
+/* One graph per refusal: what is built in `body` must end with this sentence. */
+#define REFUSED(sentence, ...)                                                         \
+  do {                                                                                 \
+    cal_graph *g = cal_graph_new();                                                    \
+    cal_value x = cal_graph_input(g, "x", CAL_F32, SHAPE(4, 6));                       \
+    cal_value ids = cal_graph_input(g, "ids", CAL_I32, SHAPE(3));                      \
+    cal_value picture = cal_graph_input(g, "picture", CAL_F32, SHAPE(1, 5, 5, 3));     \
+    cal_value p = cal_graph_state(g, "p", CAL_F32, SHAPE(2, 2), CAL_PARAMETERS), d[2]; \
+    (void)x, (void)ids, (void)picture, (void)p, (void)d;                               \
+    __VA_ARGS__;                                                                       \
+    CHECK_TEXT(cal_graph_error(g)->text, sentence);                                    \
+    cal_graph_free(g);                                                                 \
+  } while (0)
+
+TEST(every_refusal_of_a_graph_is_one_sentence_with_its_numbers) {
+  const cal_conv once = {.stride = 1};
+  float number = 0;
+  REFUSED("add: [4, 6] and [5] do not fit together: axis 1 from the right is 6 and 5",
+          cal_add(g, x, cal_graph_input(g, "b", CAL_F32, SHAPE(5))));
+  REFUSED("silu: input 1 is i32; cast it first", cal_elementwise(g, "silu", ids, 0, 0, 0));
+  REFUSED("cast: nothing is computed in i32", cal_cast(g, x, CAL_I32));
+  REFUSED("add: input 2 of 2 is missing", cal_add(g, x, 0));
+  REFUSED("\"sulu\" is no elementwise op", cal_elementwise(g, "sulu", x, 0, 0, 0));
+  REFUSED("add: input 2 is no value of this graph", cal_add(g, x, 999));
+  REFUSED("input \"x\" is f16 [4, 6] here and f32 [4, 6] elsewhere", cal_graph_input(g, "x", CAL_F16, SHAPE(4, 6)));
+  REFUSED("w: [4, 0] cannot be a shape: every size is at least 1, and the product must fit",
+          cal_graph_weight(g, "w", CAL_F32, SHAPE(4, 0)));
+  REFUSED("w: [2305843009213693952, 8] cannot be a shape: every size is at least 1, and the product must fit",
+          cal_graph_weight(g, "w", CAL_F32, SHAPE((int64_t)1 << 61, 8)));
+  REFUSED("w: 6 axes; at most 5", cal_graph_weight(g, "w", CAL_F32, (cal_shape){.rank = 6}));
+  REFUSED("state \"q\": parameters are f32, not f16", cal_graph_state(g, "q", CAL_F16, SHAPE(2), CAL_PARAMETERS));
+  REFUSED("state \"q\": only parameters are declared; what mirrors them comes from cal_graph_mirror",
+          cal_graph_state(g, "q", CAL_F32, SHAPE(2), CAL_GRADIENTS));
+  REFUSED("state \"q\": the parameters are already in use as one flat value", cal_graph_flat(g, CAL_PARAMETERS),
+          cal_graph_state(g, "q", CAL_F32, SHAPE(2), CAL_PARAMETERS));
+  REFUSED("mirror: value 1 is no parameter, or group 2 mirrors none", cal_graph_mirror(g, x, CAL_GRADIENTS));
+  REFUSED("flat: there are no parameters, or group 0 is none", cal_graph_flat(g, CAL_NO_GROUP));
+  REFUSED("store: value 1 is no state", cal_graph_store(g, CAL_APPLY, x, x, false));
+  REFUSED("store: state \"p\" is f32 [2, 2], the value is f32 [4, 6]", cal_graph_store(g, CAL_APPLY, p, x, false));
+  REFUSED("store: state \"p\" is stored twice in one segment",
+          cal_graph_store(g, CAL_APPLY, cal_graph_flat(g, CAL_PARAMETERS), cal_graph_flat(g, CAL_GRADIENTS), false),
+          cal_graph_store(g, CAL_APPLY, p, p, false));
+  REFUSED("graph: left a path that was never entered", cal_graph_leave(g));
+  REFUSED("reshape: [4, 6] cannot become [5, -1]: no size for -1 fits", cal_reshape(g, x, SHAPE(5, -1)));
+  REFUSED("reshape: [4, 6] has 24 elements, [5, 5] has 25", cal_reshape(g, x, SHAPE(5, 5)));
+  REFUSED("permute: axis 0 is named twice or is not one of 2", cal_permute(g, x, (int[]){0, 0}));
+  REFUSED("slice: 3 elements from 4 on axis 1 are not inside [4, 6]", cal_slice(g, x, 1, 4, 3));
+  REFUSED("slice: 1 elements from 0 on axis 2 are not inside [4, 6]", cal_slice(g, x, 2, 0, 1));
+  REFUSED("expand: [4, 6] cannot be repeated to [4, 1]", cal_expand(g, x, SHAPE(4, 1)));
+  REFUSED("concat: part 2 is i32 [3], part 1 is f32 [4, 6]; they may differ on axis 0 only", cal_concat(g, (cal_value[]){x, ids}, 2, 0));
+  REFUSED("concat: there is no axis 2 of 2", cal_concat(g, (cal_value[]){x, x}, 2, 2));
+  REFUSED("concat: 9 inputs; it takes 1 to 8", cal_concat(g, (cal_value[]){x, x, x, x, x, x, x, x, x}, 9, 0));
+  REFUSED("pad: -1 before and 0 after on axis 0 of 2", cal_pad(g, x, 0, -1, 0));
+  REFUSED("sum: axes 0x4 of a tensor with 2", cal_sum(g, x, 4));
+  REFUSED("sum: of i32; cast it first", cal_sum(g, ids, 1));
+  REFUSED("softmax: of i32", cal_softmax(g, ids));
+  REFUSED("matmul: [3] x [4, 6]: both need two axes", cal_matmul(g, cal_cast(g, ids, CAL_F32), x, 0));
+  REFUSED("matmul: inner sizes differ, [4, 6] transposed x [4, 6] transposed: 4 and 6",
+          cal_matmul(g, x, x, CAL_TRANSPOSE_A | CAL_TRANSPOSE_B));
+  REFUSED("conv2d: [1, 5, 5, 3] and [4, 6]: both need four axes, [B, H, W, C] and [O, kh, kw, C]", cal_conv2d(g, picture, x, once));
+  REFUSED("conv2d: [1, 5, 5, 3] and [8, 3, 3, 4]: the channels (last axes) differ",
+          cal_conv2d(g, picture, cal_graph_weight(g, "w", CAL_F32, SHAPE(8, 3, 3, 4)), once));
+  REFUSED("conv2d: [1, 5, 5, 3] and [8, 7, 3, 3]: the kernel is larger than the padded picture",
+          cal_conv2d(g, picture, cal_graph_weight(g, "w", CAL_F32, SHAPE(8, 7, 3, 3)), once));
+  REFUSED("conv2d: [1, 5, 5, 3] and [8, 3, 3, 3]: the stride is at least 1, padding at least 0",
+          cal_conv2d(g, picture, cal_graph_weight(g, "w", CAL_F32, SHAPE(8, 3, 3, 3)), (cal_conv){0}));
+  REFUSED("upsample: [4, 6] is no picture [B, H, W, C]", cal_upsample(g, x));
+  REFUSED("norm: 6 channels cannot be 4 groups, in [4, 6]", cal_norm(g, x, 4, 1e-5, 0, 0));
+  REFUSED("norm: [3] is not [B, ..., C]", cal_norm(g, cal_cast(g, ids, CAL_F32), 1, 1e-5, 0, 0));
+  REFUSED("norm: input 2 is [2, 2]; [6] is wanted", cal_norm(g, x, 2, 1e-5, p, 0));
+  REFUSED("norm: beta without gamma", cal_norm(g, x, 2, 1e-5, 0, p));
+  REFUSED("embedding: f32 [4, 6] and f32 [4, 6]; a table [V, D] and i32 ids are wanted", cal_embedding(g, x, x));
+  REFUSED("attention: q [1, 5, 5, 3], k [1, 5, 5, 3], v [4, 6]; [B, tokens, heads, size] is wanted of each",
+          cal_attention(g, picture, picture, x, 1, false));
+  REFUSED("gradient: the loss is one number, not [4, 6]", CHECK(!cal_graph_differentiate(g, x, &p, 1, d)));
+  REFUSED("gradient: value 2 (1 of 1) is no float value of this graph", CHECK(!cal_graph_differentiate(g, cal_mean(g, x), &ids, 1, d)));
+  REFUSED("silu: silu.da: has no gradient of its own; a gradient of a gradient was asked for",
+          cal_graph_differentiate(g, cal_mean(g, cal_elementwise(g, "silu", x, 0, 0, 0)), &x, 1, d);
+          CHECK(!cal_graph_differentiate(g, cal_mean(g, d[0]), &x, 1, d + 1)));
+  REFUSED("constant: [0] cannot be a shape: every size is at least 1, and the product must fit",
+          cal_graph_constant(g, CAL_F32, SHAPE(0), &number));
+}
+
+TEST(a_path_that_is_too_deep_is_refused_not_cut) {
+  cal_graph *g = cal_graph_new();
+  for (int i = 0; i < 65; i++) cal_graph_enter(g, "a");
+  CHECK(strstr(cal_graph_error(g)->text, "deeper than 64 parts") != NULL);
+  cal_graph_free(g);
+}
+
+TEST(the_same_op_on_the_same_values_is_one_node_and_views_of_views_are_one_view) {
+  cal_graph *g = cal_graph_new();
+  cal_value x = cal_graph_input(g, "x", CAL_F32, SHAPE(2, 3, 4)), w = cal_graph_weight(g, "w", CAL_F32, SHAPE(4));
+  CHECK(cal_graph_weight(g, "w", CAL_F32, SHAPE(4)) == w);
+  CHECK(cal_add(g, x, w) == cal_add(g, x, w) && cal_add(g, x, w) != cal_add(g, x, cal_graph_number(g, 1)));
+  CHECK(cal_graph_number(g, 2) == cal_graph_number(g, 2));
+  CHECK(cal_scale(g, x, 2) != cal_scale(g, x, 3) && cal_scale(g, x, 1) == x);
+  CHECK(cal_reshape(g, cal_reshape(g, x, SHAPE(6, 4)), SHAPE(2, 3, 4)) == x);
+  CHECK(cal_permute(g, cal_permute(g, x, (int[]){2, 0, 1}), (int[]){1, 2, 0}) == x);
+  CHECK(cal_slice(g, x, 1, 0, 3) == x && cal_expand(g, x, SHAPE(2, 3, 4)) == x &&
+        cal_sum(g, cal_slice(g, x, 1, 0, 1), 2) == cal_slice(g, x, 1, 0, 1));
+  CHECK(cal_graph_error(g)->code == CAL_OK);
+  cal_graph_free(g);
+}
+
+TEST(the_reference_refuses_what_was_not_set_or_does_not_fit) {
+  cal_error err = {0};
+  cal_graph *g = cal_graph_new();
+  cal_value x = cal_graph_input(g, "x", CAL_F32, SHAPE(2, 3)), y = cal_square(g, x), w = cal_graph_weight(g, "unet.w", CAL_F16, SHAPE(3));
+  cal_reference *ref = cal_reference_new(g, CAL_IN_FLOAT, &err);
+  double numbers[6] = {1, 2, 3, 4, 5, 6};
+  CHECK(cal_reference_compute(ref, &y, 1, &err) == CAL_E_ARG);
+  CHECK_TEXT(err.text, "reference: input \"x\" has not been set");
+  CHECK(cal_reference_compute(ref, &w, 1, &err) == CAL_E_ARG);
+  CHECK_TEXT(err.text, "reference: weight \"unet.w\" has not been set");
+  CHECK(cal_reference_get(ref, y, numbers, &err) == CAL_E_NOTFOUND);
+  CHECK(cal_reference_set(ref, y, numbers, &err) == CAL_E_ARG);
+  CHECK(cal_reference_set_bytes(ref, w, numbers, 7, &err) == CAL_E_ARG);
+  CHECK_TEXT(err.text, "unet.w: 7 bytes; f16 [3] has 6");
+  CHECK(cal_reference_compute(ref, (cal_value[]){77}, 1, &err) == CAL_E_ARG);
+  cal_graph_leave(g);
+  CHECK(cal_reference_set(ref, x, numbers, &err) == CAL_E_ARG && strstr(err.text, "never entered") != NULL);
+  cal_reference_free(ref);
+  cal_graph_free(g);
+}
+
 /* ---- helpers ------------------------------------------------------------------------------------------------------- */
 
 static void fill(cal_random *r, cal_domain domain, double *out, int64_t count) {
@@ -603,7 +729,7 @@ static cal_graph *random_training(uint64_t seed, bool halves, int ops) {
   cal_graph_output(g, CAL_ACCUMULATE, loss);
   cal_graph_output(g, CAL_ACCUMULATE, d[2]);
   cal_graph_output(g, CAL_ACCUMULATE, pool[count - 2]);
-  for (int i = 0; i < 2; i++) cal_graph_store(g, CAL_ACCUMULATE, cal_graph_mirror(g, parameter[i], CAL_GRADIENTS), d[i], true);
+  for (int i = 0; i < 2; i++) cal_graph_store(g, CAL_ACCUMULATE, cal_graph_mirror(g, parameter[i], CAL_GRADIENTS), d[i], seed % 4 != 0);
   cal_graph_store(g, CAL_ACCUMULATE, pool[5], cal_scale(g, cal_add(g, pool[5], cal_sum_to(g, pool[0], SHAPE(4, 6))), 0.1), false);
   /* AdamW without its corrections, clipped by the norm. */
   cal_value p = cal_graph_flat(g, CAL_PARAMETERS), grad = cal_graph_flat(g, CAL_GRADIENTS), m1 = cal_graph_flat(g, CAL_MOMENT_1),
@@ -634,6 +760,22 @@ TEST(a_schedule_gives_what_the_reference_gives_on_random_graphs_and_live_values_
     else check_schedule(g, &(cal_schedule_options){.largest_chunk = seed % 3 ? 0 : 16384}, train_step, 3, 2e-4, seed, what);
     cal_graph_free(g);
   }
+}
+
+TEST(the_mean_of_halves_does_not_overflow) {
+  cal_error err = {0};
+  cal_graph *g = cal_graph_new();
+  cal_value x = cal_graph_input(g, "x", CAL_F16, SHAPE(4, 1000)), mean = cal_mean(g, x);
+  cal_graph_output(g, CAL_SAMPLE, mean);
+  cal_schedule *s = cal_schedule_new(g, NULL, &err);
+  cal_interpreter *run = cal_interpreter_new(s, &err);
+  uint16_t halves[4000];
+  for (int i = 0; i < 4000; i++) halves[i] = cal_f16_of(1000);
+  CHECK(!cal_interpreter_write(run, x, halves, sizeof halves, &err) && !cal_interpreter_run(run, CAL_SAMPLE, &err));
+  CHECK_NEAR(*(const float *)cal_interpreter_at(run, mean), 1000, 0.01);
+  cal_interpreter_free(run);
+  cal_schedule_free(s);
+  cal_graph_free(g);
 }
 
 TEST(a_schedule_without_fusion_or_reuse_gives_the_same) {
@@ -768,6 +910,39 @@ TEST(gradients_are_stored_as_soon_as_they_are_there) {
   cal_graph_free(g);
 }
 
+TEST(a_gradient_that_is_not_added_to_anything_is_made_in_its_place) {
+  for (int add = 0; add < 2; add++) {
+    cal_graph *g = cal_graph_new();
+    cal_value x = cal_graph_input(g, "x", CAL_F32, SHAPE(4, 6)), w = cal_graph_state(g, "w", CAL_F32, SHAPE(5, 6), CAL_PARAMETERS);
+    cal_value v = cal_graph_state(g, "v", CAL_F32, SHAPE(6, 6), CAL_PARAMETERS), d[2];
+    cal_value loss = cal_mean(g, cal_square(g, cal_linear(g, cal_linear(g, x, v, 0), w, 0)));
+    CHECK(cal_graph_differentiate(g, loss, (cal_value[]){w, v}, 2, d));
+    cal_graph_store(g, CAL_ACCUMULATE, cal_graph_mirror(g, w, CAL_GRADIENTS), d[0], add);
+    cal_graph_store(g, CAL_ACCUMULATE, cal_graph_mirror(g, v, CAL_GRADIENTS), d[1], add);
+    cal_schedule *s = schedule_of(g);
+    int in_states = 0;
+    for (int t = 0; t < s->segment[CAL_ACCUMULATE].steps; t++) {
+      const cal_step *step = &s->segment[CAL_ACCUMULATE].step[t];
+      in_states += step->kind == CAL_STEP_NODE && step->output[0].storage == CAL_IN_STATES;
+    }
+    CHECK(in_states == (add ? 0 : 2));
+    cal_schedule_free(s);
+    check_schedule(g, NULL, (cal_segment[]){CAL_ACCUMULATE}, 1, 1e-6, 1, "made in place");
+    cal_graph_output(g, CAL_ACCUMULATE, cal_sum(g, cal_square(g, d[0]), 3)); /* somebody else reads it too */
+    check_schedule(g, NULL, (cal_segment[]){CAL_ACCUMULATE}, 1, 1e-5, 1, "made in place and read");
+    cal_graph_free(g);
+  }
+  cal_graph *g = cal_graph_new(); /* the product reads the state that it would be made in; another is read after it */
+  cal_value a = cal_graph_state(g, "a", CAL_F32, SHAPE(4, 4), CAL_NO_GROUP),
+            b = cal_graph_state(g, "b", CAL_F32, SHAPE(4, 4), CAL_NO_GROUP);
+  cal_value square = cal_matmul(g, a, a, 0), other = cal_matmul(g, a, cal_elementwise(g, "sin", a, 0, 0, 0), 0);
+  cal_graph_store(g, CAL_SAMPLE, a, square, false);
+  cal_graph_store(g, CAL_SAMPLE, b, other, false);
+  cal_graph_output(g, CAL_SAMPLE, cal_elementwise(g, "cos", b, 0, 0, 0));
+  check_schedule(g, NULL, (cal_segment[]){CAL_SAMPLE}, 1, 1e-5, 1, "read and made");
+  cal_graph_free(g);
+}
+
 TEST(states_that_exchange_their_values_are_not_mixed_up) {
   cal_error err = {0};
   cal_graph *g = cal_graph_new();
@@ -808,6 +983,40 @@ TEST(a_tensor_larger_than_a_buffer_is_refused_with_its_path_and_size) {
   CHECK(cal_schedule_new(g, &(cal_schedule_options){.largest_chunk = 1024}, &err) == NULL);
   CHECK_TEXT(err.text, "vae.decoder: a tensor of 1600 f32 needs 6400 bytes; this device allows 1024 in one buffer");
   CHECK(err.code == CAL_E_LIMIT);
+  cal_graph_free(g);
+}
+
+TEST(what_does_not_fit_a_device_is_refused_with_its_numbers) {
+  cal_error err = {0};
+  const cal_schedule_options small = {.largest_chunk = 1024};
+  cal_graph *g = cal_graph_new();
+  cal_value y = cal_sum(g, cal_graph_weight(g, "unet.w", CAL_F16, SHAPE(1000)), 1);
+  cal_graph_output(g, CAL_SAMPLE, y);
+  CHECK(!cal_schedule_new(g, &small, &err));
+  CHECK_TEXT(err.text, "unet.w: needs 2048 bytes; this device allows 1024 in one buffer");
+  cal_graph_output(g, CAL_APPLY, y);
+  CHECK(!cal_schedule_new(g, NULL, &err) && strstr(err.text, "a value is an output of two segments") != NULL);
+  cal_graph_free(g);
+
+  g = cal_graph_new();
+  for (int i = 0; i < 10; i++) {
+    char name[16];
+    snprintf(name, sizeof name, "x%d", i);
+    cal_graph_input(g, name, CAL_F32, SHAPE(64));
+  }
+  CHECK(!cal_schedule_new(g, &small, &err));
+  CHECK_TEXT(err.text, "schedule: all inputs together have 2560 bytes; this device allows 1024 in one buffer");
+  cal_graph_free(g);
+
+  g = cal_graph_new();
+  for (int i = 0; i < 10; i++) {
+    char name[16];
+    snprintf(name, sizeof name, "p%d", i);
+    cal_graph_state(g, name, CAL_F32, SHAPE(64), CAL_PARAMETERS);
+  }
+  cal_graph_output(g, CAL_SAMPLE, cal_sum(g, cal_graph_state(g, "p0", CAL_F32, SHAPE(64), CAL_PARAMETERS), 1));
+  CHECK(!cal_schedule_new(g, &small, &err));
+  CHECK_TEXT(err.text, "schedule: 640 parameters need 2560 bytes in one buffer; this device allows 1024");
   cal_graph_free(g);
 }
 

@@ -35,12 +35,12 @@ local images_set = {}
 ---@field sets? calotype.images|calotype.images[] the sets to join (a list of stages, required)
 
 ---@class calotype.reject_options
----@field side_below? number|string shorter side, as displayed (a number or "lowest 10%" or "highest 5%", 1 to 65535 px)
----@field aspect_above? number|string longer side divided by shorter side (a number or "lowest 10%" or "highest 5%", 1 to 100)
----@field sharpness_below? number|string variance of the Laplacian at 512 px, sharpest tile; below about 100 a picture looks soft (a number or "lowest 10%" or "highest 5%", at least 0)
----@field dark_below? number|string 99th percentile of the brightness: a picture is dark when even its bright spots are; cleanvision cuts at 0.32 (a number or "lowest 10%" or "highest 5%", 0 to 1)
----@field light_above? number|string 5th percentile of the brightness: a picture is washed out when even its shadows are light; cleanvision cuts at 0.95 (a number or "lowest 10%" or "highest 5%", 0 to 1)
----@field entropy_below? number|string information in the histogram; below about 3 a picture is nearly empty (a number or "lowest 10%" or "highest 5%", 0 to 10 bits)
+---@field side_below? number|string shorter side, as displayed (a number or "lowest 10%" or "highest 10%", 1 to 65535 px)
+---@field aspect_above? number|string longer side divided by shorter side (a number or "lowest 10%" or "highest 10%", 1 to 100)
+---@field sharpness_below? number|string variance of the Laplacian at 512 px, sharpest tile; below about 100 a picture looks soft (a number or "lowest 10%" or "highest 10%", at least 0)
+---@field dark_below? number|string 99th percentile of the brightness: a picture is dark when even its bright spots are; cleanvision cuts at 0.32 (a number or "lowest 10%" or "highest 10%", 0 to 1)
+---@field light_above? number|string 5th percentile of the brightness: a picture is washed out when even its shadows are light; cleanvision cuts at 0.95 (a number or "lowest 10%" or "highest 10%", 0 to 1)
+---@field entropy_below? number|string information in the histogram; below about 3 a picture is nearly empty (a number or "lowest 10%" or "highest 10%", 0 to 10 bits)
 
 ---@class calotype.dedupe_options
 ---@field by? "phash"|"exact" how pictures are compared ("phash" or "exact", default "phash")

@@ -4,55 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "core/cl/device.h"
 #include "core/cl/program.h"
 
-enum { MOST_DEVICES = 64, PAGE = 4096 };
-
-typedef struct {
-  cl_platform_id platform;
-  cl_device_id device;
-  cl_device_type type;
-  char name[128];
-} candidate;
-
-static void text_of(cl_device_id device, cl_device_info what, char *out, size_t room) {
-  size_t size = 0;
-  if (cl.GetDeviceInfo(device, what, room - 1, out, &size) || size >= room) size = 0;
-  out[size] = '\0';
-}
-
-static uint64_t number_of(cl_device_id device, cl_device_info what, size_t size) {
-  uint64_t wide = 0;
-  uint32_t narrow = 0;
-  if (cl.GetDeviceInfo(device, what, size, size == sizeof wide ? (void *)&wide : (void *)&narrow, NULL)) return 0;
-  return size == sizeof wide ? wide : narrow;
-}
-
-static cal_status list_devices(candidate *list, int *count, cal_error *err) {
-  cl_platform_id platforms[16];
-  cl_uint platform_count = 0;
-  cl_int code = cl.GetPlatformIDs(16, platforms, &platform_count);
-  if (code == CL_SUCCESS && platform_count == 0) code = -1001;
-  if (code) return cal_opencl_fail(err, code, "looking for OpenCL drivers");
-  *count = 0;
-  for (cl_uint p = 0; p < platform_count && p < 16; p++) {
-    cl_device_id devices[16];
-    cl_uint device_count = 0;
-    if (cl.GetDeviceIDs(platforms[p], CL_DEVICE_TYPE_ALL, 16, devices, &device_count)) continue;
-    for (cl_uint d = 0; d < device_count && d < 16 && *count < MOST_DEVICES; d++) {
-      candidate *one = &list[(*count)++];
-      one->platform = platforms[p];
-      one->device = devices[d];
-      one->type = number_of(devices[d], CL_DEVICE_TYPE, sizeof(cl_device_type));
-      text_of(devices[d], CL_DEVICE_NAME, one->name, sizeof one->name);
-    }
-  }
-  return *count ? CAL_OK : cal_opencl_fail(err, CL_DEVICE_NOT_FOUND, "looking for OpenCL devices");
-}
+enum { PAGE = 4096 };
 
 static bool contains(const char *text, const char *part) {
   size_t length = strlen(part);
@@ -64,17 +24,13 @@ static bool contains(const char *text, const char *part) {
   return false;
 }
 
-static const candidate *choose(const candidate *list, int count, const char *wish) {
-  if (!wish || !*wish) {
-    for (int i = 0; i < count; i++)
-      if (list[i].type & CL_DEVICE_TYPE_GPU) return &list[i];
-    return &list[0];
-  }
-  bool cpu = !strcasecmp(wish, "cpu"), gpu = !strcasecmp(wish, "gpu");
-  for (int i = 0; i < count; i++) {
-    if (cpu ? (list[i].type & CL_DEVICE_TYPE_CPU) != 0 : gpu ? (list[i].type & CL_DEVICE_TYPE_GPU) != 0 : contains(list[i].name, wish))
-      return &list[i];
-  }
+/* GPUs come first in the list. */
+static const cal_device *choose(const cal_device *list, size_t count, const char *wish) {
+  if (!wish || !*wish) return &list[0];
+  for (size_t i = 0; i < count; i++)
+    if (!strcasecmp(wish, cal_device_kind_name(list[i].kind))) return &list[i];
+  for (size_t i = 0; i < count; i++)
+    if (contains(list[i].name, wish)) return &list[i];
   return NULL;
 }
 
@@ -91,21 +47,21 @@ static uint64_t available_memory(void) {
   return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size / 2 : 0;
 }
 
-static void read_limits(cal_context *c) {
-  text_of(c->device, CL_DEVICE_NAME, c->name, sizeof c->name);
-  text_of(c->device, CL_DEVICE_VENDOR, c->vendor, sizeof c->vendor);
-  text_of(c->device, CL_DEVICE_VERSION, c->version, sizeof c->version);
-  text_of(c->device, CL_DRIVER_VERSION, c->driver, sizeof c->driver);
-  size_t size = 0;
-  if (cl.GetPlatformInfo(c->platform, CL_PLATFORM_NAME, sizeof c->platform_name - 1, c->platform_name, &size)) size = 0;
-  c->platform_name[size] = '\0';
+static void take_limits(cal_context *c, const cal_device *d) {
+  c->platform = d->platform_id;
+  c->device = d->id;
+  snprintf(c->name, sizeof c->name, "%s", d->name);
+  snprintf(c->vendor, sizeof c->vendor, "%s", d->vendor);
+  snprintf(c->version, sizeof c->version, "%s", d->version);
+  snprintf(c->driver, sizeof c->driver, "%s", d->driver);
+  snprintf(c->platform_name, sizeof c->platform_name, "%s", d->platform);
   c->pocl = contains(c->platform_name, "Portable Computing Language");
-  c->cpu = (number_of(c->device, CL_DEVICE_TYPE, sizeof(cl_device_type)) & CL_DEVICE_TYPE_CPU) != 0;
-  c->units = (int)number_of(c->device, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof(cl_uint));
-  c->largest_group = (size_t)number_of(c->device, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof(size_t));
-  c->local_bytes = (size_t)number_of(c->device, CL_DEVICE_LOCAL_MEM_SIZE, sizeof(cl_ulong));
-  c->largest_buffer = number_of(c->device, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof(cl_ulong));
-  c->memory = number_of(c->device, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof(cl_ulong));
+  c->cpu = d->kind == CAL_DEVICE_CPU;
+  c->units = (int)d->compute_units;
+  c->largest_group = (size_t)d->max_work_group;
+  c->local_bytes = (size_t)d->local_memory;
+  c->largest_buffer = d->largest_buffer;
+  c->memory = d->memory;
   if (c->cpu) {
     uint64_t available = available_memory();
     if (available) c->memory = available;
@@ -191,23 +147,23 @@ static void open_cache(cal_context *c, const char *folder) {
 }
 
 cal_context *cal_context_open(const cal_context_options *options, cal_error *err) {
-  candidate list[MOST_DEVICES];
-  int count = 0;
-  if (cal_opencl_open(err) || list_devices(list, &count, err)) return NULL;
-  const candidate *chosen = choose(list, count, options->wish);
+  cal_device *list = NULL;
+  size_t count = 0;
+  if (cal_device_list(&list, &count, err)) return NULL;
+  const cal_device *chosen = choose(list, count, options->wish);
   if (!chosen) {
     cal_buffer names = {0};
-    for (int i = 0; i < count; i++) cal_buffer_printf(&names, "%s%s", i ? "; " : "", list[i].name);
+    for (size_t i = 0; i < count; i++) cal_buffer_printf(&names, "%s%s", i ? "; " : "", list[i].name);
     cal_fail(err, CAL_E_NOTFOUND, "device: no OpenCL device fits \"%s\"; there are: %s", options->wish, names.data ? names.data : "");
     cal_buffer_free(&names);
+    cal_device_list_free(list);
     return NULL;
   }
   cal_context *c = cal_alloc_zero(1, sizeof *c, err);
+  if (c) take_limits(c, chosen);
+  cal_device_list_free(list);
   if (!c) return NULL;
-  c->platform = chosen->platform;
-  c->device = chosen->device;
   c->find = options->find;
-  read_limits(c);
   cl_int code = CL_SUCCESS;
   cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)c->platform, 0};
   c->handle = cl.CreateContext(properties, 1, &c->device, NULL, NULL, &code);

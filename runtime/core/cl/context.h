@@ -39,7 +39,7 @@ typedef struct {
   cl_device_id device;
   cl_context handle;
   cl_command_queue queue;
-  char name[128], vendor[128], version[128], driver[64], platform_name[128];
+  char name[128], vendor[128], version[128], driver[96], platform_name[128];
   bool cpu;                /* a CPU device: it works on the host's memory */
   bool native;             /* functions of this program run in its queue and see its buffers: seen to work */
   bool half_storage;       /* vload_half and vstore_half gave the right bits for every class of number */

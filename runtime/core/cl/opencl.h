@@ -12,7 +12,9 @@
 #ifndef CAL_CL_OPENCL_H
 #define CAL_CL_OPENCL_H
 
+#ifndef CL_TARGET_OPENCL_VERSION
 #define CL_TARGET_OPENCL_VERSION 120
+#endif
 #define CL_USE_DEPRECATED_OPENCL_1_1_APIS
 #ifdef __APPLE__
 #include <OpenCL/cl.h>
@@ -65,10 +67,14 @@ extern cal_opencl cl; /* filled by cal_opencl_open */
 /* CAL_E_MISSING: there is no libOpenCL. Cheap when it is open already. */
 cal_status cal_opencl_open(cal_error *err);
 
-const char *cal_opencl_error_name(cl_int code); /* "CL_OUT_OF_RESOURCES"; "an unknown error" for what has no name */
+/* "CL_OUT_OF_RESOURCES"; a number without a name comes back as "CL error -9999" in a buffer of the calling thread. */
+const char *cal_opencl_error_name(cl_int code);
 
 /* Fill `err` with "WHAT: NAME (number): what it usually means and the next step". Allocation failures become
  * CAL_E_MEMORY, a missing driver CAL_E_MISSING, everything else CAL_E_DEVICE. */
 cal_status cal_opencl_fail(cal_error *err, cl_int code, const char *format, ...) CAL_PRINTF(3, 4);
+
+/* The same when `code` is not CL_SUCCESS; CAL_OK when it is. */
+cal_status cal_opencl_check(cl_int code, const char *what, cal_error *err);
 
 #endif

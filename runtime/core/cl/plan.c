@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/clock.h"
 #include "core/base/interrupt.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
@@ -25,6 +26,7 @@ typedef struct {
   cal_prepared *prepared;
   stretch *stretch;
   native_call *call; /* one per stretch */
+  double *seconds;   /* by step, with wait_each */
 } segment;
 
 struct cal_plan {
@@ -162,7 +164,7 @@ static cal_status prepare_segment(cal_plan *p, int index, cal_error *err) {
   segment *s = &p->segment[index];
   const size_t room = (size_t)from->steps + 1;
   if (!(s->prepared = cal_alloc_zero(room, sizeof *s->prepared, err)) || !(s->stretch = cal_alloc_zero(room, sizeof *s->stretch, err)) ||
-      !(s->call = cal_alloc_zero(room, sizeof *s->call, err)))
+      !(s->call = cal_alloc_zero(room, sizeof *s->call, err)) || !(s->seconds = cal_alloc_zero(room, sizeof *s->seconds, err)))
     return CAL_E_MEMORY;
   cal_site site = {.context = p->context,
                    .chunk = chunk_of,
@@ -215,6 +217,7 @@ void cal_plan_free(cal_plan *p) {
     cal_free(s->prepared);
     cal_free(s->stretch);
     cal_free(s->call);
+    cal_free(s->seconds);
   }
   free_chunks(p->arena);
   free_chunks(p->weights);
@@ -230,6 +233,11 @@ void cal_plan_free(cal_plan *p) {
 const char *cal_plan_choice(const cal_plan *p, cal_segment index, int step) {
   const segment *s = &p->segment[index];
   return step >= 0 && step < s->steps ? s->prepared[step].candidate->name : NULL;
+}
+
+double cal_plan_seconds(const cal_plan *p, cal_segment index, int step) {
+  const segment *s = &p->segment[index];
+  return step >= 0 && step < s->steps ? s->seconds[step] : 0;
 }
 
 /* ---- running -------------------------------------------------------------------------------------------------------- */
@@ -279,9 +287,13 @@ cal_status cal_plan_run(cal_plan *p, cal_segment index, cal_error *err) {
   for (int i = 0; i < s->stretches && !status; i++) {
     const cal_step *step = &p->schedule->segment[index].step[s->stretch[i].first];
     cl_event now = NULL;
+    const double start = p->options.wait_each ? cal_clock() : 0;
     const bool last_of_batch = i % IN_FLIGHT == IN_FLIGHT - 1 && !s->prepared[s->stretch[i].first].enqueue;
     cl_int code = enqueue(p, s, i, last_of_batch ? &now : NULL);
-    if (!code && p->options.wait_each) code = cl.Finish(p->context->queue);
+    if (!code && p->options.wait_each) {
+      code = cl.Finish(p->context->queue);
+      s->seconds[s->stretch[i].first] = cal_clock() - start;
+    }
     if (!code && now) {
       cl.Flush(p->context->queue);
       if (before) code = cl.WaitForEvents(1, &before), cl.ReleaseEvent(before);

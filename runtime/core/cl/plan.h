@@ -28,7 +28,7 @@ typedef struct cal_plan cal_plan;
 typedef struct {
   const char *candidate; /* only this one ("portable", "native", "onednn", "clblast"); NULL: the first that takes a step */
   bool or_portable;      /* with `candidate`: the portable kernel where it does not take a step, instead of a refusal */
-  bool wait_each;        /* wait after each step, so that a failure names the step it belongs to */
+  bool wait_each;        /* wait after each step: a failure names the step it belongs to, and each step is timed */
 } cal_plan_options;
 
 /* NULL on failure: CAL_E_MEMORY or CAL_E_LIMIT with what is needed and what there is, CAL_E_DEVICE with the node's path. */
@@ -65,5 +65,8 @@ cal_plan_size cal_plan_sizes(const cal_plan *p);
 
 /* The candidate that a step got, by number: for tests, tuning and the report. */
 const char *cal_plan_choice(const cal_plan *p, cal_segment segment, int step);
+
+/* With wait_each: the seconds that a step took in the last run, waiting included. Else 0. */
+double cal_plan_seconds(const cal_plan *p, cal_segment segment, int step);
 
 #endif

@@ -3,8 +3,8 @@
  *   cal_items list = {0};
  *   cal_items_free(&list);
  *
- * lower (schedule.c) makes items from nodes, fuse (fuse.c) joins elementwise items into chains, place (place.c) gives every
- * buffer its bytes.
+ * lower.c makes items from nodes, fuse.c joins elementwise items into chains, place.c gives every buffer its bytes, schedule.c
+ * calls them.
  * uses: base
  */
 #ifndef CAL_GRAPH_ITEMS_H
@@ -61,6 +61,32 @@ typedef struct {
 } cal_memories;
 
 void cal_items_free(cal_items *list);
+
+/* What the passes know of a schedule in the making. */
+typedef struct {
+  const cal_graph *g;
+  const cal_schedule_options *options;
+  cal_schedule *s;
+  cal_error *err;
+  cal_memories memories;
+  int group_memory[CAL_GROUPS]; /* -1 until used */
+  int *source_memory;           /* by value, of inputs, constants, weights, ungrouped states: -1 until used */
+
+  /* Of the segment being lowered. */
+  int segment;
+  cal_items items;
+  unsigned char *wanted; /* by value */
+  cal_access *layout;    /* by value: where its elements are */
+  int *dense_copy;       /* by value: memory of a dense copy, -1 */
+} cal_lowering;
+
+/* Fill `items` with what the segment's outputs and stores need, in an order in which everything is made before it is used. Places
+ * of outputs are set, with place.chunk and place.offset as in chains below. */
+bool cal_lower_segment(cal_lowering *j);
+
+/* Where an input, constant, weight or state is; gives it a memory when it has none. */
+bool cal_find_source(cal_lowering *j, cal_value v, cal_access *out);
+cal_access cal_access_dense(int memory, int64_t at, cal_shape shape);
 
 /* Join elementwise items. `chains[i]` is the finished chain at the last of its items, NULL at all others and at nodes; in it,
  * place.chunk is the index of a cal_memory and place.offset counts elements. An item whose result nobody outside of its chain

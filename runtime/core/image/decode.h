@@ -9,8 +9,8 @@
  *   cal_image_free(im);
  *   cal_fs_free(fs);
  *
- * What a file is follows from its bytes, never from its name. JPEG goes through libjpeg-turbo, PNG through an own reader
- * (over zlib's inflate), the others through SDL2_image, opened on first use. Of animations the first frame is shown. A
+ * What a file is follows from its bytes, never from its name. JPEG goes through libjpeg-turbo, PNG through libpng, GIF
+ * through an own reader, the others through SDL2_image, opened on first use. Of animations the first frame is shown. A
  * picture has 3 channels, or 4 where the file has transparency; gray files give three equal channels, 16 bits give
  * their upper 8. EXIF orientation is applied. Damaged or cut-off files are refused, never half shown.
  * uses: base
@@ -31,7 +31,7 @@ typedef struct {
 
 /* `hint` and `info` may be NULL; `info` describes the file (the size as stored), not the picture that came out.
  * NULL on failure: the codes of cal_fs_read, CAL_E_FORMAT (names the file, the format seen, and the byte where reading
- * stopped), CAL_E_LIMIT, CAL_E_MEMORY, CAL_E_MISSING (SDL2_image or zlib is not installed). */
+ * stopped), CAL_E_LIMIT, CAL_E_MEMORY, CAL_E_MISSING (SDL2_image is not installed). */
 cal_image *cal_image_load(const cal_fs *fs, const char *path, const cal_image_hint *hint, cal_image_info *info, cal_error *err);
 
 /* The same for bytes in memory; `name` stands in messages. */

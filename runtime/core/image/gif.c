@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/memory.h"
@@ -18,6 +19,7 @@ typedef struct {
   bool cut, ended; /* ended: the sub-blocks are over */
   uint16_t before[CODES];
   unsigned char last[CODES], stack[CODES];
+  char wrong[96];
 } gif;
 
 static unsigned next(gif *g) {
@@ -64,9 +66,10 @@ static int next_code(gif *g, int width) {
 
 /* The variable-length LZW of appendix F: `count` colour indexes. NULL, or what is wrong. */
 static const char *unpack(gif *g, unsigned char *to, size_t count) {
-  const int root_bits = (int)next(g), clear = 1 << root_bits, end = clear + 1;
+  const int root_bits = (int)next(g);
   if (g->cut) return NULL;
   if (root_bits < 1 || root_bits > 8) return "an impossible code size";
+  const int clear = 1 << root_bits, end = clear + 1;
   for (int i = 0; i < clear; i++) g->last[i] = (unsigned char)i;
   int width = root_bits + 1, free_code = end + 1, previous = -1;
   unsigned char first = 0;
@@ -136,6 +139,10 @@ static const char *read_frame(gif *g, cal_image **im, cal_error *err) {
   if (!palette) return "no palette";
   /* A code of 12 bits stands for at most 4096 pixels: a lie about the size is seen before memory is asked for. */
   if ((uint64_t)w * h / CODES > g->size) return "more pixels than its bytes can hold";
+  if ((uint64_t)w * h > (uint64_t)4 * screen_w * screen_h) { /* max_pixels was held against the screen only */
+    snprintf(g->wrong, sizeof g->wrong, "a frame of %u x %u pixels on a screen of %u x %u", w, h, screen_w, screen_h);
+    return g->wrong;
+  }
   const bool covers = left == 0 && top == 0 && w >= screen_w && h >= screen_h;
   unsigned char *indexes = cal_alloc((size_t)w * h, err);
   if (!indexes) return NULL;

@@ -6,7 +6,10 @@
  *   cal_image_free(im);
  *
  * Inside core/image; decode.h is the door. Why an own reader: SDL2_image fills what is missing at the end of a damaged
- * frame with the first colour of the palette and says nothing. Source: GIF89a, 1990, appendices A and F.
+ * frame with the first colour of the palette and says nothing. giflib (5.2.1) takes an LZW code beyond the next free one
+ * for a string and shows its garbage as pixels, without an error; to refuse it every code would have to be read twice,
+ * and the blocks, limits, rows and colours around its LZW would stay ours. Its memory is outside our cap, too.
+ * Source: GIF89a, 1990, appendices A and F.
  * uses: base
  */
 #ifndef CAL_IMAGE_GIF_H

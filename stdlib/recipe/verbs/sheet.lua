@@ -1,6 +1,7 @@
 local hash = require "native.hash"
 local image = require "native.image"
 local json = require "native.json"
+local log = require "native.log"
 local outputs = require "recipe.outputs"
 local script = require "native.script"
 local set = require "recipe.set"
@@ -89,7 +90,9 @@ function M.run(context, options, input)
   end
   local sheet, message, code = image.new(width, height, PAPER)
   if not sheet then context.fail("the sheet was not made", { hint = message, code = code }) end
+  local bar <close> = log.progress("sheet", #cells)
   for n, cell in ipairs(cells) do
+    bar:set(n)
     local x, y = GAP + (n - 1) % columns * (CELL + GAP), GAP + (n - 1) // columns * (row_height + GAP)
     local picture, w, h = thumbnail(context, cell.item)
     if picture then sheet:paste(picture, x + (CELL - w) // 2, y + (CELL - h) // 2) end

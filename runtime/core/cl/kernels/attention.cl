@@ -30,7 +30,7 @@ kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void attention(
     sum = sum * exp(top - now) + group_sum(from + i < seen ? exp(s - now) : 0.0f, scratch);
     top = now;
   }
-  const float lse = top + log(sum);
+  const float lse = top + log(fmax(sum, 1.0f)); /* the largest score alone gives 1 */
   EACH_64(e0, E) {
     float y = 0;
     EACH_64(from, seen) {

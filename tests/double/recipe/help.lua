@@ -1,0 +1,1 @@
+return { text = function(topic) return topic == "" and "topics: images" or "help for " .. topic end }

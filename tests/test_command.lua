@@ -1,0 +1,248 @@
+-- The program as a person runs it: words in, text and exit code out. tests/double stands in for the language.
+local pipe = io.popen "readlink /proc/$PPID/exe"
+local program = pipe:read "l":gsub("/tests/host$", "/calotype")
+pipe:close()
+
+local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+
+-- Runs calotype with the words; gives the exit code, stdout, stderr.
+local function run(words, input, before)
+  local errors = tmp "err"
+  local command = ("%s CALOTYPE_STDLIB=tests/double %s %s 2>%s %s; echo \"exit $?\""):format(before or "", program, words, errors,
+    input and "<" .. input or "</dev/null")
+  local out = io.popen(command)
+  local text = out:read "a"
+  out:close()
+  local file = assert(io.open(errors))
+  local complaint = file:read "a"
+  file:close()
+  local shown, code = text:match "^(.*)exit (%d+)\n$"
+  return tonumber(code), shown, complaint
+end
+
+local function write(text, name)
+  local path = tmp(name or "recipe.lua")
+  local file = assert(io.open(path, "w"))
+  file:write(text)
+  file:close()
+  return path
+end
+
+local function ends(code, words, part, input, before)
+  local got, out, errors = run(words, input, before)
+  check.equal(got, code, words .. ": " .. out .. errors)
+  if part then check.contains(out .. errors, part) end
+  return out, errors
+end
+
+test("a recipe runs by itself, by run, and through stdin", function()
+  local path = write "print(given.file, 1 + 1)"
+  check.equal(ends(0, path), path .. "\t2\n")
+  check.equal(ends(0, "run " .. path), path .. "\t2\n")
+  check.equal(ends(0, "", nil, path), "stdin\t2\n")
+  check.equal(ends(0, "-", nil, path), "stdin\t2\n")
+end)
+
+test("an empty script and a closed stdin do nothing, well", function()
+  check.equal(ends(0, "", nil, "/dev/null"), "")
+  check.equal(ends(0, "<&-"), "")
+  check.equal(ends(0, "repl <&-"), "")
+end)
+
+test("every exit code of a recipe is the program's", function()
+  for _, code in ipairs { 0, 1, 2, 3, 4, 75 } do ends(code, write(("return %d"):format(code))) end
+  for _, code in ipairs { 1, 2, 3, 4, 75 } do ends(code, write(("fail(%d)"):format(code)), "as asked") end
+  ends(1, write "error 'mine'", "error: mine")
+  ends(2, write "x = = 1", "unexpected symbol near '='")
+  ends(1, write "local s = {} for i = 1, 1e9 do s[i] = ('x'):rep(1e6) .. i end", "CALOTYPE_MEMORY", nil, "CALOTYPE_MEMORY=32")
+end)
+
+test("an error stands on stderr with place, excerpt, caret and suggestion; data stays on stdout", function()
+  local path = write "print 'data'\nlocal photos = imagse 'x'"
+  local out, errors = ends(2, path)
+  check.equal(out, "data\n")
+  check.equal(errors, "error: 'imagse' is not defined\n  --> " .. path .. ":2:16\n   2 | local photos = imagse 'x'\n"
+    .. "     |                ^^^^^^\n     = did you mean 'images'?\n")
+end)
+
+test("the traceback is short, and whole with --trace", function()
+  local path = write "local function inner() error 'deep' end\nlocal function outer() inner() end\nouter()"
+  local _, errors = ends(1, path, "called from " .. path .. ":2, in 'outer'")
+  check.equal(errors:find("double", 1, true), nil)
+  ends(1, "--trace " .. path, "tests/double/recipe/command.lua")
+end)
+
+test("-p splits at the first '=', takes a file with @, and comes in any order", function()
+  local path = write "local p = given.params print(p.a, p.b, p.c)"
+  check.equal(ends(0, "-p a=1=2 run -p b= " .. path .. " -pc=" .. quote "x y"), "1=2\t\tx y\n")
+  local list = write("one\ntwo", "list.txt")
+  check.equal(ends(0, "run " .. path .. " -p a=@" .. list), "one\ntwo\tnil\tnil\n")
+  ends(2, path .. " -p a=@" .. tmp "nowhere", "nowhere")
+  ends(2, path .. " -p a", "write it as -p name=value")
+  ends(2, path .. " -p =a", "has no name and value")
+  ends(2, path .. " -p", "has no name and value")
+  ends(2, "doctor -p a=1", "calotype doctor has none")
+  ends(2, path .. (" -p a=1"):rep(65), "more than 64 parameters")
+end)
+
+test("words after -- belong to the recipe", function()
+  check.equal(ends(0, write "print(#given.args, given.args[1], given.args[2])" .. " -- --quiet run"), "2\t--quiet\trun\n")
+end)
+
+test("--quiet and --fresh arrive", function()
+  check.equal(ends(0, "-q --fresh " .. write "print(given.quiet, given.fresh, given.trace)"), "true\ttrue\tfalse\n")
+end)
+
+test("an unknown word gets a suggestion and 2", function()
+  ends(2, "chekc a.lua", "did you mean 'check'?")
+  ends(2, "doctro", "did you mean 'doctor'?")
+  ends(2, "zzzzzz", "calotype help lists what there is")
+  ends(2, "--quite a.lua", "did you mean '--quiet'?")
+  ends(2, "--zzz", "unknown option '--zzz'")
+  ends(2, "run", nil, "/dev/full")
+  ends(2, "show", "calotype show needs a file")
+  ends(2, "doctor x", "takes nothing more")
+  ends(2, "run a.lua b.lua", "'b.lua' is one too many")
+end)
+
+test("a recipe that is not there is named", function()
+  ends(1, "nowhere.lua", "nowhere.lua")
+  ends(1, "./nowhere", "nowhere")
+end)
+
+test("check, info, show and help reach the language", function()
+  local path = write "x = 1"
+  check.equal(ends(0, "check " .. path), path .. ": fine\n")
+  check.equal(ends(0, "info " .. path), "info " .. path .. "\n")
+  check.equal(ends(0, "show " .. path), "show " .. path .. "\n")
+  check.equal(ends(0, "help reject"), "help for reject\n")
+end)
+
+test("help, version and doctor say what they are", function()
+  ends(0, "help", "calotype check")
+  ends(0, "--help", "calotype check")
+  ends(0, "-h run", "calotype check")
+  check.contains(ends(0, "version"), "calotype 0.")
+  check.contains(ends(0, "--version"), "lua 5.4")
+  local code, out, errors = run "doctor"
+  check.ok(code == 0 or code == 1)
+  check.contains(out, "OpenCL devices")
+  check.contains(out, "threads")
+  if code == 1 then check.contains(errors, "cannot work here") end
+end)
+
+test("doctor says what is missing and how to get it", function()
+  local out = select(2, run("doctor", nil, "OCL_ICD_VENDORS=" .. tmp "none"))
+  check.contains(out, "apt-get install pocl-opencl-icd")
+end)
+
+test("wrong memory settings are refused with the value", function()
+  for _, value in ipairs { "x", "1", "12MB", "-5", "" } do
+    ends(2, "version", "CALOTYPE_MEMORY is '" .. value .. "'", nil, "CALOTYPE_MEMORY=" .. quote(value))
+  end
+end)
+
+test("Ctrl-C stops a recipe whatever it does, with 130", function()
+  for _, text in ipairs { "while true do end", "while true do pcall(function() while true do end end) end",
+    "coroutine.wrap(function() while true do pcall(error) end end)()", "local s = ('a'):rep(1e5) while true do pcall(s.match, s, '.-b') end",
+    "xpcall(error, function() while true do end end)", "local x <close> = setmetatable({}, { __close = function() while true do end end })" } do
+    local path = write(text)
+    ends(130, path, "interrupted", nil, "timeout --preserve-status -k 3 -s INT 0.2 env")
+  end
+end)
+
+test("at the first Ctrl-C calotype's own code finishes its step", function()
+  local out = ends(130, write "pcall(finish) print 'not reached'", nil, nil, "timeout --preserve-status -k 3 -s INT 0.2 env")
+  check.equal(out, "step finished\n")
+end)
+
+test("the third Ctrl-C ends the program at once", function()
+  local text = ([[%s CALOTYPE_STDLIB=tests/double %s %s & p=$!; sleep 0.1; kill -INT $p; kill -INT $p; kill -INT $p; wait $p; echo "exit $?"]])
+    :format("", program, write "while true do end")
+  local out = io.popen("{ " .. text .. "; } 2>/dev/null")
+  check.contains(out:read "a", "exit 130")
+  out:close()
+end)
+
+test("the program's own Lua has no way to files or commands", function()
+  local folder = tmp "lib"
+  os.execute("mkdir -p " .. folder .. "/recipe")
+  local file = assert(io.open(folder .. "/recipe/command.lua", "w"))
+  file:write [[
+    local found = {}
+    for _, name in ipairs { "io.open", "io.popen", "io.lines", "os.execute", "os.getenv", "os.remove", "os.exit", "dofile", "loadfile",
+      "package.loadlib", "package.cpath" } do
+      local value = _G
+      for part in name:gmatch "%w+" do value = value and value[part] end
+      if value ~= nil then found[#found + 1] = name end
+    end
+    return { run = function() io.stdout:write("found: ", table.concat(found, " "), "\27[31m\n") return 0 end }]]
+  file:close()
+  local out = io.popen(("CALOTYPE_STDLIB=%s %s run x.lua 2>&1"):format(folder, program))
+  check.equal(out:read "a", "found: \\x1b[31m\n")
+  out:close()
+end)
+
+test("the prompt shows expressions, goes on over lines, hides with ; and keeps the last result", function()
+  local path = write [[
+1 + 1
+x = 5
+for i = 1, 2 do
+  print(i)
+end
+x
+_ + 1
+7;
+_
+{ 1, "b", c = { d = true } }
+images "photos"
+"quo\"te"
+nil
+1, 2
+-- only a comment
+
+]]
+  check.equal(ends(0, "repl", nil, path), [[
+2
+1
+2
+5
+6
+7
+{ 1, "b", c = { d = true } }
+images in photos
+"quo\"te"
+nil
+1
+2
+]])
+end)
+
+test("the prompt shows errors from the typed text and goes on", function()
+  local out, errors = ends(0, "repl", nil, write "imagse 'x'\nx = = 1\nlocal y = 1 error('no')\nfor i = 1, 2 do\n  foo()\nend\n2 + 2")
+  check.equal(out, "4\n")
+  check.contains(errors, "--> repl[1]:1:1\n   1 | imagse 'x'\n     | ^^^^^^\n     = did you mean 'images'?")
+  check.contains(errors, "--> repl[2]:1:5")
+  check.contains(errors, "error: no\n  --> repl[3]:1:1")
+  check.contains(errors, "--> repl[4]:2:3")
+end)
+
+test("the prompt shortens large tables and says so", function()
+  local out = ends(0, "repl", nil, write "local t = {} for i = 1, 100 do t[i] = i end return t\nlocal t = {} t.t = t return t\n{{{{{{1}}}}}}\n{ ['a b'] = 1, [2.5] = 2 }")
+  check.contains(out, "... 80 more")
+  check.contains(out, "{ t = { ...itself } }")
+  check.contains(out, "{ ... }")
+  check.contains(out, '{ [2.5] = 2, ["a b"] = 1 }')
+end)
+
+test("the prompt's input may end anywhere", function()
+  local whole = "for i = 1, 2 do print(i) end\nx = { 1,\n2 }\n'abc'\n?images\n[[long\n]] .. 1"
+  for size = 0, #whole, 3 do
+    local code = run("repl", write(whole:sub(1, size)))
+    check.equal(code, 0)
+  end
+end)
+
+test("help at the prompt comes from the language", function()
+  check.equal(ends(0, "repl", nil, write "?images\n  ? images.reject  \n"), "help for images\nhelp for images.reject\n")
+end)
