@@ -729,7 +729,7 @@ static cal_graph *random_training(uint64_t seed, bool halves, int ops) {
   cal_graph_output(g, CAL_ACCUMULATE, loss);
   cal_graph_output(g, CAL_ACCUMULATE, d[2]);
   cal_graph_output(g, CAL_ACCUMULATE, pool[count - 2]);
-  for (int i = 0; i < 2; i++) cal_graph_store(g, CAL_ACCUMULATE, cal_graph_mirror(g, parameter[i], CAL_GRADIENTS), d[i], true);
+  for (int i = 0; i < 2; i++) cal_graph_store(g, CAL_ACCUMULATE, cal_graph_mirror(g, parameter[i], CAL_GRADIENTS), d[i], seed % 4 != 0);
   cal_graph_store(g, CAL_ACCUMULATE, pool[5], cal_scale(g, cal_add(g, pool[5], cal_sum_to(g, pool[0], SHAPE(4, 6))), 0.1), false);
   /* AdamW without its corrections, clipped by the norm. */
   cal_value p = cal_graph_flat(g, CAL_PARAMETERS), grad = cal_graph_flat(g, CAL_GRADIENTS), m1 = cal_graph_flat(g, CAL_MOMENT_1),
@@ -760,6 +760,22 @@ TEST(a_schedule_gives_what_the_reference_gives_on_random_graphs_and_live_values_
     else check_schedule(g, &(cal_schedule_options){.largest_chunk = seed % 3 ? 0 : 16384}, train_step, 3, 2e-4, seed, what);
     cal_graph_free(g);
   }
+}
+
+TEST(the_mean_of_halves_does_not_overflow) {
+  cal_error err = {0};
+  cal_graph *g = cal_graph_new();
+  cal_value x = cal_graph_input(g, "x", CAL_F16, SHAPE(4, 1000)), mean = cal_mean(g, x);
+  cal_graph_output(g, CAL_SAMPLE, mean);
+  cal_schedule *s = cal_schedule_new(g, NULL, &err);
+  cal_interpreter *run = cal_interpreter_new(s, &err);
+  uint16_t halves[4000];
+  for (int i = 0; i < 4000; i++) halves[i] = cal_f16_of(1000);
+  CHECK(!cal_interpreter_write(run, x, halves, sizeof halves, &err) && !cal_interpreter_run(run, CAL_SAMPLE, &err));
+  CHECK_NEAR(*(const float *)cal_interpreter_at(run, mean), 1000, 0.01);
+  cal_interpreter_free(run);
+  cal_schedule_free(s);
+  cal_graph_free(g);
 }
 
 TEST(a_schedule_without_fusion_or_reuse_gives_the_same) {
@@ -894,6 +910,39 @@ TEST(gradients_are_stored_as_soon_as_they_are_there) {
   cal_graph_free(g);
 }
 
+TEST(a_gradient_that_is_not_added_to_anything_is_made_in_its_place) {
+  for (int add = 0; add < 2; add++) {
+    cal_graph *g = cal_graph_new();
+    cal_value x = cal_graph_input(g, "x", CAL_F32, SHAPE(4, 6)), w = cal_graph_state(g, "w", CAL_F32, SHAPE(5, 6), CAL_PARAMETERS);
+    cal_value v = cal_graph_state(g, "v", CAL_F32, SHAPE(6, 6), CAL_PARAMETERS), d[2];
+    cal_value loss = cal_mean(g, cal_square(g, cal_linear(g, cal_linear(g, x, v, 0), w, 0)));
+    CHECK(cal_graph_differentiate(g, loss, (cal_value[]){w, v}, 2, d));
+    cal_graph_store(g, CAL_ACCUMULATE, cal_graph_mirror(g, w, CAL_GRADIENTS), d[0], add);
+    cal_graph_store(g, CAL_ACCUMULATE, cal_graph_mirror(g, v, CAL_GRADIENTS), d[1], add);
+    cal_schedule *s = schedule_of(g);
+    int in_states = 0;
+    for (int t = 0; t < s->segment[CAL_ACCUMULATE].steps; t++) {
+      const cal_step *step = &s->segment[CAL_ACCUMULATE].step[t];
+      in_states += step->kind == CAL_STEP_NODE && step->output[0].storage == CAL_IN_STATES;
+    }
+    CHECK(in_states == (add ? 0 : 2));
+    cal_schedule_free(s);
+    check_schedule(g, NULL, (cal_segment[]){CAL_ACCUMULATE}, 1, 1e-6, 1, "made in place");
+    cal_graph_output(g, CAL_ACCUMULATE, cal_sum(g, cal_square(g, d[0]), 3)); /* somebody else reads it too */
+    check_schedule(g, NULL, (cal_segment[]){CAL_ACCUMULATE}, 1, 1e-5, 1, "made in place and read");
+    cal_graph_free(g);
+  }
+  cal_graph *g = cal_graph_new(); /* the product reads the state that it would be made in; another is read after it */
+  cal_value a = cal_graph_state(g, "a", CAL_F32, SHAPE(4, 4), CAL_NO_GROUP),
+            b = cal_graph_state(g, "b", CAL_F32, SHAPE(4, 4), CAL_NO_GROUP);
+  cal_value square = cal_matmul(g, a, a, 0), other = cal_matmul(g, a, cal_elementwise(g, "sin", a, 0, 0, 0), 0);
+  cal_graph_store(g, CAL_SAMPLE, a, square, false);
+  cal_graph_store(g, CAL_SAMPLE, b, other, false);
+  cal_graph_output(g, CAL_SAMPLE, cal_elementwise(g, "cos", b, 0, 0, 0));
+  check_schedule(g, NULL, (cal_segment[]){CAL_SAMPLE}, 1, 1e-5, 1, "read and made");
+  cal_graph_free(g);
+}
+
 TEST(states_that_exchange_their_values_are_not_mixed_up) {
   cal_error err = {0};
   cal_graph *g = cal_graph_new();
@@ -951,7 +1000,7 @@ TEST(what_does_not_fit_a_device_is_refused_with_its_numbers) {
 
   g = cal_graph_new();
   for (int i = 0; i < 10; i++) {
-    char name[8];
+    char name[16];
     snprintf(name, sizeof name, "x%d", i);
     cal_graph_input(g, name, CAL_F32, SHAPE(64));
   }
@@ -961,7 +1010,7 @@ TEST(what_does_not_fit_a_device_is_refused_with_its_numbers) {
 
   g = cal_graph_new();
   for (int i = 0; i < 10; i++) {
-    char name[8];
+    char name[16];
     snprintf(name, sizeof name, "p%d", i);
     cal_graph_state(g, name, CAL_F32, SHAPE(64), CAL_PARAMETERS);
   }

@@ -144,7 +144,7 @@ cal_value cal_expand(cal_graph *g, cal_value a, cal_shape shape); /* sizes of 1 
 cal_value cal_concat(cal_graph *g, const cal_value *parts, int count, int axis);
 
 cal_value cal_sum(cal_graph *g, cal_value a, unsigned axes); /* bit i: axis i goes to size 1; deterministic tree */
-cal_value cal_mean(cal_graph *g, cal_value a);               /* of everything: a scalar */
+cal_value cal_mean(cal_graph *g, cal_value a);               /* of everything: a scalar, f32 */
 cal_value cal_softmax(cal_graph *g, cal_value a);            /* over the last axis */
 
 cal_value cal_pad(cal_graph *g, cal_value a, int axis, int64_t before, int64_t after); /* with zeros */

@@ -212,6 +212,33 @@ static bool lower_node(cal_lowering *j, const cal_node *node) {
 
 /* ---- stores ----------------------------------------------------------------------------------------------------------- */
 
+/* What a node makes for nothing but a state is made there at once, if nobody reads the old state from then on: a gradient that is
+ * not added to anything costs no copy and no memory. */
+static bool made_in_state(cal_lowering *j, int store, const cal_access *from, const cal_access *to) {
+  const cal_memory *m = &j->memories.at[from->memory];
+  if (m->storage != CAL_IN_ARENA || m->pinned || m->dtype != j->memories.at[to->memory].dtype) return false;
+  if (from->at || !is_dense(from) || m->count != cal_shape_count(to->shape)) return false;
+  for (int i = 0; i < cal_graph_store_count(j->g, j->segment); i++)
+    if (i != store && j->layout[cal_graph_store_at(j->g, j->segment, i).value].memory == from->memory) return false;
+  int maker = -1, output = 0, last_reader = -1;
+  for (int n = 0; n < j->items.count; n++) {
+    const cal_item *item = &j->items.item[n];
+    for (int k = 0; k < item->inputs; k++) {
+      if (item->input[k].memory == from->memory) return false;
+      if (cal_access_overlaps(&item->input[k], to)) last_reader = n;
+    }
+    for (int k = 0; k < item->outputs; k++)
+      if (item->output[k].memory == from->memory) {
+        if (maker >= 0 || !item->node) return false;
+        maker = n, output = k;
+      }
+  }
+  if (maker < 0 || last_reader >= maker) return false;
+  j->items.item[maker].output[output].memory = to->memory;
+  j->items.item[maker].output[output].at = to->at;
+  return true;
+}
+
 /* Stores come as early as they may: after their value is there, and after the last reading of the old state. */
 static bool lower_stores(cal_lowering *j) {
   int stores = cal_graph_store_count(j->g, j->segment), nodes = 0;
@@ -228,12 +255,14 @@ static bool lower_stores(cal_lowering *j) {
     *from = to;
   }
   nodes = j->items.count;
-  int *place = cal_alloc(((size_t)stores + 1) * sizeof *place, j->err);
+  int *place = cal_alloc(((size_t)stores + 1) * sizeof *place, j->err), made = 0;
   if (!place) return false;
-  for (int i = 0; i < stores; i++) {
-    cal_store st = cal_graph_store_at(j->g, j->segment, i);
+  for (int s = 0; s < stores; s++) {
+    cal_store st = cal_graph_store_at(j->g, j->segment, s);
     cal_access from = j->layout[st.value], to;
     bool ok = cal_find_source(j, st.state, &to);
+    if (ok && !st.add && made_in_state(j, s, &from, &to)) continue;
+    const int i = made++;
     place[i] = 0;
     for (int n = 0; ok && n < nodes; n++) {
       const cal_item *item = &j->items.item[n];
@@ -251,7 +280,7 @@ static bool lower_stores(cal_lowering *j) {
   if (!sorted) return cal_free(place), false;
   int count = 0;
   for (int n = 0; n <= nodes; n++) {
-    for (int i = 0; i < stores; i++)
+    for (int i = 0; i < made; i++)
       if (place[i] == n) sorted[count++] = j->items.item[nodes + i];
     if (n < nodes) sorted[count++] = j->items.item[n];
   }

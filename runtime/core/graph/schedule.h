@@ -74,7 +74,8 @@ typedef struct {
   cal_step_kind kind;
   const char *path; /* of the node, or of the last one fused into the chain */
 
-  /* CAL_STEP_NODE. Outputs are dense; inputs too, but those whose bit is set in op->strided. */
+  /* CAL_STEP_NODE. Outputs are dense, in the arena or in a state; inputs are dense too, but those whose bit is set in
+   * op->strided. The dtypes are those of the places: an op computes into what its output is stored in. */
   const cal_op *op;
   cal_attributes attr;
   int inputs, outputs;

@@ -92,6 +92,7 @@ cal_value cal_sum(cal_graph *g, cal_value a, unsigned axes) {
 cal_value cal_mean(cal_graph *g, cal_value a) {
   cal_shape s = cal_graph_shape(g, a);
   cal_value sum = cal_sum(g, cal_reshape(g, a, cal_shape_of(1, (int64_t[]){-1})), 1);
+  sum = cal_cast(g, sum, CAL_F32); /* the sum of halves may be larger than a half can be */
   return cal_scale(g, cal_reshape(g, sum, (cal_shape){0}), 1.0 / (double)cal_shape_count(s));
 }
 
