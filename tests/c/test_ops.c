@@ -169,6 +169,18 @@ static void all_by(const char *candidate) {
 }
 
 TEST(portable_kernels_agree_with_the_loops_in_double) { all_by("portable"); }
+TEST(a_driver_without_half_storage_gets_it_by_bits) {
+  cal_context *c = device();
+  if (!c) SKIP("needs an OpenCL device");
+  const bool before = c->half_storage;
+  tally t = {0};
+  c->half_storage = false;
+  one(c, cal_op_find("exp"), 4, CAL_F16, "portable", &t);
+  one(c, cal_op_find("softmax"), 2, CAL_F16, "portable", &t);
+  c->half_storage = before;
+  CHECK(t.tried == 2);
+}
+
 TEST(native_functions_agree_with_the_loops_in_double) {
   if (device() && !device()->native) SKIP("no native functions on this device");
   all_by("native");
@@ -180,6 +192,91 @@ TEST(onednn_agrees_with_the_loops_in_double) {
 TEST(clblast_agrees_with_the_loops_in_double) {
   if (!getenv("CALOTYPE_OPS") && device() && device()->cpu) SKIP("CLBlast on a CPU takes long to compile; make test-ops tries it");
   all_by("clblast");
+}
+
+/* ---- what no record's samples cover: every order of axes, every set of them, three leading axes ------------------------ */
+
+static bool agree(cal_context *c, cal_graph *g, cal_value x, cal_value w, cal_value y, const char *candidate) {
+  cal_error err = {0};
+  float bytes[2][720], seen[720];
+  double numbers[720], expected[720], worst = 0;
+  cal_graph_output(g, CAL_SAMPLE, y);
+  cal_schedule *s = cal_schedule_new(g, NULL, &err);
+  cal_plan *p = s ? cal_plan_new(c, s, &(cal_plan_options){.candidate = candidate, .or_portable = true}, &err) : NULL;
+  cal_reference *ref = cal_reference_new(g, CAL_IN_DOUBLE, &err);
+  const cal_value in[2] = {x, w};
+  for (int i = 0; p && ref && i < (w ? 2 : 1); i++) {
+    int64_t count = cal_shape_count(cal_graph_shape(g, in[i]));
+    for (int64_t j = 0; j < count; j++) numbers[j] = bytes[i][j] = (float)((j * 7 + i) % 23) - 11;
+    CHECK(!cal_plan_write(p, in[i], bytes[i], (size_t)count * 4, &err) && !cal_reference_set(ref, in[i], numbers, &err));
+  }
+  int64_t count = cal_shape_count(cal_graph_shape(g, y));
+  bool good = p && ref && !cal_plan_run(p, CAL_SAMPLE, &err) && !cal_plan_read(p, y, seen, (size_t)count * 4, &err) &&
+              !cal_reference_run(ref, CAL_SAMPLE, &err) && !cal_reference_get(ref, y, expected, &err);
+  if (!good) printf("  %s\n", err.text);
+  for (int64_t j = 0; good && j < count; j++) worst = fmax(worst, fabs(seen[j] - expected[j]));
+  cal_reference_free(ref);
+  cal_plan_free(p);
+  cal_schedule_free(s);
+  return good && worst == 0; /* small whole numbers */
+}
+
+static const char *const both[] = {"native", "portable"};
+
+TEST(sums_over_any_axes_of_any_view_are_exact) {
+  cal_context *c = device();
+  if (!c) SKIP("needs an OpenCL device");
+  for (int order = 0; order < 24; order++)
+    for (unsigned axes = 1; axes < 16; axes++)
+      for (int by = c->native ? 0 : 1; by < (order % 5 == 0 ? 2 : 1); by++) {
+        int at[4] = {0, 1, 2, 3}, permutation[4], rest = order;
+        for (int i = 0; i < 4; i++) {
+          int pick = rest % (4 - i);
+          rest /= 4 - i;
+          permutation[i] = at[pick];
+          for (int j = pick; j < 3; j++) at[j] = at[j + 1];
+        }
+        cal_graph *g = cal_graph_new();
+        cal_value x = cal_graph_input(g, "x", CAL_F32, cal_shape_of(4, (int64_t[]){3, 4, 5, 8}));
+        cal_value view = cal_permute(g, cal_slice(g, cal_slice(g, x, 3, 2, order % 2 ? 1 : 3), 1, 1, 2), permutation);
+        if (!agree(c, g, x, 0, cal_sum(g, view, axes), both[by]))
+          printf("  order %d, axes 0x%x, %s\n", order, axes, both[by]), test_failures++;
+        cal_graph_free(g);
+      }
+}
+
+TEST(copies_of_any_view_are_exact) {
+  cal_context *c = device();
+  if (!c) SKIP("needs an OpenCL device");
+  static const int orders[][5] = {{0, 1, 2, 3, 4}, {4, 3, 2, 1, 0}, {1, 0, 4, 2, 3}, {2, 4, 0, 3, 1}, {0, 3, 1, 4, 2}};
+  for (int order = 0; order < 5; order++)
+    for (int by = c->native ? 0 : 1; by < 2; by++) {
+      cal_graph *g = cal_graph_new();
+      cal_value x = cal_graph_input(g, "x", CAL_F32, cal_shape_of(5, (int64_t[]){2, 3, 4, 5, 6}));
+      cal_value view = cal_permute(g, cal_slice(g, x, 4, 1, 4), orders[order]);
+      cal_value y = cal_concat(g,
+                               (cal_value[]){cal_reshape(g, view, cal_shape_of(2, (int64_t[]){-1, 4})),
+                                             cal_reshape(g, cal_scale(g, view, 2), cal_shape_of(2, (int64_t[]){-1, 4}))},
+                               2, order % 2);
+      y = cal_slice(g, y, 0, 0, 90);
+      CHECK(agree(c, g, x, 0, cal_scale(g, y, 3), both[by]));
+      cal_graph_free(g);
+    }
+}
+
+TEST(products_repeat_any_of_three_leading_axes) {
+  cal_context *c = device();
+  if (!c) SKIP("needs an OpenCL device");
+  static const char *const by[] = {"onednn", "portable", "clblast"};
+  for (int mask = 0; mask < 64; mask++)
+    for (int k = c->native ? 0 : 1; k < 2; k++) {
+      int64_t a[5] = {mask & 1 ? 1 : 2, mask & 2 ? 1 : 3, mask & 4 ? 1 : 2, 3, 5},
+              b[5] = {mask & 8 ? 1 : 2, mask & 16 ? 1 : 3, mask & 32 ? 1 : 2, 4, 5};
+      cal_graph *g = cal_graph_new();
+      cal_value x = cal_graph_input(g, "a", CAL_F32, cal_shape_of(5, a)), w = cal_graph_input(g, "b", CAL_F32, cal_shape_of(5, b));
+      CHECK(agree(c, g, x, w, cal_matmul(g, x, w, CAL_TRANSPOSE_B), by[k]));
+      cal_graph_free(g);
+    }
 }
 
 TEST_MAIN()

@@ -120,6 +120,7 @@ static cal_status take_memory(cal_plan *p, cal_error *err) {
         "a smaller resolution, batch or rank needs less",
         (double)needed / (1 << 30), (double)size.weights / (1 << 30), (double)size.states / (1 << 30), (double)size.arena / (1 << 30),
         c->name, (double)c->memory / (1 << 30));
+  p->spare = c->memory - needed;
   if (take_chunks(c, s->arena_chunks, s->arena_chunk, "what is computed", &p->arena, err) ||
       take_chunks(c, s->weight_chunks, s->weight_chunk, "weights", &p->weights, err) ||
       take_chunks(c, s->state_chunks, s->state_chunk, "states", &p->states, err))
