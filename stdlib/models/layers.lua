@@ -34,7 +34,7 @@ end
 
 --- A graph under construction and the layers that add to it.
 ---@param options? { adapter?: table, dtype?: string, trainable?: fun(path: string): boolean }
----   dtype: storage of frozen weights, otherwise the file's own; trainable: which weights become parameters (f32)
+---   dtype: storage of frozen weights and of what flows between layers, otherwise the weights' is the file's; trainable: which weights become parameters (f32)
 function layers.new(options)
   options = options or {}
   local g = { graph = graph.new(), loads = {}, adapter = options.adapter }
@@ -220,6 +220,10 @@ function layers.new(options)
     local half = last(x) // 2
     return x:slice(-1, 1, half), x:slice(-1, half + 1, half)
   end
+
+  --- What flows through the layers is kept in the dtype of the frozen weights; what leaves a model is f32 again.
+  function g.stored(x) return options.dtype and x:cast(options.dtype) or x end
+  function g.exact(x) return x:cast "f32" end
 
   --- x W' with a value for W instead of a handle: adapters use it.
   g.linear_of = graph.linear
