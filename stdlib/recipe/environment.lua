@@ -34,7 +34,8 @@ local function read_only(name, values)
     __newindex = function(_, key)
       place.fail(place.here(tostring(key)), ("%s cannot be changed; '%s' was assigned"):format(name, tostring(key)), { token = tostring(key) })
     end,
-    __pairs = function() return next, values, nil end,
+    -- Not `next, values`: a loop's second value would be the table itself, and could be written to.
+    __pairs = function() return function(_, key) return next(values, key) end end,
   })
 end
 
