@@ -85,7 +85,7 @@ test("no finalizer, not even a placeholder for one", function()
   refused("__gc is not for scripts", "setmetatable({}, { __gc = function() while true do end end })")
   refused("__gc is not for scripts", "setmetatable({}, { __gc = false })")
   refused("__gc is not for scripts", "setmetatable({}, { __gc = true })")
-  check.equal(attack [[
+  check.equal(attack([[
     local ran = false
     local mt = {}
     local t = setmetatable({}, mt)
@@ -93,7 +93,7 @@ test("no finalizer, not even a placeholder for one", function()
     t = nil
     for i = 1, 1e4 do local _ = { i } end
     return ran]], 20), false)
-  check.equal(attack [[
+  check.equal(attack([[
     local ran = false
     local t = setmetatable({}, setmetatable({}, { __index = { __gc = function() ran = true end } }))
     t = nil
