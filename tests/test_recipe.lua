@@ -529,3 +529,20 @@ test("the prompt has the same language; results can be looked at there", functio
   eval 'photos:sheet { to = "@/out/s.png" }'
   check.ok(fs.stat(place.path "out/s.png"))
 end)
+
+test("a recipe reads and writes files of its own below its folders, and no others", function()
+  local place = place_with(0)
+  place.write("out/.keep", "")
+  ok(place.run [[
+    recipe "words" { allow = { read = { "@/out" }, write = { "@/out" } } }
+    assert(fs.write("@/out/w.txt", "one two"))
+    assert(fs.read "@/out/w.txt" == "one two" and fs.stat("@/out/w.txt").size == 7)
+    assert(#fs.list "@/out" == 2)
+  ]])
+  local done = place.run [[
+    recipe "words" { allow = { read = { "@/out" }, write = { "@/out" } } }
+    fs.read "/etc/passwd"
+  ]]
+  check.equal(done.exit, 3)
+  check.contains(done.text, "does not allow it to read /etc/passwd")
+end)
