@@ -2,10 +2,12 @@ local adapters = require "models.adapters"
 local clip = require "models.clip"
 local device = require "native.device"
 local fs = require "native.fs"
+local folder = require "models.folder"
 local graph = require "native.graph"
 local json = require "native.json"
 local layers = require "models.layers"
 local optimizer = require "train.optimizer"
+local sampling = require "models.sampling"
 local schedule = require "models.schedule"
 local unet = require "models.unet"
 local vae = require "models.vae"
@@ -82,7 +84,7 @@ local opened, why = device.open()
 local function executor(g, where, values)
   if where ~= "device" then
     local ref = graph.reference(g, where)
-    return { set = function(_, ...) return ref:set(...) end, get = function(_, v) return ref:get(v) end, run = function(_, segment)
+    return { ref = ref, set = function(_, ...) return ref:set(...) end, get = function(_, v) return ref:get(v) end, run = function(_, segment)
       if segment ~= "sample" then return ref:run(segment) end
       ref:compute(values)
     end }
@@ -500,3 +502,52 @@ test("an update is skipped where the gradients are not finite, and the next one 
   check.equal(train { { 0 / 0, 1 }, { 3, 4 } }, train { { 3, 4 } })
   check.equal(select(2, train { { 3, 4 } }), 5.0)
 end)
+
+-- From a prompt to pixels ------------------------------------------------------------------------------------------------
+
+for _, kind in ipairs { "ddim", "euler" } do
+  on_both("a prompt becomes the picture that diffusers draws, with " .. kind, function(where)
+    local file = open "picture.safetensors"
+    local model = check.ok(folder.open "tests/golden/tiny")
+    local c = model.unet.config
+    local g = layers.new()
+    -- The text, once; then the steps; then the decoder: three graphs, as a run has them.
+    local ids = g.input("ids", "i32", { 2, 77 })
+    local hidden = clip.encode(g, ids, model.text_encoder:weights(g), model.text_encoder.config)
+    local text = executor(g.graph, where, { hidden })
+    check.ok(folder.load(g, text.ref or text, model.text_encoder))
+    local both = {}
+    for _, prompt in ipairs { "", "a red circle on a white background" } do
+      for _, id in ipairs(model.tokenizer:encode(prompt, model.length)) do both[#both + 1] = id end
+    end
+    text:set(ids, both)
+    text:run "sample"
+
+    g = layers.new()
+    local s = sampling.build(g, model.unet:weights(g), c, { height = 8, width = 12, tokens = 77 })
+    local steps = where == "device" and executor(g.graph, where) or graph.reference(g.graph, where)
+    check.ok(folder.load(g, steps, model.unet))
+    local config_of = {}
+    for k, v in pairs(model.scheduler) do config_of[k] = v end
+    local sampler = schedule[kind](schedule.noise(config_of), { steps = 6 })
+    local x = ours(file, "noise")
+    for i, v in ipairs(x) do x[i] = v * sampler.start end
+    steps:set(s.latents, x)
+    steps:set(s.context, text:get(hidden))
+    for _, row in ipairs(sampler) do
+      for name, number in pairs(s.numbers(row, 3)) do steps:set(s.inputs[name], number) end
+      steps:run "sample"
+    end
+    local latents = steps:get(s.latents)
+    close(latents, ours(file, kind), 1e-4, "latents")
+
+    g = layers.new()
+    local z = g.input("z", "f32", { 1, 8, 12, 4 })
+    local picture = vae.decode(g, z / vae.config(model.vae.config).scale, model.vae:weights(g), model.vae.config)
+    local decoder = executor(g.graph, where, { picture })
+    check.ok(folder.load(g, decoder.ref or decoder, model.vae))
+    decoder:set(z, latents)
+    decoder:run "sample"
+    close(decoder:get(picture), ours(file, kind .. "_picture"), 1e-4, "picture")
+  end)
+end

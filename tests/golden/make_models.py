@@ -15,7 +15,7 @@ import shutil
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, EulerDiscreteScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, EulerDiscreteScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from peft import LoraConfig, get_peft_model_state_dict
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
@@ -375,6 +375,34 @@ def schedules():
     print(f"schedules: {len(runs)} runs")
 
 
+# ---- a picture, from the prompt to the pixels -----------------------------------------------------------------------
+def picture():
+    """diffusers' whole pipeline on the tiny models: 6 steps with guidance, DDIM and Euler, from the noise that is stored."""
+    unet = UNet2DConditionModel.from_pretrained(os.path.join(OUT, "unet"))
+    vae = AutoencoderKL.from_pretrained(os.path.join(OUT, "vae"))
+    text = CLIPTextModel.from_pretrained(os.path.join(OUT, "text_encoder"))
+    clip = CLIPTokenizer.from_pretrained(os.path.join(OUT, "tokenizer"))
+    settings = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000, "clip_sample": False,
+                "set_alpha_to_one": False, "steps_offset": 1, "timestep_spacing": "leading", "prediction_type": "epsilon"}
+    os.makedirs(os.path.join(OUT, "scheduler"), exist_ok=True)
+    with open(os.path.join(OUT, "scheduler", "scheduler_config.json"), "w") as f:
+        json.dump({"_class_name": "DDIMScheduler", **settings}, f, indent=1, sort_keys=True)
+        f.write("\n")
+    noise = randn(SEED + 51, 1, 4, 8, 12)
+    out = {"noise": noise}
+    for name, kind in (("ddim", DDIMScheduler), ("euler", EulerDiscreteScheduler)):
+        keys = settings if name == "ddim" else {k: v for k, v in settings.items() if k not in ("clip_sample", "set_alpha_to_one")}
+        pipe = StableDiffusionPipeline(vae=vae, text_encoder=text, tokenizer=clip, unet=unet, scheduler=kind(**keys), safety_checker=None,
+                                       feature_extractor=None, requires_safety_checker=False)
+        pipe.set_progress_bar_config(disable=True)
+        latents = pipe(prompt="a red circle on a white background", negative_prompt="", height=16, width=24, num_inference_steps=6, guidance_scale=3.0,
+                       latents=noise.clone(), output_type="latent").images
+        out[name] = latents
+        out[name + "_picture"] = vae.decode(latents / vae.config.scaling_factor).sample
+    save(".", "picture.safetensors", out)
+    print(f"picture: latents to {out['ddim'].abs().max().item():.2f}")
+
+
 # ---- the real SD1.5: names and shapes only ---------------------------------------------------------------------------
 def sd15():
     """Every tensor name and shape of the real architecture, and kohya's names of its LoRA modules with [in, out]."""
@@ -418,6 +446,7 @@ def main():
     autoencoder()
     unet()
     schedules()
+    picture()
     sd15()
     import diffusers, peft, tokenizers, transformers
     print("versions:", ", ".join(f"{m.__name__} {m.__version__}" for m in (torch, diffusers, transformers, tokenizers, peft, np)))
