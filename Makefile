@@ -123,6 +123,14 @@ install: $(PROGRAM) ## copy the program and the editor files below PREFIX (/usr/
 	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/calotype
 	cp -R editor $(DESTDIR)$(PREFIX)/share/calotype/
 
+demo: deps ## set up, build, and go from examples/shapes to captioned samples and files trainers read
+	@$(MAKE) --no-print-directory -j2 $(PROGRAM)
+	@$(PROGRAM) run examples/shapes/recipe.lua
+
+bench: ## scan rate, start to prompt, check: medians; on a quiet machine
+	@$(MAKE) --no-print-directory -j2 $(PROGRAM) $(HOST)
+	@tests/bench/pictures.sh $(PROGRAM)
+
 clean: ## remove build/
 	rm -rf build
 

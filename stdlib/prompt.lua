@@ -74,12 +74,23 @@ local function describe_table(value, depth, seen)
   return "{\n" .. indent .. "  " .. table.concat(parts, ",\n" .. indent .. "  ") .. "\n" .. indent .. "}"
 end
 
+-- "image: decode, load, new, probe": what only offers names.
+local function describe_library(value, meta)
+  local names = {}
+  for name in pairs(M.names_of(value)) do names[#names + 1] = name end
+  table.sort(names)
+  return script.safe.tostring(rawget(meta, "__name")) .. (#names > 0 and ": " .. table.concat(names, ", ") or "")
+end
+
 function describe(value, depth, seen)
   local meta = debug.getmetatable(value)
   local repr = type(value) ~= "string" and meta and rawget(meta, "__repr")
   if repr then return script.safe.tostring(repr(value)) end
   if type(value) == "string" then return depth > 0 and #value > 60 and quoted(value:sub(1, 57)) .. "..." or quoted(value) end
-  if type(value) == "table" and not (meta and rawget(meta, "__tostring")) then return describe_table(value, depth, seen) end
+  if type(value) == "table" and not (meta and rawget(meta, "__tostring")) then
+    if next(value) == nil and meta and rawget(meta, "__name") then return describe_library(value, meta) end
+    return describe_table(value, depth, seen)
+  end
   return script.safe.tostring(value)
 end
 
@@ -92,7 +103,7 @@ function M.show(value) return describe(value, 0, {}) end
 
 -- All names a value offers, without running any code: its own keys, and those of __index tables. What a type wants to
 -- offer beyond that stands in its metatable's __names.
-local function names_of(value)
+function M.names_of(value)
   local names = {}
   for _ = 1, 8 do
     local meta = debug.getmetatable(value)
@@ -141,18 +152,28 @@ function M.complete(before, env)
     local value = nil
     for name in path:gmatch "[%a_][%w_]*" do
       if value == nil then value = all[name] else value = raw_field(value, name) end
-      if value == nil then return nil end
+      if value == nil then break end
     end
-    names = names_of(value)
-    if separator == ":" and type(value) == "table" then
-      for name in pairs(names) do if type(raw_field(value, name)) ~= "function" then names[name] = nil end end
+    if value == nil and separator ~= ":" then return nil end
+    names = value ~= nil and M.names_of(value) or {}
+    if separator == ":" then -- what is known to be no function cannot be called
+      for name in pairs(names) do
+        local field = raw_field(value, name)
+        if field ~= nil and type(field) ~= "function" then names[name] = nil end
+      end
     end
   else
     word = before:match "[%a_][%w_]*$" or ""
-    if word == "" then return nil end
+    if word == "" and not before:find "{[^{}]*$" then return nil end
     names = {}
     for name in pairs(all) do if is_name(name) then names[name] = true end end
     for name in pairs(KEYWORDS) do names[name] = true end
+  end
+  -- Behind a colon and inside { } the language knows what may stand there: verbs, options, their values.
+  local candidates = require "recipe.help".complete(before)
+  if #candidates > 0 and (separator == ":" or before:find "{[^{}]*$") then
+    names = {}
+    for _, name in ipairs(candidates) do names[name] = true end
   end
   local fitting = {}
   for name in pairs(names) do

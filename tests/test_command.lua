@@ -246,3 +246,30 @@ end)
 test("help at the prompt comes from the language", function()
   check.equal(ends(0, "repl", nil, write "?images\n  ? images.reject  \n"), "help for images\nhelp for images.reject\n")
 end)
+
+-- The same with the language itself.
+local function real(words, input)
+  local out = io.popen(("cd %s && %s %s 2>&1 <%s; echo \"exit $?\""):format(os.getenv "CALOTYPE_TEST_TMP", program, words, input or "/dev/null"))
+  local text = out:read "a"
+  out:close()
+  local shown, code = text:match "^(.*)exit (%d+)\n$"
+  return tonumber(code), shown
+end
+
+test("the language answers: run, check, info, help, stdin and the prompt", function()
+  local path = write "local p = params { side = { 8, min = 1, max = 512 } }\nprint(image.new(p.side, 4, { 255, 0, 0 }):width())"
+  check.equal({ real(path) }, { 0, "8\n" })
+  check.equal({ real("-p side=9 " .. path) }, { 0, "9\n" })
+  check.equal({ real("", path) }, { 0, "8\n" })
+  check.equal((real("check " .. path)), 0)
+  check.equal((real("-p sdie=9 " .. path)), 2)
+  check.contains(select(2, real("info " .. path)), "side")
+  check.contains(select(2, real "help reject"), "side_below")
+  local code, shown = real("repl", write "image\nstring\nx = image.new(4, 4, { 1, 2, 3 })\nx:width() * 2\n?reject\nimagse\n")
+  check.equal(code, 0)
+  check.contains(shown, "image: ")
+  check.contains(shown, "string: byte, char,")
+  check.contains(shown, "\n8\n")
+  check.contains(shown, "side_below")
+  check.contains(shown, "did you mean 'image")
+end)

@@ -529,3 +529,37 @@ test("the prompt has the same language; results can be looked at there", functio
   eval 'photos:sheet { to = "@/out/s.png" }'
   check.ok(fs.stat(place.path "out/s.png"))
 end)
+
+test("a recipe reads and writes files of its own below its folders, and no others", function()
+  local place = place_with(0)
+  place.write("out/.keep", "")
+  ok(place.run [[
+    recipe "words" { allow = { read = { "@/out" }, write = { "@/out" } } }
+    assert(fs.write("@/out/w.txt", "one two"))
+    assert(fs.read "@/out/w.txt" == "one two" and fs.stat("@/out/w.txt").size == 7)
+    assert(#fs.list "@/out" == 2)
+  ]])
+  local done = place.run [[
+    recipe "words" { allow = { read = { "@/out" }, write = { "@/out" } } }
+    fs.read "/etc/passwd"
+  ]]
+  check.equal(done.exit, 3)
+  check.contains(done.text, "does not allow it to read /etc/passwd")
+end)
+
+test("what trainers cannot read goes out as 8-bit RGB: a JPEG for the printer, a PNG of 16 bits", function()
+  local place = place_with(0)
+  place.write("photos/press.jpg", check.ok(fs.read "tests/golden/image/jpeg-cmyk.jpg"))
+  place.write("photos/deep.png", check.ok(fs.read "tests/golden/image/png-gray-alpha16.png"))
+  local done = ok(place.run [[
+    local few = images "@/photos":caption { with = template { text = "a zkr thing" }, trigger = "zkr" }
+    few:export { as = "replicate", to = "@/out/few.zip" }
+  ]])
+  check.contains(done.log, "2 converted")
+  local files = unzip(place.path "out/few.zip")
+  fs.write(place.path "press.jpg", files["press.jpg"])
+  fs.write(place.path "deep.png", files["deep.png"])
+  local image = require "native.image"
+  check.equal(image.probe(place.path "press.jpg").samples, 3)
+  check.equal(image.probe(place.path "deep.png").bits, 8)
+end)

@@ -1,4 +1,4 @@
--- The attacks that other Lua sandboxes fell to, each with the answer it must get, each within a second.
+-- The attacks that other Lua sandboxes fell to, each with the answer it must get, each soon.
 local script = require "native.script"
 local safe = script.safe
 -- The checkers' build is slower, and so is a collection at every allocation.
@@ -11,12 +11,13 @@ local function globals()
   return env
 end
 
--- Runs a recipe's text for at most `seconds`; gives its result or the error as text.
+-- Runs a recipe's text for at most `seconds`; gives its result or the error as text. The limit is generous where another
+-- error than "took longer" must come: a busy machine is no failure. What counts is the processor time.
 local function attack(text, seconds)
   local start = os.clock()
-  local ok, value = script.call(script.limit, seconds and seconds * SLOWER or 0.3, assert(script.load(text, "attack.lua", globals())))
+  local ok, value = script.call(script.limit, (seconds or 30) * SLOWER, assert(script.load(text, "attack.lua", globals())))
   local spent = os.clock() - start
-  check.ok(spent < 1 * SLOWER, ("took %.2f s"):format(spent))
+  check.ok(spent < 3 * SLOWER, ("took %.2f s of processor time"):format(spent))
   if ok then return value end
   return nil, value.message
 end
@@ -27,7 +28,7 @@ local function refused(part, text, seconds)
   check.contains(message, part)
 end
 
-local function stopped(text) refused("took longer than", text) end
+local function stopped(text) refused("took longer than", text, 0.3) end
 
 test("what is absent is absent", function()
   for _, name in ipairs { "io", "package", "debug", "dofile", "loadfile", "collectgarbage", "warn", "require" } do
@@ -85,20 +86,20 @@ test("no finalizer, not even a placeholder for one", function()
   refused("__gc is not for scripts", "setmetatable({}, { __gc = function() while true do end end })")
   refused("__gc is not for scripts", "setmetatable({}, { __gc = false })")
   refused("__gc is not for scripts", "setmetatable({}, { __gc = true })")
-  check.equal(attack [[
+  check.equal(attack([[
     local ran = false
     local mt = {}
     local t = setmetatable({}, mt)
     mt.__gc = function() ran = true end
     t = nil
-    for i = 1, 3e4 do local _ = { i } end
-    return ran]], false)
-  check.equal(attack [[
+    for i = 1, 1e4 do local _ = { i } end
+    return ran]], 20), false)
+  check.equal(attack([[
     local ran = false
     local t = setmetatable({}, setmetatable({}, { __index = { __gc = function() ran = true end } }))
     t = nil
-    for i = 1, 3e4 do local _ = { i } end
-    return ran]], false)
+    for i = 1, 1e4 do local _ = { i } end
+    return ran]], 20), false)
 end)
 
 test("metatables keep working for everything else", function()
@@ -263,6 +264,41 @@ test("random numbers follow the seed of the run", function()
   check.equal(attack("return math.random(math.mininteger, math.maxinteger) ~= nil"), true)
   refused("interval is empty", "return math.random(0 - 1)")
   refused("interval is empty", "return math.random(3, 2)")
+end)
+
+test("nothing a real recipe can reach lets itself be changed", function()
+  local environment, folder = require "recipe.environment", tmp "photos"
+  check.ok(require "native.image".new(8, 8, { 1, 2, 3 }):save(folder .. "/a.png"))
+  local env = environment.new { mode = "run", file = "recipe.lua", params = { steps = "7", name = folder }, say = function() end }
+  local walk = assert(script.load([[
+    local p = params { steps = { 5, min = 1 }, name = { "a" } }
+    local broken, seen = {}, {}
+    local function try(path, container, key, holder)
+      local before = holder[key]
+      pcall(function() container[key] = "changed" end)
+      if container ~= holder then pcall(rawset, container, key, "changed") end
+      pcall(table.insert, container, "changed")
+      local ok, after = pcall(function() return holder[key] end)
+      if not ok or after ~= before then broken[#broken + 1] = path .. "." .. tostring(key) end
+    end
+    local function visit(value, path)
+      if type(value) ~= "table" or seen[value] then return end
+      seen[value] = true
+      local mt = getmetatable(value)
+      if type(mt) == "table" then broken[#broken + 1] = path .. " shows its metatable" end
+      if pcall(setmetatable, value, {}) then broken[#broken + 1] = path .. " takes a metatable" end
+      local step, state, first = pairs(value)
+      for key, field in step, state, first do
+        try(path, value, key, value)
+        if type(state) == "table" and path ~= "_G" then try(path, state, key, value) end
+        visit(field, path .. "." .. tostring(key))
+      end
+    end
+    visit(_G, "_G")
+    visit(p, "p")
+    visit(images(p.name), "stage")
+    return table.concat(broken, ", ")]], "@recipe.lua", env))
+  check.equal(walk(), "")
 end)
 
 -- Everything that can be reached from the globals, by any means Lua has, debug library included.

@@ -105,7 +105,9 @@ static int l_probe(lua_State *L) {
   cal_error err = {0};
   cal_image_info info;
   if (cal_image_probe(cal_bind_fs(L), luaL_checkstring(L, 1), &info, &err)) return cal_push_refusal(L, &err);
-  lua_createtable(L, 0, 4);
+  lua_createtable(L, 0, 6);
+  set_integer(L, "bits", info.bits);
+  set_integer(L, "samples", info.samples);
   set_integer(L, "width", cal_image_shown_width(&info));
   set_integer(L, "height", cal_image_shown_height(&info));
   set_integer(L, "orientation", info.orientation);

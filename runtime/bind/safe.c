@@ -18,7 +18,7 @@ static void add_library(lua_State *L, const char *name, void (*fill)(lua_State *
   lua_newtable(L);
   if (fill) fill(L);
   if (stock) cal_safe_copy(L, name, stock);
-  cal_safe_lock(L);
+  cal_safe_lock(L, name);
   lua_setfield(L, -2, name);
 }
 
@@ -37,7 +37,7 @@ void cal_safe_open(lua_State *L) {
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
   lua_pop(L, 2);
-  cal_safe_lock(L);
+  cal_safe_lock(L, "string");
   lua_setfield(L, -2, "string");
   add_library(L, "table", cal_safe_add_table, NULL);
   add_library(L, "coroutine", cal_safe_add_coroutine, NULL);

@@ -98,9 +98,9 @@ static int locked_pairs(lua_State *L) {
   return 2;
 }
 
-void cal_safe_lock(lua_State *L) {
+void cal_safe_lock(lua_State *L, const char *name) {
   lua_newtable(L);
-  lua_createtable(L, 0, 4);
+  lua_createtable(L, 0, 5);
   lua_pushvalue(L, -3);
   lua_setfield(L, -2, "__index");
   lua_pushvalue(L, -3);
@@ -110,6 +110,8 @@ void cal_safe_lock(lua_State *L) {
   lua_setfield(L, -2, "__newindex");
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__name");
   lua_setmetatable(L, -2);
   lua_remove(L, -2);
 }

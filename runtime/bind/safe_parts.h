@@ -22,8 +22,8 @@ void cal_safe_add_math(lua_State *L);
 /* Push the value as text and return it: tables, functions, threads and userdata by their kind or __name, never an address. */
 const char *cal_safe_text(lua_State *L, int index, size_t *size);
 
-/* The table at the top becomes one that can be read and not be changed. */
-void cal_safe_lock(lua_State *L);
+/* The table at the top becomes one that can be read and not be changed; shown as `name`. */
+void cal_safe_lock(lua_State *L, const char *name);
 
 /* xpcall for stdlib: the handler runs where the error is, as in plain Lua, but the stop sentinel goes on. */
 int cal_host_xpcall(lua_State *L);

@@ -54,12 +54,15 @@ function M.captions(context, items)
 end
 
 --- How a picture goes out: { extension, path } when its file can go as it is, { extension, bytes } when it had to be converted.
---- Trainers read JPEG and PNG for certain; other formats become PNG. `upright` also turns what a camera stored turned.
+--- Trainers read 8-bit JPEG and PNG for certain: other formats become PNG, 16-bit PNG becomes 8-bit, a JPEG for the printer
+--- (CMYK) becomes RGB. `upright` also turns what a camera stored turned.
 function M.file(context, item, upright, quality)
   local turned = (upright or item.upright) and (item.orientation or 1) ~= 1
   local format = (item.format or item.extension):lower()
   local jpeg = format == "jpeg" or format == "jpg"
-  if not turned and (jpeg or format == "png") then return { extension = jpeg and "jpg" or "png", path = item.path } end
+  local header = image.probe(item.path) or {}
+  local plain = (jpeg and header.samples ~= 4 or format == "png") and (header.bits or 8) <= 8
+  if not turned and plain then return { extension = jpeg and "jpg" or "png", path = item.path } end
   local picture, message, code = image.load(item.path)
   if not picture then context.fail(("%s cannot be read any more"):format(item.path), { hint = message, code = code }) end
   local bytes, problem, problem_code = picture:encode(jpeg and "jpeg" or "png", jpeg and { quality = quality } or {})

@@ -20,8 +20,8 @@ local function print_line(text) io.stdout:write(text, "\n") end
 -- Compile and evaluate a recipe: stages and sinks are known afterwards, nothing was computed.
 local function read(options, mode)
   local file = options.file
-  local ok, message, code = fs.grant(file, "read")
-  local text
+  local text, ok, message, code = options.text, nil, nil, nil
+  if not text then ok, message, code = fs.grant(file, "read") end
   if ok then text, message, code = fs.read(file) end
   if not text then
     script.fail { message = ("the recipe %s cannot be read: %s"):format(file, message), source = false, exit = code == "DENIED" and 3 or 2,

@@ -2,6 +2,7 @@
 --
 --   local env, session = environment.new { mode = "run", file = "recipe.lua" }
 --   script.load(text, "@recipe.lua", env)()
+local fs = require "native.fs"
 local image = require "native.image"
 local params = require "recipe.params"
 local place = require "recipe.place"
@@ -34,30 +35,37 @@ local function read_only(name, values)
     __newindex = function(_, key)
       place.fail(place.here(tostring(key)), ("%s cannot be changed; '%s' was assigned"):format(name, tostring(key)), { token = tostring(key) })
     end,
-    __pairs = function() return next, values, nil end,
+    -- Not `next, values`: a loop's second value would be the table itself, and could be written to.
+    __pairs = function() return function(_, key) return next(values, key) end end,
   })
 end
 
 local function dirname(path) return path:match "^(.*)/[^/]*$" or "." end
 
--- image.load, image.new ...: the native functions, with the files they name permitted first.
-local function image_library(session)
+-- Native functions that touch the world, given to recipes: not while a recipe is only read, and with the files they name
+-- permitted first. `names` are the functions to give; `reads` and `writes` those whose first argument is a path.
+local function file_library(session, title, native, names, reads, writes)
   local library = {}
-  for name, value in pairs(image) do
-    if type(value) == "function" then
-      library[name] = function(first, ...)
-        if session.mode == "check" or session.mode == "info" then
-          session.stopped_at = place.here("image")
-          error(M.NEEDS_PIXELS, 0)
-        end
-        -- pictures are saved by themselves: without an `allow` that is into the working folder
-        if not session.allow then session:permit(".", "write", place.here(name)) end
-        if (name == "load" or name == "probe") and type(first) == "string" then session:permit(first, "read", place.here(name)) end
-        return value(first, ...)
+  for _, name in ipairs(names) do
+    library[name] = function(first, ...)
+      if session.mode == "check" or session.mode == "info" then
+        session.stopped_at = place.here(title)
+        error(M.NEEDS_PIXELS, 0)
       end
+      -- pictures save themselves: without an `allow` that is into the working folder
+      if not session.allow then session:permit(".", "write", place.here(name)) end
+      if reads[name] and type(first) == "string" then session:permit(first, "read", place.here(name)) end
+      if writes[name] and type(first) == "string" then session:permit(first, "write", place.here(name)) end
+      return native[name](first, ...)
     end
   end
-  return read_only("image", library)
+  return read_only(title, library)
+end
+
+local function function_names(native)
+  local names = {}
+  for name, value in pairs(native) do if type(value) == "function" then names[#names + 1] = name end end
+  return names
 end
 
 --- The globals for one recipe, and its session.
@@ -140,7 +148,8 @@ function M.new(options)
     end
   end
 
-  base.image = image_library(session)
+  base.image = file_library(session, "image", image, function_names(image), { load = true, probe = true }, {})
+  base.fs = file_library(session, "fs", fs, { "read", "write", "list", "stat" }, { read = true, list = true, stat = true }, { write = true })
   for name, value in pairs(base) do if type(value) == "function" or type(value) == "table" then session.known[value] = name end end
 
   local user = {} -- what a person defines at the prompt

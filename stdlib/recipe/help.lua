@@ -17,6 +17,10 @@ local FUNCTIONS = {
     doc = "Pictures as plain values: image.load(path), image.new(w, h, color), picture:resize(w, h), "
       .. ":crop(x, y, w, h), :get(x, y), :hash(), :measure(), :save(path).",
     example = 'local picture = image.load "photos/cat.jpg"' },
+  schema.define { name = "fs", kind = "function",
+    doc = "Files below the folders a recipe may use: fs.read(path), fs.write(path, text) (whole or not at all), fs.list(folder), "
+      .. "fs.stat(path). What the world refuses comes back as nil, message, code.",
+    example = 'local words = fs.read "words.txt"' },
 }
 
 -- name -> schema; methods are found as "reject", ":reject" and "images.reject"
@@ -179,7 +183,7 @@ function M.complete(line)
   elseif owner and inside:find "with%s*=%s*$" then
     for _, name in ipairs(providers.names) do add(name) end
   elseif not before:find "[%w_]%.%s*$" then
-    for _, name in ipairs { "images", "recipe", "params", "here", "usd", "image" } do add(name) end
+    for _, name in ipairs { "images", "recipe", "params", "here", "usd", "image", "fs" } do add(name) end
     for _, name in ipairs(providers.names) do add(name) end
   elseif before:find "images%.%s*$" then
     add "join"

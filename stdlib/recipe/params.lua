@@ -119,7 +119,7 @@ function M.read(declared, given, reading)
       place.fail(place.here("params"), ("parameters cannot be changed; '%s' was assigned"):format(tostring(name)),
         { token = tostring(name), hint = "use a local" })
     end,
-    __pairs = function() return next, values, nil end,
+    __pairs = function() return function(_, key) return next(values, key) end end, -- the table itself stays out of reach
   })
   return proxy, list
 end

@@ -228,7 +228,7 @@ TEST(the_measures_are_found_by_name) {
   cal_measures m;
   cal_error err = {0};
   cal_image *im = cal_image_new(40, 30, 3, &err);
-  cal_image_info info = {CAL_IMAGE_JPEG, 300, 400, 6};
+  cal_image_info info = {.format = CAL_IMAGE_JPEG, .width = 300, .height = 400, .orientation = 6};
   CHECK(im && cal_image_measure(im, &info, &m, &err) == CAL_OK);
   CHECK(m.width == 400 && m.height == 300 && m.format == CAL_IMAGE_JPEG && m.orientation == 6);
   CHECK(cal_measures_of(&m, "gray") && *cal_measures_of(&m, "gray") == 1);

@@ -294,4 +294,22 @@ function image.new(width, height, color) end
 ---@return calotype.bitmap?, string?, string?
 function image.load(path) end
 
+---Files below the folders a recipe may use.
+fs = {}
+---@param path string
+---@return string?, string?, string?
+function fs.read(path) end
+---Whole or not at all.
+---@param path string
+---@param text string
+---@return boolean?, string?, string?
+function fs.write(path, text) end
+---@param folder string
+---@param recursive? boolean
+---@return { path: string, kind: "file"|"folder"|"other", size: integer, mtime_ns: integer }[]?, string?, string?
+function fs.list(folder, recursive) end
+---@param path string
+---@return { kind: "file"|"folder"|"other", size: integer, mtime_ns: integer }?, string?, string?
+function fs.stat(path) end
+
 ---Formats of :export: replicate, kohya, sidecars

@@ -143,7 +143,9 @@ static cal_image *decode_webp_frame(const unsigned char *frame, size_t size, con
   cal_buffer_add(&still, frame + 16, size - 16);
   cal_image *im = NULL, *canvas = NULL;
   if (still.failed) cal_fail(err, CAL_E_MEMORY, "%s: not enough memory for its first frame", name);
-  else im = decode_sdl((unsigned char *)still.data, still.size, name, &(cal_image_info){CAL_IMAGE_WEBP, (int)w, (int)h, 1}, err);
+  else
+    im = decode_sdl((unsigned char *)still.data, still.size, name,
+                    &(cal_image_info){.format = CAL_IMAGE_WEBP, .width = (int)w, .height = (int)h, .orientation = 1}, err);
   cal_buffer_free(&still);
   if (!im || (im->width == info->width && im->height == info->height)) return im;
   canvas = cal_image_new(info->width, info->height, 4, err);

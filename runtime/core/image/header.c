@@ -9,6 +9,7 @@ typedef struct {
   const unsigned char *bytes;
   size_t size, at;
   bool big_endian, cut;
+  int bits, samples; /* of JPEG and PNG: bits per sample, samples per pixel */
 } reader;
 
 static unsigned byte_at(reader *r, size_t at) {
@@ -154,6 +155,8 @@ static const char *parse_jpeg(reader *r, uint32_t *w, uint32_t *h, int *orientat
     if (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc) {
       *h = u16_at(r, r->at + 5);
       *w = u16_at(r, r->at + 7);
+      r->bits = (int)byte_at(r, r->at + 4);
+      r->samples = (int)byte_at(r, r->at + 9);
       return !r->cut && length < 8 ? "the frame header is too short" : NULL;
     }
     r->at += 2 + length;
@@ -167,6 +170,9 @@ static const char *parse_png(reader *r, uint32_t *w, uint32_t *h, int *orientati
   if (u32_at(r, 8) != 13 || u32_at(r, 12) != 0x49484452) return "the first chunk is not an IHDR of 13 bytes";
   *w = u32_at(r, 16);
   *h = u32_at(r, 20);
+  static const int samples[8] = {1, 0, 3, 3, 2, 0, 4, 0}; /* by colour type; a palette's entries are RGB */
+  r->bits = (int)byte_at(r, 24);
+  r->samples = samples[byte_at(r, 25) & 7];
   if (r->cut || *w > INT32_MAX || *h > INT32_MAX) return "the size is beyond 31 bits";
   for (r->at = 33; !r->cut;) { /* eXIf counts where the writers put it: before the pixels */
     const uint32_t length = u32_at(r, r->at), kind = u32_at(r, r->at + 4);
@@ -296,6 +302,8 @@ cal_status cal_image_header(const unsigned char *bytes, size_t size, const char 
   if (!sized)
     return cal_fail(err, CAL_E_FORMAT, "%s: broken %s: a size of %u x %u (at byte %zu)", name, kind, (unsigned)width, (unsigned)height,
                     r.at);
+  info->bits = r.bits ? r.bits : 8;
+  info->samples = r.samples ? r.samples : 3;
   info->width = (int)width;
   info->height = (int)height;
   return CAL_OK;

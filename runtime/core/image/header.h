@@ -35,6 +35,7 @@ typedef struct {
   cal_image_format format;
   int width, height; /* as stored, before the orientation is applied */
   int orientation;   /* EXIF, 1 .. 8; 1 where there is none */
+  int bits, samples; /* of JPEG and PNG: bits per sample (8, 12, 16 ...) and samples per pixel (4 in a JPEG: CMYK); else 8, 3 */
 } cal_image_info;
 
 /* Read format, size and orientation. CAL_E_FORMAT names `name`, the format seen and the byte where reading stopped;

@@ -30,6 +30,12 @@ function BETTER.captioned(a, b)
   return BETTER.sharpest(a, b)
 end
 
+-- What a picture is called beside another one: its name alone when they lie in the same folder.
+local function called(item, other)
+  local folder, name = item.path:match "^(.*/)([^/]*)$"
+  return folder and other.path:match "^.*/" == folder and name or item.path
+end
+
 function M.run(context, options, input)
   local items = input.items
   local reasons, gift = {}, {}
@@ -61,7 +67,7 @@ function M.run(context, options, input)
     for _, i in ipairs(group) do
       if i ~= keep then
         exact = exact + 1
-        drop(keep, i, ("same content as %s"):format(items[keep].path))
+        drop(keep, i, ("same content as %s"):format(called(items[keep], items[i])))
       end
     end
   end
@@ -89,7 +95,7 @@ function M.run(context, options, input)
           local pair = direct[i .. ":" .. keep]
           local how = pair and ("distance %d of 64%s"):format(pair.distance, pair.transform ~= "same" and ", " .. pair.transform or "")
             or "through a third picture"
-          drop(keep, i, ("looks like %s (%s)"):format(items[keep].path, how))
+          drop(keep, i, ("looks like %s (%s)"):format(called(items[keep], items[i]), how))
         end
       end
     end
