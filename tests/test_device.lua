@@ -46,6 +46,23 @@ on_device("a plan runs the segments of a graph", function(d)
   check.ok(sizes.steps.accumulate >= 1 and sizes.enqueues.apply >= 1 and sizes.states > 0)
 end)
 
+on_device("a second plan like the first sees what the first has learned", function(d)
+  local g, p, x = descent()
+  local plan = check.ok(d:plan(g))
+  local h, q = graph.new(), nil
+  q = h:state("p", "f32", { 3 }, "parameters")
+  local twice = q * 2
+  h:output("sample", twice)
+  local sampler = check.ok(d:plan(h, { like = plan }))
+  plan:set(p, { 1, 2, 3 })
+  plan:set(x, { 0, 0, 0 })
+  check.ok(plan:run "accumulate")
+  check.ok(plan:run "apply")
+  check.ok(sampler:run "sample")
+  check.equal(sampler:get(twice), { 1.0, 2.0, 3.0 })
+  check.fails("like: an open plan is expected", d.plan, d, h, { like = "plan" })
+end)
+
 on_device("a group's bytes put back are the state it was taken in", function(d)
   local g, p, x = descent()
   local plan = check.ok(d:plan(g))

@@ -114,12 +114,22 @@ static int l_plan_text(lua_State *L) {
   return 1;
 }
 
-/* device:plan(graph [, {candidate=, or_portable=true, wait_each=, fusion=true}]) -> plan | nil, message, code */
+/* The option `like`: an open plan, whose weights and states the new one shares. */
+static cal_plan *like_of(lua_State *L) {
+  if (!lua_istable(L, 3) || lua_getfield(L, 3, "like") == LUA_TNIL) return NULL;
+  plan_box *box = luaL_testudata(L, -1, PLAN);
+  if (!box || !box->plan) luaL_argerror(L, 3, "like: an open plan is expected");
+  return box->plan;
+}
+
+/* device:plan(graph [, {candidate=, or_portable=true, wait_each=, fusion=true, like=plan}]) -> plan | nil, message, code */
 static int l_plan(lua_State *L) {
   device_box *device = check_device(L);
   cal_graph_box *graph = cal_check_graph(L, 2);
-  cal_plan_options options = {cal_option_text(L, 3, "candidate", NULL), cal_option_boolean(L, 3, "or_portable", 1),
-                              cal_option_boolean(L, 3, "wait_each", 0)};
+  cal_plan_options options = {.candidate = cal_option_text(L, 3, "candidate", NULL),
+                              .or_portable = cal_option_boolean(L, 3, "or_portable", 1),
+                              .wait_each = cal_option_boolean(L, 3, "wait_each", 0),
+                              .like = like_of(L)};
   cal_schedule_options place = {.largest_chunk = (int64_t)device->c->largest_buffer, .no_fusion = !cal_option_boolean(L, 3, "fusion", 1)};
   plan_box *box = cal_push_shell(L, PLAN, sizeof *box);
   lua_createtable(L, 2, 0);

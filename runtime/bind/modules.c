@@ -2,20 +2,20 @@
 
 /* clang-format off: one a line, so that branches meet without a conflict */
 #define MODULES(X) \
-  X(dataset) \
-  X(device) \
-  X(fs) \
-  X(graph) \
-  X(hash) \
-  X(image) \
-  X(json) \
-  X(log) \
-  X(safetensors) \
-  X(script) \
-  X(store) \
-  X(system) \
-  X(text) \
-  X(weights) \
+  X(dataset)       \
+  X(device)        \
+  X(fs)            \
+  X(graph)         \
+  X(hash)          \
+  X(image)         \
+  X(json)          \
+  X(log)           \
+  X(safetensors)   \
+  X(script)        \
+  X(store)         \
+  X(system)        \
+  X(text)          \
+  X(weights)       \
   X(zip)
 /* clang-format on */
 

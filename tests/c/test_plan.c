@@ -47,22 +47,25 @@ static cal_value parameter(network *n, int index, cal_shape s) {
   return n->parameter[index] = cal_graph_state(n->g, name, CAL_F32, s, CAL_PARAMETERS);
 }
 
-static network new_network(void) {
+static network new_network_of(int64_t B);
+static network new_network(void) { return new_network_of(2); }
+
+static network new_network_of(int64_t B) {
   network n = {.g = cal_graph_new()};
   cal_graph *g = n.g;
   cal_graph_enter(g, "net");
-  n.x = cal_graph_input(g, "x", CAL_F32, SHAPE(2, 6, 6, 3));
-  n.target = cal_graph_input(g, "target", CAL_F32, SHAPE(2, 36, 8));
+  n.x = cal_graph_input(g, "x", CAL_F32, SHAPE(B, 6, 6, 3));
+  n.target = cal_graph_input(g, "target", CAL_F32, SHAPE(B, 36, 8));
   n.rate = cal_graph_input(g, "rate", CAL_F32, (cal_shape){0});
   n.frozen = cal_graph_weight(g, "frozen", CAL_F16, SHAPE(8, 8));
   cal_value w1 = parameter(&n, 0, SHAPE(8, 3, 3, 3)), gamma = parameter(&n, 1, SHAPE(8)), beta = parameter(&n, 2, SHAPE(8)),
             wq = parameter(&n, 3, SHAPE(8, 8)), w2 = parameter(&n, 4, SHAPE(8, 8));
   cal_value h = cal_conv2d(g, n.x, w1, (cal_conv){1, 1, 1, 1, 1});
   h = cal_elementwise(g, "silu", cal_norm(g, h, 4, 1e-5, gamma, beta), 0, 0, 0);
-  cal_value tokens = cal_reshape(g, h, SHAPE(2, 36, 8));
-  cal_value q = cal_reshape(g, cal_linear(g, tokens, wq, 0), SHAPE(2, 36, 2, 4));
-  cal_value k = cal_reshape(g, cal_linear(g, tokens, cal_cast(g, n.frozen, CAL_F32), 0), SHAPE(2, 36, 2, 4));
-  cal_value seen = cal_reshape(g, cal_attention(g, q, k, k, 0.5, false), SHAPE(2, 36, 8));
+  cal_value tokens = cal_reshape(g, h, SHAPE(B, 36, 8));
+  cal_value q = cal_reshape(g, cal_linear(g, tokens, wq, 0), SHAPE(B, 36, 2, 4));
+  cal_value k = cal_reshape(g, cal_linear(g, tokens, cal_cast(g, n.frozen, CAL_F32), 0), SHAPE(B, 36, 2, 4));
+  cal_value seen = cal_reshape(g, cal_attention(g, q, k, k, 0.5, false), SHAPE(B, 36, 8));
   cal_value y = cal_add(g, tokens, cal_linear(g, seen, w2, 0));
   n.loss = cal_mean(g, cal_square(g, cal_sub(g, y, n.target)));
   cal_value d[5];
@@ -299,6 +302,46 @@ TEST(a_gradient_that_is_not_finite_changes_nothing_but_itself) {
   free(before), free(after);
   drop(m);
   cal_graph_free(n.g);
+}
+
+TEST(plans_of_other_sizes_share_weights_and_states_and_may_be_freed_in_any_order) {
+  DEVICE(c);
+  cal_error err = {0};
+  network two = new_network(), one = new_network_of(1);
+  made a = make(c, &two, NULL, &err), b = make(c, &one, &(cal_plan_options){.like = a.p}, &err);
+  CHECK(a.p && b.p);
+  if (!a.p || !b.p) return;
+  set_weights(a.p, &two);
+  float x[INPUT], target[TARGET], rate = 0.01f, seen, mean = 0, before = 0, after = 0;
+  random_floats(x, INPUT, 100, 1);
+  random_floats(target, TARGET, 200, 0.5f);
+  for (int half = 0; half < 2; half++) { /* the loss of two pictures is the mean of the two losses */
+    CHECK(!cal_plan_write(b.p, one.x, x + half * INPUT / 2, sizeof x / 2, &err) &&
+          !cal_plan_write(b.p, one.target, target + half * TARGET / 2, sizeof target / 2, &err) &&
+          !cal_plan_write(b.p, one.rate, &rate, 4, &err));
+    CHECK(!cal_plan_run(b.p, CAL_ACCUMULATE, &err) && !cal_plan_read(b.p, one.loss, &seen, sizeof seen, &err));
+    mean += seen / 2;
+  }
+  before = seen;
+  float zeros[1024] = {0};
+  CHECK(!cal_plan_write_group(b.p, CAL_GRADIENTS, 0, cal_graph_flat_size(one.g), zeros, &err));
+  step(a.p, &two, 0, &seen);
+  CHECK(!cal_plan_finish(a.p, &err));
+  CHECK_NEAR(seen, mean, 1e-5 * fabs(mean));
+  drop(a);
+  CHECK(!cal_plan_run(b.p, CAL_ACCUMULATE, &err) && !cal_plan_read(b.p, one.loss, &after, sizeof after, &err));
+  CHECK(isfinite(after) && after != before); /* what the other plan has learned */
+  cal_graph *other = cal_graph_new();
+  cal_value w = cal_graph_weight(other, "frozen", CAL_F32, SHAPE(8, 8));
+  cal_graph_output(other, CAL_SAMPLE, cal_square(other, w));
+  err = (cal_error){0};
+  cal_schedule *s = cal_schedule_new(other, NULL, &err);
+  CHECK(s && cal_plan_new(c, s, &(cal_plan_options){.like = b.p}, &err) == NULL && err.code == CAL_E_ARG);
+  CHECK_TEXT(err.text, "plan: its weights or states are not those of the plan it should share them with");
+  cal_schedule_free(s);
+  cal_graph_free(other);
+  drop(b);
+  cal_graph_free(one.g), cal_graph_free(two.g);
 }
 
 TEST(what_is_asked_wrongly_is_refused_with_the_numbers) {

@@ -29,17 +29,25 @@ typedef struct {
   double *seconds;   /* by step, with wait_each */
 } segment;
 
+/* What outlives a run and may serve several plans. */
+typedef struct {
+  int plans;
+  cal_chunk **weights, **states, *groups[CAL_GROUPS];
+  int64_t flat_size;
+  uint64_t weights_version; /* see cal_site */
+} shared;
+
 struct cal_plan {
   cal_context *context;
   const cal_schedule *schedule;
   cal_plan_options options;
-  cal_chunk **arena, **weights, **states; /* as many as the schedule says */
-  cal_chunk *groups[CAL_GROUPS], *inputs, *constants;
+  cal_chunk **arena, *inputs, *constants; /* as many arena chunks as the schedule says */
+  shared *shared;
   unsigned char *staged; /* the inputs on the host */
   bool staged_dirty;
   cl_event staged_on_its_way;
   cal_scratch scratch;
-  uint64_t weights_version, spare; /* see cal_site */
+  uint64_t spare; /* see cal_site */
   segment segment[CAL_SEGMENTS];
   cl_event fetch[MOST_FETCHES];
   int fetches;
@@ -54,8 +62,8 @@ static cal_chunk *chunk_of(void *plan, const cal_place *place) {
     case CAL_IN_ARENA: return p->arena[place->chunk];
     case CAL_IN_INPUTS: return p->inputs;
     case CAL_IN_CONSTANTS: return p->constants;
-    case CAL_IN_WEIGHTS: return p->weights[place->chunk];
-    case CAL_IN_STATES: return place->group == CAL_NO_GROUP ? p->states[place->chunk] : p->groups[place->group];
+    case CAL_IN_WEIGHTS: return p->shared->weights[place->chunk];
+    case CAL_IN_STATES: return place->group == CAL_NO_GROUP ? p->shared->states[place->chunk] : p->shared->groups[place->group];
     default: return NULL;
   }
 }
@@ -108,10 +116,57 @@ cal_plan_size cal_plan_sizes(const cal_plan *p) {
   return size;
 }
 
+/* The next value after `v` that owns memory of this kind; 0: no more. */
+static cal_value next_owner(const cal_schedule *s, cal_value v, cal_storage storage) {
+  for (v++; v < s->values; v++) {
+    const cal_place *place = &s->place[v];
+    if (place->storage == storage && place->value == v && (storage != CAL_IN_STATES || place->group == CAL_NO_GROUP)) return v;
+  }
+  return 0;
+}
+
+/* Whether all weights (or states) of two schedules are in the same places. A schedule without any agrees with every other. */
+static bool same_places(const cal_schedule *a, const cal_schedule *b, cal_storage storage) {
+  cal_value x = next_owner(a, 0, storage), y = next_owner(b, 0, storage);
+  if (!x) return true;
+  for (; x && y; x = next_owner(a, x, storage), y = next_owner(b, y, storage)) {
+    const cal_place *p = &a->place[x], *q = &b->place[y];
+    if (p->chunk != q->chunk || p->offset != q->offset || p->dtype != q->dtype || !cal_shape_equal(p->shape, q->shape)) return false;
+  }
+  return !x && !y;
+}
+
+static cal_status take_shared(cal_plan *p, cal_error *err) {
+  cal_context *c = p->context;
+  const cal_schedule *s = p->schedule;
+  const cal_plan *like = p->options.like;
+  if (like) {
+    const bool fits = like->context == c && same_places(s, like->schedule, CAL_IN_WEIGHTS) &&
+                      same_places(s, like->schedule, CAL_IN_STATES) && (!s->flat_size || s->flat_size == like->shared->flat_size);
+    if (!fits) return cal_fail(err, CAL_E_ARG, "plan: its weights or states are not those of the plan it should share them with");
+    p->shared = like->shared;
+    p->shared->plans++;
+  } else {
+    if (!(p->shared = cal_alloc_zero(1, sizeof *p->shared, err))) return CAL_E_MEMORY;
+    p->shared->plans = 1;
+    p->shared->flat_size = s->flat_size;
+    if (take_chunks(c, s->weight_chunks, s->weight_chunk, "weights", &p->shared->weights, err) ||
+        take_chunks(c, s->state_chunks, s->state_chunk, "states", &p->shared->states, err))
+      return err->code;
+  }
+  static const char *const names[CAL_GROUPS] = {"", "parameters", "gradients", "first moments", "second moments", "averages"};
+  for (int group = CAL_NO_GROUP + 1; group < CAL_GROUPS; group++)
+    if (s->group_used[group] && !p->shared->groups[group] &&
+        !(p->shared->groups[group] = cal_chunk_new(c, (size_t)s->flat_size * 4, names[group], err)))
+      return err->code;
+  return CAL_OK;
+}
+
 static cal_status take_memory(cal_plan *p, cal_error *err) {
   cal_context *c = p->context;
   const cal_schedule *s = p->schedule;
   cal_plan_size size = cal_plan_sizes(p);
+  if (p->options.like) size.weights = size.states = 0; /* they are there */
   const uint64_t needed = (uint64_t)(size.arena + size.weights + size.states + size.inputs + size.constants);
   if (needed > c->memory)
     return cal_fail(
@@ -121,17 +176,11 @@ static cal_status take_memory(cal_plan *p, cal_error *err) {
         (double)needed / (1 << 30), (double)size.weights / (1 << 30), (double)size.states / (1 << 30), (double)size.arena / (1 << 30),
         c->name, (double)c->memory / (1 << 30));
   p->spare = c->memory - needed;
-  if (take_chunks(c, s->arena_chunks, s->arena_chunk, "what is computed", &p->arena, err) ||
-      take_chunks(c, s->weight_chunks, s->weight_chunk, "weights", &p->weights, err) ||
-      take_chunks(c, s->state_chunks, s->state_chunk, "states", &p->states, err))
-    return err ? err->code : CAL_E_MEMORY;
-  static const char *const names[CAL_GROUPS] = {"", "parameters", "gradients", "first moments", "second moments", "averages"};
-  for (int group = CAL_NO_GROUP + 1; group < CAL_GROUPS; group++)
-    if (s->group_used[group] && !(p->groups[group] = cal_chunk_new(c, (size_t)s->flat_size * 4, names[group], err))) return CAL_E_MEMORY;
+  if (take_chunks(c, s->arena_chunks, s->arena_chunk, "what is computed", &p->arena, err) || take_shared(p, err)) return err->code;
   p->inputs = cal_chunk_new(c, (size_t)s->inputs_size, "inputs", err);
   p->constants = p->inputs ? cal_chunk_new(c, (size_t)s->constants_size, "constants", err) : NULL;
   p->staged = p->constants ? cal_alloc_zero(1, (size_t)s->inputs_size + 1, err) : NULL;
-  if (!p->staged) return err ? err->code : CAL_E_MEMORY;
+  if (!p->staged) return err->code;
   return cal_chunk_write(p->constants, 0, s->constants, (size_t)s->constants_size, err);
 }
 
@@ -171,7 +220,7 @@ static cal_status prepare_segment(cal_plan *p, int index, cal_error *err) {
                    .chunk = chunk_of,
                    .plan = p,
                    .scratch = &p->scratch,
-                   .weights_version = &p->weights_version,
+                   .weights_version = &p->shared->weights_version,
                    .spare = &p->spare};
   for (int i = 0; i < from->steps; i++) {
     cal_status status = cal_interrupt_check(err);
@@ -221,9 +270,12 @@ void cal_plan_free(cal_plan *p) {
     cal_free(s->seconds);
   }
   free_chunks(p->arena);
-  free_chunks(p->weights);
-  free_chunks(p->states);
-  for (int i = 0; i < CAL_GROUPS; i++) cal_chunk_free(p->groups[i]);
+  if (p->shared && --p->shared->plans == 0) {
+    free_chunks(p->shared->weights);
+    free_chunks(p->shared->states);
+    for (int i = 0; i < CAL_GROUPS; i++) cal_chunk_free(p->shared->groups[i]);
+    cal_free(p->shared);
+  }
   cal_chunk_free(p->inputs);
   cal_chunk_free(p->constants);
   cal_free(p->staged);
@@ -336,7 +388,7 @@ cal_status cal_plan_write_part(cal_plan *p, cal_value v, size_t at, const void *
   if (!size) return CAL_OK;
   if (place->storage != CAL_IN_INPUTS) {
     cal_status status = cal_chunk_write(chunk_of(p, place), (size_t)place->offset + at, bytes, size, err);
-    if (place->storage == CAL_IN_WEIGHTS) p->weights_version++; /* after it: the write has waited for all steps before it */
+    if (place->storage == CAL_IN_WEIGHTS) p->shared->weights_version++; /* after it: the write has waited for all steps before it */
     return status;
   }
   /* The staged bytes may still be travelling to the device. */
@@ -409,8 +461,8 @@ cal_status cal_plan_finish(cal_plan *p, cal_error *err) {
 }
 
 static cal_chunk *group_chunk(cal_plan *p, cal_group group, int64_t from, int64_t count, cal_error *err) {
-  cal_chunk *chunk = group > CAL_NO_GROUP && group < CAL_GROUPS ? p->groups[group] : NULL;
-  const long long size = (long long)p->schedule->flat_size;
+  cal_chunk *chunk = group > CAL_NO_GROUP && group < CAL_GROUPS ? p->shared->groups[group] : NULL;
+  const long long size = (long long)p->shared->flat_size;
   if (!chunk) cal_fail(err, CAL_E_NOTFOUND, "plan: it has no group %d", (int)group);
   else if (from < 0 || count < 0 || from > size || count > size - from) {
     cal_fail(err, CAL_E_ARG, "plan: %lld elements from %lld on of a group with %lld", (long long)count, (long long)from, size);

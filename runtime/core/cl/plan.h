@@ -29,9 +29,14 @@ typedef struct {
   const char *candidate; /* only this one ("portable", "native", "onednn", "clblast"); NULL: the first that takes a step */
   bool or_portable;      /* with `candidate`: the portable kernel where it does not take a step, instead of a refusal */
   bool wait_each;        /* wait after each step: a failure names the step it belongs to, and each step is timed */
+  /* Weights, states and groups are those of this plan (of the same context), not copies: one set of weights for several
+   * resolutions, batches, and for sampling between steps. Both graphs must declare them alike and in the same order; groups
+   * that only one of them uses are fine. Each plan may be freed first. */
+  cal_plan *like;
 } cal_plan_options;
 
-/* NULL on failure: CAL_E_MEMORY or CAL_E_LIMIT with what is needed and what there is, CAL_E_DEVICE with the node's path. */
+/* NULL on failure: CAL_E_MEMORY or CAL_E_LIMIT with what is needed and what there is, CAL_E_DEVICE with the node's path,
+ * CAL_E_ARG when `like` has other weights or states. */
 cal_plan *cal_plan_new(cal_context *c, const cal_schedule *s, const cal_plan_options *options, cal_error *err);
 void cal_plan_free(cal_plan *p);
 
