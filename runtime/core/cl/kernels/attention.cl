@@ -5,7 +5,7 @@
 
 #define EACH_64(from, end) for (int from = 0; from < (end); from += GROUP)
 
-inline int at4(int4 stride, int b, int t, int h) { return b * stride.x + t * stride.y + h * stride.z; }
+static inline int at4(int4 stride, int b, int t, int h) { return b * stride.x + t * stride.y + h * stride.z; }
 
 /* sizes: Tq, Tk, H, D; more: E, causal */
 kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void attention(
@@ -49,7 +49,7 @@ kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void attention(
 }
 
 /* For one query and one key: the probability, and ds = p (d v' - rowsum(d o)) scale. */
-inline float2 pair(global const TYPE(Q) *q, int q_step, global const TYPE(K) *k, int k_step, global const TYPE(V) *v, int v_step,
+static inline float2 pair(global const TYPE(Q) *q, int q_step, global const TYPE(K) *k, int k_step, global const TYPE(V) *v, int v_step,
                    global const TYPE(D) *d, int d_step, int D, int E, float scale, float lse, float inner) {
   float s = 0, dp = 0;
   for (int c = 0; c < D; c++) s = fma(LOAD(Q, q, (size_t)(c * q_step)), LOAD(K, k, (size_t)(c * k_step)), s);
@@ -58,7 +58,7 @@ inline float2 pair(global const TYPE(Q) *q, int q_step, global const TYPE(K) *k,
   return (float2)(p, p * (dp - inner) * scale);
 }
 
-inline float inner_of(global const TYPE(D) *d, int d_step, global const TYPE(O) *o, int o_step, int E) {
+static inline float inner_of(global const TYPE(D) *d, int d_step, global const TYPE(O) *o, int o_step, int E) {
   float sum = 0;
   for (int e = 0; e < E; e++) sum = fma(LOAD(D, d, (size_t)(e * d_step)), LOAD(O, o, (size_t)(e * o_step)), sum);
   return sum;

@@ -20,26 +20,26 @@ typedef int type_i32;
 #define LOAD(T, p, i) JOIN(load_, JOIN(T_, T))(p, i)
 #define STORE(T, p, i, v) JOIN(store_, JOIN(T_, T))(p, i, v)
 
-inline float load_f32(global const float *p, size_t i) { return p[i]; }
-inline void store_f32(global float *p, size_t i, float v) { p[i] = v; }
+static inline float load_f32(global const float *p, size_t i) { return p[i]; }
+static inline void store_f32(global float *p, size_t i, float v) { p[i] = v; }
 
-inline float load_i32(global const int *p, size_t i) { return (float)p[i]; }
-inline void store_i32(global int *p, size_t i, float v) { p[i] = (int)v; }
+static inline float load_i32(global const int *p, size_t i) { return (float)p[i]; }
+static inline void store_i32(global int *p, size_t i, float v) { p[i] = (int)v; }
 
-inline float load_bf16(global const ushort *p, size_t i) { return as_float((uint)p[i] << 16); }
-inline void store_bf16(global ushort *p, size_t i, float v) {
+static inline float load_bf16(global const ushort *p, size_t i) { return as_float((uint)p[i] << 16); }
+static inline void store_bf16(global ushort *p, size_t i, float v) {
   uint u = as_uint(v);
   p[i] = (u & 0x7fffffffu) > 0x7f800000u ? (ushort)((u >> 16) | 0x40) : (ushort)((u + 0x7fffu + ((u >> 16) & 1)) >> 16);
 }
 
 #ifdef HALF_BY_BITS /* a driver whose vload_half or vstore_half is wrong */
-inline float load_f16(global const ushort *p, size_t i) {
+static inline float load_f16(global const ushort *p, size_t i) {
   uint h = p[i], sign = (h & 0x8000u) << 16, exponent = (h >> 10) & 31, fraction = h & 1023;
   if (exponent == 31) return as_float(sign | 0x7f800000u | (fraction << 13));
   if (exponent == 0) return as_float(sign | as_uint((float)fraction * 5.9604644775390625e-8f));
   return as_float(sign | ((exponent + 112) << 23) | (fraction << 13));
 }
-inline void store_f16(global ushort *p, size_t i, float v) {
+static inline void store_f16(global ushort *p, size_t i, float v) {
   uint u = as_uint(v), sign = (u >> 16) & 0x8000u, m = u & 0x7fffffffu;
   uint h;
   if (m > 0x7f800000u) h = 0x7e00;
@@ -49,8 +49,8 @@ inline void store_f16(global ushort *p, size_t i, float v) {
   p[i] = (ushort)(sign | h);
 }
 #else
-inline float load_f16(global const ushort *p, size_t i) { return vload_half(i, (global const half *)p); }
-inline void store_f16(global ushort *p, size_t i, float v) { vstore_half_rte(v, i, (global half *)p); }
+static inline float load_f16(global const ushort *p, size_t i) { return vload_half(i, (global const half *)p); }
+static inline void store_f16(global ushort *p, size_t i, float v) { vstore_half_rte(v, i, (global half *)p); }
 #endif
 
 /* ---- what elementwise rows are written in -------------------------------------------------------------------------- */
@@ -76,7 +76,7 @@ inline void store_f16(global ushort *p, size_t i, float v) { vstore_half_rte(v, 
 #define GROUP 64
 #endif
 
-inline float group_sum(float v, local float *scratch) {
+static inline float group_sum(float v, local float *scratch) {
   int i = (int)get_local_id(0);
   barrier(CLK_LOCAL_MEM_FENCE);
   scratch[i] = v;
@@ -88,7 +88,7 @@ inline float group_sum(float v, local float *scratch) {
   return scratch[0];
 }
 
-inline float group_max(float v, local float *scratch) {
+static inline float group_max(float v, local float *scratch) {
   int i = (int)get_local_id(0);
   barrier(CLK_LOCAL_MEM_FENCE);
   scratch[i] = v;

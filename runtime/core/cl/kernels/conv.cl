@@ -6,7 +6,7 @@ typedef struct {
   int B, H, W, C, O, P, Q, stride, kh, kw, top, left;
 } shape;
 
-inline shape shape_of(int4 size, int4 out, int4 window) {
+static inline shape shape_of(int4 size, int4 out, int4 window) {
   shape s;
   s.B = size.x, s.H = size.y, s.W = size.z, s.C = size.w;
   s.O = out.x, s.P = out.y, s.Q = out.z, s.stride = out.w;
@@ -15,7 +15,7 @@ inline shape shape_of(int4 size, int4 out, int4 window) {
 }
 
 /* Where the pixel under tap k = (ky, kx, c) of output position p = (b, oy, ox) is in x; -1 in the padding. */
-inline int under(const shape *s, int p, int k) {
+static inline int under(const shape *s, int p, int k) {
   int c = k % s->C, kx = k / s->C % s->kw, ky = k / s->C / s->kw;
   int ox = p % s->Q, oy = p / s->Q % s->P, b = p / s->Q / s->P;
   int y = oy * s->stride - s->top + ky, x = ox * s->stride - s->left + kx;
@@ -23,7 +23,7 @@ inline int under(const shape *s, int p, int k) {
 }
 
 /* Where the result is that pixel p = (b, y, x) reached through tap k = (ky, kx, o); -1: none. */
-inline int reached(const shape *s, int p, int k) {
+static inline int reached(const shape *s, int p, int k) {
   int o = k % s->O, kx = k / s->O % s->kw, ky = k / s->O / s->kw;
   int x = p % s->W + s->left - kx, y = p / s->W % s->H + s->top - ky, b = p / s->W / s->H;
   if (x < 0 || y < 0 || x % s->stride || y % s->stride) return -1;

@@ -2,7 +2,7 @@
  * the storage of what each kernel says. */
 
 /* Offset of the index-th element, counted in the order of sizes n (last fastest), at strides s. */
-inline long place(int index, int4 n, int n4, int4 s, int s4) {
+static inline long place(int index, int4 n, int n4, int4 s, int s4) {
   long at = (long)(index % n4) * s4;
   index /= n4;
   at += (long)(index % n.w) * s.w;
