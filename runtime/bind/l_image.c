@@ -11,6 +11,7 @@
 #include "core/image/measure.h"
 #include "core/image/resize.h"
 #include "core/image/text.h"
+#include "core/train/pixels.h"
 
 static const char type_name[] = "calotype.image";
 
@@ -151,6 +152,31 @@ static int l_bytes(lua_State *L) {
   const cal_image *im = check_image(L, 1);
   lua_pushlstring(L, (const char *)im->pixels, cal_image_size(im));
   return 1;
+}
+
+/* im:floats() -> f32 in -1 .. 1, [H, W, 3]: what networks see */
+static int l_floats(lua_State *L) {
+  const cal_image *im = check_image(L, 1);
+  const size_t size = (size_t)im->width * (size_t)im->height * 3 * sizeof(float);
+  luaL_Buffer b;
+  cal_pixels_read(im, (float *)(void *)luaL_buffinitsize(L, &b, size));
+  luaL_pushresultsize(&b, size);
+  return 1;
+}
+
+/* image.from_floats(bytes, w, h) -> the reverse */
+static int l_from_floats(lua_State *L) {
+  size_t size;
+  const char *bytes = luaL_checklstring(L, 1, &size);
+  const int width = check_int(L, 2), height = check_int(L, 3);
+  luaL_argcheck(L, width > 0 && height > 0 && size == (size_t)width * (size_t)height * 3 * sizeof(float), 1,
+                "f32 of [height, width, 3] are expected");
+  float *numbers = lua_newuserdatauv(L, size, 0); /* strings need not be aligned */
+  memcpy(numbers, bytes, size);
+  cal_image **out = new_image(L);
+  cal_error err = {0};
+  *out = cal_pixels_picture(numbers, width, height, &err);
+  return finish(L, *out, &err);
 }
 
 static int l_copy(lua_State *L) {
@@ -429,17 +455,37 @@ static int l_text_of(lua_State *L) {
 
 int luaopen_cal_image(lua_State *L);
 int luaopen_cal_image(lua_State *L) {
-  static const luaL_Reg methods[] = {{"width", l_width},   {"height", l_height},   {"channels", l_channels},
-                                     {"get", l_get},       {"set", l_set},         {"bytes", l_bytes},
-                                     {"copy", l_copy},     {"resize", l_resize},   {"crop", l_crop},
-                                     {"flip", l_flip},     {"rotate", l_rotate},   {"gray", l_gray},
-                                     {"rgb", l_rgb},       {"encode", l_encode},   {"save", l_save},
-                                     {"hash", l_hash},     {"measure", l_measure}, {"fill_polygon", l_fill_polygon},
-                                     {"circle", l_circle}, {"ellipse", l_ellipse}, {"line", l_line},
-                                     {"rect", l_rect},     {"paste", l_paste},     {"text", l_text},
-                                     {"close", l_close},   {"__eq", l_equal},      {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"width", l_width},
+                                     {"height", l_height},
+                                     {"channels", l_channels},
+                                     {"get", l_get},
+                                     {"set", l_set},
+                                     {"bytes", l_bytes},
+                                     {"floats", l_floats},
+                                     {"copy", l_copy},
+                                     {"resize", l_resize},
+                                     {"crop", l_crop},
+                                     {"flip", l_flip},
+                                     {"rotate", l_rotate},
+                                     {"gray", l_gray},
+                                     {"rgb", l_rgb},
+                                     {"encode", l_encode},
+                                     {"save", l_save},
+                                     {"hash", l_hash},
+                                     {"measure", l_measure},
+                                     {"fill_polygon", l_fill_polygon},
+                                     {"circle", l_circle},
+                                     {"ellipse", l_ellipse},
+                                     {"line", l_line},
+                                     {"rect", l_rect},
+                                     {"paste", l_paste},
+                                     {"text", l_text},
+                                     {"close", l_close},
+                                     {"__eq", l_equal},
+                                     {NULL, NULL}};
   static const luaL_Reg functions[] = {
-      {"new", l_new}, {"load", l_load}, {"decode", l_decode}, {"probe", l_probe}, {"text_width", l_text_width}, {NULL, NULL}};
+      {"from_floats", l_from_floats}, {"new", l_new}, {"load", l_load}, {"decode", l_decode}, {"probe", l_probe},
+      {"text_width", l_text_width},   {NULL, NULL}};
   cal_register_type(L, type_name, methods, l_close, l_text_of);
   luaL_newlib(L, functions);
   return 1;
