@@ -118,7 +118,7 @@ test("a checkpoint of another size, another kind and a cut one are refused and c
   job.run(1, 2)
   check.ok(checkpoint.save(path, job.plan, GROUPS, { step = 2 }))
   local before = other.plan:group "parameters"
-  check.refused('"parameters" numbers, this training has', checkpoint.load(path, other.plan, GROUPS))
+  check.refused('"parameters" has 64 numbers, this training has 512', checkpoint.load(path, other.plan, GROUPS))
   check.ok(other.plan:group "parameters" == before)
   check.refused("no checkpoint of calotype", checkpoint.note "tests/golden/tiny/unet/lora.safetensors")
   local bytes = fs.read(path)
