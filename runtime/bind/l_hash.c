@@ -48,15 +48,18 @@ static int l_below(lua_State *L) { /* 0 .. n-1 */
   return 1;
 }
 
-/* r:normal(count) -> that many numbers of N(0, 1), as f32 bytes */
+/* r:normal(count [, deviation]) -> f32 bytes of a normal distribution around 0: noise, and weights to begin with */
 static int l_normal(lua_State *L) {
   cal_random *r = check_random(L);
-  lua_Integer count = luaL_checkinteger(L, 2);
-  luaL_argcheck(L, count >= 0 && count <= INT32_MAX / 4, 2, "too many numbers");
+  const lua_Integer count = luaL_checkinteger(L, 2);
+  const float deviation = (float)luaL_optnumber(L, 3, 1);
+  luaL_argcheck(L, count >= 0 && count <= 1 << 28, 2, "0 to 2^28 numbers");
   luaL_Buffer b;
-  float *out = (float *)(void *)luaL_buffinitsize(L, &b, (size_t)count * sizeof *out + 1);
+  const size_t size = (size_t)count * sizeof(float);
+  float *out = (float *)(void *)luaL_buffinitsize(L, &b, size);
   cal_random_normal_into(r, out, (size_t)count);
-  luaL_pushresultsize(&b, (size_t)count * sizeof *out);
+  for (lua_Integer i = 0; deviation != 1 && i < count; i++) out[i] *= deviation;
+  luaL_pushresultsize(&b, size);
   return 1;
 }
 

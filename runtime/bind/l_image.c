@@ -7,11 +7,11 @@
 #include "core/image/decode.h"
 #include "core/image/draw.h"
 #include "core/image/encode.h"
+#include "core/image/floats.h"
 #include "core/image/hash.h"
 #include "core/image/measure.h"
 #include "core/image/resize.h"
 #include "core/image/text.h"
-#include "core/train/pixels.h"
 
 static const char type_name[] = "calotype.image";
 
@@ -152,31 +152,6 @@ static int l_bytes(lua_State *L) {
   const cal_image *im = check_image(L, 1);
   lua_pushlstring(L, (const char *)im->pixels, cal_image_size(im));
   return 1;
-}
-
-/* im:floats() -> f32 in -1 .. 1, [H, W, 3]: what networks see */
-static int l_floats(lua_State *L) {
-  const cal_image *im = check_image(L, 1);
-  const size_t size = (size_t)im->width * (size_t)im->height * 3 * sizeof(float);
-  luaL_Buffer b;
-  cal_pixels_read(im, (float *)(void *)luaL_buffinitsize(L, &b, size));
-  luaL_pushresultsize(&b, size);
-  return 1;
-}
-
-/* image.from_floats(bytes, w, h) -> the reverse */
-static int l_from_floats(lua_State *L) {
-  size_t size;
-  const char *bytes = luaL_checklstring(L, 1, &size);
-  const int width = check_int(L, 2), height = check_int(L, 3);
-  luaL_argcheck(L, width > 0 && height > 0 && size == (size_t)width * (size_t)height * 3 * sizeof(float), 1,
-                "f32 of [height, width, 3] are expected");
-  float *numbers = lua_newuserdatauv(L, size, 0); /* strings need not be aligned */
-  memcpy(numbers, bytes, size);
-  cal_image **out = new_image(L);
-  cal_error err = {0};
-  *out = cal_pixels_picture(numbers, width, height, &err);
-  return finish(L, *out, &err);
 }
 
 static int l_copy(lua_State *L) {
@@ -431,6 +406,54 @@ static int l_text_width(lua_State *L) {
   return 1;
 }
 
+/* image.floats{im, ...} -> f32 bytes [B, H, W, 3] from -1 to 1, as a plan takes them; all pictures have one size */
+static int l_floats(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  const lua_Integer count = luaL_len(L, 1);
+  luaL_argcheck(L, count >= 1, 1, "a list of pictures is expected");
+  luaL_Buffer b;
+  const cal_image *first = NULL;
+  size_t each = 0;
+  float *scratch = NULL;
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_rawgeti(L, 1, i);
+    const cal_image *im = check_image(L, -1);
+    lua_pop(L, 1);
+    if (!first) {
+      first = im;
+      each = (size_t)im->width * (size_t)im->height * 3 * sizeof(float);
+      scratch = lua_newuserdatauv(L, each, 0);
+      luaL_buffinitsize(L, &b, each * (size_t)count);
+    }
+    if (im->width != first->width || im->height != first->height)
+      return luaL_error(L, "picture %d is %d x %d, the first is %d x %d", (int)i, im->width, im->height, first->width, first->height);
+    cal_image_to_floats(im, scratch);
+    luaL_addlstring(&b, (const char *)scratch, each);
+  }
+  luaL_pushresult(&b);
+  return 1;
+}
+
+/* image.of_floats(bytes, w, h) -> {im, ...}, as many as the bytes hold */
+static int l_of_floats(lua_State *L) {
+  size_t size;
+  const char *bytes = luaL_checklstring(L, 1, &size);
+  const int width = check_int(L, 2), height = check_int(L, 3);
+  luaL_argcheck(L, width > 0 && height > 0, 2, "sides of at least 1 are expected");
+  const size_t each = (size_t)width * (size_t)height * 3 * sizeof(float);
+  luaL_argcheck(L, size > 0 && size % each == 0, 1, "the bytes are no whole number of such pictures");
+  float *numbers = lua_newuserdatauv(L, each, 0); /* strings need not be aligned */
+  lua_newtable(L);
+  cal_error err = {0};
+  for (size_t i = 0; i < size / each; i++) {
+    memcpy(numbers, bytes + i * each, each);
+    cal_image **out = new_image(L);
+    if (!(*out = cal_image_from_floats(numbers, width, height, &err))) return finish(L, NULL, &err);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
 static int l_equal(lua_State *L) {
   const cal_image *a = check_image(L, 1), *b = check_image(L, 2);
   lua_pushboolean(L, a->width == b->width && a->height == b->height && a->channels == b->channels &&
@@ -455,37 +478,18 @@ static int l_text_of(lua_State *L) {
 
 int luaopen_cal_image(lua_State *L);
 int luaopen_cal_image(lua_State *L) {
-  static const luaL_Reg methods[] = {{"width", l_width},
-                                     {"height", l_height},
-                                     {"channels", l_channels},
-                                     {"get", l_get},
-                                     {"set", l_set},
-                                     {"bytes", l_bytes},
-                                     {"floats", l_floats},
-                                     {"copy", l_copy},
-                                     {"resize", l_resize},
-                                     {"crop", l_crop},
-                                     {"flip", l_flip},
-                                     {"rotate", l_rotate},
-                                     {"gray", l_gray},
-                                     {"rgb", l_rgb},
-                                     {"encode", l_encode},
-                                     {"save", l_save},
-                                     {"hash", l_hash},
-                                     {"measure", l_measure},
-                                     {"fill_polygon", l_fill_polygon},
-                                     {"circle", l_circle},
-                                     {"ellipse", l_ellipse},
-                                     {"line", l_line},
-                                     {"rect", l_rect},
-                                     {"paste", l_paste},
-                                     {"text", l_text},
-                                     {"close", l_close},
-                                     {"__eq", l_equal},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"width", l_width},   {"height", l_height},   {"channels", l_channels},
+                                     {"get", l_get},       {"set", l_set},         {"bytes", l_bytes},
+                                     {"copy", l_copy},     {"resize", l_resize},   {"crop", l_crop},
+                                     {"flip", l_flip},     {"rotate", l_rotate},   {"gray", l_gray},
+                                     {"rgb", l_rgb},       {"encode", l_encode},   {"save", l_save},
+                                     {"hash", l_hash},     {"measure", l_measure}, {"fill_polygon", l_fill_polygon},
+                                     {"circle", l_circle}, {"ellipse", l_ellipse}, {"line", l_line},
+                                     {"rect", l_rect},     {"paste", l_paste},     {"text", l_text},
+                                     {"close", l_close},   {"__eq", l_equal},      {NULL, NULL}};
   static const luaL_Reg functions[] = {
-      {"from_floats", l_from_floats}, {"new", l_new}, {"load", l_load}, {"decode", l_decode}, {"probe", l_probe},
-      {"text_width", l_text_width},   {NULL, NULL}};
+      {"new", l_new},       {"load", l_load},           {"decode", l_decode}, {"probe", l_probe}, {"text_width", l_text_width},
+      {"floats", l_floats}, {"of_floats", l_of_floats}, {NULL, NULL}};
   cal_register_type(L, type_name, methods, l_close, l_text_of);
   luaL_newlib(L, functions);
   return 1;

@@ -1,44 +1,76 @@
--- checkpoint.lua - all that a training needs to go on bit for bit: the flat buffers of its parameters and moments in f32, and a note.
+-- checkpoint.lua - all that a training must know to go on bit for bit: the flat groups of a plan and a note, in one safetensors file.
 --
---   checkpoint.save("run/last.state", plan, { "parameters", "moment_1", "moment_2" }, { step = 313, options = { rank = 16 } })
---   local note = checkpoint.note "run/last.state"                        -- reads the header only
---   checkpoint.load("run/last.state", plan, { "parameters", "moment_1", "moment_2" })
+--   local kept = checkpoint.of(g.graph, g.loads, { average = true })          -- after the optimizer was added
+--   checkpoint.save("out/vae.state", plan, kept, { step = 400 })
+--   local note = checkpoint.load("out/vae.state", plan, kept)                 -- { step = 400 }
+--   local note = checkpoint.note "out/vae.state"                              -- reads the header only
 --
--- The file is safetensors: one tensor [n] per group, the note as JSON in its metadata. It is whole or it is the one before.
+-- Random numbers need no place in it: they follow from the seed and the step. The file appears whole or not at all; a state that is not
+-- finite is not written. The layout (every parameter's name and shape) is named in it, so that the state of another model is refused.
 
-local fs = require "native.fs"
+local hash = require "native.hash"
 local json = require "native.json"
 local safetensors = require "native.safetensors"
 local weights = require "native.weights"
 
 local checkpoint = {}
 
-local KEY = "calotype.checkpoint"
+local GROUPS = { "parameters", "moment_1", "moment_2", "average" }
+local NOTE = "calotype.checkpoint"
+
+--- A short name for the parameters of a graph: their names and shapes in order.
+---@param parameters { name?: string, path?: string, file?: string, value: userdata }[] g.loads, or anything like it
+---@return string
+function checkpoint.layout(parameters)
+  local lines = {}
+  for i, l in ipairs(parameters) do lines[i] = (l.file or "") .. " " .. (l.name or l.path) .. " " .. table.concat(l.value:shape(), "x") end
+  return hash.sha256(table.concat(lines, "\n")):sub(1, 16)
+end
+
+---@class calotype.Kept what is kept of a graph
+---@field flat table<string, userdata> the flat value of each group that its optimizer uses
+---@field layout string
+
+--- Declare what is kept. Call it after the optimizer was added.
+---@param g userdata a native graph
+---@param parameters table[] as for checkpoint.layout
+---@param options? { average?: boolean }
+---@return calotype.Kept
+function checkpoint.of(g, parameters, options)
+  local flat = {}
+  for _, group in ipairs(GROUPS) do
+    if group ~= "average" or (options and options.average) then flat[group] = g:flat(group) end
+  end
+  return { flat = flat, layout = checkpoint.layout(parameters) }
+end
 
 ---@param path string
 ---@param plan userdata
----@param groups string[]
+---@param kept calotype.Kept
 ---@param note table what JSON can hold
 ---@return boolean? ok
 ---@return string? message
 ---@return string? code
-function checkpoint.save(path, plan, groups, note)
+function checkpoint.save(path, plan, kept, note)
   local tensors = {}
-  for i, group in ipairs(groups) do
-    local bytes, message, code = plan:group(group)
-    if not bytes then return nil, message, code end
-    tensors[i] = { name = group, shape = { #bytes // 4 }, bytes = bytes }
+  for _, group in ipairs(GROUPS) do
+    local value = kept.flat[group]
+    if value then
+      local bytes, message, code = plan:group(group)
+      if not bytes then return nil, message, code end
+      tensors[#tensors + 1] = { name = group, shape = value:shape(), bytes = bytes }
+    end
   end
-  local hash, message, code = weights.save(path, tensors, { dtype = "f32", metadata = { [KEY] = json.encode(note) } })
-  if not hash then return nil, message, code end
+  local ok, message, code = weights.save(path, tensors, { dtype = "f32", metadata = { layout = kept.layout, [NOTE] = json.encode(note) } })
+  if not ok then return nil, message, code end
   return true
 end
 
 local function open(path)
   local file, message, code = safetensors.open(path)
   if not file then return nil, message, code end
-  local text = file.metadata[KEY]
-  if not text then return nil, ("%s is no checkpoint of calotype: its metadata lack %s"):format(path, KEY), "FORMAT" end
+  local text = file.metadata[NOTE]
+  if not text then return nil, ("%s is no checkpoint of calotype: its metadata lack %s"):format(path, NOTE), "FORMAT" end
   local note
   note, message, code = json.decode(text)
   if type(note) ~= "table" then return nil, ("%s: its note is broken: %s"):format(path, message or "an object is expected"), code or "FORMAT" end
@@ -59,26 +91,23 @@ end
 ---@return table? note
 ---@return string? message
 ---@return string? code
-function checkpoint.load(path, plan, groups)
+function checkpoint.load(path, plan, kept)
   local note, file, code = open(path)
   if not note then return nil, file, code end
-  local bytes, message
-  bytes, message, code = fs.read(path)
-  if not bytes then return nil, message, code end
-  local parts = {}
-  for i, group in ipairs(groups) do
-    local tensor = file.tensors[group]
-    local now
-    now, message, code = plan:group(group)
-    if not now then return nil, message, code end
-    if not tensor or tensor.dtype ~= "F32" then return nil, ("%s: it has no \"%s\" in f32"):format(path, group), "FORMAT" end
-    if tensor.size ~= #now then
-      return nil, ("%s: \"%s\" has %d numbers, this training has %d; it belongs to another model or rank"):format(path, group, tensor.size // 4, #now // 4), "FORMAT"
-    end
-    parts[i] = bytes:sub(tensor.offset + 1, tensor.offset + tensor.size)
+  if file.metadata.layout ~= kept.layout then
+    return nil, ("%s belongs to another model: its layout is %s, this one's is %s; remove it to begin anew"):format(path,
+      tostring(file.metadata.layout), kept.layout), "FORMAT"
   end
-  -- Only now, so that a refused file changes nothing.
-  for i, group in ipairs(groups) do plan:set_group(group, parts[i]) end
+  local list = {}
+  for _, group in ipairs(GROUPS) do
+    if kept.flat[group] then
+      if not file.tensors[group] then return nil, ("%s: it has no \"%s\""):format(path, group), "FORMAT" end
+      list[#list + 1] = { value = kept.flat[group], name = group }
+    end
+  end
+  local ok, message
+  ok, message, code = weights.load(path, plan, list)
+  if not ok then return nil, message, code end
   return note
 end
 
@@ -92,12 +121,13 @@ local function flat(value, prefix, out)
 end
 
 local function text(x)
+  if x == nil then return "(none)" end
   if math.type(x) == "float" then return ("%.6g"):format(x) end
   if type(x) == "string" and #x == 64 and not x:find "%X" then return x:sub(1, 8) end -- of a hash the beginning is enough
   return tostring(x)
 end
 
---- What differs between two tables of options, sorted: { "rank 16 -> 32", ... } and the first words: { "rank" }.
+--- What differs between two tables of options, sorted: { "rank 16 -> 32", ... } and the names: { "rank" }.
 ---@return string[] lines
 ---@return string[] names
 function checkpoint.differences(before, now)
@@ -106,9 +136,7 @@ function checkpoint.differences(before, now)
   for name in pairs(a) do if a[name] ~= b[name] then names[#names + 1] = name end end
   for name in pairs(b) do if a[name] == nil then names[#names + 1] = name end end
   table.sort(names)
-  for i, name in ipairs(names) do
-    lines[i] = ("%s %s -> %s"):format(name, a[name] == nil and "(none)" or text(a[name]), b[name] == nil and "(none)" or text(b[name]))
-  end
+  for i, name in ipairs(names) do lines[i] = ("%s %s -> %s"):format(name, text(a[name]), text(b[name])) end
   return lines, names
 end
 

@@ -18,9 +18,10 @@ local optimizer = {}
 ---@field numbers fun(step: integer, lr: number): table<string, number> what the inputs are at a step (the first is 1)
 
 --- AdamW (Loshchilov and Hutter 2019) with PyTorch's order and defaults. `clip`: the gradients' norm is held to it (nil: not);
---- `share`: what the gradients are multiplied with first, 1 / number of accumulated batches.
+--- `share`: what the gradients are multiplied with first, 1 / number of accumulated batches; `rates`: some parameters learn at another
+--- rate, { { from = element of the flat buffer, times = 0.5 }, ... } in order.
 ---@param g userdata a native graph whose parameters are all declared
----@param options? { beta1?: number, beta2?: number, epsilon?: number, weight_decay?: number, clip?: number, share?: number }
+---@param options? { beta1?: number, beta2?: number, epsilon?: number, weight_decay?: number, clip?: number, share?: number, rates?: table }
 ---@return calotype.Optimizer
 function optimizer.adamw(g, options)
   options = options or {}
@@ -38,7 +39,17 @@ function optimizer.adamw(g, options)
   end
   local m1 = m * beta1 + slope * (1 - beta1)
   local v1 = v * beta2 + slope * slope * (1 - beta2)
-  local p1 = p * inputs.keep - inputs.rate * m1 / (graph.sqrt(v1) * inputs.correction + epsilon)
+  local keep, rate = inputs.keep, inputs.rate
+  if options.rates then
+    local size, parts = p:shape()[1], {}
+    for i, part in ipairs(options.rates) do
+      local stop = options.rates[i + 1] and options.rates[i + 1].from or size
+      parts[i] = string.pack("<f", part.times):rep(stop - part.from)
+    end
+    local times = g:constant("f32", { size }, table.concat(parts))
+    keep, rate = (keep - 1) * times + 1, rate * times
+  end
+  local p1 = p * keep - rate * m1 / (graph.sqrt(v1) * inputs.correction + epsilon)
 
   local fine = graph.finite(norm)
   local function update(state, value) g:store("apply", state, graph.select(fine, value, state)) end
