@@ -49,8 +49,8 @@ end)
 on_device("a second plan like the first sees what the first has learned", function(d)
   local g, p, x = descent()
   local plan = check.ok(d:plan(g))
-  local h, q = graph.new(), nil
-  q = h:state("p", "f32", { 3 }, "parameters")
+  local h = graph.new()
+  local q = h:state("p", "f32", { 3 }, "parameters")
   local twice = q * 2
   h:output("sample", twice)
   local sampler = check.ok(d:plan(h, { like = plan }))
