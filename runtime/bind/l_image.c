@@ -142,7 +142,7 @@ static int l_set(lua_State *L) {
   const cal_image *im = check_image(L, 1);
   unsigned char *p = check_pixel(L, im), color[4];
   check_color(L, 4, color);
-  if (im->channels == 1) *p = (unsigned char)((color[0] * 19595u + color[1] * 38470u + color[2] * 7471u + 0x8000u) >> 16);
+  if (im->channels == 1) *p = cal_image_luma(color);
   else memcpy(p, color, (size_t)im->channels);
   lua_settop(L, 1);
   return 1;
