@@ -133,3 +133,18 @@ on_device("a device that is closed goes with its last plan", function()
   plan:close()
   check.equal(tostring(d), "device (closed)")
 end)
+
+on_device("a plan that waits after each step tells what each of them took", function(d)
+  local g, p, x = descent()
+  local plan = check.ok(d:plan(g, { wait_each = true }))
+  plan:set(p, { 1, 2, 3 })
+  plan:set(x, { 0, 0, 0 })
+  check.ok(plan:run "accumulate")
+  plan:get(p)
+  local times = plan:times "accumulate"
+  check.equal(#times, plan:sizes().steps.accumulate)
+  for _, step in ipairs(times) do
+    check.ok(#step.op > 0 and #step.candidate > 0 and step.path and step.seconds > 0)
+  end
+  check.equal(plan:times "sample", {})
+end)

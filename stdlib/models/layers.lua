@@ -69,6 +69,7 @@ function layers.new(options)
 
   function g.has(w, key)
     local it = handles[w]
+    if options.fresh then return options.fresh(it.file.root .. "." .. it.name .. "." .. key) end
     return it.file.tensors[it.name .. "." .. key] ~= nil
   end
 
@@ -79,6 +80,10 @@ function layers.new(options)
     local name = it.name .. "." .. key
     local file = it.file
     local tensor = file.tensors[name]
+    if not tensor and options.fresh then
+      tensor = { dtype = "F32", shape = expected }
+      file.tensors[name] = tensor
+    end
     if not tensor then
       error(("%s: tensor \"%s\" is missing; the config needs it with %s"):format(file.root, name, shape_text(expected)), 0)
     end
