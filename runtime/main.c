@@ -27,8 +27,6 @@ typedef struct {
   cal_buffer text;     /* of a recipe that came through stdin */
   param params[PARAMS];
   int param_count;
-  char **args; /* after "--" */
-  int arg_count;
   bool quiet, trace, fresh, help;
 } invocation;
 
@@ -126,20 +124,18 @@ static int add_word(invocation *in, const char *word) {
     in->command = find_command("run");
   }
   if (!in->command->subject) return wrong(NULL, "calotype %s takes nothing more, not '%s'", in->command->name, word);
-  if (in->subject) return wrong("what the recipe itself is to get stands after --", "one %s at a time: '%s' is one too many", "file", word);
+  if (in->subject) return wrong("what a recipe is to get goes with -p name=value", "one %s at a time: '%s' is one too many", "file", word);
   in->subject = word;
   return CAL_EXIT_OK;
 }
 
 static int read_words(invocation *in, int count, char **words) {
+  bool only_words = false;
   for (int i = 1, code; i < count; i++) {
     const char *word = words[i];
-    if (strcmp(word, "--") == 0) {
-      in->args = words + i + 1;
-      in->arg_count = count - i - 1;
-      break;
-    }
-    if (word[0] != '-' || !word[1]) {
+    if (!only_words && strcmp(word, "--") == 0) {
+      only_words = true;
+    } else if (only_words || word[0] != '-' || !word[1]) {
       if ((code = add_word(in, word))) return code;
     } else if (strncmp(word, "-p", 2) == 0) {
       const char *text = word[2] ? word + 2 : ++i < count ? words[i] : "";
@@ -193,7 +189,7 @@ static void put_help(void) {
       "  -q, --quiet     only errors\n"
       "  --trace         errors with every function on the way, those of calotype too\n"
       "  --fresh         do again what is already done\n"
-      "  -- WORDS        words for the recipe\n"
+      "  --              what follows is no option: calotype run -- -odd-name.lua\n"
       "\n"
       "Ends with 0 ok, 1 failed, 2 wrong usage or check, 3 not permitted, 4 :expect failed, 75 try again, 130 interrupted.");
 }
@@ -208,13 +204,6 @@ static void push_options(lua_State *L, const invocation *in) {
   lua_newtable(L);
   for (int i = 0; i < in->param_count; i++) set_text(L, in->params[i].name, in->params[i].value);
   lua_setfield(L, -2, "params");
-  lua_newtable(L);
-  for (int i = 0; i < in->arg_count; i++) lua_pushstring(L, in->args[i]), lua_rawseti(L, -2, i + 1);
-  lua_setfield(L, -2, "args");
-  lua_pushboolean(L, in->quiet);
-  lua_setfield(L, -2, "quiet");
-  lua_pushboolean(L, in->trace);
-  lua_setfield(L, -2, "trace");
   lua_pushboolean(L, in->fresh);
   lua_setfield(L, -2, "fresh");
 }
