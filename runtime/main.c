@@ -124,7 +124,7 @@ static int add_word(invocation *in, const char *word) {
     in->command = find_command("run");
   }
   if (!in->command->subject) return wrong(NULL, "calotype %s takes nothing more, not '%s'", in->command->name, word);
-  if (in->subject) return wrong("what a recipe is to get goes with -p name=value", "one %s at a time: '%s' is one too many", "file", word);
+  if (in->subject) return wrong("what a recipe is to get goes with -p name=value", "one file at a time: '%s' is one too many", word);
   in->subject = word;
   return CAL_EXIT_OK;
 }
@@ -284,6 +284,11 @@ int main(int count, char **words) {
   if (in.command->recipe && (!in.subject || strcmp(in.subject, "-") == 0) && (code = read_stdin(&in.text))) goto done;
   if (strcmp(in.command->name, "help") == 0 && !in.subject) {
     put_help();
+    goto done;
+  }
+  const command *about = strcmp(in.command->name, "help") == 0 ? find_command(in.subject) : NULL;
+  if (about) {
+    printf("calotype %s%s%s\n  %s\n", about->name, about->subject ? " " : "", about->subject ? about->subject : "", about->about);
     goto done;
   }
   if ((code = memory_cap(&with.memory_cap))) goto done;

@@ -274,3 +274,8 @@ test("the language answers: run, check, info, help, stdin and the prompt", funct
   check.contains(shown, "side_below")
   check.contains(shown, "did you mean 'image")
 end)
+
+test("help tells a command too, and a parameter without -p is recognised", function()
+  check.contains(ends(0, "help check"), "calotype check FILE")
+  ends(2, write "x = 1" .. " side=700", "-p name=value")
+end)
