@@ -68,6 +68,12 @@ local function function_names(native)
   return names
 end
 
+-- What people look for under a name from elsewhere.
+local ELSEWHERE = {
+  io = "a recipe has fs.read and fs.write, below the folders it names", require = "a recipe is one file", dofile = "a recipe is one file",
+  gemini = "this version has " .. table.concat(providers.names, ", "), help = "? shows what there is, ?reject a verb", quit = "Ctrl-D, or exit",
+}
+
 --- The globals for one recipe, and its session.
 ---@param options? { mode?: string, file?: string, params?: table<string, string>, store?: string, fresh?: boolean, say?: function }
 ---@return table env, table session
@@ -164,7 +170,7 @@ function M.new(options)
       for known in pairs(user) do names[#names + 1] = known end
       local near = suggest.closest(tostring(name), names)
       place.fail(place.here(), ("'%s' is not defined"):format(tostring(name)),
-        { token = tostring(name), hint = near and ("did you mean '%s'?"):format(near) or nil })
+        { token = tostring(name), hint = ELSEWHERE[name] or near and ("did you mean '%s'?"):format(near) or nil })
     end,
     __newindex = function(_, name, value)
       if base[name] ~= nil and name ~= "_" then
