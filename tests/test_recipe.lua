@@ -565,7 +565,6 @@ test("what trainers cannot read goes out as 8-bit RGB: a JPEG for the printer, a
 end)
 
 test("a person who names the wrong thing reads what is so and what to write", function()
-  local recipes = dofile "tests/recipes.lua"
   local place = recipes.new(tmp "person")
   local function says(text, exit, ...)
     local done = place.run(text)
