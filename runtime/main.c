@@ -1,6 +1,7 @@
 /* main.c - the command line; nothing else. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -274,6 +275,7 @@ static int do_command(cal_runtime *rt, const invocation *in) {
 int main(int count, char **words) {
   for (int fd = 0; fd < 3; fd++) /* a closed one would become the first file we open */
     if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0) return CAL_EXIT_FAILED;
+  signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error with a sentence, as a full disk is */
   invocation in = {0};
   cal_error err = {0};
   cal_runtime *rt = NULL;

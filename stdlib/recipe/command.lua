@@ -160,6 +160,9 @@ function M.info(options)
   put(session.allow and "may touch (from its header)" or "touches (inferred; it has no `allow`)")
   put("  reads     " .. reads)
   put("  writes    " .. writes)
+  if session.stopped_at and not session.allow then
+    put(("  and what its own code names from line %d on: that is known when it runs"):format(session.stopped_at.line))
+  end
   if session.allow then
     if #session.allow.net > 0 then put("  asks      " .. table.concat(session.allow.net, ", ")) end
     local spending = {}

@@ -48,14 +48,14 @@ local function file_library(session, title, native, names, reads, writes)
   local library = {}
   for _, name in ipairs(names) do
     library[name] = function(first, ...)
-      if session.mode == "check" or session.mode == "info" then
-        session.stopped_at = place.here(title)
-        error(M.NEEDS_PIXELS, 0)
-      end
       -- pictures save themselves: without an `allow` that is into the working folder
       if not session.allow then session:permit(".", "write", place.here(name)) end
       if reads[name] and type(first) == "string" then session:permit(first, "read", place.here(name)) end
       if writes[name] and type(first) == "string" then session:permit(first, "write", place.here(name)) end
+      if session.mode == "check" or session.mode == "info" then -- after that was noted: `info` shows it
+        session.stopped_at = place.here(title)
+        error(M.NEEDS_PIXELS, 0)
+      end
       return native[name](first, ...)
     end
   end
