@@ -44,10 +44,13 @@ local function number_text(value)
   return tostring(value)
 end
 
---- A value as it would be written in a recipe, short.
+local MOST_SHOWN = 12 -- parts of a list in a message
+
+--- A value as it would be written in a recipe, short. Lists in lists are not entered: one may hold itself.
 ---@param value any
+---@param inside? boolean
 ---@return string
-function M.show(value)
+function M.show(value, inside)
   if type(value) == "string" then
     return #value > 60 and ('"%s..."'):format(value:sub(1, 57)) or ('"%s"'):format(value)
   elseif type(value) == "number" then
@@ -57,13 +60,16 @@ function M.show(value)
     if value.usd then return ("usd(%s)"):format(number_text(value.usd)) end
     if value.provider then
       local parts = {}
-      for key, part in pairs(value.options or {}) do parts[#parts + 1] = key .. " = " .. M.show(part) end
+      for key, part in pairs(not inside and value.options or {}) do parts[#parts + 1] = key .. " = " .. M.show(part, true) end
       table.sort(parts)
       return value.provider .. (#parts > 0 and " { " .. table.concat(parts, ", ") .. " }" or " {}")
     end
-    if #value > 0 then
+    if #value > 0 and not inside then
       local parts = {}
-      for i, part in ipairs(value) do parts[i] = M.show(part) end
+      for i, part in ipairs(value) do
+        parts[i] = i <= MOST_SHOWN and M.show(part, true) or "..."
+        if i > MOST_SHOWN then break end
+      end
       return "{ " .. table.concat(parts, ", ") .. " }"
     end
     return "a table"
