@@ -242,14 +242,16 @@ static int invoke(lua_State *L) {
     lua_getfield(L, -1, "put");
     lua_remove(L, -2);
   }
-  lua_call(L, 1, 1);
-  if (lua_type(L, -1) == LUA_TSTRING) { /* help: a text */
+  lua_call(L, 1, 2);
+  if (lua_type(L, -2) == LUA_TSTRING) { /* help: a text, and false where there is none on the topic */
+    bool known = !lua_isboolean(L, -1);
     require(L, "native.log");
     lua_getfield(L, -1, "put");
-    lua_pushvalue(L, -3);
+    lua_pushvalue(L, -4);
     lua_call(L, 1, 0);
-    return lua_pushinteger(L, CAL_EXIT_OK), 1;
+    return lua_pushinteger(L, known ? CAL_EXIT_OK : CAL_EXIT_USAGE), 1;
   }
+  lua_pop(L, 1);
   if (!lua_isinteger(L, -1)) lua_pushinteger(L, CAL_EXIT_OK);
   return 1;
 }

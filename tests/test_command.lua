@@ -117,6 +117,7 @@ test("check, info, show and help reach the language", function()
   check.equal(ends(0, "info " .. path), "info " .. path .. "\n")
   check.equal(ends(0, "show " .. path), "show " .. path .. "\n")
   check.equal(ends(0, "help reject"), "help for reject\n")
+  ends(2, "help rejct", "did you mean")
 end)
 
 test("help, version and doctor say what they are", function()

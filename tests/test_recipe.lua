@@ -583,3 +583,12 @@ test("a person who names the wrong thing reads what is so and what to write", fu
   says([[images "@/photos":caption { with = gemini {} }]], 2, "this version has sidecar")
   says("\255\216\0", 2, "is no recipe", "calotype show")
 end)
+
+test("a share that ties leave smaller says so", function()
+  local place = place_with(0)
+  for i = 1, 4 do place.photo(("p%d.png"):format(i), { seed = i, width = 640, height = 480 }) end
+  local done = ok(place.run [[
+    images "@/photos":reject { side_below = "lowest 50%" }:sheet { to = "@/out/sheet.png" }
+  ]])
+  check.contains(done.log, "the lowest 50% by side would be 2, but pictures with the same value stay")
+end)
