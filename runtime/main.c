@@ -1,6 +1,7 @@
 /* main.c - the command line; nothing else. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,8 +28,6 @@ typedef struct {
   cal_buffer text;     /* of a recipe that came through stdin */
   param params[PARAMS];
   int param_count;
-  char **args; /* after "--" */
-  int arg_count;
   bool quiet, trace, fresh, help;
 } invocation;
 
@@ -126,20 +125,18 @@ static int add_word(invocation *in, const char *word) {
     in->command = find_command("run");
   }
   if (!in->command->subject) return wrong(NULL, "calotype %s takes nothing more, not '%s'", in->command->name, word);
-  if (in->subject) return wrong("what the recipe itself is to get stands after --", "one %s at a time: '%s' is one too many", "file", word);
+  if (in->subject) return wrong("what a recipe is to get goes with -p name=value", "one file at a time: '%s' is one too many", word);
   in->subject = word;
   return CAL_EXIT_OK;
 }
 
 static int read_words(invocation *in, int count, char **words) {
+  bool only_words = false;
   for (int i = 1, code; i < count; i++) {
     const char *word = words[i];
-    if (strcmp(word, "--") == 0) {
-      in->args = words + i + 1;
-      in->arg_count = count - i - 1;
-      break;
-    }
-    if (word[0] != '-' || !word[1]) {
+    if (!only_words && strcmp(word, "--") == 0) {
+      only_words = true;
+    } else if (only_words || word[0] != '-' || !word[1]) {
       if ((code = add_word(in, word))) return code;
     } else if (strncmp(word, "-p", 2) == 0) {
       const char *text = word[2] ? word + 2 : ++i < count ? words[i] : "";
@@ -193,7 +190,7 @@ static void put_help(void) {
       "  -q, --quiet     only errors\n"
       "  --trace         errors with every function on the way, those of calotype too\n"
       "  --fresh         do again what is already done\n"
-      "  -- WORDS        words for the recipe\n"
+      "  --              what follows is no option: calotype run -- -odd-name.lua\n"
       "\n"
       "Ends with 0 ok, 1 failed, 2 wrong usage or check, 3 not permitted, 4 :expect failed, 75 try again, 130 interrupted.");
 }
@@ -208,13 +205,6 @@ static void push_options(lua_State *L, const invocation *in) {
   lua_newtable(L);
   for (int i = 0; i < in->param_count; i++) set_text(L, in->params[i].name, in->params[i].value);
   lua_setfield(L, -2, "params");
-  lua_newtable(L);
-  for (int i = 0; i < in->arg_count; i++) lua_pushstring(L, in->args[i]), lua_rawseti(L, -2, i + 1);
-  lua_setfield(L, -2, "args");
-  lua_pushboolean(L, in->quiet);
-  lua_setfield(L, -2, "quiet");
-  lua_pushboolean(L, in->trace);
-  lua_setfield(L, -2, "trace");
   lua_pushboolean(L, in->fresh);
   lua_setfield(L, -2, "fresh");
 }
@@ -252,14 +242,16 @@ static int invoke(lua_State *L) {
     lua_getfield(L, -1, "put");
     lua_remove(L, -2);
   }
-  lua_call(L, 1, 1);
-  if (lua_type(L, -1) == LUA_TSTRING) { /* help: a text */
+  lua_call(L, 1, 2);
+  if (lua_type(L, -2) == LUA_TSTRING) { /* help: a text, and false where there is none on the topic */
+    bool known = !lua_isboolean(L, -1);
     require(L, "native.log");
     lua_getfield(L, -1, "put");
-    lua_pushvalue(L, -3);
+    lua_pushvalue(L, -4);
     lua_call(L, 1, 0);
-    return lua_pushinteger(L, CAL_EXIT_OK), 1;
+    return lua_pushinteger(L, known ? CAL_EXIT_OK : CAL_EXIT_USAGE), 1;
   }
+  lua_pop(L, 1);
   if (!lua_isinteger(L, -1)) lua_pushinteger(L, CAL_EXIT_OK);
   return 1;
 }
@@ -285,6 +277,7 @@ static int do_command(cal_runtime *rt, const invocation *in) {
 int main(int count, char **words) {
   for (int fd = 0; fd < 3; fd++) /* a closed one would become the first file we open */
     if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0) return CAL_EXIT_FAILED;
+  signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error with a sentence, as a full disk is */
   invocation in = {0};
   cal_error err = {0};
   cal_runtime *rt = NULL;
@@ -295,6 +288,11 @@ int main(int count, char **words) {
   if (in.command->recipe && (!in.subject || strcmp(in.subject, "-") == 0) && (code = read_stdin(&in.text))) goto done;
   if (strcmp(in.command->name, "help") == 0 && !in.subject) {
     put_help();
+    goto done;
+  }
+  const command *about = strcmp(in.command->name, "help") == 0 ? find_command(in.subject) : NULL;
+  if (about) {
+    printf("calotype %s%s%s\n  %s\n", about->name, about->subject ? " " : "", about->subject ? about->subject : "", about->about);
     goto done;
   }
   if ((code = memory_cap(&with.memory_cap))) goto done;

@@ -10,3 +10,37 @@ end)
 test("a missing file is refused with its name and a code", function()
   check.equal(check.refused("nowhere.txt", fs.read(tmp "nowhere.txt")), "NOTFOUND")
 end)
+
+test("a link does not open what is closed to scripts under its own name", function()
+  local pipe = io.popen "readlink /proc/$PPID/exe"
+  local program = pipe:read "l":gsub("/tests/host$", "/calotype")
+  pipe:close()
+  local folder = tmp "guarded"
+  local made = os.execute(("mkdir -p %s/.ssh && cd %s && echo SECRET > .env && echo SECRET > .ssh/id && ln -s .env notes && ln -s .ssh keys"):format(folder, folder))
+  check.ok(made)
+  local function says(text)
+    local file = assert(io.open(folder .. "/r.lua", "w"))
+    file:write(text)
+    file:close()
+    local out = io.popen(("cd %s && %s -q r.lua 2>&1; ls -A .ssh"):format(folder, program))
+    local all = out:read "a"
+    out:close()
+    check.ok(not all:find "SECRET", all)
+    return all
+  end
+  for _, path in ipairs { "notes", "keys/id", "./keys/../notes", "/proc/self/environ", "/proc/self/cwd/notes" } do
+    check.contains(says(("local ok, text, why = pcall(fs.read, %q) print(text, why)"):format(path)), "closed to scripts")
+  end
+  check.contains(says "print(pcall(fs.list, 'keys'))", "closed to scripts")
+  check.contains(says "print(pcall(fs.stat, 'notes'))", "closed to scripts")
+  local all = says "fs.write('mine', 'x') print(pcall(fs.write, 'keys/more', 'x')) print(image.new(2, 2):save 'keys/p.png')"
+  check.contains(all, "closed to scripts")
+  check.ok(not all:find "more\n" and not all:find "\np.png", all)
+  local info = io.popen(("cd %s && echo 'pcall(fs.read, [[/etc/hostname]])' > i.lua && %s info i.lua && " ..
+    "echo 'fs.write([[big]], ([[x]]):rep(1e6))' > b.lua; (ulimit -f 100; %s b.lua && ls big) 2>&1; echo rc $?"):format(folder, program, program))
+  local shown = info:read "a"
+  info:close()
+  check.contains(shown, "reads     /etc/hostname") -- what its own code does before it stops is told
+  check.contains(shown, "that is known when it runs")
+  check.ok(not shown:find "\nbig\n" and not shown:find "rc 153", shown)
+end)

@@ -573,3 +573,28 @@ test("text that is not ASCII or not UTF-8 becomes boxes; lines stand below each 
   check.fails("size of", a.text, a, 0, 0, "x", { size = 0 })
   check.fails("size of", a.text, a, 0, 0, "x", { size = 1e9 })
 end)
+
+test("pictures that nobody needs go before there are too many, and too many are refused", function()
+  local pipe = io.popen "readlink /proc/$PPID/exe"
+  local program = pipe:read "l":gsub("/tests/host$", "/calotype")
+  pipe:close()
+  local path = tmp "many.lua"
+  local file = assert(io.open(path, "w"))
+  file:write [[
+    for i = 1, 50 do assert(image.new(2000, 2000)) end
+    local kept, why = {}, nil
+    for i = 1, 50 do
+      kept[i], why = image.new(2000, 2000)
+      if why then break end
+    end
+    print(#kept, why)
+    kept = nil
+    print(image.new(2000, 2000))
+  ]]
+  file:close()
+  local out = io.popen(("CALOTYPE_MEMORY=16 %s -q %s 2>&1"):format(program, path))
+  local text = out:read "a"
+  out:close()
+  check.contains(text, "5\tpictures hold 68 MB, more than the 64 that a script may")
+  check.contains(text, "\npicture of 2000 x 2000, RGB")
+end)

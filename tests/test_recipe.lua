@@ -563,3 +563,32 @@ test("what trainers cannot read goes out as 8-bit RGB: a JPEG for the printer, a
   check.equal(image.probe(place.path "press.jpg").samples, 3)
   check.equal(image.probe(place.path "deep.png").bits, 8)
 end)
+
+test("a person who names the wrong thing reads what is so and what to write", function()
+  local place = recipes.new(tmp "person")
+  local function says(text, exit, ...)
+    local done = place.run(text)
+    check.equal(done.exit, exit, done.text)
+    for _, part in ipairs { ... } do check.contains(done.text, part) end
+  end
+  says([[images "@/phots":sheet { to = "@/out/s.png" }]], 1, "no folder or picture @/phots", "here \"photos\"")
+  place.write("photos/a.txt", "words")
+  says([[images "@/photos":sheet { to = "@/out/s.png" }]], 1, "it holds 1 caption file and no picture")
+  place.photo("a.png", { seed = 1 })
+  says([[images "@/photos":reject { side_below = "512" }]], 2, "write 512 without quotes")
+  says([[images "@/photos":reject { side_below = "lowest 10" }]], 2, 'write "lowest 10%"')
+  says([[images "@/photos":reject { side_below = "10%" }]], 2, 'write "lowest 10%"')
+  says([[images "@/photos":caption { with = template "a photo" }]], 2, 'write template { text = "a photo" }')
+  says([[print(io)]], 2, "'io' is not defined", "fs.read")
+  says([[images "@/photos":caption { with = gemini {} }]], 2, "this version has sidecar")
+  says("\255\216\0", 2, "is no recipe", "calotype show")
+end)
+
+test("a share that ties leave smaller says so", function()
+  local place = place_with(0)
+  for i = 1, 4 do place.photo(("p%d.png"):format(i), { seed = i, width = 640, height = 480 }) end
+  local done = ok(place.run [[
+    images "@/photos":reject { side_below = "lowest 50%" }:sheet { to = "@/out/sheet.png" }
+  ]])
+  check.contains(done.log, "the lowest 50% by side would be 2, but pictures with the same value stay")
+end)

@@ -349,3 +349,8 @@ test("what a recipe can reach is exactly the list in tests/golden/sandbox.txt", 
   for line in string.gmatch(now, "[^\n]+") do check.ok(known[line], "new: " .. line); known[line] = nil end
   check.equal(next(known), nil, "gone")
 end)
+
+test("rawset does not get past a protected metatable", function()
+  refused("protected metatable", "rawset(setmetatable({}, { __metatable = false }), 'x', 1)")
+  check.equal(attack "local t = setmetatable({}, {}) rawset(t, 'x', 1) return t.x", 1)
+end)

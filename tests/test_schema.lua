@@ -187,3 +187,12 @@ test("a trigger that stands twice stays once", function()
   check.equal(select(2, trigger.once("zkr, a door", "zkr")), false)
   check.equal(trigger.count(trigger.once("[trigger] and [trigger].", "zkr"), "zkr"), 1)
 end)
+
+test("a list that holds itself, or is long, is shown short", function()
+  local list = {}
+  list[1] = list
+  check.equal(schema.show(list), "{ a table }")
+  local long = {}
+  for i = 1, 1000 do long[i] = { { i } } end
+  check.ok(#schema.show(long) < 200)
+end)

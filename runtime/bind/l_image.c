@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bind/bind.h"
+#include "bind/runtime.h"
 #include "core/image/decode.h"
 #include "core/image/draw.h"
 #include "core/image/encode.h"
@@ -29,9 +30,32 @@ static int check_int(lua_State *L, int arg) {
   return (int)value;
 }
 
+enum { PIXELS_PER_LUA = 4 }; /* pictures may hold this many times what Lua may */
+
+static void drop(lua_State *L, cal_image **shell) {
+  if (*shell) cal_runtime_of(L)->pictures -= cal_image_size(*shell);
+  cal_image_free(*shell);
+  *shell = NULL;
+}
+
+/* The picture on top of the stack is counted. Lua knows a shell of 8 bytes only: before there are too many, those that
+ * nobody needs go. False, and the picture is freed, when even then there are too many. */
+static bool count_picture(lua_State *L, cal_error *err) {
+  cal_runtime *rt = cal_runtime_of(L);
+  cal_image **shell = lua_touserdata(L, -1);
+  const size_t most = PIXELS_PER_LUA * rt->cap;
+  rt->pictures += cal_image_size(*shell);
+  if (rt->pictures > most) lua_gc(L, LUA_GCCOLLECT);
+  if (rt->pictures <= most) return true;
+  cal_fail(err, CAL_E_MEMORY, "pictures hold %zu MB, more than the %zu that a script may: let go of some, or raise CALOTYPE_MEMORY",
+           rt->pictures >> 20, most >> 20);
+  drop(L, shell);
+  return false;
+}
+
 /* Wrong sizes and crops are misuse and raise; everything else about memory and files is the world's. */
-static int finish(lua_State *L, const cal_image *out, const cal_error *err) {
-  if (out) { /* Lua counts a shell of 8 bytes: tell its collector what hangs on it */
+static int finish(lua_State *L, const cal_image *out, cal_error *err) {
+  if (out && count_picture(L, err)) { /* tell the collector what hangs on the shell */
     lua_gc(L, LUA_GCSTEP, (int)(cal_image_size(out) >> 10));
     return 1;
   }
@@ -315,7 +339,7 @@ static int l_measure(lua_State *L) {
 }
 
 /* --- Drawing: each changes the picture and returns it -------------------------------------------------------------- */
-static int drawn(lua_State *L, cal_status status, const cal_error *err) {
+static int drawn(lua_State *L, cal_status status, cal_error *err) {
   if (status) return finish(L, NULL, err);
   lua_settop(L, 1);
   return 1;
@@ -462,9 +486,7 @@ static int l_equal(lua_State *L) {
 }
 
 static int l_close(lua_State *L) {
-  cal_image **shell = luaL_checkudata(L, 1, type_name);
-  cal_image_free(*shell);
-  *shell = NULL;
+  drop(L, luaL_checkudata(L, 1, type_name));
   return 0;
 }
 

@@ -34,6 +34,7 @@ typedef struct {
   cal_fs *fs;
   char *stdlib;
   size_t used, cap;
+  size_t pictures; /* bytes of pixels that pictures in Lua hold */
   bool trace;
   struct cal_chunk *chunks;    /* the recipes' sources, newest first */
   lua_State *volatile running; /* the coroutine that runs now: Ctrl-C must reach it */

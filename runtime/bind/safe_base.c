@@ -80,6 +80,9 @@ static int l_rawset(lua_State *L) {
   lua_settop(L, 3);
   if (luaL_getmetafield(L, 1, "__newindex") != LUA_TNIL && lua_tocfunction(L, -1) == refuse_change) return refuse_change(L);
   lua_settop(L, 3);
+  /* The language's own tables keep their contents in a metatable; what is set in front of it would hide them. */
+  if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL) return luaL_error(L, "rawset cannot change a table with a protected metatable");
+  lua_settop(L, 3);
   lua_rawset(L, 1);
   return 1;
 }

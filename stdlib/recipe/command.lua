@@ -25,7 +25,12 @@ local function read(options, mode)
   if ok then text, message, code = fs.read(file) end
   if not text then
     script.fail { message = ("the recipe %s cannot be read: %s"):format(file, message), source = false, exit = code == "DENIED" and 3 or 2,
-      hint = code == "NOTFOUND" and not file:find "%.lua$" and ("did you mean %s.lua?"):format(file) or nil }
+      hint = code == "NOTFOUND" and not file:find "%.lua$" and ("did you mean %s.lua?"):format(file)
+        or code ~= "NOTFOUND" and code ~= "DENIED" and ("a recipe is a Lua file; calotype show %s tells what this is"):format(file) or nil }
+  end
+  if text:find("\0", 1, true) and text:sub(1, 1) ~= "\27" then
+    script.fail { message = ("%s is no recipe: it holds bytes that are no text"):format(file), source = false, exit = 2,
+      hint = ("a recipe is a Lua file; calotype show %s tells what this is"):format(file) }
   end
   local env, session = environment.new { mode = mode, file = file, params = options.params, store = options.store, fresh = options.fresh, say = options.say }
   local fn, problem = script.load(text, "@" .. file, env)
@@ -155,6 +160,9 @@ function M.info(options)
   put(session.allow and "may touch (from its header)" or "touches (inferred; it has no `allow`)")
   put("  reads     " .. reads)
   put("  writes    " .. writes)
+  if session.stopped_at and not session.allow then
+    put(("  and what its own code names from line %d on: that is known when it runs"):format(session.stopped_at.line))
+  end
   if session.allow then
     if #session.allow.net > 0 then put("  asks      " .. table.concat(session.allow.net, ", ")) end
     local spending = {}
@@ -168,7 +176,7 @@ function M.info(options)
     for _, sink in ipairs(session.sinks) do
       local state = stage.state(sink)
       local to = state.options.to or (state.options.beside and "captions beside the pictures") or ""
-      put(("  %-12s %s   from %s"):format(state.verb.name, to, stage.describe(state.inputs[1])))
+      put(("  %-9s %s%sfrom %s"):format(state.verb.name, to, to == "" and "" or "   ", stage.describe(state.inputs[1])))
     end
   end
   return 0

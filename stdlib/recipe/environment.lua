@@ -48,14 +48,14 @@ local function file_library(session, title, native, names, reads, writes)
   local library = {}
   for _, name in ipairs(names) do
     library[name] = function(first, ...)
-      if session.mode == "check" or session.mode == "info" then
-        session.stopped_at = place.here(title)
-        error(M.NEEDS_PIXELS, 0)
-      end
       -- pictures save themselves: without an `allow` that is into the working folder
       if not session.allow then session:permit(".", "write", place.here(name)) end
       if reads[name] and type(first) == "string" then session:permit(first, "read", place.here(name)) end
       if writes[name] and type(first) == "string" then session:permit(first, "write", place.here(name)) end
+      if session.mode == "check" or session.mode == "info" then -- after that was noted: `info` shows it
+        session.stopped_at = place.here(title)
+        error(M.NEEDS_PIXELS, 0)
+      end
       return native[name](first, ...)
     end
   end
@@ -67,6 +67,12 @@ local function function_names(native)
   for name, value in pairs(native) do if type(value) == "function" then names[#names + 1] = name end end
   return names
 end
+
+-- What people look for under a name from elsewhere.
+local ELSEWHERE = {
+  io = "a recipe has fs.read and fs.write, below the folders it names", require = "a recipe is one file", dofile = "a recipe is one file",
+  gemini = "this version has " .. table.concat(providers.names, ", "), help = "? shows what there is, ?reject a verb", quit = "Ctrl-D, or exit",
+}
 
 --- The globals for one recipe, and its session.
 ---@param options? { mode?: string, file?: string, params?: table<string, string>, store?: string, fresh?: boolean, say?: function }
@@ -164,7 +170,7 @@ function M.new(options)
       for known in pairs(user) do names[#names + 1] = known end
       local near = suggest.closest(tostring(name), names)
       place.fail(place.here(), ("'%s' is not defined"):format(tostring(name)),
-        { token = tostring(name), hint = near and ("did you mean '%s'?"):format(near) or nil })
+        { token = tostring(name), hint = ELSEWHERE[name] or near and ("did you mean '%s'?"):format(near) or nil })
     end,
     __newindex = function(_, name, value)
       if base[name] ~= nil and name ~= "_" then

@@ -34,7 +34,7 @@ end
 --- The functions of the language that are neither verbs nor providers.
 ---@return calotype.schema[]
 function M.functions()
-  return { session.header_schema, session.allow_schema, params.schema, params.option, FUNCTIONS[1], FUNCTIONS[2], FUNCTIONS[3] }
+  return { session.header_schema, session.allow_schema, params.schema, params.option, table.unpack(FUNCTIONS) }
 end
 
 --- How something is called: "images:reject { side_below, ... } -> images".
@@ -124,7 +124,7 @@ function M.text(topic)
     if #owners > 0 then return ("option %s of\n  %s"):format(topic, table.concat(owners, "\n  ")) end
     if formats.by_name[topic] then return ("as = %q of :export: %s\n"):format(topic, formats.by_name[topic].doc) .. M.text "export" end
     local near = suggest.closest(topic, names)
-    return ("there is no help on '%s'%s"):format(topic, near and ("; did you mean '%s'?"):format(near) or "; `help` alone lists what there is")
+    return ("there is no help on '%s'%s"):format(topic, near and ("; did you mean '%s'?"):format(near) or "; `help` alone lists what there is"), false
   end
   local out = { M.signature(spec), "  " .. wrap(spec.doc, 2, 96) }
   if #spec.options > 0 then out[#out + 1] = "" end

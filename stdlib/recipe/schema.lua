@@ -44,10 +44,13 @@ local function number_text(value)
   return tostring(value)
 end
 
---- A value as it would be written in a recipe, short.
+local MOST_SHOWN = 12 -- parts of a list in a message
+
+--- A value as it would be written in a recipe, short. Lists in lists are not entered: one may hold itself.
 ---@param value any
+---@param inside? boolean
 ---@return string
-function M.show(value)
+function M.show(value, inside)
   if type(value) == "string" then
     return #value > 60 and ('"%s..."'):format(value:sub(1, 57)) or ('"%s"'):format(value)
   elseif type(value) == "number" then
@@ -55,10 +58,18 @@ function M.show(value)
   elseif type(value) == "table" then
     if value.cut then return ('"%s %s%%"'):format(value.cut, number_text(value.percent)) end
     if value.usd then return ("usd(%s)"):format(number_text(value.usd)) end
-    if value.provider then return value.provider .. " {}" end
-    if #value > 0 then
+    if value.provider then
       local parts = {}
-      for i, part in ipairs(value) do parts[i] = M.show(part) end
+      for key, part in pairs(not inside and value.options or {}) do parts[#parts + 1] = key .. " = " .. M.show(part, true) end
+      table.sort(parts)
+      return value.provider .. (#parts > 0 and " { " .. table.concat(parts, ", ") .. " }" or " {}")
+    end
+    if #value > 0 and not inside then
+      local parts = {}
+      for i, part in ipairs(value) do
+        parts[i] = i <= MOST_SHOWN and M.show(part, true) or "..."
+        if i > MOST_SHOWN then break end
+      end
       return "{ " .. table.concat(parts, ", ") .. " }"
     end
     return "a table"
@@ -94,7 +105,7 @@ function M.type_text(option)
   if kind == "money" then return "an amount like usd(0.50)" end
   if kind == "callback" then return "a function" end
   if kind == "provider" then return "a provider such as template {}" end
-  if kind == "list" then return "a list of " .. (option.of or "values") .. "s" end
+  if kind == "list" then return "a list of " .. (option.of and option.of ~= "any" and option.of or "value") .. "s" end
   if kind == "stage" then return "a set of pictures" end
   return "a table"
 end
@@ -170,7 +181,12 @@ function readers.cut(value, option)
   if type(value) ~= "string" then return wrong(value, option) end
   local which, percent = value:match "^%s*(%a+)%s+([%d%.]+)%s*%%%s*$"
   if which then which, percent = which:lower(), tonumber(percent) end
-  if not percent then return wrong(value, option) end
+  if not percent then
+    local number, share = value:match "^%s*([%d%.]+)%s*$", value:match "([%d%.]+)%s*%%?%s*$"
+    local _, complaint = wrong(value, option)
+    return nil, complaint, number and ("write %s without quotes, or \"%s %s%%\""):format(number, option.side or "lowest", number)
+      or share and ("write \"%s %s%%\""):format(which or value:match "%a+" or option.side or "lowest", share) or nil
+  end
   if which ~= "lowest" and which ~= "highest" then
     local near = suggest.closest(which, { "lowest", "highest" })
     return nil, ("is %s; a share is \"lowest 10%%\" or \"highest 10%%\""):format(M.show(value)), near and ('did you mean "%s"?'):format(near)
@@ -357,7 +373,8 @@ function M.read(spec, given, context, extra)
     end
   elseif given ~= nil and not is_options then
     place.fail(context.at, ("%s takes a table of options, not %s"):format(M.title(spec), M.show(given)),
-      { hint = ("write %s { ... }"):format(M.title(spec)), argument = true })
+      { hint = type(given) == "string" and spec.kind == "provider" and spec.by_name.text and ("write %s { text = %s }"):format(M.title(spec), M.show(given))
+        or ("write %s { ... }"):format(M.title(spec)), argument = true })
   end
   raw = raw or {}
   local keys = {}

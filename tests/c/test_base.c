@@ -1,3 +1,10 @@
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "core/base/fs.h"
 #include "core/base/sha256.h"
 #include "test.h"
 
@@ -5,6 +12,38 @@ TEST(sha256_of_the_empty_text_is_the_published_one) {
   char hex[CAL_SHA256_HEX];
   cal_sha256_hex("", 0, hex);
   CHECK_TEXT(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
+/* A limit on the size of files stands for a disk without room: write() fails half-way in the same manner. */
+TEST(a_file_that_does_not_fit_leaves_the_old_one_and_no_other) {
+  static char big[1 << 16];
+  const char *tmp = getenv("CALOTYPE_TEST_TMP");
+  char folder[512], path[600];
+  snprintf(folder, sizeof folder, "%s/full-disk", tmp ? tmp : "/tmp");
+  snprintf(path, sizeof path, "%s/a.txt", folder);
+  cal_error err = {0};
+  cal_fs *fs = cal_fs_new(NULL, 0, &err);
+  CHECK(fs && !cal_fs_grant(fs, folder, CAL_FS_READ | CAL_FS_WRITE, &err));
+  CHECK(!cal_fs_write(fs, path, "old", 3, &err));
+  struct rlimit before;
+  getrlimit(RLIMIT_FSIZE, &before);
+  signal(SIGXFSZ, SIG_IGN);
+  setrlimit(RLIMIT_FSIZE, &(struct rlimit){4096, before.rlim_max});
+  cal_status status = cal_fs_write(fs, path, big, sizeof big, &err);
+  setrlimit(RLIMIT_FSIZE, &before);
+  CHECK(status == CAL_E_IO);
+  CHECK(strstr(err.text, path) != NULL);
+  cal_buffer bytes = {0};
+  CHECK(!cal_fs_read(fs, path, 0, &bytes, &err));
+  CHECK_TEXT(bytes.data, "old");
+  cal_fs_info *list = NULL;
+  size_t count = 0;
+  CHECK(!cal_fs_list(fs, folder, false, &list, &count, &err));
+  CHECK(count == 1);
+  cal_fs_list_free(list, count);
+  cal_buffer_free(&bytes);
+  cal_fs_remove(fs, path, &err);
+  cal_fs_free(fs);
 }
 
 TEST_MAIN()

@@ -1,3 +1,4 @@
+#include "core/base/interrupt.h"
 #include "core/base/memory.h"
 #include "core/base/random.h"
 #include "core/base/thread.h"
@@ -244,6 +245,15 @@ TEST(the_eight_transforms_have_eight_names) {
   for (int a = 0; a < CAL_HASH_VARIANTS; a++)
     for (int b = 0; b < a; b++) CHECK(strcmp(cal_image_transform_name(a), cal_image_transform_name(b)) != 0);
   CHECK_TEXT(cal_image_transform_name(0), "same");
+}
+
+TEST(drawing_a_polygon_stops_at_ctrl_c) {
+  cal_error err = {0};
+  cal_image *im = cal_image_new(40, 40, 3, &err);
+  cal_interrupt_raise();
+  CHECK(im && cal_draw_polygon(im, (double[]){0, 0, 40, 0, 0, 40}, 3, (unsigned char[]){9, 9, 9, 255}, &err) == CAL_E_INTERRUPT);
+  cal_interrupt_clear();
+  cal_image_free(im);
 }
 
 TEST_MAIN()

@@ -69,8 +69,10 @@ static bool below(const char *path, const root *r) {
   return strncmp(path, r->path, size) == 0 && (path[size] == 0 || (path[size] == '/' && !r->single));
 }
 
+/* /proc holds the environment and the open files of this process. */
 static bool guarded(const char *path) {
   static const char *const names[] = {".env", ".ssh", ".git", ".gnupg", ".calotype"};
+  if (strncmp(path, "/proc", 5) == 0 && (path[5] == 0 || path[5] == '/')) return true;
   for (const char *part = path; *part;) {
     part += strspn(part, "/");
     size_t size = strcspn(part, "/");
@@ -79,6 +81,29 @@ static bool guarded(const char *path) {
     part += size;
   }
   return false;
+}
+
+/* Is what was opened guarded under its real name? A link below a root may have any name. */
+static bool leads_to_guarded(int fd) {
+  char path[4097];
+#if defined(F_GETPATH)
+  return fcntl(fd, F_GETPATH, path) == 0 && guarded(path);
+#else
+  char self[64];
+  snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+  ssize_t size = readlink(self, path, sizeof path - 1);
+  if (size < 0) return false;
+  path[size] = 0;
+  return guarded(path);
+#endif
+}
+
+/* `fd`, or -1 with errno EXDEV when it leads where scripts may not look. */
+static int keep_out(const cal_fs *fs, int fd) {
+  if (fd < 0 || !(fs->flags & CAL_FS_GUARDED) || !leads_to_guarded(fd)) return fd;
+  close(fd);
+  errno = EXDEV;
+  return -1;
 }
 
 static root *find_root(const cal_fs *fs, const char *absolute, unsigned rights) {
@@ -122,7 +147,7 @@ void cal_fs_free(cal_fs *fs) {
 }
 
 /* A write root that does not exist is left unopened: nothing is made before the first write. */
-static int open_root(const root *r, cal_error *err) {
+static int open_root(const cal_fs *fs, const root *r, cal_error *err) {
   char *folder = r->path;
   char *parent = NULL;
   if (r->single) {
@@ -132,8 +157,9 @@ static int open_root(const root *r, cal_error *err) {
     parent[size ? size : 1] = 0;
     folder = parent;
   }
-  int fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) cal_fail_errno(err, errno, "%s cannot be opened", folder);
+  int fd = keep_out(fs, open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (fd < 0 && errno == EXDEV) cal_fail(err, CAL_E_DENIED, "%s leads to what is closed to scripts (a symlink?)", folder);
+  else if (fd < 0) cal_fail_errno(err, errno, "%s cannot be opened", folder);
   cal_free(parent);
   return fd;
 }
@@ -142,7 +168,7 @@ cal_status cal_fs_grant(cal_fs *fs, const char *path, unsigned rights, cal_error
   char *absolute = cal_fs_absolute(fs, path, err);
   if (!absolute) return CAL_E_ARG;
   if ((fs->flags & CAL_FS_GUARDED) && guarded(absolute)) {
-    cal_fail(err, CAL_E_DENIED, "%s: keys, repositories and calotype's own store are closed to scripts", path);
+    cal_fail(err, CAL_E_DENIED, "%s: keys, repositories, /proc and calotype's own store are closed to scripts", path);
     cal_free(absolute);
     return CAL_E_DENIED;
   }
@@ -163,7 +189,7 @@ cal_status cal_fs_grant(cal_fs *fs, const char *path, unsigned rights, cal_error
   if (!roots) return cal_free(absolute), CAL_E_MEMORY;
   fs->roots = roots;
   root r = {absolute, rights, -1, exists && !S_ISDIR(st.st_mode)};
-  if (exists && (r.fd = open_root(&r, err)) < 0) return cal_free(absolute), CAL_E_IO;
+  if (exists && (r.fd = open_root(fs, &r, err)) < 0) return cal_free(absolute), err ? err->code : CAL_E_IO;
   roots[fs->count++] = r;
   return CAL_OK;
 }
@@ -201,7 +227,7 @@ static int open_by_parts(int folder, const char *relative, int flags) {
   return -1;
 }
 
-static int open_below(int folder, const char *relative, int flags) {
+static int open_beneath(int folder, const char *relative, int flags) {
 #if defined(SYS_openat2)
   static atomic_bool absent;
   if (!atomic_load(&absent)) {
@@ -217,6 +243,10 @@ static int open_below(int folder, const char *relative, int flags) {
   return open_by_parts(folder, relative, flags);
 }
 
+static int open_below(const cal_fs *fs, int folder, const char *relative, int flags) {
+  return keep_out(fs, open_beneath(folder, relative, flags));
+}
+
 /* Where a path lives: its root's descriptor and the rest. `absolute` owns the text that `relative` points into. */
 typedef struct {
   char *absolute;
@@ -230,20 +260,28 @@ static void leave(place *p) {
   cal_free(p->absolute);
 }
 
-static cal_status make_folders(const char *path) {
-  char *text = cal_copy_text(path, NULL);
-  if (!text) return errno = ENOMEM, CAL_E_MEMORY; /* the caller reads errno */
-  for (char *slash = strchr(text + 1, '/');; slash = strchr(slash + 1, '/')) {
-    if (slash) *slash = 0;
-    bool bad = mkdir(text, 0777) != 0 && errno != EEXIST;
-    if (bad || !slash) {
-      int kept = errno;
-      cal_free(text);
-      errno = kept;
-      return bad ? CAL_E_IO : CAL_OK;
+/* One part at a time, so that nothing is made behind a link to what is guarded. The caller reads errno. */
+static cal_status make_folders(const cal_fs *fs, const char *path) {
+  int at = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  while (at >= 0 && *(path += strspn(path, "/"))) {
+    char part[256];
+    size_t size = strcspn(path, "/");
+    int next = -1;
+    if (size >= sizeof part) errno = ENAMETOOLONG;
+    else {
+      memcpy(part, path, size);
+      part[size] = 0;
+      if (mkdirat(at, part, 0777) == 0 || errno == EEXIST) next = keep_out(fs, openat(at, part, O_PATH | O_DIRECTORY | O_CLOEXEC));
     }
-    *slash = '/';
+    int kept = errno;
+    close(at);
+    errno = kept;
+    at = next;
+    path += size;
   }
+  if (at < 0) return CAL_E_IO;
+  close(at);
+  return CAL_OK;
 }
 
 static cal_status find_place(const cal_fs *fs, const char *path, unsigned rights, place *p, cal_error *err) {
@@ -254,14 +292,16 @@ static cal_status find_place(const cal_fs *fs, const char *path, unsigned rights
   root *r = find_root(fs, p->absolute, rights);
   cal_status status = CAL_OK;
   if ((fs->flags & CAL_FS_GUARDED) && guarded(p->absolute))
-    status =
-        cal_fail(err, CAL_E_DENIED, "%s may not be %s: keys, repositories and calotype's own store are closed to scripts", path, doing);
+    status = cal_fail(err, CAL_E_DENIED, "%s may not be %s: keys, repositories, /proc and calotype's own store are closed to scripts", path,
+                      doing);
   else if (!r) status = cal_fail(err, CAL_E_DENIED, "%s may not be %s: it is outside the folders this script was given", path, doing);
   if (!status && r) {
     p->folder = r->fd;
     if (p->folder < 0) {
-      if (rights & CAL_FS_WRITE && make_folders(r->path)) status = cal_fail_errno(err, errno, "%s cannot be made", r->path);
-      if (!status && (p->folder = open_root(r, err)) < 0) status = err ? err->code : CAL_E_IO;
+      if (rights & CAL_FS_WRITE && make_folders(fs, r->path))
+        status = errno == EXDEV ? cal_fail(err, CAL_E_DENIED, "%s leads to what is closed to scripts (a symlink?)", path)
+                                : cal_fail_errno(err, errno, "%s cannot be made", r->path);
+      if (!status && (p->folder = open_root(fs, r, err)) < 0) status = err ? err->code : CAL_E_IO;
       p->opened = !status;
     }
     size_t size = r->single ? (size_t)(last_slash(r->path) - r->path) : strlen(r->path);
@@ -275,7 +315,8 @@ static cal_status find_place(const cal_fs *fs, const char *path, unsigned rights
 
 static cal_status refuse(cal_error *err, int number, const char *path, const char *what) {
   if (number == EXDEV || number == ELOOP)
-    return cal_fail(err, CAL_E_DENIED, "%s leads out of the folders this script was given (a symlink?)", path);
+    return cal_fail(err, CAL_E_DENIED, "%s leads out of the folders this script was given, or to what is closed to scripts (a symlink?)",
+                    path);
   return cal_fail_errno(err, number, "%s cannot be %s", path, what);
 }
 
@@ -300,7 +341,7 @@ cal_status cal_fs_stat(const cal_fs *fs, const char *path, cal_fs_info *info, ca
   place p;
   cal_status status = find_place(fs, path, CAL_FS_READ, &p, err);
   if (status) return status;
-  int fd = open_below(p.folder, p.relative, O_PATH);
+  int fd = open_below(fs, p.folder, p.relative, O_PATH);
   struct stat st;
   if (fd < 0 || fstat(fd, &st) != 0) status = refuse(err, errno, path, "found");
   else *info = info_of(&st);
@@ -313,7 +354,7 @@ int cal_fs_open(const cal_fs *fs, const char *path, cal_error *err) {
   place p;
   if (find_place(fs, path, CAL_FS_READ, &p, err)) return -1;
   /* O_NONBLOCK: a named pipe among the pictures must not stop the scan. */
-  int fd = open_below(p.folder, p.relative, O_RDONLY | O_NONBLOCK);
+  int fd = open_below(fs, p.folder, p.relative, O_RDONLY | O_NONBLOCK);
   struct stat st;
   if (fd < 0) refuse(err, errno, path, "opened");
   else if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
@@ -444,7 +485,7 @@ cal_status cal_fs_list(const cal_fs *fs, const char *folder, bool recursive, cal
   place p;
   cal_status status = find_place(fs, folder, CAL_FS_READ, &p, err);
   if (status) return status;
-  int fd = open_below(p.folder, p.relative, O_RDONLY | O_DIRECTORY);
+  int fd = open_below(fs, p.folder, p.relative, O_RDONLY | O_DIRECTORY);
   listing l = {0};
   status = fd < 0 ? refuse(err, errno, folder, "listed") : list_into(&l, fd, folder, recursive, 0, err);
   leave(&p);
@@ -480,7 +521,7 @@ static void free_file(cal_fs_file *file) {
 }
 
 /* The folder that holds `relative`, made if need be; *name is what is left. */
-static int open_parent(const place *p, const char **name) {
+static int open_parent(const cal_fs *fs, const place *p, const char **name) {
   int at = openat(p->folder, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
   const char *relative = p->relative;
   for (const char *slash; at >= 0 && (slash = strchr(relative, '/')); relative = slash + 1) {
@@ -491,7 +532,7 @@ static int open_parent(const place *p, const char **name) {
     else {
       memcpy(part, relative, size);
       part[size] = 0;
-      if (mkdirat(at, part, 0777) == 0 || errno == EEXIST) next = open_below(at, part, O_PATH | O_DIRECTORY);
+      if (mkdirat(at, part, 0777) == 0 || errno == EEXIST) next = open_below(fs, at, part, O_PATH | O_DIRECTORY);
     }
     int kept = errno;
     close(at);
@@ -517,7 +558,7 @@ cal_fs_file *cal_fs_create(const cal_fs *fs, const char *path, cal_error *err) {
   const char *name = NULL;
   struct stat st;
   if (!file->path) goto failed;
-  file->folder = open_parent(&p, &name);
+  file->folder = open_parent(fs, &p, &name);
   if (file->folder < 0) {
     refuse(err, errno, path, "written");
     goto failed;
@@ -609,7 +650,7 @@ cal_status cal_fs_make_folder(const cal_fs *fs, const char *path, cal_error *err
   cal_status status = find_place(fs, path, CAL_FS_WRITE, &p, err);
   if (status) return status;
   const char *name;
-  int folder = open_parent(&p, &name);
+  int folder = open_parent(fs, &p, &name);
   bool made = folder >= 0 && (!strcmp(name, ".") || mkdirat(folder, name, 0777) == 0 || errno == EEXIST);
   if (!made) status = refuse(err, errno, path, "made");
   if (folder >= 0) close(folder);
@@ -627,7 +668,7 @@ cal_status cal_fs_remove(const cal_fs *fs, const char *path, cal_error *err) {
   if (!parent) errno = ENOMEM;
   else {
     if (name > p.relative) parent[name - p.relative - 1] = 0;
-    folder = open_below(p.folder, name > p.relative ? parent : ".", O_PATH | O_DIRECTORY);
+    folder = open_below(fs, p.folder, name > p.relative ? parent : ".", O_PATH | O_DIRECTORY);
   }
   if (folder < 0 || unlinkat(folder, name, 0) != 0) status = refuse(err, errno, path, "removed");
   if (folder >= 0) close(folder);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/interrupt.h"
 #include "core/base/memory.h"
 
 enum { LINES = 16 };           /* per pixel row */
@@ -58,7 +59,8 @@ cal_status cal_draw_polygon(cal_image *im, const double *xy, size_t points, cons
   double *cover = cal_alloc_zero((size_t)im->width + points, sizeof *cover, err);
   if (!cover) return CAL_E_MEMORY;
   double *crossings = cover + im->width;
-  for (int y = y_first; y <= y_last; y++) {
+  cal_status status = CAL_OK;
+  for (int y = y_first; y <= y_last && !(status = cal_interrupt_check(err)); y++) {
     for (int x = x_first; x <= x_last; x++) cover[x] = 0;
     for (int line = 0; line < LINES; line++) {
       const double at = y + (line + 0.5) / LINES;
@@ -75,7 +77,7 @@ cal_status cal_draw_polygon(cal_image *im, const double *xy, size_t points, cons
       if (cover[x] > 0) cal_draw_blend(cal_image_at(im, x, y), im->channels, color, fmin(cover[x] / LINES, 1));
   }
   cal_free(cover);
-  return CAL_OK;
+  return status;
 }
 
 cal_status cal_draw_ellipse(cal_image *im, double x, double y, double rx, double ry, double angle, const unsigned char color[4],

@@ -26,24 +26,32 @@ end
 local function find(source, recursive, fail)
   local info, message, code = fs.stat(source)
   if not info then
+    -- What is not there is not granted either: that is no refusal.
+    if code == "DENIED" then code = select(3, fs.grant(source, "read")) or code end
+    if code == "NOTFOUND" then
+      message, code = "relative paths start in the folder you are in; those beside the recipe's file are written here \"photos\"", nil
+    end
     fail(("there is no folder or picture %s"):format(source), message, code, source)
   end
   if info.kind == "file" then return { source }, 0 end
   local list, problem, problem_code = fs.list(source, recursive)
   if not list then fail(("the folder %s cannot be read"):format(source), problem, problem_code, source) end
-  local pictures, others, folders = {}, 0, 0
+  local pictures, others, folders, captions = {}, 0, 0, 0
   for _, entry in ipairs(list) do
     local below = "/" .. entry.path:sub(#source:gsub("/+$", "") + 1):gsub("^/+", "")
     if entry.kind == "folder" then
       folders = folders + 1
     elseif entry.kind == "file" and not hidden(below) then
       local _, _, extension = split_name(entry.path)
-      if PICTURES[extension] then pictures[#pictures + 1] = entry.path elseif extension ~= "txt" and extension ~= "caption" then others = others + 1 end
+      if PICTURES[extension] then pictures[#pictures + 1] = entry.path
+      elseif extension == "txt" or extension == "caption" then captions = captions + 1
+      else others = others + 1 end
     end
   end
   if #pictures == 0 then
     local what = others > 0 and ("it holds %s that no picture decoder reads"):format(set.count(others, "file")) or "it is empty"
-    if others == 0 and folders > 0 then what = "it holds only folders" end
+    if others == 0 and folders > 0 then what = "it holds only folders"
+    elseif others == 0 and captions > 0 then what = ("it holds %s and no picture"):format(set.count(captions, "caption file")) end
     fail(("the folder %s has no pictures: %s"):format(source, what),
       folders > 0 and not recursive and ("its %s are read too with images { %q, recursive = true }"):format(set.count(folders, "folder"), source)
         or "pictures are .jpg, .png, .webp, .bmp, .gif and .tif", nil, source)
@@ -135,6 +143,7 @@ function M.run(context, options)
   if hashed == 0 and measured == 0 then parts[#parts + 1] = "all known"
   elseif measured == 0 then parts[#parts + 1] = ("%d read again, all known"):format(hashed)
   elseif measured == #paths then parts[#parts + 1] = "all new"
+  elseif hashed == #paths then parts[#parts + 1] = ("%d new, %d with known content"):format(measured, #paths - measured)
   else parts[#parts + 1] = ("%d new, %d known"):format(measured, #paths - measured) end
   if #out.rejected > 0 then parts[#parts + 1] = ("%d unreadable"):format(#out.rejected) end
   if captions > 0 then parts[#parts + 1] = set.count(captions, "caption") .. " beside them" end

@@ -66,6 +66,12 @@ function M.run(context, options, input)
   end)
   table.move(cuts, 1, #cuts, #out.cuts + 1, out.cuts)
   for _, cut in ipairs(cuts) do if by[cut.quantity] then reasons[#reasons + 1] = ("%d %s"):format(by[cut.quantity], cut.quantity) end end
+  for _, cut in ipairs(cuts) do
+    local wanted = cut.share and math.floor(#cut.values * options[cut.option].percent / 100 + 1e-9) or 0
+    if wanted > (by[cut.quantity] or 0) then
+      reasons[#reasons + 1] = ("the %s by %s would be %d, but pictures with the same value stay"):format(cut.share, cut.quantity, wanted)
+    end
+  end
   context.account(("%d kept, %d rejected%s"):format(#out.items, count, #reasons > 0 and ": " .. table.concat(reasons, ", ") or ""))
   return out
 end

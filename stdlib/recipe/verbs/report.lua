@@ -55,7 +55,8 @@ local function steps_table(state)
   local verbs = require "recipe.verbs"
   local rows = { { "step", "options", "line", "left", "rejected" } }
   for _, step in ipairs(stage.lineage(state)) do
-    local s = stage.state(step)
+    local s, before = stage.state(step), 0
+    for _, input in ipairs(s.inputs) do before = before + #stage.evaluate(input).rejected end
     if not s.verb.sink then
       local options = {}
       for _, option in ipairs(s.verb.options) do
@@ -63,7 +64,7 @@ local function steps_table(state)
         if value ~= nil and value ~= option.default then options[#options + 1] = option.name .. " = " .. schema.show(value) end
       end
       local result = stage.evaluate(step)
-      rows[#rows + 1] = { verbs.label(s.verb, s.options), table.concat(options, ", "), place.text(s.at) or "", #result.items, #result.rejected }
+      rows[#rows + 1] = { verbs.label(s.verb, s.options), table.concat(options, ", "), place.text(s.at) or "", #result.items, #result.rejected - before }
     end
   end
   return rows
