@@ -472,7 +472,7 @@ static int l_of_floats(lua_State *L) {
   for (size_t i = 0; i < size / each; i++) {
     memcpy(numbers, bytes + i * each, each);
     cal_image **out = new_image(L);
-    if (!(*out = cal_image_from_floats(numbers, width, height, &err))) return finish(L, NULL, &err);
+    if (!(*out = cal_image_from_floats(numbers, width, height, &err)) || !count_picture(L, &err)) return finish(L, NULL, &err);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   return 1;
