@@ -38,7 +38,7 @@ C_TESTS  := $(sort $(wildcard tests/c/test_*.c))
 C_TEST_PROGRAMS := $(C_TESTS:tests/c/%.c=$(BUILD)/tests/%)
 HOST     := $(BUILD)/tests/host
 
-.PHONY: help deps deps-check build demo test test-ops check asan fuzz bench doctor install clean fmt
+.PHONY: goldens help deps deps-check build demo test test-ops check asan fuzz bench doctor install clean fmt
 .DEFAULT_GOAL := help
 
 help: ## this text
@@ -130,6 +130,9 @@ demo: deps ## set up, build, and go from examples/shapes to captioned samples an
 bench: ## scan rate, start to prompt, check: medians; on a quiet machine
 	@$(MAKE) --no-print-directory -j2 $(PROGRAM) $(HOST)
 	@tests/bench/pictures.sh $(PROGRAM)
+
+goldens: ## optional: make the goldens again with PyTorch and its family (PyPI) and compare; PYTHON=... if you have them
+	@.ci/goldens
 
 clean: ## remove build/
 	rm -rf build

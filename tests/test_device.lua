@@ -49,8 +49,8 @@ end)
 on_device("a second plan like the first sees what the first has learned", function(d)
   local g, p, x = descent()
   local plan = check.ok(d:plan(g))
-  local h, q = graph.new(), nil
-  q = h:state("p", "f32", { 3 }, "parameters")
+  local h = graph.new()
+  local q = h:state("p", "f32", { 3 }, "parameters")
   local twice = q * 2
   h:output("sample", twice)
   local sampler = check.ok(d:plan(h, { like = plan }))
@@ -132,4 +132,19 @@ on_device("a device that is closed goes with its last plan", function()
   check.equal(plan:get(p), { 1.0, 2.0, 3.0 })
   plan:close()
   check.equal(tostring(d), "device (closed)")
+end)
+
+on_device("a plan that waits after each step tells what each of them took", function(d)
+  local g, p, x = descent()
+  local plan = check.ok(d:plan(g, { wait_each = true }))
+  plan:set(p, { 1, 2, 3 })
+  plan:set(x, { 0, 0, 0 })
+  check.ok(plan:run "accumulate")
+  plan:get(p)
+  local times = plan:times "accumulate"
+  check.equal(#times, plan:sizes().steps.accumulate)
+  for _, step in ipairs(times) do
+    check.ok(#step.op > 0 and #step.candidate > 0 and step.path and step.seconds > 0)
+  end
+  check.equal(plan:times "sample", {})
 end)

@@ -41,6 +41,29 @@ test("shuffle returns the same list with the same members in another order", fun
   check.equal(hash.random(3):shuffle {}, {})
 end)
 
+test("normal numbers have mean 0 and deviation 1, and are the same every time", function()
+  local bytes = hash.random(5, 7):normal(10000)
+  check.equal(#bytes, 40000)
+  local sum, squares = 0, 0
+  for i = 1, 40000, 4 do
+    local x = string.unpack("<f", bytes, i)
+    sum, squares = sum + x, squares + x * x
+  end
+  check.near(sum / 10000, 0, 0.04)
+  check.near(squares / 10000, 1, 0.06)
+  check.ok(hash.random(5, 7):normal(10000) == bytes)
+  check.ok(hash.random(5, 8):normal(10000) ~= bytes)
+  check.equal(hash.random(1):normal(0), "")
+end)
+
+test("a file's hash is that of its bytes, and a missing file is refused", function()
+  local fs = require "native.fs"
+  local path = tmp "x"
+  check.ok(fs.write(path, "abc"))
+  check.equal(hash.file(path), hash.sha256 "abc")
+  check.equal(check.refused("x.none", hash.file(path .. ".none")), "NOTFOUND")
+end)
+
 test("wrong arguments raise", function()
   check.fails("at least 1", function() hash.random(1):below(0) end)
   check.fails("number expected", hash.random, "x")

@@ -33,7 +33,7 @@ local function open(path)
   return { tensors = header, metadata = metadata, numbers = numbers }
 end
 
-local function config(folder) return json.decode(assert(fs.read(golden .. folder .. "/config.json"))) end
+local function config(part) return json.decode(assert(fs.read(golden .. part .. "/config.json"))) end
 
 -- [A, B, H, W] to [A, H, W, B]: PyTorch's pictures and kernels to ours.
 local function channels_last(list, shape)
@@ -123,9 +123,9 @@ end
 local function everything() return true end
 
 -- One model built for a purpose: `make(g, w)` gives the loss and the values to look at.
-local function build(folder, file, options, make)
+local function build(root, file, options, make)
   local g = layers.new(options)
-  local w = g.weights(folder, file.tensors)
+  local w = g.weights(root, file.tensors)
   local m = make(g, w)
   m.g = g
   return m
@@ -549,5 +549,54 @@ for _, kind in ipairs { "ddim", "euler" } do
     decoder:set(z, latents)
     decoder:run "sample"
     close(decoder:get(picture), ours(file, kind .. "_picture"), 1e-4, "picture")
+  end)
+end
+
+-- Halves ----------------------------------------------------------------------------------------------------------------
+
+for dtype, tolerance in pairs { f16 = 1.5e-3, bf16 = 1.5e-2 } do
+  on("device", ("stored in %s the three models stay within %g of the truth"):format(dtype, tolerance), function(where)
+    local m = text_encoder { dtype = dtype }
+    local ref = executor(m.g.graph, where, { m.hidden })
+    load(ref, m.g, text_file)
+    m.set(ref)
+    ref:run "sample"
+    close(ref:get(m.hidden), text_golden.numbers "hidden", tolerance, "hidden")
+    m = autoencoder { dtype = dtype }
+    ref = executor(m.g.graph, where, { m.mean, m.decoded })
+    load(ref, m.g, vae_file)
+    m.set(ref)
+    ref:run "sample"
+    close(ref:get(m.decoded), ours(vae_golden, "decoded"), 2 * tolerance, "decoded")
+    m = network { dtype = dtype }
+    ref = executor(m.g.graph, where, { m.predicted })
+    load(ref, m.g, unet_file)
+    m.set(ref)
+    ref:run "sample"
+    close(ref:get(m.predicted), ours(unet_golden, "predicted"), 2 * tolerance, "predicted")
+  end)
+
+  on("device", ("LoRA gradients through a network stored in %s keep their direction"):format(dtype), function(where)
+    local lora = adapters.lora { rank = 4, alpha = 2, match = unet.lora_targets }
+    local m, file = network { dtype = dtype, adapter = lora }, open "unet/lora.safetensors"
+    local parameters, names = {}, {}
+    for _, x in ipairs(lora.modules) do
+      local name = x.path:match "^[^.]+%.(.*)$"
+      parameters[#parameters + 1], names[#names + 1] = x.down, name .. ".lora_A.weight"
+      parameters[#parameters + 1], names[#names + 1] = x.up, name .. ".lora_B.weight"
+    end
+    local gradients = m.g.graph:differentiate(m.loss, parameters)
+    local ref = executor(m.g.graph, where, gradients)
+    load(ref, m.g, unet_file)
+    for i, p in ipairs(parameters) do ref:set(p, ours(file, names[i])) end
+    m.set(ref)
+    ref:run "sample"
+    local got, expected = {}, {}
+    for i, name in ipairs(names) do
+      local part, truth = ref:get(gradients[i]), ours(file, "grad." .. name)
+      table.move(part, 1, #part, #got + 1, got)
+      table.move(truth, 1, #truth, #expected + 1, expected)
+    end
+    close(got, expected, 10 * tolerance, "all gradients")
   end)
 end

@@ -146,6 +146,8 @@ test("edit changes captions and weights, and nothing else", function()
   check.contains(edit "i.width = 5", ":edit cannot change 'width'")
   check.contains(edit "i.captoin = 'x'", "did you mean 'caption'?")
   check.contains(edit "i.caption = 5", "it must be a text")
+  check.contains(edit "i.caption = {}", "it must be a text")
+  check.contains(edit "i.brightness.p50 = 0", ":edit cannot change 'brightness'")
   check.contains(edit "i.caption = 'a\\xff'", "no longer UTF-8")
   check.contains(edit "i.weight = -1", "the weight -1")
   check.contains(edit "do return 5 end", "returned 5")
@@ -158,6 +160,15 @@ test("keep_if can give its reason", function()
   local out = set 'return images "@/photos":keep_if(function(i) return i.width > 215, "narrow" end)'
   check.equal(names(out.items), "p2.png p3.png")
   check.equal(out.rejected[1].reason, "narrow")
+end)
+
+test("what functions and the prompt write into a picture changes nothing", function()
+  local place = place_with(1)
+  local eval = prompt(place)
+  local before = eval 'return images "@/photos".items[1].brightness.p50'
+  check.equal(eval([[local s = images "@/photos":keep_if(function(i) i.brightness.p50 = 7 return true end)
+    s.items[1].brightness.p50 = 8
+    return s.items[1].brightness.p50]]), before)
 end)
 
 test("take keeps the first, the largest, the sharpest, or drawn ones", function()

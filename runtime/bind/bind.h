@@ -30,7 +30,7 @@ void cal_register_type(lua_State *L, const char *name, const luaL_Reg *methods, 
 void *cal_push_shell(lua_State *L, const char *name, size_t size);
 
 int cal_push_refusal(lua_State *L, const cal_error *err); /* nil, message, code ("IO"): returns 3 */
-int cal_raise(lua_State *L, const cal_error *err);        /* lua_error with the sentence; code INTERRUPT raises the stop sentinel */
+int cal_raise(lua_State *L, const cal_error *err);        /* lua_error with the sentence; a Ctrl-C is cal_stop_raise's */
 int cal_push_buffer(lua_State *L, cal_buffer *b);         /* pushes its bytes as a string, frees it: returns 1 */
 
 /* Options in the table at `index` (absent or nil: an empty one). A wrong type raises "option 'w': number expected ...". */

@@ -245,12 +245,31 @@ static int l_sizes(lua_State *L) {
   return 1;
 }
 
+/* plan:times(segment) -> {{op, path, candidate, seconds}, ...}: what each step took in the last run of a plan with wait_each, in
+ * order. A chain of elementwise ops is "elementwise". */
+static int l_times(lua_State *L) {
+  plan_box *box = check_plan(L);
+  const cal_segment segment = cal_check_segment(L, 2);
+  const cal_schedule_segment *steps = &box->schedule->segment[segment];
+  lua_createtable(L, steps->steps, 0);
+  for (int i = 0; i < steps->steps; i++) {
+    const cal_step *step = &steps->step[i];
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, step->kind == CAL_STEP_NODE ? step->op->name : "elementwise"), lua_setfield(L, -2, "op");
+    lua_pushstring(L, step->path), lua_setfield(L, -2, "path");
+    lua_pushstring(L, cal_plan_choice(box->plan, segment, i)), lua_setfield(L, -2, "candidate");
+    lua_pushnumber(L, cal_plan_seconds(box->plan, segment, i)), lua_setfield(L, -2, "seconds");
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
 int luaopen_cal_device(lua_State *L);
 int luaopen_cal_device(lua_State *L) {
   static const luaL_Reg device_methods[] = {{"info", l_info}, {"plan", l_plan}, {"close", l_device_free}, {NULL, NULL}};
-  static const luaL_Reg plan_methods[] = {{"set", l_set},     {"run", l_run},     {"bytes", l_bytes},         {"get", l_get},
-                                          {"group", l_group}, {"sizes", l_sizes}, {"set_group", l_set_group}, {"close", l_plan_free},
-                                          {NULL, NULL}};
+  static const luaL_Reg plan_methods[] = {{"set", l_set},         {"run", l_run},     {"bytes", l_bytes}, {"get", l_get},
+                                          {"group", l_group},     {"sizes", l_sizes}, {"times", l_times}, {"set_group", l_set_group},
+                                          {"close", l_plan_free}, {NULL, NULL}};
   cal_register_type(L, DEVICE, device_methods, l_device_free, l_device_text);
   cal_register_type(L, PLAN, plan_methods, l_plan_free, l_plan_text);
   luaL_newlib(L, ((const luaL_Reg[]){{"open", l_open}, {NULL, NULL}}));

@@ -301,6 +301,15 @@ static int l_dtype(lua_State *L) {
   return 1;
 }
 
+/* v:element() -> where a parameter begins in the flat buffers, counted from 0 */
+static int l_element(lua_State *L) {
+  cal_value_box *box = cal_check_value(L, 1);
+  const cal_value_info *info = cal_graph_info(box->graph->g, box->v);
+  luaL_argcheck(L, info->source == CAL_STATE && info->group != CAL_NO_GROUP, 1, "a parameter or its mirror is expected");
+  lua_pushinteger(L, (lua_Integer)info->flat_at);
+  return 1;
+}
+
 static int l_equal(lua_State *L) {
   cal_value_box *a = luaL_checkudata(L, 1, CAL_VALUE_TYPE), *b = luaL_checkudata(L, 2, CAL_VALUE_TYPE);
   lua_pushboolean(L, a->graph == b->graph && a->v == b->v);
@@ -591,9 +600,10 @@ int luaopen_cal_graph(lua_State *L) {
                                            {"output", l_output}, {"store", l_store},       {"differentiate", l_differentiate},
                                            {"counts", l_counts}, {"close", l_graph_free},  {NULL, NULL}};
   static const luaL_Reg value_methods[] = {
-      {"shape", l_shape}, {"dtype", l_dtype}, {"reshape", l_reshape}, {"expand", l_expand}, {"permute", l_permute}, {"slice", l_slice},
-      {"pad", l_pad},     {"cast", l_cast},   {"sum", l_sum},         {"mean", l_mean},     {"softmax", l_softmax}, {"__add", l_add},
-      {"__sub", l_sub},   {"__mul", l_mul},   {"__div", l_div},       {"__unm", l_negate},  {"__eq", l_equal},      {NULL, NULL}};
+      {"shape", l_shape}, {"dtype", l_dtype}, {"element", l_element}, {"reshape", l_reshape}, {"expand", l_expand}, {"permute", l_permute},
+      {"slice", l_slice}, {"pad", l_pad},     {"cast", l_cast},       {"sum", l_sum},         {"mean", l_mean},     {"softmax", l_softmax},
+      {"__add", l_add},   {"__sub", l_sub},   {"__mul", l_mul},       {"__div", l_div},       {"__unm", l_negate},  {"__eq", l_equal},
+      {NULL, NULL}};
   static const luaL_Reg reference_methods[] = {{"set", l_set}, {"run", l_run},     {"compute", l_compute},
                                                {"get", l_get}, {"bytes", l_bytes}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"new", l_new},

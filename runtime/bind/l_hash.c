@@ -13,6 +13,18 @@ static int l_sha256(lua_State *L) {
   return 1;
 }
 
+/* hash.file(path) -> the sha256 of a file's content | nil, message, code */
+static int l_file(lua_State *L) {
+  cal_error err = {0};
+  cal_mapping map;
+  if (cal_fs_map(cal_bind_fs(L), luaL_checkstring(L, 1), &map, &err)) return cal_push_refusal(L, &err);
+  char hex[CAL_SHA256_HEX];
+  cal_sha256_hex(map.data, map.size, hex);
+  cal_fs_unmap(&map);
+  lua_pushstring(L, hex);
+  return 1;
+}
+
 static cal_random *check_random(lua_State *L) { return luaL_checkudata(L, 1, "calotype.random"); }
 
 /* hash.random(seed [, stream]) -> r. The same seed and stream give the same numbers on every machine. */
@@ -33,6 +45,21 @@ static int l_below(lua_State *L) { /* 0 .. n-1 */
   lua_Integer bound = luaL_checkinteger(L, 2);
   luaL_argcheck(L, bound > 0, 2, "must be at least 1");
   lua_pushinteger(L, (lua_Integer)cal_random_below(r, (uint64_t)bound));
+  return 1;
+}
+
+/* r:normal(count [, deviation]) -> f32 bytes of a normal distribution around 0: noise, and weights to begin with */
+static int l_normal(lua_State *L) {
+  cal_random *r = check_random(L);
+  const lua_Integer count = luaL_checkinteger(L, 2);
+  const float deviation = (float)luaL_optnumber(L, 3, 1);
+  luaL_argcheck(L, count >= 0 && count <= 1 << 28, 2, "0 to 2^28 numbers");
+  luaL_Buffer b;
+  const size_t size = (size_t)count * sizeof(float);
+  float *out = (float *)(void *)luaL_buffinitsize(L, &b, size);
+  cal_random_normal_into(r, out, (size_t)count);
+  for (lua_Integer i = 0; deviation != 1 && i < count; i++) out[i] *= deviation;
+  luaL_pushresultsize(&b, size);
   return 1;
 }
 
@@ -61,8 +88,9 @@ static int l_text(lua_State *L) {
 
 int luaopen_cal_hash(lua_State *L);
 int luaopen_cal_hash(lua_State *L) {
-  static const luaL_Reg methods[] = {{"uniform", l_uniform}, {"below", l_below}, {"shuffle", l_shuffle}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"sha256", l_sha256}, {"random", l_random}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"uniform", l_uniform}, {"below", l_below}, {"normal", l_normal}, {"shuffle", l_shuffle}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"sha256", l_sha256}, {"file", l_file}, {"random", l_random}, {NULL, NULL}};
   cal_register_type(L, "calotype.random", methods, l_nothing, l_text);
   luaL_newlib(L, functions);
   return 1;

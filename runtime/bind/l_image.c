@@ -7,6 +7,7 @@
 #include "core/image/decode.h"
 #include "core/image/draw.h"
 #include "core/image/encode.h"
+#include "core/image/floats.h"
 #include "core/image/hash.h"
 #include "core/image/measure.h"
 #include "core/image/resize.h"
@@ -141,7 +142,7 @@ static int l_set(lua_State *L) {
   const cal_image *im = check_image(L, 1);
   unsigned char *p = check_pixel(L, im), color[4];
   check_color(L, 4, color);
-  if (im->channels == 1) *p = (unsigned char)((color[0] * 19595u + color[1] * 38470u + color[2] * 7471u + 0x8000u) >> 16);
+  if (im->channels == 1) *p = cal_image_luma(color);
   else memcpy(p, color, (size_t)im->channels);
   lua_settop(L, 1);
   return 1;
@@ -405,6 +406,54 @@ static int l_text_width(lua_State *L) {
   return 1;
 }
 
+/* image.floats{im, ...} -> f32 bytes [B, H, W, 3] from -1 to 1, as a plan takes them; all pictures have one size */
+static int l_floats(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  const lua_Integer count = luaL_len(L, 1);
+  luaL_argcheck(L, count >= 1, 1, "a list of pictures is expected");
+  luaL_Buffer b;
+  const cal_image *first = NULL;
+  size_t each = 0;
+  float *scratch = NULL;
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_rawgeti(L, 1, i);
+    const cal_image *im = check_image(L, -1);
+    lua_pop(L, 1);
+    if (!first) {
+      first = im;
+      each = (size_t)im->width * (size_t)im->height * 3 * sizeof(float);
+      scratch = lua_newuserdatauv(L, each, 0);
+      luaL_buffinitsize(L, &b, each * (size_t)count);
+    }
+    if (im->width != first->width || im->height != first->height)
+      return luaL_error(L, "picture %d is %d x %d, the first is %d x %d", (int)i, im->width, im->height, first->width, first->height);
+    cal_image_to_floats(im, scratch);
+    luaL_addlstring(&b, (const char *)scratch, each);
+  }
+  luaL_pushresult(&b);
+  return 1;
+}
+
+/* image.of_floats(bytes, w, h) -> {im, ...}, as many as the bytes hold */
+static int l_of_floats(lua_State *L) {
+  size_t size;
+  const char *bytes = luaL_checklstring(L, 1, &size);
+  const int width = check_int(L, 2), height = check_int(L, 3);
+  luaL_argcheck(L, width > 0 && height > 0, 2, "sides of at least 1 are expected");
+  const size_t each = (size_t)width * (size_t)height * 3 * sizeof(float);
+  luaL_argcheck(L, size > 0 && size % each == 0, 1, "the bytes are no whole number of such pictures");
+  float *numbers = lua_newuserdatauv(L, each, 0); /* strings need not be aligned */
+  lua_newtable(L);
+  cal_error err = {0};
+  for (size_t i = 0; i < size / each; i++) {
+    memcpy(numbers, bytes + i * each, each);
+    cal_image **out = new_image(L);
+    if (!(*out = cal_image_from_floats(numbers, width, height, &err))) return finish(L, NULL, &err);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
 static int l_equal(lua_State *L) {
   const cal_image *a = check_image(L, 1), *b = check_image(L, 2);
   lua_pushboolean(L, a->width == b->width && a->height == b->height && a->channels == b->channels &&
@@ -439,7 +488,8 @@ int luaopen_cal_image(lua_State *L) {
                                      {"rect", l_rect},     {"paste", l_paste},     {"text", l_text},
                                      {"close", l_close},   {"__eq", l_equal},      {NULL, NULL}};
   static const luaL_Reg functions[] = {
-      {"new", l_new}, {"load", l_load}, {"decode", l_decode}, {"probe", l_probe}, {"text_width", l_text_width}, {NULL, NULL}};
+      {"new", l_new},       {"load", l_load},           {"decode", l_decode}, {"probe", l_probe}, {"text_width", l_text_width},
+      {"floats", l_floats}, {"of_floats", l_of_floats}, {NULL, NULL}};
   cal_register_type(L, type_name, methods, l_close, l_text_of);
   luaL_newlib(L, functions);
   return 1;

@@ -8,6 +8,7 @@
 #include "bind/safe.h"
 #include "bind/stop.h"
 #include "core/base/interrupt.h"
+#include "core/text/lua_token.h"
 
 /* script.load(text, name, env) -> fn | nil, { message, line, column, width, incomplete } */
 static int l_load(lua_State *L) {
@@ -55,6 +56,30 @@ static int l_locate(lua_State *L) {
   lua_pushinteger(L, line);
   lua_pushinteger(L, column);
   return 2;
+}
+
+/* script.tokens(text) -> { { kind, text, line, column }, ... } without layout and comments; kind: "name", "keyword", "number",
+ * "string", "symbol" or "bad" */
+static int l_tokens(lua_State *L) {
+  static const char *const kinds[] = {"name", "keyword", "number", "string", "symbol", "bad"};
+  size_t size;
+  const char *text = luaL_checklstring(L, 1, &size);
+  cal_tokens scan = cal_tokens_begin(text, size);
+  cal_token token;
+  lua_newtable(L);
+  for (lua_Integer i = 1; cal_tokens_next(&scan, &token); i++) {
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, kinds[token.kind]);
+    lua_setfield(L, -2, "kind");
+    lua_pushlstring(L, text + token.at, token.size);
+    lua_setfield(L, -2, "text");
+    lua_pushinteger(L, token.line);
+    lua_setfield(L, -2, "line");
+    lua_pushinteger(L, token.column);
+    lua_setfield(L, -2, "column");
+    lua_rawseti(L, -2, i);
+  }
+  return 1;
 }
 
 static int l_function_text(lua_State *L) {
@@ -105,6 +130,12 @@ static int l_render(lua_State *L) {
   return 1;
 }
 
+/* script.distance(a, b) -> edits that turn a into b, a swap of neighbours counting one; 99 for words above 64 bytes */
+static int l_distance(lua_State *L) {
+  lua_pushinteger(L, cal_edit_distance(luaL_checkstring(L, 1), luaL_checkstring(L, 2)));
+  return 1;
+}
+
 /* script.nearest(word, names) -> the name that may have been meant | nil; names: a list, or a table with names as keys */
 static int l_nearest(lua_State *L) {
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -147,22 +178,15 @@ static int l_seed(lua_State *L) {
 
 int luaopen_cal_script(lua_State *L);
 int luaopen_cal_script(lua_State *L) {
-  static const luaL_Reg functions[] = {{"load", l_load},
-                                       {"where", l_where},
-                                       {"source", l_source},
-                                       {"locate", l_locate},
-                                       {"function_text", l_function_text},
-                                       {"upvalues", l_upvalues},
-                                       {"fail", l_fail},
-                                       {"call", l_call},
-                                       {"limit", cal_stop_limit},
-                                       {"render", l_render},
-                                       {"nearest", l_nearest},
-                                       {"versions", l_versions},
-                                       {"env", l_env},
-                                       {"interrupted", l_interrupted},
-                                       {"seed", l_seed},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"load", l_load},         {"where", l_where},
+                                       {"source", l_source},     {"locate", l_locate},
+                                       {"tokens", l_tokens},     {"function_text", l_function_text},
+                                       {"upvalues", l_upvalues}, {"fail", l_fail},
+                                       {"call", l_call},         {"limit", cal_stop_limit},
+                                       {"render", l_render},     {"distance", l_distance},
+                                       {"nearest", l_nearest},   {"versions", l_versions},
+                                       {"env", l_env},           {"interrupted", l_interrupted},
+                                       {"seed", l_seed},         {NULL, NULL}};
   luaL_newlib(L, functions);
   cal_safe_push(L);
   lua_setfield(L, -2, "safe");

@@ -29,6 +29,15 @@ function adapters.lora(options)
   return setmetatable({ rank = rank, alpha = options.alpha or rank, match = options.match, match_conv = options.conv, modules = {}, by_path = {} }, Lora)
 end
 
+--- How much of what was learned counts: a value without axes that is multiplied in while the layers that follow are built (0: the base
+--- alone), nil for 1. Sampling has it; training does not.
+function Lora:set_strength(value) self.strength = value end
+
+local function add(lora, m, y, change)
+  change = change * (m.alpha / m.rank)
+  return y + (lora.strength and change * lora.strength or change)
+end
+
 -- The parameters of a layer; a layer that is used twice (in two segments, say) has one pair.
 local function module_of(lora, g, path, down, out, into, size)
   local m = lora.by_path[path]
@@ -48,13 +57,13 @@ end
 function Lora:linear(g, path, x, y, out, kernel)
   if not self.match(path) then return y end
   local m = module_of(self, g, path, { self.rank, last(x) }, out, last(x), kernel and 1 or nil)
-  return y + g.linear_of(g.linear_of(x, m.down), m.up) * (m.alpha / m.rank)
+  return add(self, m, y, g.linear_of(g.linear_of(x, m.down), m.up))
 end
 
 function Lora:conv(g, path, x, y, out, size, place)
   if not self.match_conv or not self.match_conv(path) then return y end
   local m = module_of(self, g, path, { self.rank, size, size, last(x) }, out, last(x), size)
-  return y + g.linear_of(g.conv2d(x, m.down, place), m.up) * (m.alpha / m.rank)
+  return add(self, m, y, g.linear_of(g.conv2d(x, m.down, place), m.up))
 end
 
 --- kohya's name of a layer: "lora_unet_down_blocks_0_...". The root of the path says which network.

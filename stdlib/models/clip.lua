@@ -46,7 +46,7 @@ function clip.encode(g, ids, w, config, skip)
     states[#states + 1] = x
   end
   x = states[#states - ((skip or 1) - 1)]
-  return g.layer_norm(x, w.final_layer_norm, c.epsilon), states
+  return g.exact(g.layer_norm(x, w.final_layer_norm, c.epsilon)), states
 end
 
 --- Tensors that files carry and this encoder has no use for.

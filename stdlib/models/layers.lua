@@ -34,7 +34,7 @@ end
 
 --- A graph under construction and the layers that add to it.
 ---@param options? { adapter?: table, dtype?: string, trainable?: fun(path: string): boolean }
----   dtype: storage of frozen weights, otherwise the file's own; trainable: which weights become parameters (f32)
+---   dtype: storage of frozen weights and of what flows between layers, otherwise the weights' is the file's; trainable: which weights become parameters (f32)
 function layers.new(options)
   options = options or {}
   local g = { graph = graph.new(), loads = {}, adapter = options.adapter }
@@ -69,6 +69,7 @@ function layers.new(options)
 
   function g.has(w, key)
     local it = handles[w]
+    if options.fresh then return options.fresh(it.file.root .. "." .. it.name .. "." .. key) end
     return it.file.tensors[it.name .. "." .. key] ~= nil
   end
 
@@ -79,6 +80,10 @@ function layers.new(options)
     local name = it.name .. "." .. key
     local file = it.file
     local tensor = file.tensors[name]
+    if not tensor and options.fresh then
+      tensor = { dtype = "F32", shape = expected }
+      file.tensors[name] = tensor
+    end
     if not tensor then
       error(("%s: tensor \"%s\" is missing; the config needs it with %s"):format(file.root, name, shape_text(expected)), 0)
     end
@@ -220,6 +225,10 @@ function layers.new(options)
     local half = last(x) // 2
     return x:slice(-1, 1, half), x:slice(-1, half + 1, half)
   end
+
+  --- What flows through the layers is kept in the dtype of the frozen weights; what leaves a model is f32 again.
+  function g.stored(x) return options.dtype and x:cast(options.dtype) or x end
+  function g.exact(x) return x:cast "f32" end
 
   --- x W' with a value for W instead of a handle: adapters use it.
   g.linear_of = graph.linear

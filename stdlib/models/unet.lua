@@ -104,6 +104,7 @@ function unet.predict(g, x, t, context, w, config)
   local last = context:shape()[3]
   if last ~= c.context then error(("unet: the text has width %d, the config's cross_attention_dim is %d"):format(last, c.context), 0) end
   local time = time_signal(g, t, c.widths[1], c)
+  time, x, context = g.stored(time), g.stored(x), g.stored(context)
   time = g.linear(g.silu(g.linear(time, w.time_embedding.linear_1, 4 * c.widths[1])), w.time_embedding.linear_2, 4 * c.widths[1])
 
   x = g.conv(x, w.conv_in, c.widths[1])
@@ -135,7 +136,7 @@ function unet.predict(g, x, t, context, w, config)
     end
     if i < n then x = g.conv(g.upsample(x), b.upsamplers[0].conv, C) end
   end
-  return g.conv(g.silu(g.group_norm(x, w.conv_norm_out, c.groups, c.epsilon)), w.conv_out, c.out)
+  return g.exact(g.conv(g.silu(g.group_norm(x, w.conv_norm_out, c.groups, c.epsilon)), w.conv_out, c.out))
 end
 
 --- kohya's LoRA targets: every linear and 1x1 convolution inside a transformer.

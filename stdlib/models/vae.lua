@@ -72,9 +72,9 @@ end
 --- A picture [B, H, W, 3] in -1 .. 1 -> mean and logarithm of the variance of its latent, [B, H/8, W/8, 4] each (unscaled).
 function vae.encode(g, x, w, config)
   local c = vae.config(config)
-  local h = encoder(g, x, w.encoder, c)
+  local h = encoder(g, g.stored(x), w.encoder, c)
   if c.quant then h = g.conv1(h, w.quant_conv, 2 * c.latent) end
-  local mean, logvar = g.halves(h)
+  local mean, logvar = g.halves(g.exact(h))
   local number = function(n) return g.graph:number(n) end
   return mean, g.max(g.min(logvar, number(20)), number(-30))
 end
@@ -87,8 +87,9 @@ end
 --- A latent [B, h, w, 4] (unscaled) -> a picture, about -1 .. 1.
 function vae.decode(g, z, w, config)
   local c = vae.config(config)
+  z = g.stored(z)
   if c.post_quant then z = g.conv1(z, w.post_quant_conv, c.latent) end
-  return decoder(g, z, w.decoder, c)
+  return g.exact(decoder(g, z, w.decoder, c))
 end
 
 local OLD = { query = "to_q", key = "to_k", value = "to_v", proj_attn = "to_out.0" }

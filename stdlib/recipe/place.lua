@@ -74,7 +74,7 @@ local function locate(at, find)
   local list, found = calls(at)
   if find.token and list and at.line then -- a bare name somewhere on the line
     for _, token in ipairs(list) do
-      if token.line == at.line and token.kind == "name" and token.text == find.token then return token.line, token.column, #token.text end
+      if token.line == at.line and token.text == find.token and token.kind ~= "string" then return token.line, token.column, #token.text end
     end
   end
   for _, call in ipairs(found) do

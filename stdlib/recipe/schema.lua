@@ -10,6 +10,7 @@
 --   integer number text choice boolean path folder provider cut callback list money range stage table any
 -- A cut is a number or "lowest 10%" / "highest 5%"; a range is a number or { from, to }; a list takes one value for { value }.
 local place = require "recipe.place"
+local script = require "native.script"
 local suggest = require "recipe.suggest"
 
 local M = {}
@@ -315,7 +316,7 @@ local function refuse_unknown(spec, key, context)
     hint = "this key belongs to " .. table.concat(owners, ", ")
   end
   local near = suggest.closest(key, option_names(spec))
-  if near and not (hint and suggest.distance(key, near) > 2) then
+  if near and not (hint and script.distance(key, near) > 2) then
     hint = ("did you mean '%s'?"):format(near) .. (hint and " (" .. hint .. ")" or "")
   end
   if not hint then

@@ -60,6 +60,16 @@ function M.with(item, changes, step)
   return copy
 end
 
+--- A copy of an item all the way down, for functions in recipes: what they write into it changes nothing here.
+---@param value any
+---@return any
+function M.copy_deep(value)
+  if type(value) ~= "table" then return value end
+  local copy = {}
+  for key, part in pairs(value) do copy[key] = M.copy_deep(part) end
+  return copy
+end
+
 --- The set without the items that `decide` gives a reason for; second value: how many that were.
 ---@param input calotype.set
 ---@param verb string

@@ -94,7 +94,7 @@ function M.evaluate(self)
   for i, input in ipairs(state.inputs) do inputs[i] = M.evaluate(input) end
   state.session:poll(state.at)
   local began = log.clock()
-  local shared = state.shared -- the two halves of :split are computed together
+  local shared = state.shared -- the halves of :split have one line in the account
   local result = state.verb.run(context_of(state), state.options, table.unpack(inputs))
   state.result = result or inputs[1] or set.new {}
   if not (shared and shared.told) then
@@ -152,9 +152,6 @@ end
 
 local PROPERTIES = { "items", "rejected", "count" }
 
--- Read-only copies for scripts: changing one changes nothing here.
-local function public_item(item) return set.with(item, {}) end
-
 local function property(self, name, at)
   local state = state_of[self]
   if not state.session.live then
@@ -167,11 +164,12 @@ local function property(self, name, at)
   local list = {}
   if name == "rejected" then
     for i, reject in ipairs(result.rejected) do
-      list[i] = set.with(reject.item, { reason = reject.reason, verb = reject.verb })
+      list[i] = set.copy_deep(reject.item)
+      list[i].reason, list[i].verb = reject.reason, reject.verb
     end
     return list
   end
-  for i, item in ipairs(result.items) do list[i] = public_item(item) end
+  for i, item in ipairs(result.items) do list[i] = set.copy_deep(item) end
   if name == "items" then return list end
   return list[name]
 end

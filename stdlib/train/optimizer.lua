@@ -18,9 +18,12 @@ local optimizer = {}
 ---@field numbers fun(step: integer, lr: number): table<string, number> what the inputs are at a step (the first is 1)
 
 --- AdamW (Loshchilov and Hutter 2019) with PyTorch's order and defaults. `clip`: the gradients' norm is held to it (nil: not);
---- `share`: what the gradients are multiplied with first, 1 / number of accumulated batches.
+--- `share`: what the gradients are multiplied with first, 1 / number of accumulated batches; `rates`: some parameters learn at another
+--- rate, { { from = element of the flat buffer, times = 0.5 }, ... } in order; `average`: an exponential moving average of the parameters is
+--- kept too, with at most that much of the past, less in early steps: (1 + step) / (10 + step). Whoever begins copies the parameters into
+--- the group "average" first.
 ---@param g userdata a native graph whose parameters are all declared
----@param options? { beta1?: number, beta2?: number, epsilon?: number, weight_decay?: number, clip?: number, share?: number }
+---@param options? { beta1?: number, beta2?: number, epsilon?: number, weight_decay?: number, clip?: number, share?: number, rates?: table, average?: number }
 ---@return calotype.Optimizer
 function optimizer.adamw(g, options)
   options = options or {}
@@ -29,7 +32,8 @@ function optimizer.adamw(g, options)
   local p, d = g:flat "parameters", g:flat "gradients"
   local m, v = g:flat "moment_1", g:flat "moment_2"
   local inputs = {}
-  for _, name in ipairs { "keep", "rate", "correction" } do inputs[name] = g:input("adamw." .. name, "f32", {}) end
+  local names = { "keep", "rate", "correction", options.average and "past" or nil }
+  for _, name in ipairs(names) do inputs[name] = g:input("adamw." .. name, "f32", {}) end
 
   local slope = d * (options.share or 1)
   local norm = graph.sqrt((slope * slope):sum():reshape {})
@@ -38,20 +42,37 @@ function optimizer.adamw(g, options)
   end
   local m1 = m * beta1 + slope * (1 - beta1)
   local v1 = v * beta2 + slope * slope * (1 - beta2)
-  local p1 = p * inputs.keep - inputs.rate * m1 / (graph.sqrt(v1) * inputs.correction + epsilon)
+  local keep, rate = inputs.keep, inputs.rate
+  if options.rates then
+    local size, parts = p:shape()[1], {}
+    for i, part in ipairs(options.rates) do
+      local stop = options.rates[i + 1] and options.rates[i + 1].from or size
+      parts[i] = string.pack("<f", part.times):rep(stop - part.from)
+    end
+    local times = g:constant("f32", { size }, table.concat(parts))
+    keep, rate = (keep - 1) * times + 1, rate * times
+  end
+  local p1 = p * keep - rate * m1 / (graph.sqrt(v1) * inputs.correction + epsilon)
 
   local fine = graph.finite(norm)
   local function update(state, value) g:store("apply", state, graph.select(fine, value, state)) end
   update(p, p1)
   update(m, m1)
   update(v, v1)
+  if options.average then
+    local a = g:flat "average"
+    update(a, p1 + (a - p1) * inputs.past)
+  end
   g:store("apply", d, g:number(0):expand(d:shape()))
   g:output("apply", norm)
 
   return {
     inputs = inputs, norm = norm,
     numbers = function(step, lr)
-      return { keep = 1 - lr * decay, rate = lr / (1 - beta1 ^ step), correction = (1 - beta2 ^ step) ^ -0.5 }
+      return {
+        keep = 1 - lr * decay, rate = lr / (1 - beta1 ^ step), correction = (1 - beta2 ^ step) ^ -0.5,
+        past = options.average and math.min(options.average, (1 + step) / (10 + step)) or nil,
+      }
     end,
   }
 end

@@ -106,8 +106,7 @@ cal_image *cal_image_gray(const cal_image *im, cal_error *err) {
   if (!out) return NULL;
   const unsigned char *p = im->pixels;
   const size_t count = cal_image_size(out), step = (size_t)im->channels;
-  for (size_t i = 0; i < count; i++, p += step)
-    out->pixels[i] = (unsigned char)((p[0] * 19595u + p[1] * 38470u + p[2] * 7471u + 0x8000u) >> 16);
+  for (size_t i = 0; i < count; i++, p += step) out->pixels[i] = cal_image_luma(p);
   return out;
 }
 

@@ -48,7 +48,12 @@ cal_image *cal_image_rotate(const cal_image *im, int quarter_turns, cal_error *e
 /* The picture as it is meant to be seen, for an EXIF orientation of 1 .. 8 (other values count as 1). */
 cal_image *cal_image_orient(const cal_image *im, int orientation, cal_error *err);
 
-/* One channel: (299 R + 587 G + 114 B) / 1000 in 16-bit fixed point, as Pillow's convert("L"); alpha is dropped. */
+/* The gray of a colour: (299 R + 587 G + 114 B) / 1000 in 16-bit fixed point, as Pillow's convert("L"). */
+static inline unsigned char cal_image_luma(const unsigned char *rgb) {
+  return (unsigned char)((rgb[0] * 19595u + rgb[1] * 38470u + rgb[2] * 7471u + 0x8000u) >> 16);
+}
+
+/* One channel, by cal_image_luma; alpha is dropped. */
 cal_image *cal_image_gray(const cal_image *im, cal_error *err);
 
 /* Three channels. Alpha is laid over `background` (3 bytes; NULL: white). */

@@ -14,18 +14,25 @@ local TYPES = { caption = "string", weight = "number" }
 
 function M.declare(state) callback.key(state.options.change, state.session.known, state.at) end
 
+local function same(a, b)
+  if type(a) ~= "table" or type(b) ~= "table" then return a == b end
+  for key, part in pairs(a) do if not same(part, b[key]) then return false end end
+  for key in pairs(b) do if a[key] == nil then return false end end
+  return true
+end
+
 function M.run(context, options, input)
   local before = callback.key(options.change, context.session.known, context.at)
   local changed = 0
   local out = set.map(input, function(item)
-    local given = callback.call(options.change, context.at, "edit", item, set.with(item, {}))
+    local given = callback.call(options.change, context.at, "edit", item, set.copy_deep(item))
     if given == nil then return item end
     if type(given) ~= "table" then
       context.fail((":edit returned %s for %s"):format(schema.show(given), item.path), { hint = "return the picture, or nil to leave it as it is" })
     end
     local changes = {}
     for key, value in pairs(given) do
-      if value ~= item[key] and type(value) ~= "table" then
+      if not same(value, item[key]) then
         if not TYPES[key] then
           local near = item[key] == nil and suggest.closest(tostring(key), { "caption", "weight" })
           context.fail((":edit cannot change '%s' (of %s)"):format(tostring(key), item.path),

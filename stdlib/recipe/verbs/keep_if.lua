@@ -14,7 +14,7 @@ function M.declare(state) callback.key(state.options.test, state.session.known, 
 function M.run(context, options, input)
   local before = callback.key(options.test, context.session.known, context.at)
   local out, count = set.filter(input, "keep_if", context.line, function(item)
-    local keep, why = callback.call(options.test, context.at, "keep_if", item, set.with(item, {}))
+    local keep, why = callback.call(options.test, context.at, "keep_if", item, set.copy_deep(item))
     if not keep then return type(why) == "string" and why or "the function said no" end
   end)
   if callback.key(options.test, context.session.known, context.at) ~= before then

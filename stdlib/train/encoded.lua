@@ -1,0 +1,192 @@
+-- encoded.lua - what the frozen parts of a base make of pictures and captions, once: latents and text states, kept in the store.
+--
+--   local base = encoded.fingerprints(store, model)                 -- sha256 of unet, vae, text_encoder; remembered by path, size and time
+--   local latents = encoded.latents { store =, device =, model =, base =, pictures = { { path, sha256, bucket }, ... } }
+--   local texts = encoded.texts { store =, device =, model =, base =, texts = { "", "a red door" } }
+--   latents[1]()                                                    -- f32 bytes of mean and logvar, [h, w, 8]
+--   texts["a red door"]()                                           -- f32 bytes, [tokens, width]
+--
+-- The key is the content: the picture's bytes, how it was scaled and cropped, the weights; never a path.
+
+local clip = require "models.clip"
+local folder = require "models.folder"
+local fs = require "native.fs"
+local hash = require "native.hash"
+local image = require "native.image"
+local json = require "native.json"
+local layers = require "models.layers"
+local log = require "native.log"
+local script = require "native.script"
+local vae = require "models.vae"
+
+local encoded = {}
+
+local VERSION = 1
+
+-- sha256 of a file: a checkpoint of gigabytes is read once, then known by its path, size and time.
+local function file_hash(store, path)
+  local info, message, code = fs.stat(path)
+  if not info then return nil, message, code end
+  local key = ("%s|%d|%d"):format(fs.absolute(path) or path, info.size, info.mtime_ns)
+  local known = store:get("file", key)
+  if known then return known end
+  local sum
+  sum, message, code = hash.file(path)
+  if not sum then return nil, message, code end
+  store:put("file", key, sum)
+  return sum
+end
+
+--- What each part of a model is, by content.
+---@return table<string, string>? base
+---@return string? message
+---@return string? code
+function encoded.fingerprints(store, model)
+  local base = {}
+  for _, name in ipairs { "unet", "vae", "text_encoder" } do
+    local part, rows = model[name], {}
+    rows[1] = json.encode(part.config)
+    for _, file in ipairs(part.files) do
+      local sum, message, code = file_hash(store, part.path .. "/" .. file)
+      if not sum then return nil, message, code end
+      rows[#rows + 1] = sum
+    end
+    base[name] = hash.sha256(table.concat(rows, "\n"))
+  end
+  return base
+end
+
+-- A blob under a key of what it was made from; the function reads it when it is wanted.
+local function known(store, kind, key)
+  local sha = store:get(kind, key)
+  if not sha then return nil end
+  local bytes = store:blob(sha)
+  return bytes and function() return store:blob(sha) end
+end
+
+local function keep(store, kind, key, bytes)
+  local sha = store:put_blob(bytes)
+  store:put(kind, key, sha)
+  return function() return store:blob(sha) end
+end
+
+--- A picture in its bucket: scaled to cover it, cut, as numbers. Shrinking averages, enlarging is Lanczos, as kohya's.
+function encoded.pixels(path, bucket)
+  local picture, message, code = image.load(path)
+  if not picture then return nil, message, code end
+  picture = picture:rgb { 255, 255, 255 }
+  local smaller = bucket.scale_width < picture:width() and bucket.scale_height < picture:height()
+  picture = picture:resize(bucket.scale_width, bucket.scale_height, smaller and "area" or "lanczos")
+  return image.floats { picture:crop(bucket.crop_x, bucket.crop_y, bucket.width, bucket.height) }
+end
+
+---@param job { store: table, device: userdata, model: table, base: table, dtype?: string, pictures: table[] }
+---@return (fun(): string)[]? latents
+---@return string|integer? message or how many were made now
+---@return string? code
+function encoded.latents(job)
+  local store, out, groups, order, missing = job.store, {}, {}, {}, 0
+  local keys = {}
+  for i, picture in ipairs(job.pictures) do
+    local b = picture.bucket
+    keys[i] = hash.sha256(json.encode { version = VERSION, picture = picture.sha256, vae = job.base.vae, dtype = job.dtype or "",
+      bucket = json.array { b.width, b.height, b.scale_width, b.scale_height, b.crop_x, b.crop_y } })
+    out[i] = known(store, "latents", keys[i])
+    if not out[i] then
+      local name = ("%dx%d"):format(b.width, b.height)
+      if not groups[name] then
+        groups[name] = {}
+        order[#order + 1] = name
+      end
+      table.insert(groups[name], i)
+      missing = missing + 1
+    end
+  end
+  local bar <close> = log.progress("latents", missing)
+  local done, first = 0, nil
+  for _, name in ipairs(order) do
+    local b = job.pictures[groups[name][1]].bucket
+    local g = layers.new { dtype = job.dtype }
+    local x = g.input("picture", "f32", { 1, b.height, b.width, 3 })
+    local mean, logvar = vae.encode(g, x, job.model.vae:weights(g), job.model.vae.config)
+    local both = g.concat(mean, logvar)
+    g.graph:output("sample", both)
+    local plan, message, code = job.device:plan(g.graph, { like = first })
+    if not plan then return nil, message, code end
+    if not first then
+      first = plan
+      local ok
+      ok, message, code = folder.load(g, plan, job.model.vae)
+      if not ok then return nil, message, code end
+    end
+    for _, i in ipairs(groups[name]) do
+      if script.interrupted() > 0 then return nil, "stopped between two pictures", "INTERRUPT" end
+      local pixels
+      pixels, message, code = encoded.pixels(job.pictures[i].path, job.pictures[i].bucket)
+      if not pixels then return nil, message, code end
+      plan:set(x, pixels)
+      local ok
+      ok, message, code = plan:run "sample"
+      if not ok then return nil, message, code end
+      local bytes
+      bytes, message, code = plan:bytes(both)
+      if not bytes then return nil, message, code end
+      for at = 1, #bytes, 4 * 997 do -- a look here and there: a VAE that overflows does so everywhere
+        local n = string.unpack("<f", bytes, at)
+        if n ~= n or n == math.huge or n == -math.huge then
+          return nil, ("%s: the VAE's latents are not finite"):format(job.pictures[i].path), "FORMAT"
+        end
+      end
+      out[i] = keep(store, "latents", keys[i], bytes)
+      done = done + 1
+      bar:set(done)
+    end
+    if plan ~= first then plan:close() end
+  end
+  if first then first:close() end
+  return out, missing
+end
+
+---@param job { store: table, device: userdata, model: table, base: table, dtype?: string, clip_skip?: integer, texts: string[] }
+---@return table<string, fun(): string>? states by text
+---@return string|integer? message or how many were made now
+---@return string? code
+function encoded.texts(job)
+  local store, model, out, todo = job.store, job.model, {}, {}
+  for _, text in ipairs(job.texts) do
+    if out[text] == nil then
+      local ids, cut, code = model.tokenizer:encode(text, model.length)
+      if not ids then return nil, cut, code end
+      local key = hash.sha256(json.encode { version = VERSION, ids = json.array(ids), text_encoder = job.base.text_encoder,
+        skip = job.clip_skip or 1, dtype = job.dtype or "" })
+      out[text] = known(store, "text", key) or false
+      if not out[text] then todo[#todo + 1] = { text = text, ids = ids, key = key } end
+    end
+  end
+  if #todo == 0 then return out, 0 end
+  local bar <close> = log.progress("captions to states", #todo)
+  local g = layers.new { dtype = job.dtype }
+  local ids = g.input("ids", "i32", { 1, model.length })
+  local states = clip.encode(g, ids, model.text_encoder:weights(g), model.text_encoder.config, job.clip_skip)
+  g.graph:output("sample", states)
+  local plan, message, code = job.device:plan(g.graph)
+  if not plan then return nil, message, code end
+  local ok
+  ok, message, code = folder.load(g, plan, model.text_encoder)
+  if not ok then return nil, message, code end
+  for i, it in ipairs(todo) do
+    if script.interrupted() > 0 then return nil, "stopped between two captions", "INTERRUPT" end
+    plan:set(ids, it.ids)
+    ok, message, code = plan:run "sample"
+    if not ok then return nil, message, code end
+    local bytes
+    bytes, message, code = plan:bytes(states)
+    if not bytes then return nil, message, code end
+    out[it.text] = keep(store, "text", it.key, bytes)
+    bar:set(i)
+  end
+  plan:close()
+  return out, #todo
+end
+
+return encoded

@@ -1,0 +1,147 @@
+-- sampler.lua - pictures from prompts, with a LoRA at any strength.
+--
+--   local s = sampler.new { device =, model =, net =, plan =, states = function(text) return bytes end }
+--   local picture = s:draw { prompt = "a lighthouse", seed = 0, strength = 1, steps = 20, cfg = 7.5 }
+
+local batches = require "train.batches"
+local folder = require "models.folder"
+local hash = require "native.hash"
+local image = require "native.image"
+local layers = require "models.layers"
+local schedule = require "models.schedule"
+local script = require "native.script"
+local unet = require "models.unet"
+local vae = require "models.vae"
+
+local sampler = {}
+
+local Sampler = {}
+Sampler.__index = Sampler
+
+sampler.KINDS = { "ddim", "euler" }
+
+--- `net` was built with sample and canvas; `plan` is its plan, loaded; `states(text)` gives the text encoder's states where it is frozen.
+--- The decoder is a plan of its own.
+---@return table? sampler
+---@return string? message
+---@return string? code
+function sampler.new(options)
+  local self = setmetatable({}, Sampler)
+  for key, value in pairs(options) do self[key] = value end
+  local shape = self.net.sample.latents:shape()
+  self.width, self.height, self.channels = shape[3], shape[2], shape[4]
+  local g = layers.new { dtype = options.dtype }
+  self.z = g.input("latents", "f32", shape)
+  self.picture = vae.decode(g, self.z / self.net.scale, self.model.vae:weights(g), self.model.vae.config)
+  g.graph:output("sample", self.picture)
+  local message, code
+  self.decoder, message, code = self.device:plan(g.graph)
+  if not self.decoder then return nil, message, code end
+  self.decoder_graph = g
+  return self
+end
+
+--- Stream the VAE in: apart, so that memory can be looked at first.
+function Sampler:load() return folder.load(self.decoder_graph, self.decoder, self.model.vae) end
+
+--- The noise that a seed stands for: f32 bytes [h, w, 4].
+function Sampler:noise(seed) return hash.random(seed, batches.STREAM.sample):normal(self.width * self.height * self.channels) end
+
+local function both(self, prompt, negative)
+  if not self.net.text then return self.states(negative) .. self.states(prompt) end
+  local ids = {}
+  for _, text in ipairs { negative, prompt } do
+    for _, id in ipairs(self.model.tokenizer:encode(text, self.model.length)) do ids[#ids + 1] = id end
+  end
+  return ids
+end
+
+---@param row { prompt: string, negative?: string, seed: integer, strength: number, steps: integer, cfg: number, sampler?: string, noise?: string }
+---@return userdata? picture
+---@return string? message
+---@return string? code
+function Sampler:draw(row)
+  local s, plan = self.net.sample, self.plan
+  local steps = schedule[row.sampler or "ddim"](schedule.noise(self.model.scheduler), { steps = row.steps })
+  local bytes, numbers = row.noise or self:noise(row.seed), {}
+  for i = 1, #bytes // 4 do numbers[i] = string.unpack("<f", bytes, 4 * i - 3) * steps.start end
+  plan:set(s.latents, numbers)
+  plan:set(s.ids or s.context, both(self, row.prompt, row.negative or ""))
+  plan:set(s.strength, row.strength)
+  for _, step in ipairs(steps) do
+    for name, number in pairs(s.numbers(step, row.cfg)) do plan:set(s.inputs[name], number) end
+    local ok, message, code = plan:run "sample"
+    if not ok then return nil, message, code end
+    if script.interrupted() > 1 then return nil, "stopped", "INTERRUPT" end
+    if self.tick then self.tick() end
+  end
+  local latents, message, code = plan:bytes(s.latents)
+  if not latents then return nil, message, code end
+  self.decoder:set(self.z, latents)
+  local ok
+  ok, message, code = self.decoder:run "sample"
+  if not ok then return nil, message, code end
+  local pixels
+  pixels, message, code = self.decoder:bytes(self.picture)
+  if not pixels then return nil, message, code end
+  local shape = self.picture:shape()
+  return image.of_floats(pixels, shape[3], shape[2])[1]
+end
+
+function Sampler:close() self.decoder:close() end
+
+--- What the latents' sides are for a picture of this side.
+function sampler.canvas(model, width, height)
+  local down = 1 << (#vae.config(model.vae.config).widths - 1)
+  return { width = width // down, height = height // down }
+end
+
+--- Sides of pictures are multiples of this: the VAE halves them, then the UNet does.
+function sampler.multiple(model)
+  return (1 << (#vae.config(model.vae.config).widths - 1)) * (1 << (#unet.config(model.unet.config).widths - 1))
+end
+
+-- Grids ------------------------------------------------------------------------------------------------------------------
+
+local GAP, SIZE, PAPER, INK, FAINT = 6, 12, { 250, 249, 246 }, { 34, 34, 34 }, { 120, 118, 112 }
+
+local function fitted(text, width)
+  if image.text_width(text, SIZE) <= width then return text end
+  while #text > 0 and image.text_width(text .. "..", SIZE) > width do text = text:sub(1, (utf8.offset(text, -1) or #text) - 1) end
+  return text .. ".."
+end
+
+--- Pictures in rows with a line of text above each row and one below each picture.
+---@param rows { title: string, cells: { picture: userdata, label: string }[] }[]
+---@return userdata? grid
+---@return string? message
+---@return string? code
+function sampler.grid(rows)
+  local columns, height, side = 0, GAP, 0
+  for _, row in ipairs(rows) do
+    columns = math.max(columns, #row.cells)
+    local tallest = 0
+    for _, cell in ipairs(row.cells) do
+      side = math.max(side, cell.picture:width(), image.text_width(cell.label, SIZE))
+      tallest = math.max(tallest, cell.picture:height())
+    end
+    row.height = tallest
+    height = height + SIZE + 6 + tallest + SIZE + 8 + GAP
+  end
+  local width = math.max(GAP + columns * (side + GAP), 240)
+  local sheet, message, code = image.new(width, height, PAPER)
+  if not sheet then return nil, message, code end
+  local y = GAP
+  for _, row in ipairs(rows) do
+    sheet:text(GAP, y, fitted(row.title, width - 2 * GAP), { size = SIZE, color = INK })
+    for i, cell in ipairs(row.cells) do
+      local x = GAP + (i - 1) * (side + GAP)
+      sheet:paste(cell.picture, x, y + SIZE + 6)
+      sheet:text(x, y + SIZE + 6 + row.height + 3, cell.label, { size = SIZE, color = FAINT })
+    end
+    y = y + SIZE + 6 + row.height + SIZE + 8 + GAP
+  end
+  return sheet
+end
+
+return sampler

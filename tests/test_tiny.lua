@@ -1,0 +1,140 @@
+local device = require "native.device"
+local folder = require "models.folder"
+local fs = require "native.fs"
+local hash = require "native.hash"
+local json = require "native.json"
+local bpe = dofile "scripts/tiny/bpe.lua"
+local measure = dofile "scripts/tiny/measure.lua"
+local scatter = dofile "scripts/tiny/scatter.lua"
+local world = dofile "scripts/tiny/world.lua"
+
+local opened, why = device.open()
+
+test("the world draws the same picture from the same numbers, and leaves every tenth combination out", function()
+  local p = world.any(hash.random(1))
+  check.ok(world.draw(p, hash.random(2)) == world.draw(p, hash.random(2)))
+  check.ok(world.draw(p, hash.random(2)) ~= world.draw(p, hash.random(3)))
+  check.ok(scatter.draw(hash.random(2)) == scatter.draw(hash.random(2)))
+  local random, count = hash.random(3), { whole = 0, pair = 0, trained = 0 }
+  for _ = 1, 2000 do
+    local kind = world.held_out(world.any(random)) or "trained"
+    count[kind] = count[kind] + 1
+  end
+  check.near(count.pair / 2000, 6 / 64, 0.03)
+  check.near(count.whole / 2000, 0.1, 0.03)
+end)
+
+test("captions are whole without random numbers, and leave things out with them", function()
+  local p = { count = "one", size = "big", texture = "plain", colour = "orange", form = "star", position = "centre", ground = "sand" }
+  check.equal(world.caption(p), "a big orange star in the centre on a sand background")
+  p.count, p.form, p.texture, p.position = "three", "cross", "dotted", "left"
+  check.equal(world.caption(p), "three big dotted orange crosses at the left on a sand background")
+  local random, seen = hash.random(1), {}
+  for _ = 1, 200 do seen[world.caption(p, random)] = true end
+  check.ok(seen["three dotted orange crosses on a sand background"])
+  check.ok(seen["a photo of three big dotted orange crosses at the left on a sand background"])
+end)
+
+test("the measurement finds at least 98 of 100 pictures of the renderer right, and few when they are shuffled", function()
+  local random, pictures, asked = hash.random(77), {}, {}
+  for i = 1, 250 do
+    asked[i] = world.any(random)
+    pictures[i] = world.draw(asked[i], random)
+  end
+  check.ok(measure.score(pictures, asked).all >= 98)
+  table.insert(asked, table.remove(asked, 1))
+  check.ok(measure.score(pictures, asked).all <= 15)
+end)
+
+test("the measurement sees nothing where nothing is, and counts what it does not know", function()
+  local image = require "native.image"
+  check.equal(measure.look(image.new(64, 64, { 9, 9, 9 })), { count = 0 })
+  local im = image.new(64, 64, { 255, 255, 255 })
+  for i = 0, 3 do im:circle(8 + 16 * i, 32, 6, { 200, 0, 0 }) end
+  check.equal(measure.look(im), { count = 4 })
+  local bar = image.new(64, 64, { 255, 255, 255 }):rect(4, 30, 56, 3, { 214, 44, 48 })
+  check.equal(measure.look(bar), { count = 1, colour = "red" })
+end)
+
+test("the vocabulary is trained the same twice, and every word of the world is one token", function()
+  local trained = bpe.train(bpe.words(1), 768)
+  check.equal(#trained.vocabulary, 768)
+  local path = tmp "tokenizer"
+  local function files() return check.ok(fs.read(path .. "/vocab.json")) .. check.ok(fs.read(path .. "/merges.txt")) end
+  bpe.write(path, trained, 32)
+  local first = files()
+  bpe.write(path, bpe.train(bpe.words(1), 768), 32)
+  check.ok(first == files())
+  local tokenizer, length = folder.tokenizer(path)
+  check.equal({ tokenizer:size(), length }, { 768, 32 })
+  local random = hash.random(4)
+  for _ = 1, 300 do
+    local caption, words = world.caption(world.any(random), random), 2
+    for _ in caption:gmatch "%S+" do words = words + 1 end
+    local ids, tokens = tokenizer:encode(caption, 32), 1
+    while ids[tokens] ~= 767 do tokens = tokens + 1 end
+    check.equal(tokens, words, caption)
+  end
+end)
+
+-- The script, with a few steps of everything ------------------------------------------------------------------------------------
+
+local function train(...)
+  return check.ok(loadfile "scripts/train_tiny_base.lua")(...)
+end
+
+local made = tmp "tiny"
+local function file(name) return check.ok(fs.read(made .. "/" .. name)) end
+
+test("every phase runs, leaves a model folder, and says how it went", function()
+  if not opened then skip(why) end
+  check.equal(train(made, "quick=yes"), 0)
+  local model = check.ok(folder.open(made))
+  check.ok(model.vae and model.unet and model.text_encoder and model.tokenizer and model.scheduler)
+  check.equal(model.length, 32)
+  check.equal(json.decode(file "model_index.json").unet, { "diffusers", "UNet2DConditionModel" })
+  local log = file "log.txt"
+  for _, part in ipairs { "tokenizer: 560 entries", "vae step 4: PSNR of pinwheels", "scaling_factor 1.0", "base step 4 of 4", "measure:", "score: mean of 3 sets" } do
+    check.contains(log, part)
+  end
+end)
+
+local function file_of(path) return check.ok(fs.read(path .. "/state/vae.safetensors")) end
+
+local RESULTS = { "vae/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors", "tokenizer/vocab.json" }
+
+test("running it again computes nothing new, and from nothing makes the same bytes", function()
+  if not opened then skip(why) end
+  local before = {}
+  for i, name in ipairs(RESULTS) do before[i] = hash.sha256(file(name)) end
+  check.equal(train(made, "quick=yes"), 0)
+  check.contains(file "log.txt", "base: goes on after step 4")
+  for i, name in ipairs(RESULTS) do check.equal(hash.sha256(file(name)), before[i], name) end
+  local again = tmp "tiny-again"
+  check.equal(train(again, "quick=yes"), 0)
+  for i, name in ipairs(RESULTS) do check.equal(hash.sha256(fs.read(again .. "/" .. name)), before[i], name) end
+end)
+
+test("Ctrl-C ends a phase with 130 and a checkpoint, and the same line goes on to the bits of an unbroken run", function()
+  if not opened then skip(why) end
+  local host, stopped, unbroken = (os.getenv "BUILD" or "build/release") .. "/tests/host", tmp "stopped", tmp "unbroken"
+  local line = ("%s scripts/train_tiny_base.lua %s quick=yes only=vae vae_steps=1000000 >/dev/null 2>&1"):format(host, stopped)
+  local log = stopped .. "/log.txt"
+  -- A shell without job control lets `&` ignore SIGINT: TERM is handled alike.
+  local _, _, code = os.execute(([[%s & pid=$!
+    for i in $(seq 300); do grep -q 'numbers in parameters' %s 2>/dev/null && break; sleep 0.1; done
+    sleep 1; kill -TERM $pid; wait $pid]]):format(line, log))
+  check.equal(code, 130)
+  local steps = math.tointeger(check.ok(check.ok(fs.read(log)):match "stopped after step (%d+) of 1000000, kept"))
+  check.contains(fs.read(log), "the same command goes on from here")
+  local stop = "stop_after=" .. steps + 2
+  check.equal(train(stopped, "quick=yes", "only=vae", "vae_steps=1000000", stop), 130)
+  check.contains(fs.read(log), ("goes on after step %d"):format(steps))
+  check.equal(train(unbroken, "quick=yes", "only=vae", "vae_steps=1000000", stop), 130)
+  check.ok(file_of(stopped) == file_of(unbroken), "the states differ")
+end)
+
+test("a setting that is not known or no number is refused", function()
+  check.fails('"steppes=4": write name=value', train, tmp "x", "steppes=4")
+  check.fails("vae_steps=many: a number is expected", train, tmp "x", "vae_steps=many")
+end)
