@@ -180,7 +180,7 @@ TEST(compiled_programs_come_back_from_disk_and_a_damaged_one_is_compiled_again) 
   DEVICE(c);
   const char *scratch = getenv("CALOTYPE_TEST_TMP");
   char folder[256], command[600];
-  snprintf(folder, sizeof folder, "%s/programs", scratch ? scratch : "/tmp");
+  snprintf(folder, sizeof folder, "%s/calotype-programs-%d", scratch ? scratch : "/tmp", (int)getpid());
   const char *source = "kernel void three(global float *x) { x[get_global_id(0)] = 3; }";
   for (int round = 0; round < 3; round++) {
     cal_error err = {0};

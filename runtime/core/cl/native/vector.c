@@ -3,6 +3,14 @@
 #include <math.h>
 #include <string.h>
 
+/* In front of a loop: operands are apart or the same, element by element. */
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wpass-failed" /* rows that call libm cannot become vectors */
+#define CAL_NO_ALIAS _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define CAL_NO_ALIAS _Pragma("GCC ivdep")
+#endif
+
 #define FN(name) name##_plain
 #define NAME "plain"
 #include "core/cl/native/vector.inc"
