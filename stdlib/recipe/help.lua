@@ -48,9 +48,9 @@ function M.signature(spec)
   if spec.positional then head = head .. "(" .. spec.positional .. (#names > 0 and ", { " .. table.concat(names, ", ") .. " }" or "") .. ")"
   elseif #names > 0 then head = head .. " { " .. table.concat(names, ", ") .. " }"
   else head = head .. (spec.kind == "provider" and " {}" or "()") end
-  if spec.kind == "verb" then head = head .. " -> " .. (spec.sink and ("the same %s; writes or checks"):format(spec.on)
-    or spec.parts and "images, images" or spec.gives or "images") end
-  return head
+  if spec.kind ~= "verb" then return head end
+  return head .. " -> " .. (spec.sink and ("the same %s; writes or checks"):format(spec.on)
+    or spec.parts and "images, images" or spec.gives or "images")
 end
 
 local function wrap(text, indent, width)
@@ -75,7 +75,9 @@ function M.option_text(option)
   local parts = { schema.type_text(bare or option) }
   if range then parts[#parts + 1] = range end
   if option.required then parts[#parts + 1] = "required"
-  elseif option.default ~= nil and option.default ~= "" and not (option.type == "options" and type(option.default) == "table") then parts[#parts + 1] = "default " .. schema.show(option.default) end
+  elseif option.type == "options" and type(option.default) == "table" then -- its parts tell theirs
+    return table.concat(parts, ", ")
+  elseif option.default ~= nil and option.default ~= "" then parts[#parts + 1] = "default " .. schema.show(option.default) end
   return table.concat(parts, ", ")
 end
 
