@@ -8,3 +8,4 @@ local language = { "images", "recipe", "params", "here", "usd", "image", "fs", "
 files["tests/test_*.lua"] = { max_line_length = 200, read_globals = { "test", "check", "skip", "tmp" } }
 files["examples/**/*.lua"] = { read_globals = language }
 files["scripts/**/*.lua"] = { read_globals = language }
+files["tests/golden/lora.lua"] = { read_globals = language }

@@ -262,9 +262,10 @@ static int do_command(cal_runtime *rt, const invocation *in) {
   lua_pushcfunction(L, invoke);
   lua_pushlightuserdata(L, (void *)(uintptr_t)in);
   if (lua_pcall(L, 1, 1, 1) == LUA_OK) return (int)lua_tointeger(L, -1);
-  int code = cal_stop_pending(L, -1) ? CAL_EXIT_STOPPED : cal_fault_exit(L, -1);
+  bool stopped = cal_stop_pending(L, -1) || cal_fault_stopped(L, -1);
+  int code = stopped ? CAL_EXIT_STOPPED : cal_fault_exit(L, -1);
   fflush(stdout);
-  if (code == CAL_EXIT_STOPPED) {
+  if (stopped) {
     fputs("interrupted: what is done is kept, the same command goes on from here\n", stderr);
     return code;
   }

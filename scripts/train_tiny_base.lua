@@ -7,8 +7,10 @@
 -- The folder becomes a model folder as diffusers reads it; `state/` in it holds the checkpoints, `log.txt` what happened. With the same
 -- settings, device and number of threads the same bits come out, however often it was interrupted.
 
+local checkpoint = require "train.checkpoint"
 local device = require "native.device"
 local fs = require "native.fs"
+local json = require "native.json"
 local log = require "native.log"
 local loop = require "train.loop"
 local script = require "native.script"
@@ -19,12 +21,13 @@ local settings = {
   only = "", quick = "no", seed = 1, stop_after = 0,
   vae_widths = "24,48,64", vae_steps = 9000, vae_batch = 8, vae_rate = 1e-3, vae_hold = 0.2, vae_kl = 5e-4, vae_square = 4,
   vocabulary = 768, length = 32, pictures = 24000,
-  widths = "32,64,96,128", text_width = 96, text_layers = 2, steps = 12000, batch = 32, rate = 1e-3, hold = 0.3, gamma = 0, every = 500,
+  widths = "32,64,96,128", blocks = 2, text_width = 96, text_layers = 2, steps = 12000, batch = 32, rate = 1e-3, hold = 0.3, gamma = 0, lift = 1,
+  prediction = "epsilon", beta_end = 0.012, every = 500,
   guidance = 4, sample_steps = 20, prompts = 64,
 }
 local QUICK = {
-  vae_widths = "8,8,8", vae_steps = 4, vae_batch = 2, vocabulary = 560, pictures = 40, widths = "16,16", text_width = 16, text_layers = 1, steps = 4,
-  batch = 2, sample_steps = 2, prompts = 2,
+  vae_widths = "8,8,8", vae_steps = 4, vae_batch = 2, vocabulary = 560, pictures = 40, widths = "16,16", blocks = 1, text_width = 16, text_layers = 1,
+  steps = 4, batch = 2, sample_steps = 2, prompts = 2,
 }
 
 local function read_settings(arguments)
@@ -96,6 +99,13 @@ end
 
 local phases = {}
 
+-- The settings that decide a phase's bits, for its checkpoints: one that was made with others is refused.
+local function chosen(names)
+  local out = {}
+  for _, name in ipairs(names) do out[name] = o[name] end
+  return out
+end
+
 -- Begin anew or where the state says.
 local function resume(phase, path, name)
   if not fs.stat(path) then
@@ -104,6 +114,10 @@ local function resume(phase, path, name)
   end
   local numbers, message = phase.load(path)
   if not numbers then error(message, 0) end
+  local changed = checkpoint.differences(numbers.settings or {}, phase.settings)
+  if #changed > 0 then
+    error(("%s was made with other settings: %s; give those, or remove it to begin anew"):format(path, table.concat(changed, ", ")), 0)
+  end
   say(("%s: goes on after step %d"):format(name, numbers.step))
   return numbers.step
 end
@@ -113,6 +127,7 @@ function phases.vae()
   local phase = tiny.new {
     device = the_device(), steps = o.vae_steps, batch = o.vae_batch, seed = o.seed, rate = o.vae_rate, hold = o.vae_hold, kl = o.vae_kl,
     square = o.vae_square, widths = list_of(o.vae_widths),
+    settings = chosen { "vae_steps", "vae_batch", "seed", "vae_rate", "vae_hold", "vae_kl", "vae_square" },
   }
   local state = folder .. "/state/vae.safetensors"
   say(("vae: widths %s, %d numbers in parameters, %d steps of %d, rate %g, seed %d"):format(o.vae_widths, phase.parameters, o.vae_steps, o.vae_batch,
@@ -191,13 +206,16 @@ function phases.base()
   end
   local list, shown = made.load()
   local phase = dofile "scripts/tiny/base.lua".new {
-    device = the_device(), tokenizer = model.tokenizer, length = model.length, latents = list, shown = shown, side = made.side, steps = o.steps,
-    batch = o.batch, gamma = o.gamma, seed = o.seed, rate = o.rate, hold = o.hold, widths = list_of(o.widths), text_width = o.text_width,
-    text_layers = o.text_layers,
+    device = the_device(), tokenizer = model.tokenizer, length = model.length, latents = list, shown = shown, side = made.side,
+    steps = o.steps, batch = o.batch, seed = o.seed, rate = o.rate, hold = o.hold, gamma = o.gamma, lift = o.lift, prediction = o.prediction,
+    beta_end = o.beta_end, widths = list_of(o.widths), blocks = o.blocks, text_width = o.text_width, text_layers = o.text_layers,
+    settings = chosen { "steps", "batch", "seed", "rate", "hold", "gamma", "lift", "prediction", "beta_end", "pictures" },
   }
   local state = folder .. "/state/base.safetensors"
-  say(("base: UNet of widths %s, text %d x %d, %d numbers in parameters, %d latents, %d steps of %d, rate %g, seed %d"):format(o.widths, o.text_width,
-    o.text_layers, phase.parameters, #list, o.steps, o.batch, o.rate, o.seed))
+  say(("base: UNet of widths %s x %d, text %d x %d, %d numbers in parameters, %d latents"):format(o.widths, o.blocks, o.text_width, o.text_layers,
+    phase.parameters, #list))
+  say(("base: %d steps of %d, rate %g, %s, beta_end %g, gamma %g, lift %g, seed %d"):format(o.steps, o.batch, o.rate, o.prediction, o.beta_end,
+    o.gamma, o.lift, o.seed))
   local from = resume(phase, state, "base")
   train {
     label = "base", steps = o.steps, from = from, step = phase.step, every = math.max(1, math.min(o.every, o.steps // 2)),
@@ -222,12 +240,40 @@ function phases.score()
   table.insert(asked, table.remove(asked, 1))
   say(("measure: the same with shuffled prompts: %s"):format(draw.text(measure.score(pictures, asked))))
   examine(o.prompts, true, "score")
+  -- What another program is to draw (tests/golden/draw_tiny.py); `only=foreign` then measures its pictures.
+  local sets = {}
+  for name, row in pairs { ["1"] = { "whole", 1 }, ["2"] = { "whole", 2 }, ["3"] = { "whole", 3 }, pairs = { "pair", 1 } } do
+    local prompts, seeds = draw.prompts(o.prompts, row[1], row[2])
+    sets[name] = {}
+    for i, prompt in ipairs(prompts) do sets[name][i] = { prompt = prompt, seed = seeds[i] } end
+  end
+  assert(fs.write(folder .. "/state/prompts.json", json.encode({ sets = sets, steps = o.sample_steps, guidance = o.guidance }, { pretty = true }) .. "\n"))
+end
+
+--- Pictures that diffusers drew from the same prompts.
+function phases.foreign()
+  local draw, image, measure = dofile "scripts/tiny/draw.lua", require "native.image", dofile "scripts/tiny/measure.lua"
+  local mean = 0
+  for _, row in ipairs { { "1", "whole", 1 }, { "2", "whole", 2 }, { "3", "whole", 3 }, { "pairs", "pair", 1 } } do
+    local _, _, asked = draw.prompts(o.prompts, row[2], row[3])
+    local pictures = {}
+    for i = 1, #asked do
+      local im, message = image.load(("%s/state/diffusers/%s-%d.png"):format(folder, row[1], i))
+      if not im then error(message .. "; tests/golden/draw_tiny.py makes them", 0) end
+      pictures[i] = im
+    end
+    local s = measure.score(pictures, asked)
+    say(("diffusers: set %s: %s"):format(row[1], draw.text(s)))
+    if row[2] == "whole" then mean = mean + s.all / 3 end
+  end
+  say(("diffusers: mean of 3 sets %.1f %%"):format(mean))
 end
 
 local function run()
   for _, name in ipairs(PHASES) do
-    if phases[name] and (o.only == "" or o.only == name) then phases[name]() end
+    if o.only == "" or o.only == name then phases[name]() end
   end
+  if o.only == "foreign" then phases.foreign() end
 end
 
 local ok, problem = pcall(run)

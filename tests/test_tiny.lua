@@ -134,6 +134,19 @@ test("Ctrl-C ends a phase with 130 and a checkpoint, and the same line goes on t
   check.ok(file_of(stopped) == file_of(unbroken), "the states differ")
 end)
 
+test("a state that was made with other settings is not gone on with", function()
+  if not opened then skip(why) end
+  check.equal(train(made, "quick=yes", "only=base", "rate=0.01", "steps=9"), 1)
+  check.contains(file "log.txt", "was made with other settings: rate 0.001 -> 0.01, steps 4 -> 9; give those, or remove it to begin anew")
+end)
+
+test("a network that predicts v is trained and drawn with as well", function()
+  if not opened then skip(why) end
+  local other = tmp "v"
+  check.equal(train(other, "quick=yes", "prediction=v_prediction", "beta_end=0.02", "gamma=5"), 0)
+  check.equal(folder.open(other).scheduler.prediction_type, "v_prediction")
+end)
+
 test("a setting that is not known or no number is refused", function()
   check.fails('"steppes=4": write name=value', train, tmp "x", "steppes=4")
   check.fails("vae_steps=many: a number is expected", train, tmp "x", "vae_steps=many")

@@ -523,6 +523,15 @@ int cal_fault_exit(lua_State *L, int index) {
   return code;
 }
 
+bool cal_fault_stopped(lua_State *L, int index) {
+  if (cal_stop_is(L, index)) return true;
+  if (!is_fault(L, index)) return false;
+  lua_getiuservalue(L, index, 1);
+  const char *message = text_field(L, -1, "message");
+  lua_pop(L, 1);
+  return message && strcmp(message, "interrupted") == 0;
+}
+
 /* --- What scripts see ---------------------------------------------------------------------------------------------- */
 
 static int l_gc(lua_State *L) {

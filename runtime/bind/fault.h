@@ -47,6 +47,9 @@ int cal_fault_print(lua_State *L); /* a C function for lua_pcall: its argument's
 
 int cal_fault_exit(lua_State *L, int index); /* CAL_EXIT_FAILED, or what the fault says; CAL_EXIT_STOPPED for the sentinel */
 
+/* Is it the sentinel, or the fault of cal_fault_push_stopped? One of stdlib's with CAL_EXIT_STOPPED has more to say: what is kept. */
+bool cal_fault_stopped(lua_State *L, int index);
+
 /* Push the name nearest to `word` among the string keys and the strings of the table at `index`, or nil. At most
  * max(1, length / 3) edits away: a worse guess confuses more than none. */
 void cal_fault_push_nearest(lua_State *L, const char *word, int index);

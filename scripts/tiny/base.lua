@@ -20,13 +20,17 @@ local M = {}
 
 local DROPOUT = 0.1 -- captions that are left empty, for guidance
 
-M.SCHEDULER = {
-  _class_name = "DDIMScheduler", _diffusers_version = "0.30.0", num_train_timesteps = 1000, beta_start = 0.00085, beta_end = 0.012,
-  beta_schedule = "scaled_linear", clip_sample = false, set_alpha_to_one = false, steps_offset = 1, prediction_type = "epsilon",
-}
+--- scheduler_config.json. SD1.5 has "epsilon" and a beta_end of 0.012; with these little latents sqrt(abar) = 0.068 is left of a picture at
+--- the last step, and its ground can be guessed from it: a larger beta_end makes sampling begin where training was.
+function M.scheduler_config(prediction, beta_end)
+  return {
+    _class_name = "DDIMScheduler", _diffusers_version = "0.30.0", num_train_timesteps = 1000, beta_start = 0.00085, beta_end = beta_end,
+    beta_schedule = "scaled_linear", clip_sample = false, set_alpha_to_one = false, steps_offset = 1, prediction_type = prediction,
+  }
+end
 
 --- config.json of the unet folder: SD1.5's blocks. attention_head_dim is the number of heads, as there.
-function M.unet_config(widths, context, side)
+function M.unet_config(widths, blocks, context, side)
   local n, down, up = #widths, {}, {}
   for i = 1, n do
     down[i] = i < n and "CrossAttnDownBlock2D" or "DownBlock2D"
@@ -35,7 +39,7 @@ function M.unet_config(widths, context, side)
   return {
     _class_name = "UNet2DConditionModel", _diffusers_version = "0.30.0", act_fn = "silu", attention_head_dim = 4, block_out_channels = widths,
     center_input_sample = false, cross_attention_dim = context, down_block_types = down, downsample_padding = 1, flip_sin_to_cos = true, freq_shift = 0,
-    in_channels = 4, layers_per_block = 2, mid_block_scale_factor = 1, norm_eps = 1e-5, norm_num_groups = 8, out_channels = 4, sample_size = side,
+    in_channels = 4, layers_per_block = blocks, mid_block_scale_factor = 1, norm_eps = 1e-5, norm_num_groups = 8, out_channels = 4, sample_size = side,
     up_block_types = up,
   }
 end
@@ -60,7 +64,6 @@ local function small(path)
   for _, pattern in ipairs(SMALL) do if path:find(pattern) then return 0.2 end end
 end
 
---- `gamma`: what is nearly without noise counts less (min-SNR, Hang et al. 2023); 0: everything alike. The loss that is told is the plain one.
 ---@class calotype.TinyBase
 ---@field device userdata
 ---@field tokenizer userdata
@@ -73,8 +76,12 @@ end
 ---@field seed integer
 ---@field rate number
 ---@field hold number see train.rate
----@field gamma number
+---@field gamma number what is nearly without noise counts less (min-SNR, Hang et al. 2023); 0: not so
+---@field lift number with "epsilon": what is nearly all noise counts up to so many times more, 1 / abar as "v_prediction" has it by itself; 1: not so
+---@field prediction string "epsilon" | "v_prediction"
+---@field beta_end number
 ---@field widths integer[] of the UNet
+---@field blocks integer resnets per level
 ---@field text_width integer
 ---@field text_layers integer
 
@@ -83,8 +90,9 @@ function M.new(options)
   local o = options
   local B, side = o.batch, o.side
   local text_config = M.text_config(o.tokenizer:size(), o.text_width, o.text_layers, o.length)
-  local config = M.unet_config(o.widths, o.text_width, side)
-  local noises = schedule.noise(M.SCHEDULER)
+  local config = M.unet_config(o.widths, o.blocks, o.text_width, side)
+  local scheduler = M.scheduler_config(o.prediction, o.beta_end)
+  local noises = schedule.noise(scheduler)
 
   local g = layers.new { fresh = has, trainable = always }
   local ids, t = g.input("ids", "i32", { B, o.length }), g.input("t", "f32", { B })
@@ -93,7 +101,8 @@ function M.new(options)
   local context = clip.encode(g, ids, g.weights("text_encoder", {}), text_config)
   local predicted = unet.predict(g, x0 * signal + noise * sigma, t, context, g.weights("unet", {}), config)
   local weight = g.input("weight", "f32", { B, 1, 1, 1 })
-  local e = predicted - noise
+  local of_noise, of_latents = g.input("of_noise", "f32", { B, 1, 1, 1 }), g.input("of_latents", "f32", { B, 1, 1, 1 })
+  local e = predicted - (noise * of_noise + x0 * of_latents)
   local loss, plain = (e * e * weight):mean(), (e * e):mean()
 
   local parameters = {}
@@ -106,24 +115,31 @@ function M.new(options)
   local plan = assert(o.device:plan(g.graph))
   local rate = rates.new { peak = o.rate, steps = o.steps, warmup = 200, hold = o.hold, floor = 0.02 }
 
-  local phase = { plan = plan, g = g, parameters = kept.flat.parameters:shape()[1] }
+  local phase = { plan = plan, g = g, settings = o.settings, parameters = kept.flat.parameters:shape()[1] }
   function phase.fill()
     fresh.fill(plan, g.loads, { seed = o.seed + 1, small = small })
     plan:set_group("average", plan:group "parameters")
   end
   function phase.load(path) return checkpoint.load(path, plan, kept) end
-  function phase.save(path, done) return checkpoint.save(path, plan, kept, { step = done }) end
+  function phase.save(path, done) return checkpoint.save(path, plan, kept, { step = done, settings = o.settings }) end
+
+  -- How much a sample counts. The loss that is told is the plain one.
+  local function share_of(snr)
+    if o.prediction == "v_prediction" then return o.gamma > 0 and math.min(snr, o.gamma) / (snr + 1) or 1 end
+    return (o.gamma > 0 and math.min(1, o.gamma / snr) or 1) * math.min(o.lift, 1 + 1 / snr)
+  end
 
   function phase.step(i)
     local random = hash.random(o.seed, 10000000 + i)
-    local tokens, latents, times, signals, sigmas, shares = {}, {}, {}, {}, {}, {}
+    local tokens, latents, times, signals, sigmas, shares, eps, clean = {}, {}, {}, {}, {}, {}, {}, {}
     for b = 1, B do
       local which = random:below(#o.latents) + 1
       local caption = random:uniform() < DROPOUT and "" or world.caption(o.shown[which], random)
       table.move(o.tokenizer:encode(caption, o.length), 1, o.length, #tokens + 1, tokens)
       latents[b], times[b] = o.latents[which], random:below(noises.steps)
       signals[b], sigmas[b] = noises:mix(times[b])
-      shares[b] = o.gamma > 0 and math.min(1, o.gamma / noises:snr(times[b])) or 1
+      eps[b], clean[b] = noises:target(times[b])
+      shares[b] = share_of(noises:snr(times[b]))
     end
     plan:set(ids, tokens)
     plan:set(x0, table.concat(latents))
@@ -132,6 +148,8 @@ function M.new(options)
     plan:set(signal, signals)
     plan:set(sigma, sigmas)
     plan:set(weight, shares)
+    plan:set(of_noise, eps)
+    plan:set(of_latents, clean)
     local ok, message, refusal = plan:run "accumulate"
     if not ok then return nil, message, refusal end
     for name, number in pairs(adamw.numbers(i, rate(i))) do plan:set(adamw.inputs[name], number) end
@@ -148,7 +166,7 @@ function M.new(options)
       assert(fs.write(("%s/%s/config.json"):format(path, root), json.encode(part[1], { pretty = true }) .. "\n"))
     end
     assert(fs.make_folder(path .. "/scheduler"))
-    assert(fs.write(path .. "/scheduler/scheduler_config.json", json.encode(M.SCHEDULER, { pretty = true }) .. "\n"))
+    assert(fs.write(path .. "/scheduler/scheduler_config.json", json.encode(scheduler, { pretty = true }) .. "\n"))
     assert(fs.write(path .. "/model_index.json", json.encode({
       _class_name = "StableDiffusionPipeline", _diffusers_version = "0.30.0", feature_extractor = { json.null, json.null }, requires_safety_checker = false,
       safety_checker = { json.null, json.null }, scheduler = { "diffusers", "DDIMScheduler" }, text_encoder = { "transformers", "CLIPTextModel" },

@@ -133,13 +133,13 @@ function M.new(options)
   local rate = rates.new { peak = o.rate, steps = o.steps, warmup = 50, hold = o.hold, floor = 0.01 }
   local measure
 
-  local phase = { plan = plan, g = g, config = config, parameters = kept.flat.parameters:shape()[1] }
+  local phase = { plan = plan, g = g, settings = o.settings, config = config, parameters = kept.flat.parameters:shape()[1] }
   function phase.fill()
     fresh.fill(plan, g.loads, { seed = o.seed, small = small, begin = begin })
     plan:set_group("average", plan:group "parameters")
   end
   function phase.load(path) return checkpoint.load(path, plan, kept) end
-  function phase.save(path, done) return checkpoint.save(path, plan, kept, { step = done }) end
+  function phase.save(path, done) return checkpoint.save(path, plan, kept, { step = done, settings = o.settings }) end
 
   function phase.step(i)
     local random = hash.random(o.seed, 1000000 + i)

@@ -62,7 +62,7 @@ end
 local function need_sink(session)
   if #session.sinks > 0 or #session.stages == 0 then return end
   local last = stage.state(session.stages[#session.stages])
-  session:fail(last.at, "this recipe produces nothing: no :export, :report, :sheet or :expect follows",
+  session:fail(last.at, "this recipe produces nothing: no :export, :report, :sheet, :samples or :expect follows",
     { exit = 2, hint = 'end with an output, for example :sheet { to = "out/sheet.png" }' })
 end
 
@@ -75,6 +75,16 @@ local function title(session, options)
   if name then table.insert(parts, 1, name) end
   parts[#parts + 1] = "reads " .. reads
   parts[#parts + 1] = "writes " .. writes
+  local devices, seen = {}, {}
+  for _, made in ipairs(session.stages) do
+    local state = stage.state(made)
+    if state.verb.device then
+      local _, device = session:device(state.options.device, state.at)
+      if not seen[device] then devices[#devices + 1] = device end
+      seen[device] = true
+    end
+  end
+  if #devices > 0 then table.insert(parts, 1, "on " .. table.concat(devices, " and ")) end
   return table.concat(parts, "   ")
 end
 
@@ -124,6 +134,7 @@ function M.check(options)
   for _, warning in ipairs(session.warnings) do
     put(("warning: %s%s"):format(warning.at and warning.at.line and ("%s:%d: "):format(warning.at.source, warning.at.line) or "", warning.text))
   end
+  for _, note in ipairs(session.notes) do put("note: " .. note) end
   if session.stopped_at then
     put(("%s: fine up to line %d, where it works with pictures itself"):format(options.file, session.stopped_at.line))
   elseif #session.stages == 0 then
@@ -171,6 +182,7 @@ function M.info(options)
     if #spending > 0 then put("  spends    " .. table.concat(spending, ", ")) end
     if session.allow.gpu then put "  uses      the device" end
   end
+  if session.uses_device and not session.allow then put "  uses      the device" end
   if #session.sinks > 0 then
     put "makes"
     for _, sink in ipairs(session.sinks) do

@@ -25,7 +25,8 @@ local FUNCTIONS = {
 
 -- name -> schema; methods are found as "reject", ":reject" and "images.reject"
 local function find(topic)
-  topic = topic:gsub("^images[%.:]", ""):gsub("^:", "")
+  topic = topic:gsub("^images[%.:]", ""):gsub("^:", ""):gsub(":", ".")
+  if topic:find "^lora%." and not verbs.by_name[topic] then topic = topic:sub(6) end
   if verbs.by_name[topic] then return verbs.by_name[topic] end
   if providers.by_name[topic] then return providers.by_name[topic] end
   for _, entry in ipairs(M.functions()) do if entry.name == topic then return entry end end
@@ -43,12 +44,13 @@ end
 function M.signature(spec)
   local names = {}
   for _, option in ipairs(spec.options) do if option.name ~= spec.positional then names[#names + 1] = option.name end end
-  local head = spec.method and "images:" .. spec.name or schema.title(spec)
+  local head = spec.method and spec.on .. ":" .. spec.name or schema.title(spec)
   if spec.positional then head = head .. "(" .. spec.positional .. (#names > 0 and ", { " .. table.concat(names, ", ") .. " }" or "") .. ")"
   elseif #names > 0 then head = head .. " { " .. table.concat(names, ", ") .. " }"
   else head = head .. (spec.kind == "provider" and " {}" or "()") end
-  if spec.kind == "verb" then head = head .. " -> " .. (spec.sink and "the same images; writes or checks" or spec.parts and "images, images" or "images") end
-  return head
+  if spec.kind ~= "verb" then return head end
+  return head .. " -> " .. (spec.sink and ("the same %s; writes or checks"):format(spec.on)
+    or spec.parts and "images, images" or spec.gives or "images")
 end
 
 local function wrap(text, indent, width)
@@ -73,6 +75,8 @@ function M.option_text(option)
   local parts = { schema.type_text(bare or option) }
   if range then parts[#parts + 1] = range end
   if option.required then parts[#parts + 1] = "required"
+  elseif option.type == "options" and type(option.default) == "table" then -- its parts tell theirs
+    return table.concat(parts, ", ")
   elseif option.default ~= nil and option.default ~= "" then parts[#parts + 1] = "default " .. schema.show(option.default) end
   return table.concat(parts, ", ")
 end
@@ -128,10 +132,14 @@ function M.text(topic)
   end
   local out = { M.signature(spec), "  " .. wrap(spec.doc, 2, 96) }
   if #spec.options > 0 then out[#out + 1] = "" end
-  for _, option in ipairs(spec.options) do
-    out[#out + 1] = ("  %-16s %s"):format(option.name, M.option_text(option))
-    out[#out + 1] = "  " .. (" "):rep(17) .. wrap(option.doc, 19, 76)
+  local function list(options, prefix)
+    for _, option in ipairs(options) do
+      out[#out + 1] = ("  %-16s %s"):format(prefix .. option.name, M.option_text(option))
+      out[#out + 1] = "  " .. (" "):rep(17) .. wrap(option.doc, 19, 76)
+      if option.type == "options" then list(option.options, prefix .. option.name .. ".") end
+    end
   end
+  list(spec.options, "")
   if spec.example then out[#out + 1] = "\n  " .. spec.example:gsub("\n", "\n  ") end
   return table.concat(out, "\n")
 end
@@ -147,9 +155,13 @@ function M.manual()
       if spec.example then out[#out + 1] = "```lua\n" .. spec.example .. "\n```\n" end
       if #spec.options > 0 then
         out[#out + 1] = "| option | takes | |\n|---|---|---|"
-        for _, option in ipairs(spec.options) do
-          out[#out + 1] = ("| `%s` | %s | %s |"):format(option.name, M.option_text(option):gsub("|", "\\|"), (option.doc:gsub("|", "\\|")))
+        local function rows(options, prefix)
+          for _, option in ipairs(options) do
+            out[#out + 1] = ("| `%s` | %s | %s |"):format(prefix .. option.name, M.option_text(option):gsub("|", "\\|"), (option.doc:gsub("|", "\\|")))
+            if option.type == "options" then rows(option.options, prefix .. option.name .. ".") end
+          end
         end
+        rows(spec.options, "")
         out[#out + 1] = ""
       end
     end
@@ -171,11 +183,16 @@ function M.complete(line)
   local function add(name) if name:sub(1, #word) == word then candidates[#candidates + 1] = name end end
   local topic, inside = before:match "([%w_]+)%s*{([^{}]*)$"
   local owner = topic and find(topic)
+  local part, within = before:match "([%w_]+)%s*=%s*{([^{}]*)$" -- sample = { | of a verb's options
+  for _, verb in ipairs(part and verbs.list or {}) do
+    local option = verb.by_name[part]
+    if option and option.schema then owner, inside = option.schema, within end
+  end
   local choice = inside and inside:match "([%w_]+)%s*=%s*[\"']$"
   if owner and choice and owner.by_name[choice] and owner.by_name[choice].choices then
     for _, value in ipairs(owner.by_name[choice].choices) do add(value) end
   elseif before:find ":%s*$" then
-    for _, name in ipairs(verbs.methods) do add(name) end
+    for _, verb in ipairs(verbs.list) do if verb.method and verb.topic == verb.name then add(verb.name) end end
   elseif owner and not inside:find "=%s*$" then
     for _, option in ipairs(owner.options) do
       if not inside:find("%f[%w_]" .. option.name .. "%s*=") then add(option.name) end

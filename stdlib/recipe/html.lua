@@ -99,6 +99,42 @@ function M.histogram(values, cut, title)
   return table.concat(out, "\n")
 end
 
+--- Lines over steps as SVG: { { points = { { x, y }, ... }, class = "kept" | "cut" }, ... }.
+---@param lines table[]
+---@param title string
+---@return string
+function M.curve(lines, title)
+  local low, high, first, last = math.huge, -math.huge, math.huge, -math.huge
+  for _, line in ipairs(lines) do
+    for _, point in ipairs(line.points) do
+      first, last = math.min(first, point[1]), math.max(last, point[1])
+      if point[2] == point[2] and math.abs(point[2]) < math.huge then low, high = math.min(low, point[2]), math.max(high, point[2]) end
+    end
+  end
+  if high < low then low, high = 0, 1 end
+  if high == low then low, high = low - 0.5, high + 0.5 end
+  local width, height, left, top, base = 960, 260, 60, 10, 230
+  local span = math.max(1, last - first)
+  local out = { ('<svg viewBox="0 0 %d %d" role="img" aria-label="%s"><title>%s</title>'):format(width, height, M.escape(title), M.escape(title)) }
+  for _, line in ipairs(lines) do
+    local points = {}
+    for _, point in ipairs(line.points) do
+      if point[2] == point[2] and math.abs(point[2]) < math.huge then
+        local x, y = left + (point[1] - first) / span * (width - left - 10), base - (point[2] - low) / (high - low) * (base - top)
+        points[#points + 1] = ("%.1f,%.1f"):format(x, y)
+      end
+    end
+    out[#out + 1] = ('<polyline class="line %s" points="%s"/>'):format(line.class, table.concat(points, " "))
+  end
+  out[#out + 1] = ('<line class="axis" x1="%d" y1="%d" x2="%d" y2="%d"/>'):format(left, base, width - 10, base)
+  out[#out + 1] = ('<text x="%d" y="%d" text-anchor="end">%s</text>'):format(left - 6, base, short(low))
+  out[#out + 1] = ('<text x="%d" y="%d" text-anchor="end">%s</text>'):format(left - 6, top + 8, short(high))
+  out[#out + 1] = ('<text x="%d" y="%d">step %s</text>'):format(left, base + 18, short(first))
+  out[#out + 1] = ('<text x="%d" y="%d" text-anchor="end">%s</text>'):format(width - 10, base + 18, short(last))
+  out[#out + 1] = "</svg>"
+  return table.concat(out, "\n")
+end
+
 M.STYLE = [[
 :root { color-scheme: light dark; --paper: #faf9f6; --ink: #222; --faint: #77746c; --line: #dcd8ce; --mark: #b3372a; --bar: #5b7a94; }
 @media (prefers-color-scheme: dark) { :root { --paper: #191a1c; --ink: #e6e3dc; --faint: #98948a; --line: #3a3a3c; --mark: #e0796c; --bar: #86a9c4; } }
@@ -113,6 +149,7 @@ figcaption { font-size: .85rem; overflow-wrap: anywhere; } figcaption .name { co
 .rejected img { outline: 2px solid var(--mark); opacity: .75; } .reason { color: var(--mark); }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(22rem, 1fr)); gap: 1rem; }
 svg { width: 100%; } svg text { font-size: 12px; fill: var(--faint); } svg .kept { fill: var(--bar); } svg .gone { fill: var(--mark); }
+svg .line { fill: none; stroke: var(--bar); stroke-width: 1.5; } svg .line.cut { stroke: var(--mark); }
 svg .axis { stroke: var(--line); } svg line.cut { stroke: var(--mark); stroke-width: 1.5; stroke-dasharray: 4 3; } svg text.cut { fill: var(--mark); }
 ]]
 

@@ -78,10 +78,11 @@ local function locate(at, find)
     end
   end
   for _, call in ipairs(found) do
-    local depth = 0
+    local depth, inside = 0, find.inside == nil
     for j = call[1], call[2] do
       local token = list[j]
-      if find.key and depth <= 3 and (token.kind == "name" or token.kind == "string") and key_text(token) == find.key then
+      inside = inside or token.text == find.inside and list[j + 1] and list[j + 1].text == "="
+      if find.key and inside and depth <= 3 and (token.kind == "name" or token.kind == "string") and key_text(token) == find.key then
         local bracket = token.kind == "string" and list[j + 1] and list[j + 1].text == "]"
         local equals = bracket and j + 2 or j + 1
         if list[equals] and list[equals].text == "=" then
@@ -117,6 +118,7 @@ end
 
 ---@class calotype.complaint
 ---@field key? string point at this option's name
+---@field inside? string with `key`: behind this option's name, of which it is a part
 ---@field value? boolean with `key`: point at its value
 ---@field text? string point at the string that says this
 ---@field token? string point at this bare name on the line

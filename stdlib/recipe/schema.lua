@@ -7,8 +7,9 @@
 --   local options = schema.read(take, { count = 30 }, { at = place.here "take" })
 --
 -- An option is { name, type, default =, required =, min =, max =, unit =, choices =, of =, doc = }. Types:
---   integer number text choice boolean path folder provider cut callback list money range stage table any
--- A cut is a number or "lowest 10%" / "highest 5%"; a range is a number or { from, to }; a list takes one value for { value }.
+--   integer number text choice boolean path folder provider cut callback list money range stage table any options
+-- A cut is a number or "lowest 10%" / "highest 5%"; a range is a number or { from, to }; a list takes one value for { value }. "options" is
+-- a table with options of its own, { "sample", "options", options = { ... } }; with alone = "unet" a lone value stands for that one.
 local place = require "recipe.place"
 local script = require "native.script"
 local suggest = require "recipe.suggest"
@@ -27,6 +28,8 @@ local M = {}
 ---@field unit? string
 ---@field choices? string[]
 ---@field of? string
+---@field options? calotype.option[] of a table of options
+---@field alone? string which of them a lone value stands for
 ---@field doc string
 
 ---@class calotype.schema
@@ -107,6 +110,12 @@ function M.type_text(option)
   if kind == "provider" then return "a provider such as template {}" end
   if kind == "list" then return "a list of " .. (option.of and option.of ~= "any" and option.of or "value") .. "s" end
   if kind == "stage" then return "a set of pictures" end
+  if kind == "options" then
+    local names = {}
+    for i, part in ipairs(option.options) do names[i] = part.name or part[1] end
+    local alone = option.schema and option.alone and option.schema.by_name[option.alone]
+    return (alone and M.type_text(alone) .. " or " or "") .. "{ " .. table.concat(names, ", ") .. " }"
+  end
   return "a table"
 end
 
@@ -230,8 +239,21 @@ function readers.provider(value, option)
 end
 
 function readers.stage(value, option, context)
-  if context.is_stage and context.is_stage(value) then return value end
+  if context.is_stage and context.is_stage(value) then
+    local kind = context.stage_kind and context.stage_kind(value) or "images"
+    if kind == "images" then return value end
+    return nil, ("takes %s, not a %s"):format(M.type_text(option), kind == "lora" and "LoRA" or kind)
+  end
   return wrong(value, option)
+end
+
+function readers.options(value, option, context)
+  if type(value) ~= "table" and option.alone then value = { [option.alone] = value } end
+  if type(value) ~= "table" or (context.is_stage and context.is_stage(value)) then return wrong(value, option) end
+  local inner = {}
+  for key, part in pairs(context) do inner[key] = part end
+  inner.inside = option.name
+  return M.read(option.schema, value, inner)
 end
 
 function readers.table(value, option)
@@ -304,6 +326,11 @@ function M.define(spec)
     assert(option.type ~= "choice" or option.choices, ("schema of %s: option %s has no choices"):format(spec.name, option.name))
     assert(not spec.by_name[option.name], ("schema of %s: option %s twice"):format(spec.name, option.name))
     spec.by_name[option.name] = option
+    if option.type == "options" then
+      option.schema = M.define { name = option.name, kind = "function", doc = option.doc, title = ("'%s' of %s"):format(option.name, M.title(spec)),
+        options = option.options }
+      option.schema.owner = spec
+    end
     registry[option.name] = registry[option.name] or {}
     local owner = M.title(spec)
     if spec.kind ~= "function" and not registry[option.name][owner] then
@@ -338,7 +365,7 @@ local function refuse_unknown(spec, key, context)
   if not hint then
     hint = #spec.options > 0 and ("%s has %s"):format(M.title(spec), table.concat(option_names(spec), ", ")) or ("%s has no options"):format(M.title(spec))
   end
-  place.fail(context.at, ("unknown option '%s' for %s"):format(key, M.title(spec)), { key = key, hint = hint })
+  place.fail(context.at, ("unknown option '%s' for %s"):format(key, M.title(spec)), { key = key, inside = context.inside, hint = hint })
 end
 
 --- The canonical options: every key known, every value of its type and in its range, defaults filled in.
@@ -387,7 +414,7 @@ function M.read(spec, given, context, extra)
     if value == nil then
       local positional = key == spec.positional and not (is_options and given[key] ~= nil)
       place.fail(context.at, ("option '%s' of %s %s"):format(key, M.title(spec), complaint),
-        { key = not positional and key or nil, value = true, argument = positional, hint = hint })
+        { key = not positional and key or nil, inside = context.inside, value = true, argument = positional, hint = hint })
     end
     options[key] = value
   end
@@ -395,9 +422,11 @@ function M.read(spec, given, context, extra)
     if options[option.name] == nil then
       if option.required then
         place.fail(context.at, ("%s needs '%s': %s"):format(M.title(spec), option.name, option.doc),
-          { hint = ("it takes %s"):format(M.type_text(option)) })
+          { hint = ("it takes %s"):format(M.type_text(option)), key = context.inside })
       end
-      if type(option.default) == "table" then
+      if option.type == "options" and option.default ~= nil then
+        options[option.name] = readers.options(option.default, option, context)
+      elseif type(option.default) == "table" then
         options[option.name] = table.move(option.default, 1, #option.default, 1, {})
       else
         options[option.name] = option.default

@@ -21,7 +21,7 @@ function M.new(options)
   local self = setmetatable({
     mode = options.mode or "run", live = options.mode == "live", file = options.file, given = options.params or {},
     store_folder = options.store or script.env "CALOTYPE_STORE" or ".calotype", fresh = options.fresh,
-    sinks = {}, stages = {}, outputs = {}, warnings = {}, warned = {}, inferred = {}, list = {}, written = {}, known = {},
+    sinks = {}, stages = {}, outputs = {}, warnings = {}, warned = {}, notes = {}, inferred = {}, list = {}, written = {}, known = {},
     to = options.say or function(text) log.say("info", text) end,
   }, Session)
   return self
@@ -49,6 +49,9 @@ function Session:warn(text, at, kind)
   if self.mode ~= "check" and self.mode ~= "info" then log.say("warning", (where and where .. ": " or "") .. text) end
 end
 
+--- Something worth knowing that `check` prints.
+function Session:note(text) if self.mode == "check" then self.notes[#self.notes + 1] = text end end
+
 --- Raise an error of the recipe at its place. more.world: about files, not about the text; more.code = "DENIED" ends with 3.
 function Session:fail(at, message, more)
   more = more or {}
@@ -69,6 +72,7 @@ function Session:reading(at)
       return names
     end,
     is_stage = require("recipe.stage").is,
+    stage_kind = require("recipe.stage").kind,
   }
 end
 
@@ -198,6 +202,34 @@ function Session:permit(path, rights, at, key)
   end
 end
 
+--- The recipe wants the device. Refused with 3 when its header does not say so.
+function Session:permit_device(at)
+  if self.allow and not self.allow.gpu then
+    self:fail(at, "the recipe's header does not allow it to use the device", { exit = 3, hint = "add it: allow = { gpu = true }" })
+  end
+  self.uses_device = true
+end
+
+--- The device that fits a wish ("gpu", "cpu", a part of a name; nil: a GPU, else what there is), opened once.
+---@return userdata device, string name as the first line of a run says it
+function Session:device(wish, at)
+  local key = wish or ""
+  self.devices = self.devices or {}
+  local known = self.devices[key]
+  if not known then
+    local opened, message, code = require("native.device").open { wish = wish }
+    if not opened then
+      self:fail(at, message, { exit = 1, key = wish and "device", value = true, code = code, hint = "`calotype doctor` shows which devices there are" })
+    end
+    local info = opened:info()
+    local name = info.name
+    if info.cpu then name = name .. (wish and " (a CPU)" or " (a CPU: no GPU was found)") end
+    known = { device = opened, name = name, memory = info.memory }
+    self.devices[key] = known
+  end
+  return known.device, known.name, known.memory
+end
+
 --- The sink writes beside the input pictures: their folders must be writable.
 function Session:permit_inputs(state)
   local stage = require "recipe.stage"
@@ -260,6 +292,8 @@ function Session:store()
 end
 
 function Session:close()
+  for _, known in pairs(self.devices or {}) do known.device:close() end
+  self.devices = nil
   if self.opened then
     self.opened.native:close()
     self.opened = nil

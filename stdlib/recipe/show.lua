@@ -76,6 +76,15 @@ function M.set(result, title)
   return table.concat(lines, "\n")
 end
 
+--- A trained LoRA as the prompt shows it.
+---@param result table of train.lora
+---@param title string
+---@return string
+function M.lora(result, title)
+  return ("a LoRA of %s after %d steps  (%s)\n  %s, rank %d, alpha %g, %s\n  %s"):format(result.model.path, result.step, title, result.name,
+    result.options.rank, result.options.alpha, set.count(result.count), result.path)
+end
+
 local function refused(message, code) return nil, message, code end
 
 local function show_picture(path, put)
@@ -120,11 +129,29 @@ local function show_safetensors(path, put)
   end
   table.sort(names)
   put(("%s  safetensors, %s, %s"):format(path, set.count(#names, "tensor"), outputs.size_text(total)))
+  local meta = file.metadata or {}
+  if meta.ss_network_module or meta["modelspec.architecture"] then
+    local modules, text = 0, 0
+    for _, name in ipairs(names) do
+      if name:find "%.lora_down%.weight$" then
+        modules = modules + 1
+        if name:find "^lora_te" then text = text + 1 end
+      end
+    end
+    put(("  a LoRA%s for %s: rank %s, alpha %s, %s%s"):format(meta.ss_output_name and (" %q"):format(meta.ss_output_name) or "",
+      meta["modelspec.architecture"] or meta.ss_base_model_version or "an unknown base", meta.ss_network_dim or "?", meta.ss_network_alpha or "?",
+      set.count(modules, "layer"), text > 0 and (" (%d of the text encoder)"):format(text) or ""))
+    if meta["modelspec.trigger_phrase"] then put(("  its trigger is %q"):format(meta["modelspec.trigger_phrase"])) end
+    if meta.ss_steps then
+      put(("  %s steps%s%s"):format(meta.ss_steps, meta.ss_num_train_images and " on " .. meta.ss_num_train_images .. " pictures" or "",
+        meta.ss_sd_model_name and meta.ss_sd_model_name ~= "None" and " with the base " .. meta.ss_sd_model_name or ""))
+    end
+  end
   local keys = {}
-  for key in pairs(file.metadata or {}) do keys[#keys + 1] = key end
+  for key in pairs(meta) do keys[#keys + 1] = key end
   table.sort(keys)
   for _, key in ipairs(keys) do
-    local value = tostring(file.metadata[key])
+    local value = tostring(meta[key])
     put(("  %s = %s"):format(key, #value > 100 and value:sub(1, 97) .. "..." or value))
   end
   for _, name in ipairs(names) do

@@ -18,12 +18,16 @@ local verbs = require "recipe.verbs"
 local M = {}
 
 local state_of = setmetatable({}, { __mode = "k" }) -- ephemeron: a state may name its own stage
-local metatable = { __name = "images", __metatable = false, __names = {} } -- __names: what the prompt's Tab offers
-for _, name in ipairs(verbs.methods) do metatable.__names[#metatable.__names + 1] = name end
+local metatables = {} -- by kind of stage: images, lora
+local WORDS = { images = "pictures", lora = "a LoRA" }
 
 ---@param value any
 ---@return boolean
 function M.is(value) return type(value) == "table" and state_of[value] ~= nil end
+
+--- "images" or "lora".
+---@return string
+function M.kind(self) return state_of[self].kind end
 
 --- What a stage is: session, verb, options, inputs, at, trigger. For the language itself; recipes cannot reach it.
 function M.state(self) return state_of[self] end
@@ -31,10 +35,11 @@ function M.state(self) return state_of[self] end
 --- A stage. `inputs` are stages.
 ---@return table
 function M.new(session, verb, options, inputs, at, part)
-  local self = setmetatable({}, metatable)
+  local kind = verb.gives or verb.on
+  local self = setmetatable({}, metatables[kind])
   local trigger
   for _, input in ipairs(inputs) do trigger = trigger or state_of[input].trigger end
-  state_of[self] = { self = self, session = session, verb = verb, options = options, inputs = inputs, at = at, trigger = trigger, part = part }
+  state_of[self] = { self = self, kind = kind, session = session, verb = verb, options = options, inputs = inputs, at = at, trigger = trigger, part = part }
   if verb.declare then verb.declare(state_of[self]) end
   return self
 end
@@ -174,40 +179,57 @@ local function property(self, name, at)
   return list[name]
 end
 
-function metatable.__index(self, name)
-  local at = place.here(name)
-  if type(name) == "number" then return property(self, name, at) end
-  local verb = verbs.by_name[name]
-  if verb and verb.method then
-    return function(object, ...)
-      if not M.is(object) then
-        place.fail(at, (":%s works on pictures; it was called on %s"):format(name, schema.show(object)),
-          { hint = ("write images \"folder\":%s ... with a colon"):format(name) })
+local function on_index(kind)
+  local of = verbs.of[kind]
+  return function(self, name)
+    local at = place.here(name)
+    if type(name) == "number" then return property(self, name, at) end
+    local verb = of.by_name[name]
+    if verb then
+      return function(object, ...)
+        if not M.is(object) or M.kind(object) ~= kind then
+          place.fail(at, (":%s works on %s; it was called on %s"):format(name, WORDS[kind], M.is(object) and WORDS[M.kind(object)] or schema.show(object)),
+            { hint = kind == "images" and ("write images \"folder\":%s ... with a colon"):format(name) or nil })
+        end
+        return apply(object, verb, at, ...)
       end
-      return apply(object, verb, at, ...)
     end
+    for _, known in ipairs(kind == "images" and PROPERTIES or {}) do if known == name then return property(self, name, at) end end
+    for _, other in ipairs(verbs.kinds) do
+      if other ~= kind and verbs.of[other].by_name[name] then
+        place.fail(at, (":%s works on %s; this is %s"):format(name, WORDS[other], WORDS[kind]),
+          { hint = kind == "images" and "train one first: :train_lora { base = \"models/sd15\" }" or "a LoRA has :" .. table.concat(of.methods, " :") })
+      end
+    end
+    local near = suggest.closest(tostring(name), of.methods)
+    place.fail(at, ("%s has no verb ':%s'"):format(kind, tostring(name)),
+      { hint = near and ("did you mean ':%s'?"):format(near) or "the verbs are :" .. table.concat(of.methods, " :") })
   end
-  for _, known in ipairs(PROPERTIES) do if known == name then return property(self, name, at) end end
-  local near = suggest.closest(tostring(name), verbs.methods)
-  place.fail(at, ("images has no verb ':%s'"):format(tostring(name)),
-    { hint = near and ("did you mean ':%s'?"):format(near) or "the verbs are :" .. table.concat(verbs.methods, " :") })
 end
 
-function metatable.__newindex(_, name)
-  place.fail(place.here(tostring(name)), ("a set of pictures cannot be changed; '%s' was assigned"):format(tostring(name)),
-    { hint = "a verb returns a new set: local good = photos:reject { ... }", token = tostring(name) })
+for _, kind in ipairs(verbs.kinds) do
+  local metatable = { __name = kind, __metatable = false, __names = {}, __index = on_index(kind) } -- __names: what the prompt's Tab offers
+  for _, name in ipairs(verbs.of[kind].methods) do metatable.__names[#metatable.__names + 1] = name end
+  metatables[kind] = metatable
+
+  function metatable.__newindex(_, name)
+    local what = kind == "images" and "set of pictures" or "LoRA"
+    place.fail(place.here(tostring(name)), ("a %s cannot be changed; '%s' was assigned"):format(what, tostring(name)),
+      { hint = kind == "images" and "a verb returns a new set: local good = photos:reject { ... }" or nil, token = tostring(name) })
+  end
+
+  function metatable.__tostring(self)
+    local state = state_of[self]
+    if not state.session.live then return kind .. " (" .. M.describe(self) .. ")" end
+    return require("recipe.show")[kind == "images" and "set" or kind](M.evaluate(self), M.describe(self))
+  end
+
+  function metatable.__call(self)
+    place.fail(place.here(), ("a %s is not a function"):format(kind == "images" and "set of pictures" or "LoRA"),
+      { hint = "a verb goes between: photos:reject { ... }; got " .. M.describe(self) })
+  end
 end
 
-function metatable.__len(self) return property(self, "count", place.here "#") end
-
-function metatable.__tostring(self)
-  local state = state_of[self]
-  if not state.session.live then return "images (" .. M.describe(self) .. ")" end
-  return require("recipe.show").set(M.evaluate(self), M.describe(self))
-end
-
-function metatable.__call(self)
-  place.fail(place.here(), "a set of pictures is not a function", { hint = "a verb goes between: photos:reject { ... }; got " .. M.describe(self) })
-end
+function metatables.images.__len(self) return property(self, "count", place.here "#") end
 
 return M

@@ -11,8 +11,16 @@ local LUA_TYPES = {
   stage = "calotype.images", table = "table", any = "any",
 }
 
+local function class_of(spec)
+  if spec.owner then return ("calotype.%s_%s"):format(spec.owner.id or spec.owner.name, spec.name) end
+  return "calotype." .. (spec.id or spec.name) .. "_options"
+end
+
 local function lua_type(option)
-  if option.type == "choice" then
+  if option.type == "options" then
+    local alone = option.alone and LUA_TYPES[option.schema.by_name[option.alone].type]
+    return (alone and alone .. "|" or "") .. class_of(option.schema)
+  elseif option.type == "choice" then
     local parts = {}
     for i, choice in ipairs(option.choices) do parts[i] = ("%q"):format(choice) end
     return table.concat(parts, "|")
@@ -28,9 +36,8 @@ local function doc_line(option)
   return option.doc .. " (" .. help.option_text(option) .. ")"
 end
 
-local function class_of(spec) return "calotype." .. spec.name .. "_options" end
-
 local function options_class(put, spec)
+  for _, option in ipairs(spec.options) do if option.type == "options" then options_class(put, option.schema) end end
   put(("---@class %s"):format(class_of(spec)))
   for _, option in ipairs(spec.options) do
     put(("---@field %s%s %s %s"):format(option.name, option.required and option.name ~= spec.positional and "" or "?", lua_type(option), doc_line(option)))
@@ -57,27 +64,29 @@ function M.library()
   put ""
   put "---A set of pictures. Verbs return new sets; nothing is computed until an output asks.\n---@class calotype.images"
   put "---@operator len: integer\nlocal images_set = {}\n"
+  put "---A trained LoRA.\n---@class calotype.lora\nlocal lora = {}\n"
   for _, verb in ipairs(verbs.list) do if #verb.options > 0 then options_class(put, verb) end end
   for _, provider in ipairs(providers.list) do if #provider.options > 0 then options_class(put, provider) end end
   for _, verb in ipairs(verbs.list) do
     if verb.method then
       put("---" .. verb.doc)
-      local returns = verb.parts and "calotype.images, calotype.images" or "calotype.images"
+      local object = verb.on == "images" and "images_set" or verb.on
+      local returns = verb.parts and "calotype.images, calotype.images" or "calotype." .. (verb.gives or verb.on)
       if verb.positional then
         local option = verb.by_name[verb.positional]
         put(("---@param %s %s|%s"):format(verb.positional, lua_type(option):find "^fun" and "(" .. lua_type(option) .. ")" or lua_type(option), class_of(verb)))
         put(("---@param options? %s"):format(class_of(verb)))
         put("---@return " .. returns)
-        put(("function images_set:%s(%s, options) end\n"):format(verb.name, verb.positional))
+        put(("function %s:%s(%s, options) end\n"):format(object, verb.name, verb.positional))
       elseif #verb.options > 0 then
         local required = false
         for _, option in ipairs(verb.options) do required = required or option.required end
         put(("---@param options%s %s"):format(required and "" or "?", class_of(verb)))
         put("---@return " .. returns)
-        put(("function images_set:%s(options) end\n"):format(verb.name))
+        put(("function %s:%s(options) end\n"):format(object, verb.name))
       else
         put("---@return " .. returns)
-        put(("function images_set:%s() end\n"):format(verb.name))
+        put(("function %s:%s() end\n"):format(object, verb.name))
       end
     end
   end

@@ -1,17 +1,31 @@
 -- verbs.lua - the verbs of the language, each from its own file. A new verb is a file and its name here.
+--
+-- A verb works on pictures unless it says on = "lora", and makes pictures unless it says gives = "lora". Those of a LoRA may have the
+-- names of verbs of pictures: by_name.export is for pictures, by_name["lora.export"] for a LoRA, of.lora.export the same.
 local schema = require "recipe.schema"
 
-local M = { by_name = {}, list = {}, methods = {} }
+local M = { by_name = {}, list = {}, methods = {}, of = {}, kinds = { "images", "lora" } }
 
-for _, name in ipairs {
+for _, kind in ipairs(M.kinds) do M.of[kind] = { by_name = {}, methods = {} } end
+
+for _, file in ipairs {
   "images", "join", "orient", "reject", "dedupe", "caption", "edit", "keep_if", "take", "split", "weight", "bucket",
-  "sheet", "export", "report", "expect",
+  "sheet", "export", "report", "expect", "train_lora", "samples", "lora_export", "lora_report",
 } do
-  local verb = schema.define(require("recipe.verbs." .. name))
+  local verb = require("recipe.verbs." .. file)
+  verb.on, verb.id = verb.on or "images", file
+  if verb.on ~= "images" then verb.title = verb.on .. ":" .. verb.name end
+  schema.define(verb)
   verb.method = verb.name ~= "images" and verb.name ~= "join"
-  M.by_name[name] = verb
+  verb.topic = M.by_name[verb.name] and verb.on .. "." .. verb.name or verb.name
+  M.by_name[verb.topic] = verb
   M.list[#M.list + 1] = verb
-  if verb.method then M.methods[#M.methods + 1] = name end
+  if verb.method then
+    local of = M.of[verb.on]
+    of.by_name[verb.name] = verb
+    of.methods[#of.methods + 1] = verb.name
+    if verb.on == "images" then M.methods[#M.methods + 1] = verb.name end
+  end
 end
 
 --- How a step is called in accounts: "images photos", "caption template", "reject".

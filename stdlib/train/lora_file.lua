@@ -4,6 +4,8 @@
 --   lora_file.load("out/wtrclr.safetensors", lora, plan)        -- as a beginning, or to sample with it
 
 local adapters = require "models.adapters"
+local fs = require "native.fs"
+local json = require "native.json"
 local safetensors = require "native.safetensors"
 local weights = require "native.weights"
 
@@ -53,8 +55,32 @@ function lora_file.save(path, lora, from, options)
   local metadata = with_defaults(lora, options.metadata)
   local hash, message, code = weights.save(path, tensors, { dtype = options.dtype or "f16", metadata = metadata })
   if not hash then return nil, message, code end
-  metadata.sshs_model_hash = hash
+  metadata.sshs_model_hash, metadata["modelspec.hash_sha256"] = hash, "0x" .. hash
   return weights.save(path, tensors, { dtype = options.dtype or "f16", metadata = metadata })
+end
+
+--- Copy a LoRA file with other metadata: `change` gets the table and changes it. The data stay byte for byte. Whole or not at all.
+---@param from string
+---@param to string
+---@param change fun(metadata: table<string, string>)
+---@return boolean? ok
+---@return string? message
+---@return string? code
+function lora_file.relabel(from, to, change)
+  local file, message, code = safetensors.open(from) -- every offset checked
+  if not file then return nil, message, code end
+  local bytes
+  bytes, message, code = fs.read(from)
+  if not bytes then return nil, message, code end
+  local size = string.unpack("<I8", bytes)
+  local header = json.decode(bytes:sub(9, 8 + size))
+  local metadata = header.__metadata__ or {}
+  change(metadata)
+  for key, value in pairs(metadata) do metadata[key] = text(value) end
+  header.__metadata__ = metadata
+  local head = json.encode(header)
+  head = head .. (" "):rep(-#head % 8)
+  return fs.write(to, string.pack("<I8", #head) .. head .. bytes:sub(9 + size))
 end
 
 --- Read a file of ours or of kohya's back into the parameters of a LoRA of the same layers and rank. Its alphas must be the LoRA's own.

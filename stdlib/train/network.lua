@@ -22,13 +22,6 @@ local vae = require "models.vae"
 
 local network = {}
 
---- Which layers get a LoRA.
-network.TARGETS = {
-  { name = "transformers", doc = "every linear layer and 1x1 convolution of the transformers, as kohya trains" },
-  { name = "attention", doc = "the attention's four projections only, as diffusers trains" },
-  { name = "everything", doc = "the transformers, and the resnets' and samplers' convolutions" },
-}
-
 local function is_attention(path)
   return path:find "%.attn%d%.to_%w+$" ~= nil or path:find "%.attn%d%.to_out%.0$" ~= nil or path:find "%.self_attn%." ~= nil
 end
@@ -39,13 +32,14 @@ local function is_convolution(path)
   return path:find "%.resnets%.%d+%.conv%d$" ~= nil or path:find "samplers%.0%.conv$" ~= nil
 end
 
--- What of a path: the UNet's layers by `targets`, the text encoder's only when it is trained.
-local function matcher(targets, text)
+-- What of a path: the UNet's layers by `targets`, of each network only when it is trained.
+local function matcher(targets, text, with_unet)
   return function(path)
     if path:find "^text_encoder%." then return text and clip.lora_targets(path) and (targets ~= "attention" or is_attention(path)) end
+    if not with_unet then return false end
     if targets == "attention" then return is_attention(path) end
     return unet.lora_targets(path) or (targets == "everything" and is_resnet(path))
-  end, targets == "everything" and is_convolution or nil
+  end, with_unet and targets == "everything" and is_convolution or nil
 end
 
 -- x0 -> noisy x -> the network's guess -> how wrong it is. Per picture: the part of signal and noise, what is asked for
@@ -75,13 +69,13 @@ local function training(net, model, options)
   return t
 end
 
---- The graph. `options`: rank, alpha, targets ("transformers"), text (train the text encoder too), dtype, clip_skip; width, height and
+--- The graph. `options`: rank, alpha, targets ("transformers"), text (train the text encoder too), unet (false: not it), dtype, clip_skip; width, height and
 --- batch of the latents for training, with train = { clip =, weight_decay =, text_rate = } for the optimizer too; sample = { width,
 --- height, steps ... } for sampling. The latents of sampling are a state, so `canvas` = { width, height } is the same in all graphs.
 ---@param model table from models.folder
 ---@param options table
 function network.build(model, options)
-  local match, conv = matcher(options.targets or "transformers", options.text)
+  local match, conv = matcher(options.targets or "transformers", options.text, options.unet ~= false)
   local lora = adapters.lora { rank = options.rank, alpha = options.alpha, match = match, conv = conv }
   local g = layers.new { adapter = lora, dtype = options.dtype }
   local net = { g = g, lora = lora, text = options.text, tokens = model.length, handles = {} }
@@ -121,7 +115,7 @@ function network.build(model, options)
   if #lora.modules == 0 then error(("unet: no layer is one of the targets \"%s\""):format(options.targets or "transformers"), 0) end
   if options.train then
     local rates
-    if options.text and options.train.text_rate ~= 1 then
+    if options.text and options.unet ~= false and options.train.text_rate ~= 1 then
       local first -- of the UNet's parameters; the text encoder's come before
       for _, m in ipairs(lora.modules) do if m.path:find "^unet%." then first = math.min(first or math.huge, m.down:element(), m.up:element()) end end
       rates = { { from = 0, times = options.train.text_rate }, { from = first, times = 1 } }

@@ -18,8 +18,6 @@ local sampler = {}
 local Sampler = {}
 Sampler.__index = Sampler
 
-sampler.KINDS = { "ddim", "euler" }
-
 --- `net` was built with sample and canvas; `plan` is its plan, loaded; `states(text)` gives the text encoder's states where it is frozen.
 --- The decoder is a plan of its own.
 ---@return table? sampler
@@ -122,7 +120,7 @@ function sampler.grid(rows)
     columns = math.max(columns, #row.cells)
     local tallest = 0
     for _, cell in ipairs(row.cells) do
-      side = math.max(side, cell.picture:width(), image.text_width(cell.label, SIZE))
+      side = math.max(side, cell.picture:width(), math.ceil(image.text_width(cell.label, SIZE)))
       tallest = math.max(tallest, cell.picture:height())
     end
     row.height = tallest

@@ -27,6 +27,10 @@
 ---@operator len: integer
 local images_set = {}
 
+---A trained LoRA.
+---@class calotype.lora
+local lora = {}
+
 ---@class calotype.images_options
 ---@field from? string|string[] folders, or single picture files (a list of folders, required)
 ---@field recursive? boolean read the folders below them too (true or false, default false)
@@ -104,6 +108,70 @@ local images_set = {}
 ---@field triggered? boolean true: every caption has the trigger as a whole word (true or false)
 ---@field words? number|number[] words in each caption (a number or { from, to }, at least 0)
 ---@field side? number|number[] shorter side of each picture (a number or { from, to }, at least 1 px)
+
+---@class calotype.train_lora_lr
+---@field unet? number of the UNet's LoRA (a number, 0 to 1, default 0.0001)
+---@field text? number of the text encoder's LoRA; 0: it is not trained (a number, 0 to 1, default 0)
+
+---@class calotype.train_lora_sample
+---@field every? integer steps (a whole number, at least 1, default 250)
+---@field prompts string|string[] what is drawn; may have [trigger] (a list of texts, required)
+---@field negative? string what guidance leads away from (text)
+---@field steps? integer of the sampler (a whole number, 1 to 1000, default 20)
+---@field cfg? number guidance; 1 follows the prompt as trained (a number, 0 to 100, default 7.5)
+---@field seed? integer the noise that all samples begin with (a whole number, at least 0, default 0)
+---@field sampler? "ddim"|"euler" how noise is taken away ("ddim" or "euler", default "ddim")
+
+---@class calotype.train_lora_checkpoint
+---@field every? integer steps (a whole number, at least 1, default 250)
+---@field to? string each run gets a folder of its own below it; may have [trigger] (a folder, default "checkpoints")
+
+---@class calotype.train_lora_options
+---@field base string a model as diffusers keeps it: a folder with unet, vae, text_encoder, tokenizer, scheduler (a folder, required)
+---@field resolution? integer side of the square whose area pictures are scaled to where no :bucket was asked for; also the size of samples (a whole number, 8 to 4096 px, default 512)
+---@field rank? integer columns of each LoRA pair (a whole number, 1 to 1024, default 16)
+---@field alpha? number what is learned counts alpha / rank times; the rank when left out (a number, 0.001 to 4096)
+---@field targets? "transformers"|"attention"|"everything" transformers: every linear layer and 1x1 convolution of the transformers, as kohya trains; attention: their attention's four projections only, as diffusers trains; everything: the resnets' and samplers' convolutions too ("transformers", "attention" or "everything", default "transformers")
+---@field steps? integer updates; may be raised when a run goes on (a whole number, 1 to 10000000, default 1500)
+---@field batch? integer pictures of one size in a step (a whole number, 1 to 1024, default 1)
+---@field lr? number|calotype.train_lora_lr how fast is learned; a number is for the UNet and leaves the text encoder as it is (a number or { unet, text }, default 0.0001)
+---@field warmup? integer steps over which lr rises from 0 (a whole number, 0 to 1000000, default 0)
+---@field weight_decay? number of AdamW (a number, 0 to 1, default 0.01)
+---@field clip? number the norm of the gradients is held to it; 0: it is not (a number, at least 0, default 1)
+---@field min_snr? number weigh timesteps by min(SNR, this) / SNR (Hang et al. 2023); 5 is usual (a number, 0.1 to 1000)
+---@field caption_dropout? number share of pictures that are shown with an empty caption (a number, 0 to 1, default 0)
+---@field clip_skip? integer 2 leaves the text encoder's last block out (a whole number, 1 to 12, default 1)
+---@field seed? integer decides everything random (a whole number, at least 0, default 0)
+---@field dtype? "f32"|"bf16"|"f16" how the base's weights and what flows between its layers are kept; left out: weights as in their files, f32 between. The LoRA is always f32 ("f32", "bf16" or "f16")
+---@field validate? calotype.images pictures held out by :split; their loss is measured at fixed noise with every checkpoint (a set of pictures)
+---@field sample? calotype.train_lora_sample pictures drawn while training, into the folder of the checkpoints ({ every, prompts, negative, steps, cfg, seed, sampler })
+---@field checkpoint? integer|calotype.train_lora_checkpoint what is kept on the way; every one is kept until you remove it (a whole number or { every, to })
+---@field device? string "gpu", "cpu" or a part of a name; left out: a GPU, else what there is. The first line of a run says which (text)
+---@field memory? number the most that may be used; what the device has when left out (a number, at least 0.001 GB)
+
+---@class calotype.samples_options
+---@field prompts string|string[] what is drawn; may have [trigger] (a list of texts, required)
+---@field negative? string what guidance leads away from (text)
+---@field strength? number|number[] how much the LoRA counts; 0 is the base alone (a list of numbers, -8 to 8, default { 0, 1 })
+---@field seeds? integer|integer[] the noise a picture begins with, the same for every strength (a list of integers, at least 0, default { 0, 1, 2, 3 })
+---@field steps? integer of the sampler (a whole number, 1 to 1000, default 20)
+---@field cfg? number guidance; 1 follows the prompt as trained (a number, 0 to 100, default 7.5)
+---@field sampler? "ddim"|"euler" how noise is taken away ("ddim" or "euler", default "ddim")
+---@field width? integer the training's resolution when left out (a whole number, 8 to 4096 px)
+---@field height? integer the training's resolution when left out (a whole number, 8 to 4096 px)
+---@field noise? string a .safetensors file whose tensor "noise" [n, 4, h, w] stands for the seeds, in order: to compare with other programs (a path)
+---@field to string the PNG or JPEG to write; may have [trigger] (a path, required)
+---@field pictures? string write each picture as a PNG of its own here too: prompt-strength-seed, counted from 1 (a folder)
+
+---@class calotype.lora_export_options
+---@field to string the file to write; may have [trigger] (a path, required)
+---@field title? string what it is called in lists; the file's name when left out (text)
+---@field about? string a sentence or two for the metadata (text)
+---@field license? string of the LoRA, as SPDX names it (text)
+
+---@class calotype.lora_report_options
+---@field to string the page to write; may have [trigger] (a path, required)
+---@field title? string the recipe's name when left out (text)
 
 ---@class calotype.template_options
 ---@field text? string may have {stem}, {name}, {folder}, {width}, {height} and [trigger] (text, default "a photo of {stem}")
@@ -183,6 +251,26 @@ function images_set:report(options) end
 ---@param options? calotype.expect_options
 ---@return calotype.images
 function images_set:expect(options) end
+
+---Train a LoRA of a base on the pictures and their captions. Latents and text states are made once and kept; checkpoints are LoRA files that can be used as they are. Ctrl-C finishes the step and keeps it: the same command goes on from there, bit for bit.
+---@param options calotype.train_lora_options
+---@return calotype.lora
+function images_set:train_lora(options) end
+
+---Draw pictures with the LoRA and without it from the same noise, in one labelled grid: a row for each prompt and strength, a column for each seed.
+---@param options calotype.samples_options
+---@return calotype.lora
+function lora:samples(options) end
+
+---Write the LoRA as one .safetensors file that diffusers, ComfyUI and A1111 open: kohya's names, alpha, 16-bit floats, and metadata that say how it was made. Nothing in it tells paths, captions or who you are.
+---@param options calotype.lora_export_options
+---@return calotype.lora
+function lora:export(options) end
+
+---One HTML page that needs nothing else: how the loss fell, the held-out pictures' loss, samples drawn on the way, every option, the checkpoints, what it was made from and with.
+---@param options calotype.lora_report_options
+---@return calotype.lora
+function lora:report(options) end
 
 ---The pictures of folders, in the order of their names. Captions beside them (name.txt) come along. Files that are no pictures are left alone; a picture that cannot be read is rejected with the decoder's reason.
 ---@class calotype.images_function

@@ -1,0 +1,132 @@
+local base64 = require "recipe.base64"
+local fs = require "native.fs"
+local hash = require "native.hash"
+local html = require "recipe.html"
+local json = require "native.json"
+local log = require "native.log"
+local lora_export = require "recipe.verbs.lora_export"
+local outputs = require "recipe.outputs"
+local place = require "recipe.place"
+local schema = require "recipe.schema"
+local script = require "native.script"
+local set = require "recipe.set"
+
+local M = {
+  name = "report", on = "lora", version = 1, sink = true,
+  doc = "One HTML page that needs nothing else: how the loss fell, the held-out pictures' loss, samples drawn on the way, every option, "
+    .. "the checkpoints, what it was made from and with.",
+  example = 'lora:report { to = "out/lora.html" }',
+  options = {
+    { "to", "path", required = true, doc = "the page to write; may have [trigger]" },
+    { "title", "text", doc = "the recipe's name when left out" },
+  },
+}
+
+function M.declare(state)
+  local path = state.options.to
+  if not path:lower():find "%.html?$" then
+    state.session:fail(state.at, ("the report %s is not .html"):format(path), { key = "to", value = true, hint = 'for example to = "out/lora.html"' })
+  end
+  outputs.declare(state, "to")
+end
+
+local e = html.escape
+
+local function files_of(folder, ending)
+  local out = {}
+  for _, entry in ipairs(fs.stat(folder) and fs.list(folder) or {}) do
+    if entry.kind == "file" and entry.path:find(ending) then out[#out + 1] = entry end
+  end
+  return out
+end
+
+local function option_rows(result, stage_state)
+  local rows = { { "option", "value", "" } }
+  for _, option in ipairs(stage_state.verb.options) do
+    local value = stage_state.options[option.name]
+    if value ~= nil and option.type ~= "stage" then
+      if option.type == "options" then
+        for _, part in ipairs(option.options) do
+          if value[part.name] ~= nil then rows[#rows + 1] = { option.name .. "." .. part.name, schema.show(value[part.name]), part.unit or "" } end
+        end
+      else
+        rows[#rows + 1] = { option.name, schema.show(value), option.unit or "" }
+      end
+    end
+  end
+  if result.held > 0 then rows[#rows + 1] = { "validate", set.count(result.held), "" } end
+  return rows
+end
+
+function M.run(context, options, result)
+  local session, note = context.session, result.note
+  local stage = require "recipe.stage"
+  local trained = stage.state(stage.state(context.stage).inputs[1])
+  local samples = files_of(result.folder .. "/samples", "%.png$")
+  local key = hash.sha256(json.encode { verb = "lora.report", version = M.version, options = options, input = lora_export.digest(result), samples = #samples,
+    params = session:values(), name = session.name or "", versions = script.versions() })
+  if outputs.unchanged(context, options.to, key) then return end
+  local title, out = options.title or session.name or "a LoRA", {}
+  local function put(text) out[#out + 1] = text end
+  put(html.head(title))
+  put(("<h1>%s</h1>"):format(e(title)))
+  if session.header and session.header.about then put(("<p class=\"lead\">%s</p>"):format(e(session.header.about))) end
+  put(("<p>%d steps on %s in %s on %s. %s</p>"):format(result.step, e(set.count(result.count)), e(log.duration(note.seconds or 0)),
+    e(result.device_name), e(log.date())))
+  if result.trigger then put(("<p>The trigger is <code>%s</code>.</p>"):format(e(result.trigger))) end
+
+  local points, held = {}, {}
+  for i, row in ipairs(note.losses or {}) do points[i] = { row.step, row.sum / row.count } end
+  for i, row in ipairs(note.validation or {}) do held[i] = { row.step, row.loss } end
+  if #points > 0 then
+    put "<h2>Loss</h2>"
+    put(html.curve({ { points = points, class = "kept" }, { points = held, class = "cut" } }, "loss by step"))
+    if #held > 0 then
+      put "<p class=\"faint\">The second line is the loss of held-out pictures, at fixed noise and timesteps.</p>"
+      local rows = { { "step", "held-out loss" } }
+      for i, row in ipairs(held) do rows[i + 1] = { row[1], ("%.5f"):format(row[2]) } end
+      put(html.table(rows))
+    end
+  end
+  if #samples > 0 then
+    put "<h2>Samples on the way</h2>\n<div class=\"sheet\">"
+    for _, entry in ipairs(samples) do
+      local bytes = fs.read(entry.path)
+      local name = entry.path:match "([^/]+)%.png$"
+      local drawn = '<figure><img loading="lazy" alt="%s" src="data:image/png;base64,%s"><figcaption>%s</figcaption></figure>'
+      if bytes then put(drawn:format(e(name), base64.encode(bytes), e(name))) end
+    end
+    put "</div>"
+  end
+  put "<h2>Options</h2>"
+  put(html.table(option_rows(result, trained)))
+  local rows = { { "checkpoint", "size" } }
+  for _, entry in ipairs(files_of(result.folder, "/step%-%d+%.safetensors$")) do
+    rows[#rows + 1] = { entry.path:match "[^/]+$", outputs.size_text(entry.size) }
+  end
+  put "<h2>Checkpoints</h2>"
+  put(html.table(rows))
+  put "<h2>Steps of the recipe</h2>"
+  local steps = { { "step", "line", "left" } }
+  for _, step in ipairs(stage.lineage(stage.state(context.stage).inputs[1])) do
+    local s = stage.state(step)
+    if s.kind == "images" then
+      steps[#steps + 1] = { require("recipe.verbs").label(s.verb, s.options), place.text(s.at) or "", #stage.evaluate(step).items }
+    end
+  end
+  put(html.table(steps))
+  local made, names, versions = { { "made with", "" } }, {}, script.versions()
+  for name in pairs(versions) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do made[#made + 1] = { name, versions[name] } end
+  made[#made + 1] = { "base", (result.model.path:match "([^/]+)/*$" or "") .. ", unet " .. result.base.unet:sub(1, 16) }
+  made[#made + 1] = { "dataset", result.identity.pictures:sub(1, 16) }
+  if #(note.resumed or {}) > 0 then made[#made + 1] = { "resumed at step", table.concat(note.resumed, ", ") } end
+  put "<h2>Made with</h2>"
+  put(html.table(made))
+  put "</body>\n</html>\n"
+  outputs.write(context, options.to, table.concat(out, "\n"))
+  outputs.record(context, options.to, key, { options.to }, ("%d steps"):format(result.step))
+end
+
+return M

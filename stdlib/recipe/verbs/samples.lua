@@ -1,0 +1,149 @@
+local fs = require "native.fs"
+local hash = require "native.hash"
+local json = require "native.json"
+local log = require "native.log"
+local lora_export = require "recipe.verbs.lora_export"
+local outputs = require "recipe.outputs"
+local script = require "native.script"
+local set = require "recipe.set"
+local trigger = require "recipe.trigger"
+
+local M = {
+  name = "samples", on = "lora", version = 1, sink = true,
+  doc = "Draw pictures with the LoRA and without it from the same noise, in one labelled grid: a row for each prompt and strength, a column "
+    .. "for each seed.",
+  example = 'lora:samples { prompts = { "a photo of [trigger]" }, seeds = { 0, 1, 2 }, to = "out/grid.png" }',
+  options = {
+    { "prompts", "list", of = "text", required = true, doc = "what is drawn; may have [trigger]" },
+    { "negative", "text", default = "", doc = "what guidance leads away from" },
+    { "strength", "list", of = "number", min = -8, max = 8, default = { 0, 1 }, doc = "how much the LoRA counts; 0 is the base alone" },
+    { "seeds", "list", of = "integer", min = 0, default = { 0, 1, 2, 3 }, doc = "the noise a picture begins with, the same for every strength" },
+    { "steps", "integer", min = 1, max = 1000, default = 20, doc = "of the sampler" },
+    { "cfg", "number", min = 0, max = 100, default = 7.5, doc = "guidance; 1 follows the prompt as trained" },
+    { "sampler", "choice", choices = { "ddim", "euler" }, default = "ddim", doc = "how noise is taken away" },
+    { "width", "integer", min = 8, max = 4096, unit = "px", doc = "the training's resolution when left out" },
+    { "height", "integer", min = 8, max = 4096, unit = "px", doc = "the training's resolution when left out" },
+    { "noise", "path", doc = "a .safetensors file whose tensor \"noise\" [n, 4, h, w] stands for the seeds, in order: to compare with other programs" },
+    { "to", "path", required = true, doc = "the PNG or JPEG to write; may have [trigger]" },
+    { "pictures", "folder", doc = "write each picture as a PNG of its own here too: prompt-strength-seed, counted from 1" },
+  },
+}
+
+function M.declare(state)
+  local o, session, at = state.options, state.session, state.at
+  if not o.to:lower():find "%.png$" and not o.to:lower():find "%.jpe?g$" then
+    session:fail(at, ("the grid %s is neither .png nor .jpg"):format(o.to), { key = "to", value = true, hint = 'for example to = "out/grid.png"' })
+  end
+  for _, key in ipairs { "prompts", "strength", "seeds" } do
+    if #o[key] == 0 then session:fail(at, ("option '%s' of :samples is empty"):format(key), { key = key, value = true }) end
+  end
+  for i, prompt in ipairs(o.prompts) do
+    if trigger.wanted(prompt) then
+      if not state.trigger then
+        session:fail(at, "a prompt has [trigger], but no trigger is declared", { key = "prompts", hint = 'declare it: :caption { trigger = "..." }' })
+      end
+      o.prompts[i] = trigger.fill(prompt, state.trigger)
+    end
+  end
+  session:permit_device(at)
+  if o.noise then session:permit(o.noise, "read", at, "noise") end
+  outputs.declare(state, "to", false, true)
+  if o.pictures then outputs.declare(state, "pictures", true, true) end
+  -- Sizes are known from the training's options: a wrong one is told by `check`.
+  local stage = require "recipe.stage"
+  local trained = stage.state(state.inputs[1])
+  if trained.base then
+    local multiple = require("train.sampler").multiple(trained.base)
+    for _, key in ipairs { "width", "height" } do
+      if o[key] and o[key] % multiple ~= 0 then
+        session:fail(at, ("%s %d: with this base sides are multiples of %d"):format(key, o[key], multiple), { key = key, value = true })
+      end
+    end
+  end
+end
+
+-- The tensor "noise" of a file: our layout, f32 bytes for each of its pictures.
+local function read_noise(context, path, count, canvas, channels)
+  local function fail(message, code) context.fail(message, { code = code, key = "noise", value = true }) end
+  local file, message, code = require("native.safetensors").open(path)
+  if not file then fail(message, code) end
+  local t = file.tensors.noise
+  if not t or t.dtype ~= "F32" or #t.shape ~= 4 then fail(path .. " has no tensor \"noise\" in F32 with four sizes", "FORMAT") end
+  local n, C, H, W = table.unpack(t.shape)
+  if n < count or C ~= channels or H ~= canvas.height or W ~= canvas.width then
+    fail(("%s: noise is [%d, %d, %d, %d]; [%d or more, %d, %d, %d] are needed"):format(path, n, C, H, W, count, channels, canvas.height,
+      canvas.width), "FORMAT")
+  end
+  local bytes
+  bytes, message, code = fs.read(path)
+  if not bytes then fail(message, code) end
+  local out = {}
+  for i = 0, count - 1 do
+    local parts = {}
+    for place = 0, H * W - 1 do
+      for c = 0, C - 1 do
+        local at = t.offset + 4 * ((i * C + c) * H * W + place)
+        parts[#parts + 1] = bytes:sub(at + 1, at + 4)
+      end
+    end
+    out[i + 1] = table.concat(parts)
+  end
+  return out
+end
+
+function M.run(context, options, result)
+  local lora, sampler = require "train.lora", require "train.sampler"
+  local width, height = options.width or result.options.resolution, options.height or result.options.resolution
+  local noise_hash = options.noise and hash.file(options.noise)
+  local key = hash.sha256(json.encode { verb = "samples", version = M.version, options = options, input = lora_export.digest(result),
+    noise = noise_hash or "", calotype = script.versions().calotype })
+  local grid_known = outputs.unchanged(context, options.to, key)
+  if grid_known and (not options.pictures or outputs.unchanged(context, options.pictures, key)) then return end
+
+  local prompts = table.move(options.prompts, 1, #options.prompts, 2, { options.negative })
+  local drawing, message, code = lora.sampler(result, { width = width, height = height }, prompts)
+  if not drawing then context.fail("the samples were not drawn", { hint = message, code = code }) end
+  local noise = options.noise and read_noise(context, options.noise, #options.seeds, drawing, drawing.channels)
+  local total = #options.prompts * #options.strength * #options.seeds
+  local bar <close> = log.progress("samples", total * options.steps)
+  local ticks = 0
+  function drawing.tick()
+    ticks = ticks + 1
+    bar:set(ticks)
+  end
+  local rows, files = {}, {}
+  for p, prompt in ipairs(options.prompts) do
+    for s, strength in ipairs(options.strength) do
+      local cells = {}
+      for i, seed in ipairs(options.seeds) do
+        if script.interrupted() > 0 then context.fail("stopped between two samples", { exit = 130, hint = "run again to draw them" }) end
+        local picture
+        picture, message, code = drawing:draw { prompt = prompt, negative = options.negative, seed = seed, strength = strength, steps = options.steps,
+          cfg = options.cfg, sampler = options.sampler, noise = noise and noise[i] }
+        if not picture then context.fail("the samples were not drawn", { hint = message, code = code }) end
+        cells[i] = { picture = picture, label = noise and ("noise %d"):format(i) or ("seed %d"):format(seed) }
+        if options.pictures then
+          local path = ("%s/%d-%d-%d.png"):format(options.pictures, p, s, i)
+          local ok
+          ok, message, code = picture:save(path)
+          if not ok then context.fail(("%s was not written"):format(path), { hint = message, code = code }) end
+          files[#files + 1] = path
+        end
+      end
+      local how = strength == 0 and "without LoRA" or strength == 1 and "with LoRA" or ("LoRA at %g"):format(strength)
+      rows[#rows + 1] = { title = ("%s: %s"):format(how, prompt), cells = cells }
+    end
+  end
+  local grid
+  grid, message, code = sampler.grid(rows)
+  if not grid then context.fail("the grid was not made", { hint = message, code = code }) end
+  local ok
+  ok, message, code = grid:save(options.to, { text = { calotype = json.encode { prompts = json.array(options.prompts), seeds = json.array(options.seeds),
+    steps = options.steps, cfg = options.cfg, sampler = options.sampler, lora = result.note.file or "" } } })
+  if not ok then context.fail(("%s was not written"):format(options.to), { hint = message, code = code }) end
+  if options.pictures then outputs.record(context, options.pictures, key, files) end
+  outputs.record(context, options.to, key, { options.to }, set.count(total))
+  drawing:close()
+end
+
+return M

@@ -1,0 +1,258 @@
+local fs = require "native.fs"
+local hash = require "native.hash"
+local json = require "native.json"
+local pictures = require "export.pictures"
+local set = require "recipe.set"
+local trigger = require "recipe.trigger"
+
+-- Models and training are loaded when a recipe trains: the prompt does not wait for them.
+local function sampler() return require "train.sampler" end
+
+local M = {
+  name = "train_lora", version = 1, gives = "lora", device = true,
+  doc = "Train a LoRA of a base on the pictures and their captions. Latents and text states are made once and kept; checkpoints are LoRA "
+    .. "files that can be used as they are. Ctrl-C finishes the step and keeps it: the same command goes on from there, bit for bit.",
+  example = 'local lora = photos:train_lora { base = "models/sd15", rank = 16, steps = 1500, lr = 1e-4 }',
+  options = {
+    { "base", "folder", required = true, doc = "a model as diffusers keeps it: a folder with unet, vae, text_encoder, tokenizer, scheduler" },
+    { "resolution", "integer", min = 8, max = 4096, unit = "px", default = 512,
+      doc = "side of the square whose area pictures are scaled to where no :bucket was asked for; also the size of samples" },
+    { "rank", "integer", min = 1, max = 1024, default = 16, doc = "columns of each LoRA pair" },
+    { "alpha", "number", min = 0.001, max = 4096, doc = "what is learned counts alpha / rank times; the rank when left out" },
+    { "targets", "choice", choices = { "transformers", "attention", "everything" }, default = "transformers",
+      doc = "transformers: every linear layer and 1x1 convolution of the transformers, as kohya trains; attention: their attention's four "
+        .. "projections only, as diffusers trains; everything: the resnets' and samplers' convolutions too" },
+    { "steps", "integer", min = 1, max = 10000000, default = 1500, doc = "updates; may be raised when a run goes on" },
+    { "batch", "integer", min = 1, max = 1024, default = 1, doc = "pictures of one size in a step" },
+    { "lr", "options", alone = "unet", default = 1e-4, doc = "how fast is learned; a number is for the UNet and leaves the text encoder as it is", options = {
+      { "unet", "number", min = 0, max = 1, default = 1e-4, doc = "of the UNet's LoRA" },
+      { "text", "number", min = 0, max = 1, default = 0, doc = "of the text encoder's LoRA; 0: it is not trained" },
+    } },
+    { "warmup", "integer", min = 0, max = 1000000, default = 0, doc = "steps over which lr rises from 0" },
+    { "weight_decay", "number", min = 0, max = 1, default = 0.01, doc = "of AdamW" },
+    { "clip", "number", min = 0, default = 1, doc = "the norm of the gradients is held to it; 0: it is not" },
+    { "min_snr", "number", min = 0.1, max = 1000, doc = "weigh timesteps by min(SNR, this) / SNR (Hang et al. 2023); 5 is usual" },
+    { "caption_dropout", "number", min = 0, max = 1, default = 0, doc = "share of pictures that are shown with an empty caption" },
+    { "clip_skip", "integer", min = 1, max = 12, default = 1, doc = "2 leaves the text encoder's last block out" },
+    { "seed", "integer", min = 0, default = 0, doc = "decides everything random" },
+    { "dtype", "choice", choices = { "f32", "bf16", "f16" },
+      doc = "how the base's weights and what flows between its layers are kept; left out: weights as in their files, f32 between. The LoRA is always f32" },
+    { "validate", "stage", doc = "pictures held out by :split; their loss is measured at fixed noise with every checkpoint" },
+    { "sample", "options", doc = "pictures drawn while training, into the folder of the checkpoints", options = {
+      { "every", "integer", min = 1, default = 250, doc = "steps" },
+      { "prompts", "list", of = "text", required = true, doc = "what is drawn; may have [trigger]" },
+      { "negative", "text", default = "", doc = "what guidance leads away from" },
+      { "steps", "integer", min = 1, max = 1000, default = 20, doc = "of the sampler" },
+      { "cfg", "number", min = 0, max = 100, default = 7.5, doc = "guidance; 1 follows the prompt as trained" },
+      { "seed", "integer", min = 0, default = 0, doc = "the noise that all samples begin with" },
+      { "sampler", "choice", choices = { "ddim", "euler" }, default = "ddim", doc = "how noise is taken away" },
+    } },
+    { "checkpoint", "options", alone = "every", default = {}, doc = "what is kept on the way; every one is kept until you remove it", options = {
+      { "every", "integer", min = 1, default = 250, doc = "steps" },
+      { "to", "folder", default = "checkpoints", doc = "each run gets a folder of its own below it; may have [trigger]" },
+    } },
+    { "device", "text", doc = "\"gpu\", \"cpu\" or a part of a name; left out: a GPU, else what there is. The first line of a run says which" },
+    { "memory", "number", min = 0.001, unit = "GB", doc = "the most that may be used; what the device has when left out" },
+  },
+}
+
+local NEEDS = { "unet", "vae", "text_encoder", "tokenizer", "scheduler" }
+
+--- Open a base and say what it lacks; `fail(message, hint, code)` does not come back.
+local function open_base(path, fail)
+  local info = fs.stat(path)
+  if not info then fail(("there is no base %s"):format(path), "a base is a folder as diffusers keeps it", "NOTFOUND") end
+  if info.kind ~= "folder" then
+    fail(("the base %s is a file"):format(path), "a single checkpoint file is not read yet: convert it to a diffusers folder", "FORMAT")
+  end
+  local lacking = {}
+  for _, name in ipairs(NEEDS) do if not fs.stat(path .. "/" .. name) then lacking[#lacking + 1] = name end end
+  if #lacking > 0 then
+    fail(("the base %s lacks %s"):format(path, table.concat(lacking, ", ")), "it needs the folders " .. table.concat(NEEDS, ", "), "NOTFOUND")
+  end
+  local ok, model, message, code = pcall(require("models.folder").open, path)
+  if not ok then fail(tostring(model), nil, "FORMAT") end
+  if not model then fail(message, nil, code) end
+  if not model.scheduler then fail(("%s: no scheduler_config.json"):format(path .. "/scheduler"), nil, "NOTFOUND") end
+  -- Configs are read here, so that a wrong one is told before anything is computed; tensors are compared when the graph is built.
+  for _, read in ipairs { function() return sampler().multiple(model) end, function() return require("models.schedule").noise(model.scheduler) end } do
+    local fine, problem = pcall(read)
+    if not fine then fail(("%s: %s"):format(path, problem), nil, "FORMAT") end
+  end
+  return model
+end
+M.open_base = open_base
+
+-- What the captions beside the pictures say, for `check`: how many lack the trigger.
+local function look_at_captions(state)
+  local stage, dataset = require "recipe.stage", require "native.dataset"
+  local with, without = 0, 0
+  for _, step in ipairs(stage.lineage(state.inputs[1])) do
+    local from = stage.state(step)
+    for _, source in ipairs(from.verb.name == "images" and from.options.from or {}) do
+      for _, entry in ipairs(fs.list(source, from.options.recursive) or {}) do
+        if entry.kind == "file" and entry.path:lower():find "%.txt$" then
+          local sidecar = dataset.sidecar((entry.path:gsub("%.[^.]*$", ".png")))
+          if sidecar and sidecar.text:find "%S" then
+            if trigger.count(trigger.fill(sidecar.text, state.trigger), state.trigger) > 0 then with = with + 1 else without = without + 1 end
+          end
+        end
+      end
+    end
+  end
+  return with, without
+end
+
+local function check_trigger(state, model)
+  local session, word = state.session, state.trigger
+  if not word then
+    session:warn("no trigger is declared: nothing will call what is learned", state.at, "trigger")
+    return
+  end
+  local ids = model.tokenizer:tokens(word)
+  if not ids then return end
+  local names = {}
+  for i, id in ipairs(ids) do names[i] = model.tokenizer:token(id) or "?" end
+  session:note(("the trigger %q is %s: %s"):format(word, set.count(#ids, "token"), table.concat(names, " ")))
+  if session.mode ~= "check" then return end
+  local with, without = look_at_captions(state)
+  if without > 0 then
+    session:warn(("%d of %s beside the pictures %s the trigger; it will be put in front"):format(without, set.count(with + without, "caption"),
+      without == 1 and "lacks" or "lack"), state.at, "trigger")
+  end
+  local sample = state.options.sample
+  local called = false
+  for _, prompt in ipairs(sample and sample.prompts or {}) do called = called or trigger.count(prompt, word) > 0 end
+  if sample and not called then session:warn("no prompt of 'sample' has the trigger", state.at, "trigger") end
+end
+
+function M.declare(state)
+  local o, session, at = state.options, state.session, state.at
+  session:permit_device(at)
+  session:permit(o.base, "read", at, "base")
+  local model = open_base(o.base, function(message, hint, code)
+    session:fail(at, message, { key = "base", value = true, hint = hint, code = code, world = true })
+  end)
+  local multiple = sampler().multiple(model)
+  if o.resolution % multiple ~= 0 then
+    session:fail(at, ("resolution %d: with this base sides are multiples of %d"):format(o.resolution, multiple),
+      { key = "resolution", value = true, hint = ("take %d"):format(math.max(multiple, (o.resolution + multiple // 2) // multiple * multiple)) })
+  end
+  if o.lr.unet == 0 and o.lr.text == 0 then session:fail(at, "nothing is learned with lr 0", { key = "lr", value = true }) end
+  o.alpha = o.alpha or o.rank
+  local blocks = model.text_encoder.config.num_hidden_layers
+  if math.tointeger(blocks) and o.clip_skip > blocks then
+    session:fail(at, ("clip_skip %d: the text encoder has %d blocks"):format(o.clip_skip, blocks), { key = "clip_skip", value = true })
+  end
+  if o.sample then
+    for i, prompt in ipairs(o.sample.prompts) do
+      if trigger.wanted(prompt) then
+        if not state.trigger then
+          session:fail(at, "a prompt has [trigger], but no trigger is declared",
+            { key = "prompts", inside = "sample", hint = 'declare it: :caption { trigger = "..." }' })
+        end
+        o.sample.prompts[i] = trigger.fill(prompt, state.trigger)
+      end
+    end
+    if #o.sample.prompts == 0 then session:fail(at, "'sample' has no prompts", { key = "prompts", inside = "sample", value = true }) end
+  end
+  local to = o.checkpoint.to
+  if trigger.wanted(to) then
+    if not state.trigger then
+      session:fail(at, "option 'to' of 'checkpoint' has [trigger], but no trigger is declared", { key = "to", inside = "checkpoint", value = true })
+    end
+    o.checkpoint.to = trigger.fill(to, (state.trigger:gsub("[/%c]", "_")))
+  end
+  session:permit(o.checkpoint.to, "write", at, "checkpoint")
+  check_trigger(state, model)
+  if o.validate then state.inputs = { state.inputs[1], o.validate } end
+  state.base = model
+end
+
+-- Pictures in their buckets: those of :bucket, else kohya's list around the resolution.
+local function bucketed(context, options, items, multiple)
+  local dataset = require "native.dataset"
+  local buckets, out = nil, {}
+  for i, item in ipairs(items) do
+    local bucket = item.bucket
+    if not bucket then
+      if not buckets then
+        local step = math.max(multiple, options.resolution >= 512 and 64 // multiple * multiple or multiple)
+        local message, code
+        buckets, message, code = dataset.buckets { resolution = options.resolution, min = math.max(step, options.resolution // 2 // step * step),
+          max = options.resolution * 2, step = step }
+        if not buckets then context.fail(message, { code = code }) end
+      end
+      local message, code
+      bucket, message, code = dataset.bucket(item.width, item.height, buckets)
+      if not bucket then context.fail(("%s: %s"):format(item.path, message), { code = code }) end
+    elseif bucket.width % multiple ~= 0 or bucket.height % multiple ~= 0 then
+      context.fail(("the bucket %d x %d is no multiple of %d, which this base needs"):format(bucket.width, bucket.height, multiple),
+        { hint = ("give :bucket { step = %d }"):format(multiple) })
+    end
+    out[i] = { path = item.path, sha256 = item.sha256, weight = item.weight, bucket = bucket, size = ("%dx%d"):format(bucket.width, bucket.height) }
+  end
+  return out
+end
+
+local PATHS = { folder = true, file = true, path = true, model = true }
+
+-- The recipe's text by content, for provenance; its parameters with paths reduced to names.
+local function provenance(context, input)
+  local script = require "native.script"
+  local session, values, authors = context.session, {}, {}
+  for _, row in ipairs(session.list) do
+    local value = row.value
+    if type(value) == "string" and PATHS[row.kind] then value = value:match "[^/]*/*$" end
+    values[row.name] = value == nil and json.null or value
+  end
+  for _, item in ipairs(input.items) do
+    local by = item.caption_by
+    if by then authors[by.author == "human" and "human" or by.provider .. (by.model and by.model ~= "" and " " .. by.model or "")] = true end
+  end
+  local names = {}
+  for name in pairs(authors) do names[#names + 1] = name end
+  table.sort(names)
+  local text = session.file and script.source(session.file)
+  return {
+    ["calotype.version"] = script.versions().calotype, ["calotype.recipe_sha256"] = text and hash.sha256(text) or nil,
+    ["calotype.params"] = json.encode(values), ["calotype.captions_by"] = table.concat(names, ", "),
+  }
+end
+
+function M.run(context, options, input, held)
+  local lora = require "train.lora"
+  local session = context.session
+  pictures.need_some(context, input.items)
+  local captions, mended = pictures.captions(context, input.items)
+  if mended > 0 then session:say(("  the trigger was set right in %s"):format(set.count(mended, "caption"))) end
+  local device, name, memory = session:device(options.device, context.at)
+  if session.live then session:say("  on " .. name) end
+  local model = require("recipe.stage").state(context.stage).base
+  local multiple = sampler().multiple(model)
+  local function prepared(items, texts)
+    local list = bucketed(context, options, items, multiple)
+    for i, picture in ipairs(list) do picture.caption = texts[i] end
+    return list
+  end
+  local parameters = {}
+  for key, value in pairs(session.given) do parameters[#parameters + 1] = (" -p %s=%s"):format(key, value) end
+  table.sort(parameters)
+  return lora.train {
+    options = options, model = model, device = device, device_name = name,
+    memory = options.memory and math.min(memory, options.memory * 1e9) or memory,
+    store = context.store(), pictures = prepared(input.items, captions),
+    held = held and #held.items > 0 and prepared(held.items, (pictures.captions(context, held.items))) or nil,
+    name = (context.trigger or session.name or "lora"):gsub("[^%w_-]+", "_"), trigger = context.trigger,
+    title = session.name, author = session.header and session.header.author,
+    line = context.line, fresh = session.fresh, provenance = provenance(context, input),
+    again = "calotype run " .. (session.file or "recipe.lua") .. table.concat(parameters),
+    say = function(text) session:say("  " .. text) end,
+    warn = function(text) require("native.log").say("warning", text) end,
+    account = context.account,
+    fail = context.fail,
+  }
+end
+
+
+return M

@@ -1,0 +1,530 @@
+-- lora.lua - the training of a LoRA from beginning to end: encodings, plan, memory, resuming, steps, checkpoints, samples.
+--
+--   local result = lora.train { options =, model =, device =, pictures =, store =, say =, fail =, ... }
+--   result.path                                          -- the LoRA file of the last step
+--   local sampler = lora.sampler(result, { width = 512, height = 512 })
+--
+-- A run's folder is named after all that decides its numbers, so that other options get a folder of their own and nothing is overwritten:
+--   checkpoints/wtrclr-3f2a91c0/step-000250.safetensors  LoRA files, usable as they are
+--   checkpoints/wtrclr-3f2a91c0/last.state               parameters and moments in f32 of the last of them
+--   checkpoints/wtrclr-3f2a91c0/samples/step-000250.png
+
+local batches = require "train.batches"
+local checkpoint = require "train.checkpoint"
+local encoded = require "train.encoded"
+local fs = require "native.fs"
+local hash = require "native.hash"
+local json = require "native.json"
+local log = require "native.log"
+local loop = require "train.loop"
+local lora_file = require "train.lora_file"
+local network = require "train.network"
+local sampler = require "train.sampler"
+local schedule = require "models.schedule"
+local script = require "native.script"
+local vae = require "models.vae"
+
+local lora = {}
+
+local VERSION = 1 -- of what a run's numbers follow from
+local STREAM = batches.STREAM
+local VALIDATION_TIMES = { 0.125, 0.375, 0.625, 0.875 } -- shares of all timesteps
+
+local function gib(bytes) return bytes < 1e8 and ("%.1f MB"):format(bytes / 1e6) or ("%.2f GB"):format(bytes / 1e9) end
+
+-- All that decides the numbers; two runs that agree here are one run.
+local function identity(job, base)
+  local o, rows = job.options, {}
+  for i, p in ipairs(job.pictures) do
+    local b = p.bucket
+    rows[i] = json.array { p.sha256, p.caption, p.weight, b.width, b.height, b.scale_width, b.scale_height, b.crop_x, b.crop_y }
+  end
+  return {
+    version = VERSION, base = base, pictures = hash.sha256(json.encode(json.array(rows))),
+    rank = o.rank, alpha = o.alpha, targets = o.targets, batch = o.batch, lr = { unet = o.lr.unet, text = o.lr.text }, warmup = o.warmup,
+    weight_decay = o.weight_decay, clip = o.clip, min_snr = o.min_snr or 0, caption_dropout = o.caption_dropout, clip_skip = o.clip_skip,
+    seed = o.seed, dtype = o.dtype or "as in the files",
+  }
+end
+
+local function path_of(folder, step) return ("%s/step-%06d.safetensors"):format(folder, step) end
+
+local function age(path)
+  local info = fs.stat(path)
+  return info and log.duration(math.max(0, os.time() - info.mtime_ns // 1000000000)) or "?"
+end
+
+-- --- Plans ---------------------------------------------------------------------------------------------------------------
+
+-- One plan per size of pictures; the first has the optimizer and draws samples, the others share its weights and parameters.
+local function make_plans(job, sizes)
+  local o, model = job.options, job.model
+  local down = 1 << (#vae.config(model.vae.config).widths - 1)
+  local canvas = o.sample and sampler.canvas(model, o.resolution, o.resolution) or nil
+  local plans, first = {}, nil
+  for _, size in ipairs(sizes) do
+    local ok, net = pcall(network.build, model, {
+      rank = o.rank, alpha = o.alpha, targets = o.targets, text = o.lr.text > 0, unet = o.lr.unet > 0, dtype = o.dtype, clip_skip = o.clip_skip,
+      width = size.width // down, height = size.height // down, batch = o.batch, canvas = canvas, sample = not first and o.sample or nil,
+      train = not first and { clip = o.clip > 0 and o.clip or nil, weight_decay = o.weight_decay,
+        text_rate = o.lr.unet > 0 and o.lr.text / o.lr.unet or 1 } or nil,
+    })
+    if not ok then return nil, tostring(net), "FORMAT" end
+    local plan, message, code = job.device:plan(net.g.graph, { like = first and first.plan or nil })
+    if not plan then return nil, message, code end
+    plans[size.name] = { net = net, plan = plan, sizes = plan:sizes() }
+    first = first or plans[size.name]
+  end
+  return plans, first
+end
+
+-- Weights and parameters once, what is computed for every size.
+local function memory_of(plans, first, extra)
+  local m = { weights = first.sizes.weights, states = first.sizes.states, arena = 0 }
+  for _, it in pairs(plans) do m.arena = m.arena + it.sizes.arena + it.sizes.inputs + it.sizes.constants end
+  for _, sizes in ipairs(extra) do
+    m.weights = m.weights + sizes.weights
+    m.arena = m.arena + sizes.arena + sizes.inputs + sizes.constants
+  end
+  m.all = m.weights + m.states + m.arena
+  return m
+end
+
+local function fit_hint(m, has, o, count)
+  local fixed = m.weights + m.states
+  if fixed < has then
+    local batch = math.floor(o.batch * (has - fixed) / m.arena)
+    if batch >= 1 and batch < o.batch then return ("batch = %d needs about %s"):format(batch, gib(fixed + m.arena * batch / o.batch)) end
+    local side = math.floor(o.resolution * ((has - fixed) / m.arena * o.batch) ^ 0.5 / 64) * 64
+    if side >= 64 and side < o.resolution then
+      local needs = fixed + m.arena / o.batch * (side / o.resolution) ^ 2
+      return ("resolution = %d%s needs about %s"):format(side, o.batch > 1 and " with batch = 1" or "", gib(needs))
+    end
+    if count > 1 then return ("the pictures have %d sizes, each with memory of its own: fewer buckets need less"):format(count) end
+  end
+  return "dtype = \"bf16\" halves the weights; a lower rank needs less for parameters"
+end
+
+-- --- A step --------------------------------------------------------------------------------------------------------------
+
+local function floats(list)
+  local parts = {}
+  for i, x in ipairs(list) do parts[i] = string.pack("<f", x) end
+  return table.concat(parts)
+end
+
+-- What a plan is fed: rows = { { encoded =, caption =, t =, weight = }, ... }, as many as the batch.
+local function feed(job, it, rows, random)
+  local t, plan, noise = it.net.train, it.plan, job.noise
+  local numbers = { t = {}, signal = {}, sigma = {}, ask_noise = {}, ask_x0 = {}, weight = {} }
+  local latents, context, ids = {}, {}, {}
+  for i, row in ipairs(rows) do
+    latents[i] = row.encoded()
+    numbers.t[i], numbers.weight[i] = row.t, row.weight
+    numbers.signal[i], numbers.sigma[i] = noise:mix(row.t)
+    numbers.ask_noise[i], numbers.ask_x0[i] = noise:target(row.t)
+    if t.ids then
+      for _, id in ipairs(job.ids[row.caption]) do ids[#ids + 1] = id end
+    else
+      context[i] = job.texts[row.caption]()
+    end
+  end
+  latents = table.concat(latents)
+  plan:set(t.encoded, latents)
+  plan:set(t.draw, random:normal(#latents // 8))
+  plan:set(t.noise, random:normal(#latents // 8))
+  for name, list in pairs(numbers) do plan:set(t[name], floats(list)) end
+  if t.ids then plan:set(t.ids, ids) else plan:set(t.context, table.concat(context)) end
+end
+
+local function run_step(job, i)
+  local o, chosen = job.options, job.order:at(i)
+  local it = job.plans[job.pictures[chosen[1]].size]
+  local random, rows = hash.random(o.seed, STREAM.step + i), {}
+  for k, n in ipairs(chosen) do
+    local t = random:below(job.noise.steps)
+    local caption, weight = job.pictures[n].caption, 1
+    if random:uniform() < o.caption_dropout then caption = "" end
+    if o.min_snr then
+      local snr = job.noise:snr(t)
+      weight = math.min(snr, o.min_snr) / (job.noise.prediction == "v_prediction" and snr + 1 or snr)
+    end
+    rows[k] = { encoded = job.latents[n], caption = caption, t = t, weight = weight }
+  end
+  feed(job, it, rows, random)
+  local ok, message, code = it.plan:run "accumulate"
+  if not ok then return nil, message, code end
+  local first, adamw = job.first.plan, job.first.net.optimizer
+  local lr = (o.lr.unet > 0 and o.lr.unet or o.lr.text) * (o.warmup > 0 and math.min(1, i / o.warmup) or 1)
+  for name, number in pairs(adamw.numbers(job.updates + 1, lr)) do first:set(adamw.inputs[name], number) end
+  ok, message, code = first:run "apply"
+  if not ok then return nil, message, code end
+  local loss, norm
+  loss, message, code = it.plan:get(it.net.train.loss)
+  if not loss then return nil, message, code end
+  norm, message, code = first:get(adamw.norm)
+  if not norm then return nil, message, code end
+  if norm == norm and norm < math.huge then job.updates = job.updates + 1 end
+  return loss, norm
+end
+
+-- The loss of held-out pictures at fixed timesteps and noise. Gradients are made on the way and thrown away: the segment that makes the
+-- loss makes them too, and a plan of its own would need its own memory.
+local function validate(job)
+  local by, sizes, sum, count = {}, {}, 0, 0
+  for n, picture in ipairs(job.held) do
+    if not by[picture.size] then
+      by[picture.size] = {}
+      sizes[#sizes + 1] = picture.size
+    end
+    for k, share in ipairs(VALIDATION_TIMES) do
+      table.insert(by[picture.size], { encoded = job.held_latents[n], caption = picture.caption, t = math.floor(share * job.noise.steps), weight = 1, k = k })
+    end
+  end
+  table.sort(sizes)
+  for _, size in ipairs(sizes) do
+    local list, it = by[size], job.plans[size]
+    for from = 1, #list, job.options.batch do
+      local rows, real = {}, 0
+      for k = 0, job.options.batch - 1 do
+        local row = list[from + k]
+        rows[k + 1] = row or { encoded = list[1].encoded, caption = list[1].caption, t = list[1].t, weight = 0 }
+        if row then real = real + 1 end
+      end
+      feed(job, it, rows, hash.random(job.options.seed, STREAM.validation + from))
+      local ok, message, code = it.plan:run "accumulate"
+      if not ok then return nil, message, code end
+      local loss
+      loss, message, code = it.plan:get(it.net.train.loss)
+      if not loss then return nil, message, code end
+      sum, count = sum + loss * job.options.batch, count + real
+    end
+  end
+  local gradients, message, code = job.first.plan:group "gradients"
+  if not gradients then return nil, message, code end
+  job.first.plan:set_group("gradients", ("\0"):rep(#gradients))
+  return sum / count
+end
+
+-- --- What is kept --------------------------------------------------------------------------------------------------------
+
+local function metadata_of(job, step)
+  local o, model, noise = job.options, job.model, job.noise
+  local second = model.unet.config.cross_attention_dim == 1024
+  local v = noise.prediction == "v_prediction"
+  local buckets, seen = {}, {}
+  for _, p in ipairs(job.pictures) do
+    if not seen[p.size] then
+      seen[p.size] = { count = 0, resolution = json.array { p.bucket.width, p.bucket.height } }
+      buckets[#buckets + 1] = p.size
+    end
+    seen[p.size].count = seen[p.size].count + 1
+  end
+  table.sort(buckets)
+  local info = {}
+  for i, name in ipairs(buckets) do info[tostring(i - 1)] = seen[name] end
+  local base_name = model.path:match "([^/]+)/*$"
+  local metadata = {
+    ss_base_model_version = second and (v and "sd_v2_v" or "sd_v2") or "sd_v1", ss_v2 = second and "True" or "False",
+    ss_sd_model_name = base_name, ss_output_name = job.name, ss_resolution = ("(%d, %d)"):format(o.resolution, o.resolution),
+    ss_learning_rate = o.lr.unet, ss_unet_lr = o.lr.unet, ss_text_encoder_lr = o.lr.text > 0 and o.lr.text or "None", ss_lr_warmup_steps = o.warmup,
+    ss_lr_scheduler = o.warmup > 0 and "constant_with_warmup" or "constant",
+    ss_optimizer = ("AdamW(weight_decay=%g,betas=(0.9, 0.999))"):format(o.weight_decay), ss_max_grad_norm = o.clip, ss_seed = o.seed,
+    ss_min_snr_gamma = o.min_snr or "None", ss_caption_dropout_rate = o.caption_dropout, ss_clip_skip = o.clip_skip > 1 and o.clip_skip or "None",
+    ss_num_train_images = #job.pictures, ss_num_validation_images = job.held and #job.held or 0, ss_num_reg_images = 0,
+    ss_num_batches_per_epoch = job.order.per_epoch, ss_epoch = job.order:round(step), ss_steps = step, ss_max_train_steps = o.steps,
+    ss_batch_size_per_device = o.batch, ss_total_batch_size = o.batch, ss_bucket_info = json.encode { buckets = info },
+    ss_training_started_at = job.started, ss_training_finished_at = os.time(), ss_mixed_precision = o.dtype or "no", ss_cache_latents = "True",
+    ["modelspec.architecture"] = second and (v and "stable-diffusion-v2-768-v/lora" or "stable-diffusion-v2-512/lora") or "stable-diffusion-v1/lora",
+    ["modelspec.prediction_type"] = v and "v" or "epsilon", ["modelspec.title"] = job.title or job.name, ["modelspec.author"] = job.author,
+    ["modelspec.date"] = os.date("!%Y-%m-%dT%H:%M:%SZ"), ["modelspec.resolution"] = ("%dx%d"):format(o.resolution, o.resolution),
+    ["modelspec.trigger_phrase"] = job.trigger, ["modelspec.timestep_range"] = ("0,%d"):format(noise.steps),
+    ["calotype.dataset"] = job.identity.pictures, ["calotype.device"] = job.device_name,
+    ["calotype.base_unet"] = job.base.unet, ["calotype.base_text_encoder"] = job.base.text_encoder, ["calotype.base_vae"] = job.base.vae,
+    ["calotype.training"] = json.encode(job.identity), ["calotype.resumed_at"] = job.resumed and json.encode(json.array(job.resumed)) or nil,
+  }
+  for key, value in pairs(job.provenance or {}) do metadata[key] = value end
+  return metadata
+end
+
+local function save(job, step)
+  local note = job.note
+  if job.held and script.interrupted() == 0 then
+    local loss, message, code = validate(job)
+    if not loss then return nil, message, code end
+    note.validation[#note.validation + 1] = { step = step, loss = loss }
+    job.say(("step %d: held-out loss %.4f"):format(step, loss))
+  end
+  local path = path_of(job.folder, step)
+  local sum, message, code = lora_file.save(path, job.first.net.lora, job.first.plan, { dtype = "f16", metadata = metadata_of(job, step) })
+  if not sum then return nil, message, code end
+  note.step, note.updates, note.file = step, job.updates, sum
+  if job.beyond then return true end -- a later state is there and stays
+  return checkpoint.save(job.folder .. "/last.state", job.first.plan, job.kept, note)
+end
+
+-- Loss by step, in JSON short enough for a header: means over as many steps as make 1000 points.
+local function remember_losses(job, account, from)
+  local note = job.note
+  for i, loss in ipairs(account) do
+    local step = from + i
+    local n = #note.losses
+    local last = note.losses[n]
+    if last and last.step // note.stride == step // note.stride then
+      last.sum, last.count = last.sum + loss, last.count + 1
+    else
+      note.losses[n + 1] = { step = step, sum = loss, count = 1 }
+    end
+  end
+end
+
+local function sample(job, step)
+  local s, cells = job.options.sample, {}
+  for i, prompt in ipairs(s.prompts) do
+    local picture, message, code = job.sampler:draw { prompt = prompt, negative = s.negative, seed = s.seed, strength = 1, steps = s.steps,
+      cfg = s.cfg, sampler = s.sampler }
+    if not picture then return nil, message, code end
+    cells[i] = { title = prompt, cells = { { picture = picture, label = ("step %d, seed %d"):format(step, s.seed) } } }
+  end
+  local grid, message, code = sampler.grid(cells)
+  if not grid then return nil, message, code end
+  return grid:save(("%s/samples/step-%06d.png"):format(job.folder, step))
+end
+
+-- --- The whole -----------------------------------------------------------------------------------------------------------
+
+-- Where this run stands: nil to begin, or the note of what is there. Tells why an earlier run is not gone on with.
+local function look_back(job)
+  local o, state = job.options, job.folder .. "/last.state"
+  local key = fs.absolute(o.checkpoint.to) .. "/" .. job.name
+  local before = job.store:get("training", key)
+  job.store:put("training", key, json.encode { identity = job.identity, folder = job.folder })
+  local note
+  if fs.stat(state) then
+    local message, code
+    note, message, code = checkpoint.note(state)
+    if not note then job.fail(("the run cannot go on: %s"):format(message), { code = code, hint = ("remove %s to begin anew"):format(state) }) end
+  end
+  if note and job.fresh then
+    job.say(("not resuming: --fresh (%s stays until it is written again)"):format(job.folder))
+    return nil
+  end
+  if note then return note end
+  local last = before and json.decode(before)
+  if last and last.folder ~= job.folder and fs.stat(last.folder .. "/last.state") then
+    local lines = checkpoint.differences(last.identity, job.identity)
+    if #lines > 0 then
+      job.say(("not resuming: %s changed%s; %s stays as it is"):format(table.concat(lines, ", "), job.line and " (" .. job.line .. ")" or "", last.folder))
+    end
+  end
+end
+
+local function refuse(job, message, code, more)
+  more = more or {}
+  more.code = code
+  if code == "INTERRUPT" then
+    more.exit, more.hint = 130, more.hint or ("go on with: " .. job.again)
+  end
+  job.fail(message, more)
+end
+
+local function result_of(job, note, step)
+  return {
+    kind = "lora", items = {}, rejected = {}, cuts = {}, path = path_of(job.folder, step), folder = job.folder, step = step, note = note,
+    options = job.options, model = job.model, base = job.base, device = job.device, device_name = job.device_name, memory = job.memory,
+    name = job.name, trigger = job.trigger, store = job.store, identity = job.identity, count = #job.pictures, held = job.held and #job.held or 0,
+  }
+end
+
+--- Train, or go on, or find that it is done. `fail(message, more)` does not come back.
+---@param job table
+---@return table result
+function lora.train(job)
+  local o, model, store = job.options, job.model, job.store
+  local began = log.clock()
+  local function must(value, message, code)
+    if not value then refuse(job, message, code) end
+    return value, message
+  end
+  job.base = must(encoded.fingerprints(store, model))
+  job.identity = identity(job, job.base)
+  job.folder = ("%s/%s-%s"):format(o.checkpoint.to, job.name, hash.sha256(json.encode(job.identity)):sub(1, 8))
+  local note = look_back(job)
+  -- Done already, now or on the way to more steps than are wanted now.
+  if note and note.step >= o.steps and fs.stat(path_of(job.folder, o.steps)) then
+    job.account(("%s, known: %s"):format(("%d steps"):format(o.steps), path_of(job.folder, o.steps)))
+    return result_of(job, note, o.steps)
+  end
+  if note and note.step > o.steps then
+    job.say(("not resuming: the checkpoint is at step %d, beyond steps = %d; it stays"):format(note.step, o.steps))
+    job.beyond, note = note.step, nil
+  end
+
+  job.noise = schedule.noise(model.scheduler)
+  local all = table.move(job.pictures, 1, #job.pictures, 1, {})
+  for _, picture in ipairs(job.held or {}) do all[#all + 1] = picture end
+  local latents, made = must(encoded.latents { store = store, device = job.device, model = model, base = job.base, dtype = o.dtype, pictures = all })
+  job.latents = table.move(latents, 1, #job.pictures, 1, {})
+  job.held_latents = table.move(latents, #job.pictures + 1, #latents, 1, {})
+  local texts, long = { "" }, 0
+  for _, picture in ipairs(all) do texts[#texts + 1] = picture.caption end
+  if o.sample then
+    texts[#texts + 1] = o.sample.negative
+    table.move(o.sample.prompts, 1, #o.sample.prompts, #texts + 1, texts)
+  end
+  job.ids = {}
+  for _, text in ipairs(texts) do
+    if not job.ids[text] then
+      local ids, cut = must(model.tokenizer:encode(text, model.length))
+      job.ids[text] = ids
+      if cut > 0 then long = long + 1 end
+    end
+  end
+  if long > 0 then
+    job.warn(("%d %s longer than %d tokens; what is behind is not seen"):format(long, long == 1 and "caption is" or "captions are", model.length - 2))
+  end
+  local texts_made = 0
+  if o.lr.text == 0 then
+    job.texts, texts_made = must(encoded.texts { store = store, device = job.device, model = model, base = job.base, dtype = o.dtype,
+      clip_skip = o.clip_skip, texts = texts })
+  end
+  job.say(("latents: %d made, %d known; text states: %s"):format(made, #all - made, o.lr.text > 0 and "made in each step" or ("%d made"):format(texts_made)))
+
+  -- Sizes in a fixed order; the most frequent first, because its plan is the one that also draws.
+  local sizes, by = {}, {}
+  for _, picture in ipairs(all) do
+    local it = by[picture.size]
+    if not it then
+      it = { name = picture.size, width = picture.bucket.width, height = picture.bucket.height, count = 0 }
+      by[picture.size], sizes[#sizes + 1] = it, it
+    end
+    it.count = it.count + 1
+  end
+  table.sort(sizes, function(a, b)
+    if a.count ~= b.count then return a.count > b.count end
+    return a.name < b.name
+  end)
+  local message, code
+  job.plans, job.first, code = make_plans(job, sizes)
+  if not job.plans then refuse(job, job.first, code, code == "LIMIT" and { hint = "a smaller resolution, batch or rank needs less" } or nil) end
+  local first, extra = job.first, {}
+  if o.sample then
+    job.sampler = must(sampler.new { device = job.device, model = model, net = first.net, plan = first.plan, dtype = o.dtype,
+      states = function(text) return job.texts[text]() end })
+    extra[1] = job.sampler.decoder:sizes()
+  end
+  local m = memory_of(job.plans, first, extra)
+  local split = ("%s for weights, %s for parameters and moments, %s for what is computed in %d %s"):format(gib(m.weights), gib(m.states), gib(m.arena),
+    #sizes, #sizes == 1 and "size" or "sizes")
+  if m.all > job.memory then
+    job.fail(("training needs %s (%s), there %s %s"):format(gib(m.all), split, o.memory and "may be" or "are", gib(job.memory)),
+      { hint = fit_hint(m, job.memory, o, #sizes) })
+  end
+  job.say(("memory: %s: %s; %s has %s"):format(gib(m.all), split, o.memory and "it may use, the plan" or "the device", gib(job.memory)))
+  must(network.load(first.net, first.plan, model))
+  if job.sampler then must(job.sampler:load()) end
+  network.start(first.net, first.plan, o.seed)
+
+  local parameters = {}
+  for _, it in ipairs(first.net.lora.modules) do
+    parameters[#parameters + 1] = { path = it.path .. ".down", value = it.down }
+    parameters[#parameters + 1] = { path = it.path .. ".up", value = it.up }
+  end
+  job.kept = checkpoint.of(first.net.g.graph, parameters)
+  local state = job.folder .. "/last.state"
+  if note then
+    job.say(("resuming at step %d (checkpoint %s old)"):format(note.step, age(state)))
+    job.note = must(checkpoint.load(state, first.plan, job.kept))
+    job.resumed = job.note.resumed
+    job.resumed[#job.resumed + 1] = note.step
+  else
+    job.note = { step = 0, updates = 0, losses = {}, stride = 1, validation = {}, started = os.time(), seconds = 0, resumed = {} }
+  end
+  job.note.resumed, job.started = job.resumed or job.note.resumed, job.note.started
+  job.updates = job.note.updates
+  job.order = batches.new(job.pictures, { batch = o.batch, seed = o.seed })
+
+  local from = job.note.step
+  local done_before = job.note.seconds
+  local counted = from
+  job.note.stride = math.max(job.note.stride, o.steps // 1000)
+  local losses = {}
+  local each = {}
+  if o.sample then each[1] = { every = o.sample.every, run = function(step) return sample(job, step) end } end
+  local ended, account
+  ended, account, code, message = loop.run {
+    label = "training", steps = o.steps, from = from, warn = job.warn, each = each, save_every = o.checkpoint.every,
+    step = function(i)
+      local loss, norm, problem = run_step(job, i)
+      if loss then losses[#losses + 1] = loss end
+      return loss, norm, problem
+    end,
+    save = function(step)
+      remember_losses(job, losses, counted)
+      losses, counted = {}, step
+      job.note.seconds = done_before + (log.clock() - began)
+      return save(job, step)
+    end,
+  }
+  if not ended then
+    local saved = message and message.saved or from
+    local hint
+    if code == "NUMBER" then
+      hint = "lower lr" .. (o.dtype == "f16" and ", or take dtype = \"bf16\"" or "")
+      if saved > 0 then account = account .. ": " .. path_of(job.folder, saved) end
+    elseif code == "INTERRUPT" then
+      hint = ("go on from step %d with: %s"):format(saved, job.again)
+    end
+    refuse(job, account, code, { hint = hint })
+  end
+  if ended == "interrupted" then
+    refuse(job, ("stopped after step %d of %d; %s is kept"):format(account.done, o.steps, path_of(job.folder, account.saved)), "INTERRUPT")
+  end
+  local final = result_of(job, job.note, o.steps)
+  job.account(("%d steps, loss %.4f%s, %.2f s a step: %s"):format(o.steps - from, account.loss or 0 / 0,
+    account.skipped > 0 and (", %d skipped"):format(account.skipped) or "", account.seconds / math.max(1, o.steps - from), final.path))
+  if job.sampler then job.sampler:close() end
+  for _, it in pairs(job.plans) do if it ~= first then it.plan:close() end end
+  first.plan:close()
+  return final
+end
+
+--- A sampler with a trained LoRA: a plan of its own. `states` of the prompts are made and kept where the text encoder is frozen.
+---@param result table
+---@param size { width: integer, height: integer }
+---@param prompts string[]
+---@return table? sampler
+---@return string? message
+---@return string? code
+function lora.sampler(result, size, prompts)
+  local o, model = result.options, result.model
+  local canvas = sampler.canvas(model, size.width, size.height)
+  local texts, message, code
+  if o.lr.text == 0 then
+    texts, message, code = encoded.texts { store = result.store, device = result.device, model = model, base = result.base, dtype = o.dtype,
+      clip_skip = o.clip_skip, texts = prompts }
+    if not texts then return nil, message, code end
+  end
+  local net = network.build(model, { rank = o.rank, alpha = o.alpha, targets = o.targets, text = o.lr.text > 0, unet = o.lr.unet > 0,
+    dtype = o.dtype, clip_skip = o.clip_skip, canvas = canvas, sample = true })
+  local plan
+  plan, message, code = result.device:plan(net.g.graph)
+  if not plan then return nil, message, code end
+  local drawing
+  drawing, message, code = sampler.new { device = result.device, model = model, net = net, plan = plan, dtype = o.dtype,
+    states = function(text) return texts[text]() end }
+  if not drawing then return nil, message, code end
+  local m = memory_of({ { sizes = plan:sizes() } }, { sizes = plan:sizes() }, { drawing.decoder:sizes() })
+  if m.all > result.memory then
+    return nil, ("drawing needs %s, there are %s; a smaller size needs less"):format(gib(m.all), gib(result.memory)), "LIMIT"
+  end
+  local ok
+  for _, load in ipairs { function() return network.load(net, plan, model) end, function() return drawing:load() end,
+    function() return lora_file.load(result.path, net.lora, plan) end } do
+    ok, message, code = load()
+    if not ok then return nil, message, code end
+  end
+  return drawing
+end
+
+return lora

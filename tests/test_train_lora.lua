@@ -1,0 +1,297 @@
+-- The training verbs on the tiny random base of tests/golden/tiny: a few steps each.
+local checkpoint = require "train.checkpoint"
+local device = require "native.device"
+local fs = require "native.fs"
+local image = require "native.image"
+local json = require "native.json"
+local recipes = dofile "tests/recipes.lua"
+local safetensors = require "native.safetensors"
+
+local opened, why = device.open()
+local BASE = "tests/golden/tiny"
+
+local function new()
+  local place = recipes.new(tmp "place")
+  for i = 1, 5 do place.photo(("p%d.png"):format(i), { seed = i, width = i == 5 and 24 or 40, height = i >= 4 and 40 or 32 }) end
+  return place
+end
+
+-- A recipe whose training has these options; `rest` follows.
+local function recipe(options, rest)
+  return ([[local p = params { steps = { 4, min = 1 }, rank = { 2, min = 1 } }
+local photos = images "@/photos" :caption { with = template { text = "a photo of {stem}, [trigger]" }, trigger = "zkr" }
+local lora = photos:train_lora { base = "%s", resolution = 16, rank = p.rank, steps = p.steps, lr = 1e-2, checkpoint = { every = 2, to = "@/runs" }, %s }
+%s]]):format(BASE, options or "", rest or 'lora:export { to = "@/out/[trigger].safetensors" }')
+end
+
+local function on_device(name, fn)
+  test(name, function()
+    if not opened then skip(why) end
+    fn()
+  end)
+end
+
+local function metadata(place, name) return check.ok(safetensors.open(place.path(name))).metadata end
+
+-- The one folder of runs, or the n-th by name.
+local function run_folder(place, n)
+  local folders = {}
+  for _, entry in ipairs(fs.list(place.path "runs")) do if entry.kind == "folder" then folders[#folders + 1] = entry.path end end
+  check.ok(#folders >= (n or 1))
+  return folders[n or 1]
+end
+
+local function fine(done)
+  if done.exit ~= 0 then error(done.text .. "\n" .. done.log, 2) end
+  return done
+end
+
+on_device("a training gives a LoRA, a grid and a report; the second time nothing is computed", function()
+  local place = new()
+  local text = [[local photos = images "@/photos" :caption { with = template { text = "a photo of {stem}, [trigger]" }, trigger = "zkr" }
+local train, held = photos:split { held_out = 1 }
+local lora = train:train_lora { base = "tests/golden/tiny", resolution = 16, rank = 2, alpha = 1, steps = 6, batch = 2, lr = 1e-2, warmup = 2, seed = 3,
+  min_snr = 5, caption_dropout = 0.2, clip = 0.5, weight_decay = 0.02, targets = "attention", validate = held, device = "cpu",
+  sample = { every = 3, prompts = { "a [trigger]", "a door" }, steps = 2, cfg = 2, seed = 7 }, checkpoint = { every = 2, to = "@/runs" } }
+lora:export { to = "@/out/[trigger].safetensors", about = "made by a test", license = "CC0-1.0" }
+lora:samples { prompts = { "a red [trigger]" }, seeds = { 0, 1 }, steps = 3, to = "@/out/grid.png", pictures = "@/out/each" }
+lora:report { to = "@/out/lora.html" }]]
+  local done = fine(place.run(text))
+  check.ok(done.log:find "^on [^\n]+%(a CPU%)", done.log) -- the first line names the device
+  check.contains(done.log, "latents: 5 made, 0 known")
+  check.ok(done.log:find "memory: [%d.]+ MB: [%d.]+ MB for weights, [%d.]+ MB for parameters and moments, [%d.]+ MB for what is computed in %d size")
+  check.contains(done.log, "step 6: held-out loss")
+  local folder = run_folder(place)
+  for _, name in ipairs { "step-000002.safetensors", "step-000004.safetensors", "step-000006.safetensors", "last.state", "samples/step-000003.png",
+    "samples/step-000006.png" } do check.ok(fs.stat(folder .. "/" .. name), name) end
+  local m = metadata(place, "out/zkr.safetensors")
+  for key, value in pairs { ss_network_dim = "2", ss_network_alpha = "1", ss_steps = "6", ss_output_name = "zkr", ss_seed = "3", ss_min_snr_gamma = "5",
+    ss_base_model_version = "sd_v1", ss_num_train_images = "4", ss_num_validation_images = "1", ss_total_batch_size = "2", ss_lr_warmup_steps = "2",
+    ss_caption_dropout_rate = "0.2", ss_learning_rate = "0.01", ["modelspec.architecture"] = "stable-diffusion-v1/lora", ["modelspec.trigger_phrase"] = "zkr",
+    ["modelspec.resolution"] = "16x16", ["modelspec.license"] = "CC0-1.0", ["modelspec.description"] = "made by a test", ss_sd_model_name = "tiny",
+    ["calotype.captions_by"] = "template", ["calotype.version"] = require("native.script").versions().calotype } do check.equal(m[key], value, key) end
+  check.equal(m["modelspec.hash_sha256"], "0x" .. m.sshs_model_hash)
+  for key, value in pairs(m) do check.ok(not value:find(place.folder, 1, true), key .. " tells a path") end
+  check.equal(#fs.list(place.path "out/each"), 4)
+  check.ok(place.read "out/each/1-1-1.png" ~= place.read "out/each/1-2-1.png")
+  check.ok(image.load(place.path "out/grid.png"):width() >= 240)
+  local page = place.read "out/lora.html"
+  for _, part in ipairs { "<polyline", "held-out loss", "step-000006.safetensors", "caption_dropout", "step-000003", "lr.unet" } do check.contains(page, part) end
+  local again = fine(place.run(text))
+  check.contains(again.log, "6 steps, known")
+  check.contains(again.log, "nothing to do: all 4 outputs are unchanged")
+end)
+
+-- Every tensor and moment after 6 steps at once, and after 4, a stop and 2 more.
+for _, kind in ipairs { { "UNet", "batch = 2" }, { "UNet and text encoder", "lr = { unet = 1e-2, text = 5e-3 }, caption_dropout = 0.3" } } do
+  on_device("training goes on bit for bit: " .. kind[1], function()
+    local whole, parts = new(), new()
+    local text = recipe(kind[2], nil):gsub("lr = 1e%-2, (checkpoint.*lr = {)", "%1")
+    fine(whole.run(text, { params = { steps = "6" } }))
+    fine(parts.run(text, { params = { steps = "4" } }))
+    local done = fine(parts.run(text, { params = { steps = "6" } }))
+    check.ok(done.log:find "resuming at step 4 %(checkpoint [%d.]+ %a+ old%)", done.log)
+    check.contains(done.log, "latents: 0 made, 5 known")
+    check.equal(metadata(parts, "out/zkr.safetensors").sshs_model_hash, metadata(whole, "out/zkr.safetensors").sshs_model_hash)
+    check.equal(metadata(parts, "out/zkr.safetensors")["calotype.resumed_at"], "[4]")
+    local a, b = run_folder(whole) .. "/last.state", run_folder(parts) .. "/last.state"
+    local x, y = fs.read(a), fs.read(b)
+    for name, t in pairs(safetensors.open(a).tensors) do
+      local u = safetensors.open(b).tensors[name]
+      check.ok(x:sub(t.offset + 1, t.offset + t.size) == y:sub(u.offset + 1, u.offset + u.size), name)
+    end
+    local text_layers = 0
+    for name in pairs(safetensors.open(whole.path "out/zkr.safetensors").tensors) do if name:find "^lora_te_" then text_layers = text_layers + 1 end end
+    check.equal(text_layers, kind[1] == "UNet" and 0 or 36)
+  end)
+end
+
+on_device("another option makes another run, says what changed, and leaves the first as it is", function()
+  local place = new()
+  fine(place.run(recipe()))
+  local first = run_folder(place)
+  local before = fs.read(first .. "/last.state")
+  local done = fine(place.run(recipe(), { params = { rank = "4" } }))
+  check.contains(done.log, "not resuming: alpha 2 -> 4, rank 2 -> 4 changed (recipe.lua:3)")
+  check.ok(fs.read(first .. "/last.state") == before)
+  local less = fine(place.run(recipe(), { params = { steps = "3" } }))
+  check.contains(less.log, "not resuming: the checkpoint is at step 4, beyond steps = 3; it stays")
+  check.ok(fs.read(first .. "/last.state") == before)
+  check.contains(fine(place.run(recipe(), { params = { steps = "2" } })).log, "2 steps, known")
+end)
+
+on_device("three steps in a row that are not finite end the run at the last good checkpoint", function()
+  local place = new()
+  local done = place.run(recipe('alpha = 4096, dtype = "f16", clip = 0', nil):gsub("lr = 1e%-2", "lr = 1"):gsub("every = 2", "every = 1"), { params = { steps = "40" } })
+  check.equal(done.exit, 1, done.text)
+  check.contains(done.text, "3 steps in a row were not finite")
+  check.contains(done.text, "is kept: @/runs/")
+  check.contains(done.text, 'lower lr, or take dtype = "bf16"')
+  check.ok(not fs.stat(place.path "out/zkr.safetensors"))
+  local step = checkpoint.note(run_folder(place) .. "/last.state").step
+  check.ok(step >= 1 and fs.stat(("%s/step-%06d.safetensors"):format(run_folder(place), step)))
+end)
+
+on_device("a training that cannot fit is refused with the numbers before its first step", function()
+  local place = new()
+  local done = place.run(recipe("memory = 0.001"))
+  check.equal(done.exit, 1)
+  check.ok(done.text:find "training needs [%d.]+ MB %([%d.]+ MB for weights, .*, there may be 1.0 MB", done.text)
+  check.ok(not fs.stat(place.path "runs"))
+  done = place.run(recipe("batch = 4, memory = 0.0035"))
+  check.ok(done.text:find "batch = %d needs about", done.text)
+end)
+
+on_device("a cut or foreign state is refused with its name and the next step, and stays", function()
+  local place = new()
+  fine(place.run(recipe()))
+  local state = run_folder(place) .. "/last.state"
+  local bytes = fs.read(state)
+  for _, size in ipairs { 0, 7, 100, #bytes - 1 } do
+    check.ok(fs.write(state, bytes:sub(1, size)))
+    local done = place.run(recipe(), { params = { steps = "6" } })
+    check.equal(done.exit, 1)
+    check.contains(done.text, "the run cannot go on: ")
+    check.contains(done.text, "last.state to begin anew")
+    check.equal(#fs.read(state), size)
+  end
+end)
+
+-- Copies the tiny base; change(name, bytes) -> bytes, or nil to leave a file out.
+local function copy_base(place, change)
+  for _, entry in ipairs(fs.list(BASE, true)) do
+    local name = entry.path:sub(#BASE + 2)
+    if entry.kind == "file" and name:find "/" and not name:find "golden" and not name:find "gradients" and not name:find "training" and not name:find "lora" then
+      local bytes = change(name, fs.read(entry.path))
+      if bytes then place.write("base/" .. name, bytes) end
+    end
+  end
+end
+
+on_device("weights that are not finite, or cut, stop the run with the tensor's or the file's name", function()
+  local place = new()
+  copy_base(place, function(name, bytes)
+    if name ~= "unet/diffusion_pytorch_model.safetensors" then return bytes end
+    local t = safetensors.open(BASE .. "/" .. name).tensors["conv_in.weight"]
+    return bytes:sub(1, t.offset + 8) .. string.pack("<f", 0 / 0) .. bytes:sub(t.offset + 13)
+  end)
+  local done = place.run((recipe():gsub(BASE:gsub("%p", "%%%0"), "@/base")))
+  check.equal(done.exit, 1)
+  check.contains(done.text, 'tensor "conv_in.weight": 1 of its numbers are not finite')
+  check.ok(not fs.stat(place.path "runs"))
+  copy_base(place, function(name, bytes) return name:find "^vae/.*safetensors" and bytes:sub(1, #bytes // 2) or bytes end)
+  done = place.run((recipe():gsub(BASE:gsub("%p", "%%%0"), "@/base")))
+  check.equal(done.exit, 1)
+  check.contains(done.text, "vae/diffusion_pytorch_model.safetensors")
+end)
+
+-- What `check` finds: nothing of this needs a device ---------------------------------------------------------------------
+
+local function finds(place, text, part, exit)
+  local done = place.check(text)
+  if exit == 0 then
+    check.equal(done.exit, 0, done.text)
+    check.contains(done.out, part)
+  else
+    check.equal(done.exit, exit or 2, done.text .. done.out)
+    check.contains(done.text, part)
+  end
+  return done
+end
+
+test("check tells the trigger's tokens, captions that lack it and prompts that lack it", function()
+  local place = new()
+  finds(place, recipe(), 'the trigger "zkr" is 3 tokens: z k r</w>', 0)
+  place.write("photos/p1.txt", "a zkr")
+  place.write("photos/p2.txt", "a red door")
+  local done = finds(place, recipe 'sample = { prompts = { "a door" } }', "1 of 2 captions beside the pictures lacks the trigger", 0)
+  check.contains(done.out, "no prompt of 'sample' has the trigger")
+  finds(place, (recipe():gsub(', %[trigger%]" }, trigger = "zkr"', '" }'):gsub("%[trigger%]", "x")), "no trigger is declared: nothing will call", 0)
+end)
+
+test("check finds a base that lacks files or is none", function()
+  local place = new()
+  local function with(base) return (recipe():gsub(BASE:gsub("%p", "%%%0"), base)) end
+  finds(place, with "@/none", "there is no base @/none")
+  finds(place, with "@/photos", "lacks unet, vae, text_encoder, tokenizer, scheduler")
+  finds(place, with "@/photos/p1.png", "is a file")
+  for name, part in pairs { ["scheduler/scheduler_config.json"] = "lacks scheduler", ["tokenizer/merges.txt"] = "merges.txt", ["vae/config.json"] = "config.json",
+    ["unet/diffusion_pytorch_model.safetensors"] = "no diffusion_pytorch_model.safetensors" } do
+    local other = recipes.new(tmp "place")
+    for i = 1, 2 do other.photo(("p%d.png"):format(i), { seed = i, width = 40, height = 40 }) end
+    copy_base(other, function(file, bytes) return file ~= name and bytes or nil end)
+    finds(other, with "@/base", part)
+  end
+  local other = new()
+  copy_base(other, function(file, bytes) return file == "unet/config.json" and bytes:gsub('"silu"', '"mish"') or bytes end)
+  finds(other, with "@/base", "act_fn is mish")
+end)
+
+test("check finds options that cannot be, with the place inside a table of options", function()
+  local place = new()
+  finds(place, (recipe():gsub("resolution = 16", "resolution = 20")), "resolution 20: with this base sides are multiples of 8")
+  local done = finds(place, recipe 'sample = { evry = 3, prompts = { "x" } }', "unknown option 'evry' for 'sample' of :train_lora")
+  check.contains(done.text, "did you mean 'every'?")
+  check.ok(done.text:find "recipe.lua:3:%d+")
+  finds(place, recipe "sample = {}", "'sample' of :train_lora needs 'prompts'")
+  finds(place, recipe "sample = { prompts = {} }", "'sample' has no prompts")
+  done = finds(place, recipe 'sample = { prompts = { "x" }, steps = 0 }', "option 'steps' of 'sample' of :train_lora is 0; it must be 1 to 1000")
+  check.contains(done.text, "^") -- points at the inner steps, not at those of the training
+  local line, caret = done.text:match "\n%s+3 | ([^\n]*)\n%s+| ([^\n]*)"
+  check.equal(line:sub(caret:find "%^", caret:find "%^"), "0")
+  finds(place, recipe "targets = 'attn'", 'it can be "transformers", "attention" or "everything"')
+  finds(place, recipe "validate = 3", "option 'validate' of :train_lora takes a set of pictures, not 3")
+  finds(place, (recipe():gsub("lr = 1e%-2", "lr = { unet = 0 }")), "nothing is learned with lr 0")
+  finds(place, (recipe():gsub("lr = 1e%-2", "lr = 'fast'")), "option 'unet' of 'lr' of :train_lora takes a number, not \"fast\"")
+  finds(place, recipe("clip_skip = 5"), "clip_skip 5: the text encoder has 2 blocks")
+  finds(place, recipe("", 'lora:export { to = "@/x.zip" }'), "is not .safetensors")
+  finds(place, recipe("", 'lora:samples { prompts = { "x" }, to = "@/x.gif" }'), "neither .png nor .jpg")
+  finds(place, recipe("", 'lora:samples { prompts = { "x" }, to = "@/x.png", width = 12 }'), "width 12: with this base sides are multiples of 8")
+  finds(place, recipe("", 'lora:dedupe {}'), ":dedupe works on pictures; this is a LoRA")
+  finds(place, recipe("", 'photos:samples { prompts = { "x" }, to = "@/x.png" }'), ":samples works on a LoRA; this is pictures")
+  finds(place, recipe("", 'photos:train_lora { base = "' .. BASE .. '", resolution = 16, validate = lora } :export { to = "@/x.safetensors" }'),
+    "takes a set of pictures, not a LoRA")
+  finds(place, recipe("", 'lora:exprt {}'), "did you mean ':export'?")
+  finds(place, 'recipe "x" { allow = { read = { "@/photos", "' .. BASE .. '" }, write = { "@/out", "@/runs" } } }\n' .. recipe(),
+    "does not allow it to use the device", 3)
+end)
+
+-- Ctrl-C, as a person presses it -----------------------------------------------------------------------------------------
+
+local pipe = io.popen "readlink /proc/$PPID/exe"
+local program = pipe:read "l":gsub("/tests/host$", "/calotype")
+pipe:close()
+
+on_device("Ctrl-C keeps the step, ends with 130 and the command to go on; the rest is bit for bit", function()
+  local whole, place = new(), new()
+  local text = recipe("batch = 2"):gsub("every = 2", "every = 1000")
+  fine(whole.run(text, { params = { steps = "300" } }))
+  place.write("stopped.lua", (text:gsub("@", place.folder)))
+  local out = io.popen(("CALOTYPE_STDLIB=stdlib CALOTYPE_STORE=%s/store timeout --preserve-status -k 60 -s INT %s %s run %s/stopped.lua -p steps=%d 2>&1; echo \"exit $?\"")
+    :format(place.folder, program:find "asan" and 12 or 2, program, place.folder, 100000))
+  local said = out:read "a"
+  out:close()
+  check.contains(said, "exit 130")
+  local step = tonumber(said:match "stopped after step (%d+) of 100000")
+  check.ok(step, said)
+  check.contains(said, ("go on with: calotype run %s/stopped.lua -p steps=100000"):format(place.folder))
+  check.equal(checkpoint.note(run_folder(place) .. "/last.state").step, step)
+  if step >= 300 then skip "the machine was faster than the finger" end
+  place.write("recipe.lua", "")
+  local done = fine(place.run(text, { params = { steps = "300" } }))
+  check.contains(done.log, ("resuming at step %d "):format(step))
+  check.equal(metadata(place, "out/zkr.safetensors").sshs_model_hash, metadata(whole, "out/zkr.safetensors").sshs_model_hash)
+end)
+
+test("show tells of a LoRA what it is", function()
+  if not opened then skip(why) end
+  local place = new()
+  fine(place.run(recipe()))
+  local lines = {}
+  check.ok(require("recipe.show").path(place.path "out/zkr.safetensors", function(line) lines[#lines + 1] = line end))
+  local shown = table.concat(lines, "\n")
+  check.contains(shown, 'a LoRA "zkr" for stable-diffusion-v1/lora: rank 2, alpha 2, 84 layers')
+  check.contains(shown, 'its trigger is "zkr"')
+  check.contains(shown, "4 steps on 5 pictures with the base tiny")
+  check.ok(json.decode(metadata(place, "out/zkr.safetensors")["calotype.training"]).rank == 2)
+end)
