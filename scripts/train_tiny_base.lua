@@ -135,8 +135,9 @@ function phases.vae()
   local pinwheels = tiny.pinwheels "examples/shapes/pictures"
   local function watch(done)
     local m = phase.measure(pinwheels)
-    say(("vae step %d: PSNR of pinwheels %.2f dB (least %.2f), of the world %.2f dB (least %.2f), noise in the code %.3f"):format(done, m.pinwheel,
+    say(("vae step %d: PSNR of pinwheels %.2f dB (least %.2f), of the world %.2f dB (least %.2f); noise in the code %.3f"):format(done, m.pinwheel,
       m.pinwheel_least, m.world, m.world_least, m.noise))
+    say(("vae step %d: of the world's pictures %.0f %% are still measured right"):format(done, m.right))
     tiny.sheet(m.unseen, m.decoded, folder .. "/state/vae.png")
   end
   local from = resume(phase, state, "vae")

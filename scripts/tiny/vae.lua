@@ -14,6 +14,7 @@ local optimizer = require "train.optimizer"
 local rates = require "train.rate"
 local vae = require "models.vae"
 local fold = dofile "scripts/tiny/fold.lua"
+local blobs = dofile "scripts/tiny/measure.lua"
 local scatter = dofile "scripts/tiny/scatter.lua"
 local world = dofile "scripts/tiny/world.lua"
 
@@ -153,15 +154,20 @@ function M.new(options)
     return plan:get(distance), plan:get(adamw.norm)
   end
 
-  --- PSNR of pinwheels and of the world, both unseen: mean and least.
+  --- PSNR of pinwheels and of the world, both unseen: mean and least; and how many of the world's are still measured right, the most that
+  --- a base can reach.
   function phase.measure(pinwheels)
     measure = measure or measure_with(o.device, config, plan, g)
-    local random, unseen = hash.random(o.seed, 999), {}
-    for i = 1, 48 do unseen[i] = world.draw(world.any(random), random) end
+    local random, unseen, asked = hash.random(o.seed, 999), {}, {}
+    for i = 1, 48 do
+      asked[i] = world.any(random)
+      unseen[i] = world.draw(asked[i], random)
+    end
     local p, p_least = summary(measure(pinwheels))
     local list, decoded, _, deviation = measure(unseen)
     local w_mean, w_least = summary(list)
-    return { pinwheel = p, pinwheel_least = p_least, world = w_mean, world_least = w_least, noise = deviation, unseen = unseen, decoded = decoded }
+    return { pinwheel = p, pinwheel_least = p_least, world = w_mean, world_least = w_least, noise = deviation, unseen = unseen, decoded = decoded,
+      right = blobs.score(decoded, asked).all }
   end
 
   --- The folder of the finished VAE, in f16. The code's means and deviations over `count` pictures of the world go into its own 1x1
