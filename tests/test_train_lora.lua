@@ -268,7 +268,7 @@ on_device("Ctrl-C keeps the step, ends with 130 and the command to go on; the re
   fine(whole.run(text, { params = { steps = "300" } }))
   -- The finger waits for a checkpoint: then it is among the steps.
   place.write("stopped.lua", (text:gsub("@", place.folder):gsub("every = 1000", "every = 20")))
-  local command = [[cd . && CALOTYPE_STDLIB=stdlib CALOTYPE_STORE=F/store P run F/stopped.lua -p steps=100000 2>&1 & p=$!
+  local command = [[CALOTYPE_STDLIB=stdlib CALOTYPE_STORE=F/store P run F/stopped.lua -p steps=100000 2>&1 & p=$!
     n=0; while [ $n -lt 1200 ] && kill -0 $p 2>/dev/null && ! ls F/runs/*/step-000020.safetensors >/dev/null 2>&1; do sleep 0.05; n=$((n + 1)); done
     kill -INT $p; wait $p; echo "exit $?"]]
   local out = io.popen((command:gsub("F/", place.folder .. "/"):gsub("P run", program .. " run")))
