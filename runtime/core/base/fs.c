@@ -606,16 +606,22 @@ cal_status cal_fs_file_add(cal_fs_file *file, const void *bytes, size_t size, ca
 
 int cal_fs_file_descriptor(cal_fs_file *file) { return file->fd; }
 
-cal_status cal_fs_file_commit(cal_fs_file *file, cal_error *err) {
-  bool done = fsync(file->fd) == 0;
-  if (done && !file->temporary[0]) {
+/* Give the file its name. One without a name yet takes a free one in a single step; to replace another it needs a name of
+ * its own first, and a kill just there leaves that name behind, with the whole new content. */
+static bool take_name(cal_fs_file *file) {
+  if (!file->temporary[0]) {
     char self[64];
     snprintf(self, sizeof self, "/proc/self/fd/%d", file->fd);
+    if (linkat(AT_FDCWD, self, file->folder, file->name, AT_SYMLINK_FOLLOW) == 0) return true;
+    if (errno != EEXIST) return false;
     name_temporary(file);
-    done = linkat(AT_FDCWD, self, file->folder, file->temporary, AT_SYMLINK_FOLLOW) == 0;
-    if (!done) file->temporary[0] = 0;
+    if (linkat(AT_FDCWD, self, file->folder, file->temporary, AT_SYMLINK_FOLLOW) != 0) return file->temporary[0] = 0, false;
   }
-  done = done && renameat(file->folder, file->temporary, file->folder, file->name) == 0;
+  return renameat(file->folder, file->temporary, file->folder, file->name) == 0;
+}
+
+cal_status cal_fs_file_commit(cal_fs_file *file, cal_error *err) {
+  const bool done = fsync(file->fd) == 0 && take_name(file);
   if (!done) {
     cal_fail_errno(err, errno, "%s cannot be written", file->path);
     cal_fs_file_discard(file);
