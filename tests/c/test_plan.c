@@ -451,4 +451,67 @@ TEST(a_plan_on_a_cpu_is_few_calls_and_can_wait_after_each_step) {
   cal_graph_free(n.g);
 }
 
+/* One fused chain may write over what another of its outputs still has to read: states that change places, and a value that is
+ * used up here while a cast of it is kept. */
+static void overwritten_chain(cal_context *c, const char *candidate, bool mixed) {
+  enum { COUNT = 3000 }; /* some blocks, the last one not full */
+  cal_error err = {0};
+  cal_graph *g = cal_graph_new();
+  cal_value state[3];
+  for (int i = 0; i < 3; i++) state[i] = cal_graph_state(g, i == 0 ? "a" : i == 1 ? "b" : "c", CAL_F32, SHAPE(COUNT), CAL_NO_GROUP);
+  for (int i = 0; i < 3; i++) cal_graph_store(g, CAL_APPLY, state[i], state[(i + 1) % 3], false);
+  cal_value sum = cal_add(g, state[0], state[1]);
+  if (mixed) cal_graph_output(g, CAL_APPLY, sum);
+  cal_schedule *s = cal_schedule_new(g, NULL, &err);
+  cal_plan *p = s ? cal_plan_new(c, s, &(cal_plan_options){.candidate = candidate}, &err) : NULL;
+  CHECK(p && s->segment[CAL_APPLY].steps == 1); /* or this test says nothing */
+  float numbers[3][COUNT], seen[COUNT];
+  for (int i = 0; p && i < 3; i++) {
+    random_floats(numbers[i], COUNT, (uint64_t)i, 1);
+    CHECK(!cal_plan_write(p, state[i], numbers[i], sizeof numbers[i], &err));
+  }
+  CHECK(p && !cal_plan_run(p, CAL_APPLY, &err));
+  for (int i = 0; p && i < 3; i++)
+    CHECK(!cal_plan_read(p, state[i], seen, sizeof seen, &err) && !memcmp(seen, numbers[(i + 1) % 3], sizeof seen));
+  if (p && mixed) {
+    CHECK(!cal_plan_read(p, sum, seen, sizeof seen, &err));
+    for (int i = 0; i < COUNT; i++) CHECK_NEAR(seen[i], numbers[0][i] + numbers[1][i], 0);
+  }
+  cal_plan_free(p);
+  cal_schedule_free(s);
+  cal_graph_free(g);
+}
+
+TEST(states_that_change_places_in_one_chain_do) {
+  DEVICE(c);
+  for (int mixed = 0; mixed < 2; mixed++) {
+    overwritten_chain(c, NULL, mixed);
+    overwritten_chain(c, "portable", mixed);
+  }
+}
+
+TEST(a_cast_is_of_the_value_that_was_there_before_the_chain_wrote_over_it) {
+  DEVICE(c);
+  enum { ROWS = 600, WIDTH = 4, COUNT = ROWS * WIDTH };
+  int wrong = 0;
+  cal_error err = {0};
+  cal_graph *g = cal_graph_new();
+  cal_value in = cal_graph_input(g, "in", CAL_F32, SHAPE(ROWS, WIDTH)), x = cal_softmax(g, in);
+  cal_value twice = cal_scale(g, x, 2), half = cal_cast(g, x, CAL_F16);
+  cal_graph_output(g, CAL_SAMPLE, twice), cal_graph_output(g, CAL_SAMPLE, half);
+  cal_schedule *s = cal_schedule_new(g, NULL, &err);
+  cal_plan *p = s ? cal_plan_new(c, s, NULL, &err) : NULL;
+  CHECK(p && s->segment[CAL_SAMPLE].steps == 2);
+  float numbers[COUNT], doubled[COUNT];
+  uint16_t cast[COUNT];
+  random_floats(numbers, COUNT, 1, 1);
+  CHECK(p && !cal_plan_write(p, in, numbers, sizeof numbers, &err) && !cal_plan_run(p, CAL_SAMPLE, &err) &&
+        !cal_plan_read(p, twice, doubled, sizeof doubled, &err) && !cal_plan_read(p, half, cast, sizeof cast, &err));
+  for (int i = 0; p && i < COUNT; i++) wrong += cast[i] != cal_f16_of(doubled[i] / 2);
+  CHECK(wrong == 0);
+  cal_plan_free(p);
+  cal_schedule_free(s);
+  cal_graph_free(g);
+}
+
 TEST_MAIN()

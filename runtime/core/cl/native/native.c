@@ -41,6 +41,8 @@ typedef struct {
   operand input[CAL_CHAIN_INPUTS], output[CAL_CHAIN_OUTPUTS];
   int result[CAL_CHAIN_OUTPUTS];
   bool copy[CAL_CHAIN_OUTPUTS]; /* bits go over as they are */
+  bool held[CAL_CHAIN_INPUTS];  /* goes out as it is, and another output may be written over it: read before anything is written */
+  bool holds;                   /* some are */
   struct {
     cal_vector_row row; /* NULL: the number k */
     int bound[5];       /* registers of a b c y d */
@@ -105,13 +107,23 @@ static void copy(const chain *c, const operand *from_operand, const operand *to,
                       from_operand->stride[last], stretch));
 }
 
+/* The bits of up to BLOCK elements out of memory, and into it. */
+static void gather(const chain *c, const operand *o, int64_t from, int64_t n, char *bits) {
+  EACH_STRETCH(c, o, from, n, move(o->size, bits + done * (int64_t)o->size, 1, at, o->stride[c->space.rank - 1], stretch));
+}
+
+static void scatter(const chain *c, const operand *o, int64_t from, int64_t n, const char *bits) {
+  EACH_STRETCH(c, o, from, n, move(o->size, at, o->stride[c->space.rank - 1], bits + done * (int64_t)o->size, 1, stretch));
+}
+
 static void chain_piece(void *context, size_t piece) {
   const chain *c = context;
   float registers[CAL_CHAIN_INPUTS + CAL_CHAIN_LENGTH][BLOCK];
+  uint32_t bits[CAL_CHAIN_OUTPUTS][BLOCK];
   const float *seen[CAL_CHAIN_INPUTS + CAL_CHAIN_LENGTH];
   int64_t share = (c->count + c->pieces - 1) / c->pieces, begin = (int64_t)piece * share,
           end = begin + share < c->count ? begin + share : c->count;
-  bool only_copies = true;
+  bool only_copies = !c->holds;
   for (int i = 0; i < c->outputs; i++) only_copies = only_copies && c->copy[i];
   if (only_copies) {
     for (int i = 0; i < c->outputs; i++) copy(c, &c->input[c->result[i]], &c->output[i], begin, end - begin);
@@ -131,7 +143,7 @@ static void chain_piece(void *context, size_t piece) {
     for (int i = 0; i < c->inputs; i++) {
       const operand *o = &c->input[i];
       if (o->repeated) continue;
-      if (o->in_step && o->dtype == CAL_F32) seen[i] = (const float *)(const void *)o->base + from; /* read where it is */
+      if (o->in_step && o->dtype == CAL_F32 && !c->held[i]) seen[i] = (const float *)(const void *)o->base + from; /* read where it is */
       else load(c, o, from, n, registers[i]);
     }
     for (int i = 0; i < c->length; i++) {
@@ -140,11 +152,32 @@ static void chain_piece(void *context, size_t piece) {
       const float *in[5] = {seen[bound[0]], seen[bound[1]], seen[bound[2]], seen[bound[3]], seen[bound[4]]};
       c->program[i].row(registers[c->inputs + i], in, c->program[i].k, n);
     }
-    /* Copies of bits read their input again: they go before anything is written over it. */
+    /* Copies of bits read their input again: they go before anything is written over it, all of them before any where one
+     * would be. */
     for (int i = 0; i < c->outputs; i++)
-      if (c->copy[i]) copy(c, &c->input[c->result[i]], &c->output[i], from, n);
+      if (c->copy[i] && c->held[c->result[i]]) gather(c, &c->input[c->result[i]], from, n, (char *)bits[i]);
+    for (int i = 0; i < c->outputs; i++)
+      if (c->copy[i] && !c->held[c->result[i]]) copy(c, &c->input[c->result[i]], &c->output[i], from, n);
     for (int i = 0; i < c->outputs; i++)
       if (!c->copy[i]) store(c, &c->output[i], from, n, seen[c->result[i]]);
+      else if (c->held[c->result[i]]) scatter(c, &c->output[i], from, n, (const char *)bits[i]);
+  }
+}
+
+static const char *end_of(const operand *o, cal_shape space) {
+  int64_t last = 0;
+  for (int i = 0; i < space.rank; i++) last += (space.dim[i] - 1) * o->stride[i];
+  return o->base + (last + 1) * (int64_t)o->size;
+}
+
+/* An input that is a result must be held when an output other than its own copies lies on it. */
+static void find_held(chain *c) {
+  for (int i = 0; i < c->outputs; i++) {
+    const int from = c->result[i];
+    if (from >= c->inputs) continue;
+    const operand *in = &c->input[from];
+    for (int k = 0; k < c->outputs; k++)
+      if (k != i && in->base < end_of(&c->output[k], c->space) && c->output[k].base < end_of(in, c->space)) c->held[from] = c->holds = true;
   }
 }
 
@@ -174,6 +207,7 @@ static cal_status prepare_chain(const cal_site *site, const cal_step *step, cal_
     c->result[i] = from->result[i];
     c->copy[i] = c->result[i] < c->inputs && from->input[c->result[i]].dtype == from->output[i].dtype;
   }
+  find_held(c);
   for (int i = 0; i < c->length; i++) {
     const cal_instruction *in = &from->program[i];
     c->program[i].k = in->k;
