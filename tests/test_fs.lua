@@ -11,6 +11,19 @@ test("a missing file is refused with its name and a code", function()
   check.equal(check.refused("nowhere.txt", fs.read(tmp "nowhere.txt")), "NOTFOUND")
 end)
 
+test("a list is of one folder, and of those below it when asked for", function()
+  local folder = tmp "list"
+  for _, name in ipairs { "a.txt", "b/c.txt" } do check.ok(fs.write(folder .. "/" .. name, "x")) end
+  local function names(...)
+    local out = {}
+    for i, entry in ipairs(check.ok(fs.list(folder, ...))) do out[i] = entry.path:sub(#folder + 2) end
+    return out
+  end
+  check.equal(names(), { "a.txt", "b" })
+  check.equal(names(false), { "a.txt", "b" })
+  check.equal(names(true), { "a.txt", "b", "b/c.txt" })
+end)
+
 test("a link does not open what is closed to scripts under its own name", function()
   local pipe = io.popen "readlink /proc/$PPID/exe"
   local program = pipe:read "l":gsub("/tests/host$", "/calotype")

@@ -90,8 +90,9 @@ static int l_listing_text(lua_State *L) {
 static int l_list(lua_State *L) {
   cal_error err = {0};
   const char *folder = luaL_checkstring(L, 1);
+  const bool recursive = lua_toboolean(L, 2);
   listing *l = cal_push_shell(L, "calotype.listing", sizeof *l);
-  if (cal_fs_list(cal_bind_fs(L), folder, lua_toboolean(L, 2), &l->items, &l->count, &err)) return cal_push_refusal(L, &err);
+  if (cal_fs_list(cal_bind_fs(L), folder, recursive, &l->items, &l->count, &err)) return cal_push_refusal(L, &err);
   lua_createtable(L, (int)l->count, 0);
   for (size_t i = 0; i < l->count; i++) {
     push_info(L, &l->items[i]);
