@@ -24,6 +24,16 @@ test("a list is of one folder, and of those below it when asked for", function()
   check.equal(names(true), { "a.txt", "b", "b/c.txt" })
 end)
 
+test("a folder goes when it is empty, and nothing else does", function()
+  local folder = tmp "folders"
+  check.ok(fs.make_folder(folder .. "/a/b"))
+  check.equal(check.refused("is not empty", fs.remove_folder(folder .. "/a")), "ARG")
+  check.ok(fs.remove_folder(folder .. "/a/b"))
+  check.equal(check.refused("cannot be removed", fs.remove_folder(folder .. "/a/b")), "NOTFOUND")
+  check.ok(fs.write(folder .. "/a/file", "x"))
+  check.refused("cannot be removed", fs.remove_folder(folder .. "/a/file"))
+end)
+
 test("a link does not open what is closed to scripts under its own name", function()
   local pipe = io.popen "readlink /proc/$PPID/exe"
   local program = pipe:read "l":gsub("/tests/host$", "/calotype")

@@ -147,6 +147,22 @@ test("kohya folders have repeats from weights, and a second export takes away wh
   check.equal(fs.stat(place.path "out/k/3_zkr/p1.txt"), nil)
 end)
 
+test("another trigger takes the folder of the old one along, but not what somebody else put into it", function()
+  local place = place_with(2)
+  local text = 'images "@/photos":caption { with = template {}, trigger = "zkr" }:export { as = "kohya", to = "@/out/k" }'
+  ok(place.run(text))
+  ok(place.run((text:gsub("zkr", "abc"))))
+  check.equal(fs.stat(place.path "out/k/1_zkr"), nil)
+  check.equal(place.read "out/k/1_abc/p1.txt", "abc, a photo of p1\n")
+  place.write("out/k/1_abc/mine.txt", "mine")
+  ok(place.run((text:gsub("zkr", "def"))))
+  check.equal(#fs.list(place.path "out/k/1_abc"), 1)
+  check.equal(place.read "out/k/1_abc/mine.txt", "mine")
+  local left = {}
+  for i, entry in ipairs(fs.list(place.path "out/k")) do left[i] = entry.path:match "[^/]+$" end
+  check.equal(left, { "1_abc", "1_def" })
+end)
+
 test("sidecars go beside the pictures and are known as ours; a person's edit of one wins", function()
   local place = place_with(2)
   local text = 'images "@/photos":caption { with = fake {}, trigger = "zkr" }:export { as = "sidecars", beside = true }'

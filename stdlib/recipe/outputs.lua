@@ -85,7 +85,16 @@ function M.unchanged(context, path, key)
   return true
 end
 
---- Remember what was written. Files of the last time that are no longer part of it, and that nobody touched since, go.
+-- Folders between `path` and a file in it that have become empty go; `path` itself stays.
+local function remove_empty(path, file)
+  local folder = file:match "^(.*)/[^/]*$"
+  while folder and #folder > #path and folder:sub(1, #path + 1) == path .. "/" and fs.remove_folder(folder) do
+    folder = folder:match "^(.*)/[^/]*$"
+  end
+end
+
+--- Remember what was written. Files of the last time that are no longer part of it, and that nobody touched since, go, and the folders
+--- that are empty then.
 function M.record(context, path, key, files, note)
   local before, rows, now, size = read_record(context, path), {}, {}, 0
   for i, file in ipairs(files) do
@@ -95,7 +104,7 @@ function M.record(context, path, key, files, note)
     now[file], size = true, size + info.size
   end
   for _, row in ipairs(before and before.files or {}) do
-    if not now[row.path] and same_file(row) then fs.remove(row.path) end
+    if not now[row.path] and same_file(row) and fs.remove(row.path) then remove_empty(path, row.path) end
   end
   context.store():put("output", fs.absolute(path) or path, json.encode { key = key, files = json.array(rows) })
   context.account(("%s written, %s%s"):format(path, M.size_text(size), note and ": " .. note or ""))

@@ -664,7 +664,7 @@ cal_status cal_fs_make_folder(const cal_fs *fs, const char *path, cal_error *err
   return status;
 }
 
-cal_status cal_fs_remove(const cal_fs *fs, const char *path, cal_error *err) {
+static cal_status remove_entry(const cal_fs *fs, const char *path, int flags, cal_error *err) {
   place p;
   cal_status status = find_place(fs, path, CAL_FS_WRITE, &p, err);
   if (status) return status;
@@ -676,9 +676,15 @@ cal_status cal_fs_remove(const cal_fs *fs, const char *path, cal_error *err) {
     if (name > p.relative) parent[name - p.relative - 1] = 0;
     folder = open_below(fs, p.folder, name > p.relative ? parent : ".", O_PATH | O_DIRECTORY);
   }
-  if (folder < 0 || unlinkat(folder, name, 0) != 0) status = refuse(err, errno, path, "removed");
+  if (folder < 0 || unlinkat(folder, name, flags) != 0)
+    status =
+        errno == ENOTEMPTY || errno == EEXIST ? cal_fail(err, CAL_E_ARG, "%s is not empty", path) : refuse(err, errno, path, "removed");
   if (folder >= 0) close(folder);
   cal_free(parent);
   leave(&p);
   return status;
 }
+
+cal_status cal_fs_remove(const cal_fs *fs, const char *path, cal_error *err) { return remove_entry(fs, path, 0, err); }
+
+cal_status cal_fs_remove_folder(const cal_fs *fs, const char *path, cal_error *err) { return remove_entry(fs, path, AT_REMOVEDIR, err); }

@@ -87,4 +87,7 @@ void cal_fs_file_discard(cal_fs_file *file);
 cal_status cal_fs_make_folder(const cal_fs *fs, const char *path, cal_error *err); /* with its parents; existing is fine */
 cal_status cal_fs_remove(const cal_fs *fs, const char *path, cal_error *err);      /* a file */
 
+/* A folder with nothing in it; CAL_E_ARG when there is something. */
+cal_status cal_fs_remove_folder(const cal_fs *fs, const char *path, cal_error *err);
+
 #endif
