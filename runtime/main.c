@@ -275,9 +275,23 @@ static int do_command(cal_runtime *rt, const invocation *in) {
   return code;
 }
 
+/* Weights are read where the file lies: one that another program cuts short meanwhile ends in this signal. */
+static void say_cut(int number, siginfo_t *info, void *unused) {
+  static const char text[] = "error: a file became shorter while it was being read, or its disk failed; run again\n";
+  (void)unused;
+  if (info->si_code == BUS_ADRERR) {
+    ssize_t put = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)put;
+    _exit(CAL_EXIT_FAILED);
+  }
+  signal(number, SIG_DFL);
+  raise(number);
+}
+
 int main(int count, char **words) {
   for (int fd = 0; fd < 3; fd++) /* a closed one would become the first file we open */
     if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0) return CAL_EXIT_FAILED;
+  sigaction(SIGBUS, &(struct sigaction){.sa_sigaction = say_cut, .sa_flags = SA_SIGINFO}, NULL);
   signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error with a sentence, as a full disk is */
   invocation in = {0};
   cal_error err = {0};
@@ -312,6 +326,9 @@ done:
   cal_runtime_free(rt);
   for (int i = 0; i < in.param_count; i++) cal_free(in.params[i].name), cal_free(in.params[i].value);
   cal_buffer_free(&in.text);
-  if (fflush(stdout) != 0 && code == CAL_EXIT_OK) code = CAL_EXIT_FAILED;
+  if ((fflush(stdout) != 0 || ferror(stdout)) && code == CAL_EXIT_OK) {
+    fputs("error: not all that was to be printed could be written: is the disk full, or what reads it closed?\n", stderr);
+    code = CAL_EXIT_FAILED;
+  }
   return code;
 }

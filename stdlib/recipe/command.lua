@@ -7,6 +7,7 @@ local json = require "native.json"
 local log = require "native.log"
 local schema = require "recipe.schema"
 local script = require "native.script"
+local sessions = require "recipe.session"
 local set = require "recipe.set"
 local show = require "recipe.show"
 local stage = require "recipe.stage"
@@ -109,7 +110,11 @@ function M.run(options)
   local store = session:store()
   local run = store:start_run { recipe = options.file, params = json.encode(session:values()) }
   local ok, fault = script.call(evaluate_sinks, session)
-  store:finish_run(run, ok and "ok" or fault.exit == 130 and "interrupted" or "failed", ok and "" or tostring(fault.message or fault))
+  if ok then
+    store:finish_run(run, "ok", "")
+  else -- what went wrong first is what is told, also where the store cannot take that any more
+    sessions.native_store(store):finish_run(run, fault.exit == 130 and "interrupted" or "failed", tostring(fault.message or fault))
+  end
   session:close()
   if not ok then error(fault, 0) end
   local new, same = 0, 0

@@ -93,6 +93,36 @@ local function remove_empty(path, file)
   end
 end
 
+--- Files that belong together in the folder `path`. When one cannot be written, or the run is stopped, those that were not there before
+--- go again: nobody takes half of them for the whole.
+---   local bundle = outputs.bundle(context, "out/k")
+---   bundle.write("out/k/a.txt", "words")
+---   outputs.record(context, "out/k", key, bundle.files)
+---@param path string
+---@return { files: string[], write: fun(file: string, bytes: string), fail: fun(message: string, more: table) }
+function M.bundle(context, path)
+  local bundle, new, there = { files = {} }, {}, fs.stat(path) ~= nil
+  --- End the run, with nothing new left behind.
+  function bundle.fail(message, more)
+    for _, file in ipairs(new) do
+      fs.remove(file)
+      remove_empty(path, file)
+    end
+    if not there then fs.remove_folder(path) end
+    context.fail(message, more)
+  end
+  function bundle.write(file, bytes)
+    local before = fs.stat(file)
+    if not before or before.size ~= #bytes or fs.read(file) ~= bytes then
+      local ok, message, code = fs.write(file, bytes)
+      if not ok then bundle.fail(("%s was not written"):format(file), { hint = message, code = code }) end
+      if not before then new[#new + 1] = file end
+    end
+    bundle.files[#bundle.files + 1] = file
+  end
+  return bundle
+end
+
 --- Remember what was written. Files of the last time that are no longer part of it, and that nobody touched since, go, and the folders
 --- that are empty then.
 function M.record(context, path, key, files, note)

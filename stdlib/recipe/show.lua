@@ -189,7 +189,8 @@ local function show_folder(path, put)
   return true
 end
 
-local SHOWERS = { zip = show_zip, safetensors = show_safetensors, txt = show_text, caption = show_text, lua = show_text, json = show_text, md = show_text }
+local SHOWERS = { zip = show_zip, safetensors = show_safetensors, state = show_safetensors, txt = show_text, caption = show_text,
+  lua = show_text, json = show_text, md = show_text }
 
 --- Show a file or a folder. True, or nil, message, code.
 ---@param path string

@@ -35,6 +35,19 @@ static cal_status status_of_errno(int system_errno) {
   }
 }
 
+/* Where the system's words lack the next step. */
+static const char *reason_of(int system_errno) {
+  switch (system_errno) {
+    case ENOSPC: return "the disk is full; make room and run again";
+    case EDQUOT: return "your share of the disk is used up; make room and run again";
+    case EFBIG: return "it would be larger than a file may be here (ulimit -f, or the file system)";
+    case EROFS: return "that folder can only be read; name another one";
+    case EMFILE:
+    case ENFILE: return "too many files are open (ulimit -n)";
+    default: return strerror(system_errno);
+  }
+}
+
 cal_status cal_fail_errno(cal_error *err, int system_errno, const char *format, ...) {
   cal_status code = status_of_errno(system_errno);
   va_list args;
@@ -43,7 +56,7 @@ cal_status cal_fail_errno(cal_error *err, int system_errno, const char *format, 
   va_end(args);
   if (err) {
     size_t used = strlen(err->text);
-    snprintf(err->text + used, sizeof err->text - used, ": %s", strerror(system_errno));
+    snprintf(err->text + used, sizeof err->text - used, ": %s", reason_of(system_errno));
   }
   return code;
 }

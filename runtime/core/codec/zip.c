@@ -185,6 +185,9 @@ static bool add_entry(zip_t *z, const cal_zip_entry *entry, input *in) {
          !zip_file_set_dostime(z, (zip_uint64_t)at, 12 << 11, 1 << 5 | 1, 0);
 }
 
+/* What the archive itself could not take names it already; what is wrong with an entry does not. */
+static bool names_path(const cal_error *err, const char *path) { return strncmp(err->text, path, strlen(path)) == 0; }
+
 cal_status cal_zip_write(const cal_fs *fs, const char *path, const cal_zip_entry *entries, size_t count, unsigned flags,
                          cal_progress *progress, cal_error *err) {
   if (!count) return cal_fail(err, CAL_E_ARG, "zip: %s would be empty; an archive needs at least one entry", path);
@@ -220,7 +223,8 @@ done:
   if (z) zip_discard(z);
   if (!status && out.err.code) {
     if (err) *err = out.err;
-    status = out.file ? (cal_error_context(err, "%s", path), out.err.code) : out.err.code;
+    status = out.err.code;
+    if (out.file && !names_path(&out.err, path)) cal_error_context(err, "%s", path);
   }
   if (status) cal_fs_file_discard(out.file);
   else status = cal_fs_file_commit(out.file, err);

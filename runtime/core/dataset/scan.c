@@ -173,42 +173,47 @@ static char *measures_text(const cal_measures *m, const char *thumb, cal_error *
   return NULL;
 }
 
-static cal_status make_thumb(cal_store *store, const cal_image *im, char sha[CAL_SHA256_HEX], cal_error *err) {
+/* Append a small JPEG. */
+static cal_status make_thumb(const cal_image *im, cal_buffer *bytes, cal_error *err) {
   bool wide = im->width >= im->height;
   int side = wide ? im->width : im->height;
   if (side > CAL_THUMB_SIDE) side = CAL_THUMB_SIDE;
   cal_image *small = cal_image_resize(im, wide ? side : 0, wide ? 0 : side, CAL_AREA, err);
   cal_image *flat = small ? cal_image_rgb(small, NULL, err) : NULL;
-  cal_buffer bytes = {0};
-  cal_status status = flat ? cal_image_encode(flat, CAL_IMAGE_JPEG, &(cal_encode_options){.quality = 85}, &bytes, err) : CAL_E_MEMORY;
-  if (!status) status = cal_store_put_blob(store, bytes.data, bytes.size, sha, err);
-  cal_buffer_free(&bytes);
+  cal_status status = flat ? cal_image_encode(flat, CAL_IMAGE_JPEG, &(cal_encode_options){.quality = 85}, bytes, err) : CAL_E_MEMORY;
   cal_image_free(flat);
   cal_image_free(small);
   return status;
 }
 
-static cal_status measure_bytes(scanner *s, work *w, const cal_buffer *bytes) {
+/* CAL_OK also when something is wrong with the picture: that is said in w->err. A store that cannot take the thumbnail is no
+ * fault of the picture's. */
+static cal_status measure_bytes(scanner *s, work *w, const cal_buffer *bytes, cal_error *err) {
   char hex[CAL_SHA256_HEX];
   cal_sha256_hex(bytes->data, bytes->size, hex);
-  if (strcmp(hex, w->item->sha)) return cal_fail(&w->err, CAL_E_BUSY, "%s changed while it was being read; run again", w->path);
+  if (strcmp(hex, w->item->sha)) {
+    cal_fail(&w->err, CAL_E_BUSY, "%s changed while it was being read; run again", w->path);
+    return CAL_OK;
+  }
   cal_image_info info;
   cal_measures m;
   cal_image *im = cal_image_decode(bytes->data, bytes->size, w->path, NULL, &info, &w->err);
-  cal_status status = im ? cal_image_measure(im, &info, &m, &w->err) : w->err.code;
-  if (!status) status = make_thumb(s->store, im, hex, &w->err);
-  if (!status) w->item->measures = measures_text(&m, hex, &w->err);
+  cal_buffer thumb = {0};
+  const bool measured = im && !cal_image_measure(im, &info, &m, &w->err) && !make_thumb(im, &thumb, &w->err);
+  cal_status stored = measured ? cal_store_put_blob(s->store, thumb.data, thumb.size, hex, err) : CAL_OK;
+  if (measured && !stored) w->item->measures = measures_text(&m, hex, &w->err);
+  cal_buffer_free(&thumb);
   cal_image_free(im);
-  return status;
+  return stored;
 }
 
 static cal_status measure_file(void *context, size_t index, cal_error *err) {
-  (void)err;
   scanner *s = context;
   work *w = s->todo[index];
   cal_buffer bytes = {0};
-  if (!cal_fs_read(s->fs, w->path, CAL_PICTURE_MOST, &bytes, &w->err)) measure_bytes(s, w, &bytes);
+  cal_status status = cal_fs_read(s->fs, w->path, CAL_PICTURE_MOST, &bytes, &w->err) ? CAL_OK : measure_bytes(s, w, &bytes, err);
   cal_buffer_free(&bytes);
+  if (status) return status;
   if (!w->item->measures && !w->err.code) cal_fail(&w->err, CAL_E_MEMORY, "%s: not enough memory to measure it", w->path);
   w->done = true;
   return CAL_OK;

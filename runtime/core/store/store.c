@@ -1,5 +1,6 @@
 #include "core/store/store.h"
 
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -56,6 +57,9 @@ struct cal_store {
 
 static cal_status fail_db(const cal_store *s, int code, cal_error *err) {
   const char *text = s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(code);
+  const int system = s->db ? sqlite3_system_errno(s->db) : 0; /* what of SQLite's own files could not grow is only there */
+  if (code == SQLITE_FULL || ((code & 0xff) == SQLITE_IOERR && (system == ENOSPC || system == EDQUOT)))
+    return cal_fail(err, CAL_E_IO, "store: the disk of %s is full; make room and run again, what is done is kept", s->path);
   switch (code & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -70,7 +74,6 @@ static cal_status fail_db(const cal_store *s, int code, cal_error *err) {
           "run again",
           s->path, text, s->path);
     case SQLITE_NOMEM: return cal_fail(err, CAL_E_MEMORY, "store: not enough memory");
-    case SQLITE_FULL: return cal_fail(err, CAL_E_IO, "store: the disk of %s is full", s->path);
     case SQLITE_PERM:
     case SQLITE_AUTH:
     case SQLITE_READONLY:

@@ -111,23 +111,21 @@ function M.run(context, options, result)
     ticks = ticks + 1
     bar:set(ticks)
   end
-  local rows, files = {}, {}
+  local rows = {}
+  local bundle = options.pictures and outputs.bundle(context, options.pictures) or { fail = context.fail }
   for p, prompt in ipairs(options.prompts) do
     for s, strength in ipairs(options.strength) do
       local cells = {}
       for i, seed in ipairs(options.seeds) do
-        if script.interrupted() > 0 then context.fail("stopped between two samples", { exit = 130, hint = "run again to draw them" }) end
+        if script.interrupted() > 0 then bundle.fail("stopped between two samples", { exit = 130, hint = "run again to draw them" }) end
         local picture
         picture, message, code = drawing:draw { prompt = prompt, negative = options.negative, seed = seed, strength = strength, steps = options.steps,
           cfg = options.cfg, sampler = options.sampler, noise = noise and noise[i] }
-        if not picture then context.fail("the samples were not drawn", { hint = message, code = code }) end
+        if not picture then bundle.fail("the samples were not drawn", { hint = message, code = code }) end
         cells[i] = { picture = picture, label = noise and ("noise %d"):format(i) or ("seed %d"):format(seed) }
         if options.pictures then
-          local path = ("%s/%d-%d-%d.png"):format(options.pictures, p, s, i)
-          local ok
-          ok, message, code = picture:save(path)
-          if not ok then context.fail(("%s was not written"):format(path), { hint = message, code = code }) end
-          files[#files + 1] = path
+          local bytes = assert(picture:encode "png")
+          bundle.write(("%s/%d-%d-%d.png"):format(options.pictures, p, s, i), bytes)
         end
       end
       local how = strength == 0 and "without LoRA" or strength == 1 and "with LoRA" or ("LoRA at %g"):format(strength)
@@ -136,12 +134,12 @@ function M.run(context, options, result)
   end
   local grid
   grid, message, code = sampler.grid(rows)
-  if not grid then context.fail("the grid was not made", { hint = message, code = code }) end
+  if not grid then bundle.fail("the grid was not made", { hint = message, code = code }) end
   local ok
   ok, message, code = grid:save(options.to, { text = { calotype = json.encode { prompts = json.array(options.prompts), seeds = json.array(options.seeds),
     steps = options.steps, cfg = options.cfg, sampler = options.sampler, lora = result.note.file or "" } } })
-  if not ok then context.fail(("%s was not written"):format(options.to), { hint = message, code = code }) end
-  if options.pictures then outputs.record(context, options.pictures, key, files) end
+  if not ok then bundle.fail(("%s was not written"):format(options.to), { hint = message, code = code }) end
+  if options.pictures then outputs.record(context, options.pictures, key, bundle.files) end
   outputs.record(context, options.to, key, { options.to }, set.count(total))
   drawing:close()
 end
