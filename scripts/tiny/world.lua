@@ -32,7 +32,7 @@ world.TONE = 0.52 -- stripes and dots: the colour times this
 local HELD = { red = "star", blue = "ring", green = "heart", yellow = "square", purple = "moon", orange = "cross" }
 
 -- Pixels from the middle to the outline.
-world.RADIUS = { one = { small = 9, big = 15 }, two = { small = 7.5, big = 12 }, three = { small = 6.5, big = 8.6 } }
+world.RADIUS = { one = { small = 10.5, big = 15 }, two = { small = 9, big = 12 }, three = { small = 7.6, big = 8.8 } }
 
 -- Outlines with a radius of about 1; y grows downwards ------------------------------------------------------------------
 
