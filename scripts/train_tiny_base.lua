@@ -22,7 +22,7 @@ local settings = {
   vae_widths = "24,48,64", vae_steps = 9000, vae_batch = 8, vae_rate = 1e-3, vae_hold = 0.2, vae_kl = 5e-4, vae_square = 4,
   vocabulary = 768, length = 32, pictures = 24000,
   widths = "32,64,96,128", blocks = 2, text_width = 96, text_layers = 2, steps = 12000, batch = 32, rate = 1e-3, hold = 0.3, gamma = 0, lift = 1,
-  prediction = "epsilon", beta_end = 0.012, every = 500,
+  noisy = 0, prediction = "epsilon", beta_end = 0.012, every = 500,
   guidance = 4, sample_steps = 20, prompts = 64,
 }
 local QUICK = {
@@ -208,9 +208,9 @@ function phases.base()
   local list, shown = made.load()
   local phase = dofile "scripts/tiny/base.lua".new {
     device = the_device(), tokenizer = model.tokenizer, length = model.length, latents = list, shown = shown, side = made.side,
-    steps = o.steps, batch = o.batch, seed = o.seed, rate = o.rate, hold = o.hold, gamma = o.gamma, lift = o.lift, prediction = o.prediction,
-    beta_end = o.beta_end, widths = list_of(o.widths), blocks = o.blocks, text_width = o.text_width, text_layers = o.text_layers,
-    settings = chosen { "steps", "batch", "seed", "rate", "hold", "gamma", "lift", "prediction", "beta_end", "pictures" },
+    steps = o.steps, batch = o.batch, seed = o.seed, rate = o.rate, hold = o.hold, gamma = o.gamma, lift = o.lift, noisy = o.noisy,
+    prediction = o.prediction, beta_end = o.beta_end, widths = list_of(o.widths), blocks = o.blocks, text_width = o.text_width, text_layers = o.text_layers,
+    settings = chosen { "steps", "batch", "seed", "rate", "hold", "gamma", "lift", "noisy", "prediction", "beta_end", "pictures" },
   }
   local state = folder .. "/state/base.safetensors"
   say(("base: UNet of widths %s x %d, text %d x %d, %d numbers in parameters, %d latents"):format(o.widths, o.blocks, o.text_width, o.text_layers,

@@ -19,6 +19,7 @@ local world = dofile "scripts/tiny/world.lua"
 local M = {}
 
 local DROPOUT = 0.1 -- captions that are left empty, for guidance
+local NOISY = 400   -- from this step on a picture no longer tells by itself what the caption says
 
 --- scheduler_config.json. SD1.5 has "epsilon" and a beta_end of 0.012; with these little latents sqrt(abar) = 0.068 is left of a picture at
 --- the last step, and its ground can be guessed from it: a larger beta_end makes sampling begin where training was.
@@ -78,6 +79,7 @@ end
 ---@field hold number see train.rate
 ---@field gamma number what is nearly without noise counts less (min-SNR, Hang et al. 2023); 0: not so
 ---@field lift number with "epsilon": what is nearly all noise counts up to so many times more, 1 / abar as "v_prediction" has it by itself; 1: not so
+---@field noisy number share of samples that are drawn from the noisy steps only, where the caption decides; the others from all
 ---@field prediction string "epsilon" | "v_prediction"
 ---@field beta_end number
 ---@field widths integer[] of the UNet
@@ -136,7 +138,9 @@ function M.new(options)
       local which = random:below(#o.latents) + 1
       local caption = random:uniform() < DROPOUT and "" or world.caption(o.shown[which], random)
       table.move(o.tokenizer:encode(caption, o.length), 1, o.length, #tokens + 1, tokens)
-      latents[b], times[b] = o.latents[which], random:below(noises.steps)
+      latents[b] = o.latents[which]
+      local from = random:uniform() < o.noisy and NOISY or 0
+      times[b] = from + random:below(noises.steps - from)
       signals[b], sigmas[b] = noises:mix(times[b])
       eps[b], clean[b] = noises:target(times[b])
       shares[b] = share_of(noises:snr(times[b]))

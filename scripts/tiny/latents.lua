@@ -26,8 +26,9 @@ function M.new(options)
   local code = side >> (#o.vae.config.block_out_channels - 1)
   local each = code * code * 4
   local made = { parts = (o.count + part_size - 1) // part_size, side = code }
-  -- Parts of another VAE or seed are made anew.
-  local mark = hash.sha256(assert(fs.read(o.vae.files[1] and o.vae.path .. "/" .. o.vae.files[1]))):sub(1, 16) .. " seed " .. o.seed
+  -- Parts of another VAE, world or seed are made anew.
+  local function digest(file) return hash.sha256(assert(fs.read(file))):sub(1, 16) end
+  local mark = ("%s %s seed %d"):format(digest(o.vae.path .. "/" .. o.vae.files[1]), digest "scripts/tiny/world.lua", o.seed)
 
   local function path(part) return ("%s/latents-%02d.safetensors"):format(o.folder, part) end
 
