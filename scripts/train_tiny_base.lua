@@ -20,9 +20,9 @@ local PHASES = { "tokenizer", "vae", "latents", "base", "score" }
 local settings = {
   only = "", quick = "no", seed = 1, stop_after = 0,
   vae_widths = "24,48,64", vae_steps = 9000, vae_batch = 8, vae_rate = 1e-3, vae_hold = 0.2, vae_kl = 5e-4, vae_square = 4,
-  vocabulary = 768, length = 32, pictures = 24000,
-  widths = "32,64,96,128", blocks = 2, text_width = 96, text_layers = 2, steps = 12000, batch = 32, rate = 1e-3, hold = 0.3, gamma = 0, lift = 1,
-  noisy = 0, prediction = "epsilon", beta_end = 0.012, every = 500,
+  vocabulary = 768, length = 32, pictures = 48000,
+  widths = "64,96,128,128", blocks = 1, text_width = 96, text_layers = 2, steps = 11000, batch = 32, rate = 1e-3, hold = 0.3, gamma = 0, lift = 1,
+  noisy = 0.5, prediction = "v_prediction", beta_end = 0.02, every = 500,
   guidance = 4, sample_steps = 20, prompts = 64,
 }
 local QUICK = {
