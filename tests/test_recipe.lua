@@ -608,3 +608,50 @@ test("a share that ties leave smaller says so", function()
   ]])
   check.contains(done.log, "the lowest 50% by side would be 2, but pictures with the same value stay")
 end)
+
+test("require is another file of the recipe, beside it: run once, with the same globals, part of what its functions are", function()
+  local place = place_with(3)
+  place.write("wide.lua", "local LIMIT = 570\nlocal wide = {}\nfunction wide.enough(picture) return picture.width > LIMIT end\nreturn wide")
+  place.write("chain.lua", "return { wide = require 'wide', here = here 'x' }")
+  local text = [[
+    local wide, chain = require "wide", require "chain"
+    assert(wide == chain.wide and wide == require "wide" and chain.here == here "x")
+    images "@/photos":keep_if(wide.enough):sheet { to = "@/out/s.png" }
+  ]]
+  check.contains(ok(place.run(text)).log, "2 kept, 1 rejected")
+  check.contains(ok(place.run(text)).log, "unchanged")
+  place.write("wide.lua", (place.read("wide.lua"):gsub("570", "580")))
+  local done = ok(place.run(text))
+  check.contains(done.log, "1 kept, 2 rejected")
+  check.contains(done.log, "written")
+  check.contains(place.info(text).out, "requires  @/wide.lua, @/chain.lua")
+  -- A recipe with an `allow` may require its own parts all the same, and they may do no more than it.
+  place.write("reads.lua", "return function()\n  local text = fs.read '/etc/hostname'\n  return text\nend")
+  done = place.run('recipe "x" { allow = { read = { "@/photos" } } }\nlocal reads = require "reads"\nreads()')
+  check.equal(done.exit, 3)
+  check.contains(done.text, "reads.lua:2")
+end)
+
+test("require tells what is wrong with a part of a recipe at its place", function()
+  local place = place_with(0)
+  local function says(text, ...)
+    local done = place.run(text)
+    check.ok(done.exit > 0, text)
+    for _, part in ipairs { ... } do check.contains(done.text, part) end
+  end
+  says("local x = require 'nowhere'", "@/nowhere.lua cannot be read", "recipe.lua:1:19")
+  for _, name in ipairs { "'../up'", "'a.b'", "'/etc/passwd'", "''", "7", "nil" } do says("require(" .. name .. ")", "takes the name of a Lua file beside the recipe") end
+  place.write("self.lua", "local it = require 'self'\nreturn it")
+  says("require 'self'", "@/self.lua requires itself", "self.lua:1")
+  place.write("broken.lua", "local x = 1\nlocal y = = 2")
+  says("require 'broken'", "unexpected symbol", "broken.lua:2:11")
+  place.write("raises.lua", "local x = nil\nreturn x.y")
+  says("require 'raises'", "attempt to index", "raises.lua:2")
+  place.write("global.lua", "leaked = 1")
+  says("require 'global'", "'leaked' is assigned but was never declared", "global.lua:1")
+  place.write("code.lua", string.dump(load "return 1"))
+  says("require 'code'", "code.lua")
+  place.write("late.lua", "return require 'raises'")
+  says("assert(not pcall(require, 'late')) require 'late'", "attempt to index")
+  says("dofile 'self.lua'", "'dofile' is not defined", 'require "name" is name.lua beside the recipe')
+end)

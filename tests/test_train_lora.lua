@@ -185,6 +185,73 @@ on_device("weights that are not finite, or cut, stop the run with the tensor's o
   check.contains(done.text, "vae/diffusion_pytorch_model.safetensors")
 end)
 
+-- What a recipe counts in the pictures it draws -------------------------------------------------------------------------
+
+local function counting(fn, more)
+  return recipe("", ([[local LIMIT = 100
+local function grey(picture)
+  local sum, bytes = 0, picture:gray():bytes()
+  for i = 1, #bytes do sum = sum + bytes:byte(i) end
+  return sum / #bytes
+end
+local seen = {}
+lora:report { to = "@/out/lora.html" }
+lora:samples { prompts = { "a [trigger]", "a door" }, seeds = { 0, 1, 2 }, strength = { 0, 1, 0.5 }, steps = 2, columns = 2, to = "@/out/grid.png",
+  counting = "bright ones", count = %s%s }]]):format(fn, more or ""))
+end
+
+on_device("a function counts in the samples what it looks for; the run's last line tells it, also when everything is known", function()
+  local place = new()
+  local text = counting "function(picture, how) return grey(picture) > LIMIT and how.seed < 2 and how.prompt:find 'zkr' and how.strength <= 1 end"
+  local done = fine(place.run(text))
+  local shown = done.out:match "^bright ones: (without LoRA %d of 6, with LoRA %d of 6, LoRA at 0.5 %d of 6)$"
+  check.ok(shown, done.out)
+  for count in shown:gmatch "(%d) of" do check.ok(tonumber(count) <= 2) end -- of the first prompt, two seeds
+  local grid = image.load(place.path "out/grid.png")
+  local page = place.read "out/lora.html" -- the report stands before :samples in the recipe, and has the grid all the same
+  check.contains(page, "bright ones: " .. shown)
+  check.contains(page, 'alt="grid.png" src="data:image/png')
+  local again = fine(place.run(text))
+  check.contains(again.log, "nothing to do: both outputs are unchanged")
+  check.equal(again.out, done.out)
+  -- Another function looks again; seeds go on below each other: 2 columns make 2 lines of each of the 6 rows.
+  local all = fine(place.run(counting "function() return true end"))
+  check.equal(all.out, "bright ones: without LoRA 6 of 6, with LoRA 6 of 6, LoRA at 0.5 6 of 6")
+  check.contains(all.log, "grid.png written")
+  check.equal(image.load(place.path "out/grid.png"):height(), grid:height())
+  check.ok(grid:height() > 12 * (16 + 20))
+  -- A counted picture has a frame.
+  local framed = image.load(place.path "out/grid.png")
+  local x, y = 5, 6 + 18 - 1
+  check.ok(select(2, framed:get(x, y)) > 100 + framed:get(x, y), "no green frame")
+end)
+
+on_device("a count that is not a pure function of the picture, or breaks, is told with its place", function()
+  local place = new()
+  local done = place.run(counting "function(picture) seen[#seen + 1] = picture:width() return true end")
+  check.equal(done.exit, 1)
+  check.contains(done.text, "'count' of :samples changes what it closed over")
+  check.ok(not fs.stat(place.path "out/grid.png"))
+  done = place.run(counting "function(picture) return picture.nothing.there end")
+  check.equal(done.exit, 1)
+  check.contains(done.text, ":samples on without LoRA, seed 0: ")
+  check.ok(not fs.stat(place.path "out/grid.png"))
+end)
+
+on_device("cooldown lets lr fall to 0 at the end, and ties a run to its number of steps", function()
+  local place = new()
+  fine(place.run(recipe "cooldown = 2"))
+  local m = metadata(place, "out/zkr.safetensors")
+  check.equal({ m.ss_lr_scheduler, m.ss_lr_decay_steps }, { "warmup_stable_decay", "2" })
+  local flat = new()
+  fine(flat.run(recipe()))
+  check.equal(metadata(flat, "out/zkr.safetensors").ss_lr_scheduler, "constant")
+  local function file(of, step) return fs.read(("%s/step-%06d.safetensors"):format(run_folder(of), step)):match "lora_down.*$" end
+  check.ok(file(place, 4) ~= file(flat, 4))
+  local done = fine(place.run(recipe "cooldown = 2", { params = { steps = "6" } }))
+  check.contains(done.log, "not resuming: steps 4 -> 6 changed")
+end)
+
 -- What `check` finds: nothing of this needs a device ---------------------------------------------------------------------
 
 local function finds(place, text, part, exit)
@@ -243,6 +310,8 @@ test("check finds options that cannot be, with the place inside a table of optio
   finds(place, recipe "validate = 3", "option 'validate' of :train_lora takes a set of pictures, not 3")
   finds(place, (recipe():gsub("lr = 1e%-2", "lr = { unet = 0 }")), "nothing is learned with lr 0")
   finds(place, (recipe():gsub("lr = 1e%-2", "lr = 'fast'")), "option 'unet' of 'lr' of :train_lora takes a number, not \"fast\"")
+  finds(place, recipe("cooldown = 9"), "cooldown 9: there are 4 steps")
+  finds(place, recipe("", 'lora:samples { prompts = { "x" }, to = "@/x.png", count = 3 }'), "option 'count' of lora:samples takes a function, not 3")
   finds(place, recipe("clip_skip = 5"), "clip_skip 5: the text encoder has 2 blocks")
   finds(place, recipe("", 'lora:export { to = "@/x.zip" }'), "is not .safetensors")
   finds(place, recipe("", 'lora:samples { prompts = { "x" }, to = "@/x.gif" }'), "neither .png nor .jpg")

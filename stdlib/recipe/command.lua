@@ -99,7 +99,7 @@ local function evaluate_sinks(session)
 end
 
 --- Run a recipe.
----@param options { file: string, params?: table<string, string>, store?: string, fresh?: boolean, say?: fun(line: string) }
+---@param options { file: string, params?: table<string, string>, store?: string, fresh?: boolean, say?: fun(line: string), put?: fun(line: string) }
 ---@return integer exit
 function M.run(options)
   local began = log.clock()
@@ -126,6 +126,7 @@ function M.run(options)
   else
     session:say(("done: %s written%s   %s"):format(set.count(new, "output"), same > 0 and (", %d unchanged"):format(same) or "", seconds))
   end
+  for _, text in ipairs(session.findings) do (options.put or print_line)(text) end
   return 0
 end
 
@@ -162,6 +163,7 @@ function M.info(options)
   for _, key in ipairs { "about", "author", "license", "version", "needs" } do
     if header[key] then put(("  %-9s %s"):format(key, header[key])) end
   end
+  if #session.modules > 0 then put("  requires  " .. table.concat(session.modules, ", ")) end
   if #session.list > 0 then
     put "parameters"
     for _, row in ipairs(session.list) do

@@ -70,9 +70,43 @@ end
 
 -- What people look for under a name from elsewhere.
 local ELSEWHERE = {
-  io = "a recipe has fs.read and fs.write, below the folders it names", require = "a recipe is one file", dofile = "a recipe is one file",
+  io = "a recipe has fs.read and fs.write, below the folders it names", dofile = "require \"name\" is name.lua beside the recipe",
   gemini = "this version has " .. table.concat(providers.names, ", "), help = "? shows what there is, ?reject a verb", quit = "Ctrl-D, or exit",
 }
+
+-- require "measure": measure.lua beside the recipe, a part of it. Text only, run once, with the recipe's own globals; what it returns.
+local function requirer(session, globals)
+  local known, loading = {}, {}
+  return function(name)
+    local at = place.here "require"
+    local function fail(message, more)
+      more = more or {}
+      more.argument = true
+      session:fail(at, message, more)
+    end
+    if type(name) ~= "string" or not name:find "^[%w_]+$" then
+      fail(("require takes the name of a Lua file beside the recipe, not %s"):format(schema.show(name)),
+        { hint = "require \"measure\" is measure.lua: letters, digits and _" })
+    end
+    if known[name] then return known[name].value end
+    local folder = session.file and dirname(session.file) or "."
+    local path = folder == "." and name .. ".lua" or folder .. "/" .. name .. ".lua"
+    if loading[name] then fail(("%s requires itself"):format(path)) end
+    local text
+    local ok, message, code = fs.grant(path, "read")
+    if ok then text, message, code = fs.read(path) end
+    if not text then fail(("%s cannot be read: %s"):format(path, message), { code = code }) end
+    local fn, problem = script.load(text, "@" .. path, globals())
+    if not fn then
+      script.fail { message = problem.message, source = path, line = problem.line, column = problem.column, width = problem.width, exit = 2 }
+    end
+    loading[name] = true
+    local _ <close> = setmetatable({}, { __close = function() loading[name] = nil end })
+    session.modules[#session.modules + 1] = path
+    known[name] = { value = fn(name) }
+    return known[name].value
+  end
+end
 
 --- The globals for one recipe, and its session.
 ---@param options? { mode?: string, file?: string, params?: table<string, string>, store?: string, fresh?: boolean, say?: function }
@@ -154,12 +188,14 @@ function M.new(options)
     end
   end
 
+  local env
+  base.require = requirer(session, function() return env end)
   base.image = file_library(session, "image", image, function_names(image), { load = true, probe = true }, {})
   base.fs = file_library(session, "fs", fs, { "read", "write", "list", "stat" }, { read = true, list = true, stat = true }, { write = true })
   for name, value in pairs(base) do if type(value) == "function" or type(value) == "table" then session.known[value] = name end end
 
   local user = {} -- what a person defines at the prompt
-  local env = setmetatable({}, {
+  env = setmetatable({}, {
     __metatable = false, __name = "globals",
     __index = function(_, name)
       local value = base[name]

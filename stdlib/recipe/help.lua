@@ -12,6 +12,9 @@ local M = {}
 local FUNCTIONS = {
   schema.define { name = "here", kind = "function", doc = "A path beside the recipe's own file; other relative paths are relative to the working folder.",
     example = 'images(here "photos")' },
+  schema.define { name = "require", kind = "function",
+    doc = "Another file of the recipe, beside it: its text runs once, sees what the recipe sees, and gives what it returns.",
+    example = 'local measure = require "measure" -- measure.lua' },
   schema.define { name = "usd", kind = "function", doc = "An amount of money. Money always has its unit.", example = "spend = { gemini = usd(0.50) }" },
   schema.define { name = "image", kind = "function",
     doc = "Pictures as plain values: image.load(path), image.new(w, h, color), picture:resize(w, h), "
@@ -200,7 +203,7 @@ function M.complete(line)
   elseif owner and inside:find "with%s*=%s*$" then
     for _, name in ipairs(providers.names) do add(name) end
   elseif not before:find "[%w_]%.%s*$" then
-    for _, name in ipairs { "images", "recipe", "params", "here", "usd", "image", "fs" } do add(name) end
+    for _, name in ipairs { "images", "recipe", "params", "here", "require", "usd", "image", "fs" } do add(name) end
     for _, name in ipairs(providers.names) do add(name) end
   elseif before:find "images%.%s*$" then
     add "join"

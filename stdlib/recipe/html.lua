@@ -145,6 +145,7 @@ table { border-collapse: collapse; } th, td { text-align: left; padding: .15rem 
 th { color: var(--faint); font-weight: normal; }
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: 1rem; }
 figure { margin: 0; } figure img { width: 100%; height: 11rem; object-fit: contain; background: color-mix(in srgb, var(--line) 35%, transparent); }
+.wide img { max-width: 100%; height: auto; }
 figcaption { font-size: .85rem; overflow-wrap: anywhere; } figcaption .name { color: var(--faint); display: block; }
 .rejected img { outline: 2px solid var(--mark); opacity: .75; } .reason { color: var(--mark); }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(22rem, 1fr)); gap: 1rem; }

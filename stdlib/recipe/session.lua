@@ -22,6 +22,7 @@ function M.new(options)
     mode = options.mode or "run", live = options.mode == "live", file = options.file, given = options.params or {},
     store_folder = options.store or script.env "CALOTYPE_STORE" or ".calotype", fresh = options.fresh,
     sinks = {}, stages = {}, outputs = {}, warnings = {}, warned = {}, notes = {}, inferred = {}, list = {}, written = {}, known = {},
+    modules = {}, findings = {},
     to = options.say or function(text) log.say("info", text) end,
   }, Session)
   return self
@@ -47,6 +48,12 @@ function Session:warn(text, at, kind)
   self.warnings[#self.warnings + 1] = { text = text, at = at, kind = kind }
   if self.mode == "run" and kind then return end -- what `check` says is not repeated by every run
   if self.mode ~= "check" and self.mode ~= "info" then log.say("warning", (where and where .. ": " or "") .. text) end
+end
+
+--- What the run found out, in a line: its last ones, on stdout, so that they can be piped.
+function Session:finding(text)
+  self.findings[#self.findings + 1] = text
+  if self.live then self.to(text) end
 end
 
 --- Something worth knowing that `check` prints.

@@ -110,6 +110,8 @@ function M.library()
       put("---" .. spec.doc .. "\n---@generic T\n---@param declared T\n---@return table<string, any>\nfunction params(declared) end\n")
     elseif spec.name == "here" then
       put("---" .. spec.doc .. "\n---@param path string\n---@return string\nfunction here(path) end\n")
+    elseif spec.name == "require" then
+      put("---" .. spec.doc .. "\n---@param name string\n---@return any\nfunction require(name) end\n")
     elseif spec.name == "usd" then
       put("---" .. spec.doc .. "\n---@param amount number\n---@return calotype.money\nfunction usd(amount) end\n")
     end
@@ -141,6 +143,10 @@ function bitmap:copy() end
 function bitmap:resize(width, height, filter) end
 ---@return calotype.bitmap
 function bitmap:crop(x, y, width, height) end
+---@return calotype.bitmap
+function bitmap:gray() end
+---@return string bytes row by row, one for each channel
+function bitmap:bytes() end
 ---@return calotype.bitmap
 function bitmap:flip() end
 ---@param quarter_turns integer

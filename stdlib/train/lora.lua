@@ -43,7 +43,7 @@ local function identity(job, base)
     version = VERSION, base = base, pictures = hash.sha256(json.encode(json.array(rows))),
     rank = o.rank, alpha = o.alpha, targets = o.targets, batch = o.batch, lr = { unet = o.lr.unet, text = o.lr.text }, warmup = o.warmup,
     weight_decay = o.weight_decay, clip = o.clip, min_snr = o.min_snr or 0, caption_dropout = o.caption_dropout, clip_skip = o.clip_skip,
-    seed = o.seed, dtype = o.dtype or "as in the files",
+    seed = o.seed, dtype = o.dtype or "as in the files", cooldown = o.cooldown > 0 and o.cooldown or nil, steps = o.cooldown > 0 and o.steps or nil,
   }
 end
 
@@ -156,6 +156,7 @@ local function run_step(job, i)
   if not ok then return nil, message, code end
   local first, adamw = job.first.plan, job.first.net.optimizer
   local lr = (o.lr.unet > 0 and o.lr.unet or o.lr.text) * (o.warmup > 0 and math.min(1, i / o.warmup) or 1)
+  if o.cooldown > 0 then lr = lr * math.min(1, (o.steps + 1 - i) / o.cooldown) end
   for name, number in pairs(adamw.numbers(job.updates + 1, lr)) do first:set(adamw.inputs[name], number) end
   ok, message, code = first:run "apply"
   if not ok then return nil, message, code end
@@ -228,7 +229,8 @@ local function metadata_of(job, step)
     ss_base_model_version = second and (v and "sd_v2_v" or "sd_v2") or "sd_v1", ss_v2 = second and "True" or "False",
     ss_sd_model_name = base_name, ss_output_name = job.name, ss_resolution = ("(%d, %d)"):format(o.resolution, o.resolution),
     ss_learning_rate = o.lr.unet, ss_unet_lr = o.lr.unet, ss_text_encoder_lr = o.lr.text > 0 and o.lr.text or "None", ss_lr_warmup_steps = o.warmup,
-    ss_lr_scheduler = o.warmup > 0 and "constant_with_warmup" or "constant",
+    ss_lr_scheduler = o.cooldown > 0 and "warmup_stable_decay" or o.warmup > 0 and "constant_with_warmup" or "constant",
+    ss_lr_decay_steps = o.cooldown > 0 and o.cooldown or nil,
     ss_optimizer = ("AdamW(weight_decay=%g,betas=(0.9, 0.999))"):format(o.weight_decay), ss_max_grad_norm = o.clip, ss_seed = o.seed,
     ss_min_snr_gamma = o.min_snr or "None", ss_caption_dropout_rate = o.caption_dropout, ss_clip_skip = o.clip_skip > 1 and o.clip_skip or "None",
     ss_num_train_images = #job.pictures, ss_num_validation_images = job.held and #job.held or 0, ss_num_reg_images = 0,

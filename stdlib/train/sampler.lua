@@ -101,7 +101,8 @@ end
 
 -- Grids ------------------------------------------------------------------------------------------------------------------
 
-local GAP, SIZE, PAPER, INK, FAINT = 6, 12, { 250, 249, 246 }, { 34, 34, 34 }, { 120, 118, 112 }
+local GAP, SIZE, FRAME = 6, 12, 2
+local PAPER, INK, FAINT, MARK = { 250, 249, 246 }, { 34, 34, 34 }, { 120, 118, 112 }, { 24, 140, 70 }
 
 local function fitted(text, width)
   if image.text_width(text, SIZE) <= width then return text end
@@ -109,35 +110,40 @@ local function fitted(text, width)
   return text .. ".."
 end
 
---- Pictures in rows with a line of text above each row and one below each picture.
----@param rows { title: string, cells: { picture: userdata, label: string }[] }[]
+--- Pictures in rows with a line of text above each row and one below each picture; a row has as many lines as it needs.
+---@param rows { title: string, cells: { picture: userdata, label: string, framed?: boolean }[] }[]
+---@param columns? integer at most so many pictures beside each other
 ---@return userdata? grid
 ---@return string? message
 ---@return string? code
-function sampler.grid(rows)
-  local columns, height, side = 0, GAP, 0
+function sampler.grid(rows, columns)
+  local across, height, side = 0, GAP, 0
   for _, row in ipairs(rows) do
-    columns = math.max(columns, #row.cells)
-    local tallest = 0
+    across = math.max(across, math.min(#row.cells, columns or #row.cells))
+    row.height = 0
     for _, cell in ipairs(row.cells) do
       side = math.max(side, cell.picture:width(), math.ceil(image.text_width(cell.label, SIZE)))
-      tallest = math.max(tallest, cell.picture:height())
+      row.height = math.max(row.height, cell.picture:height())
     end
-    row.height = tallest
-    height = height + SIZE + 6 + tallest + SIZE + 8 + GAP
   end
-  local width = math.max(GAP + columns * (side + GAP), 240)
+  local function lines(row) return (#row.cells + across - 1) // across end
+  local function line_height(row) return row.height + SIZE + 8 end
+  for _, row in ipairs(rows) do height = height + SIZE + 6 + lines(row) * line_height(row) + GAP end
+  local width = math.max(GAP + across * (side + GAP), 240)
   local sheet, message, code = image.new(width, height, PAPER)
   if not sheet then return nil, message, code end
   local y = GAP
   for _, row in ipairs(rows) do
     sheet:text(GAP, y, fitted(row.title, width - 2 * GAP), { size = SIZE, color = INK })
+    y = y + SIZE + 6
     for i, cell in ipairs(row.cells) do
-      local x = GAP + (i - 1) * (side + GAP)
-      sheet:paste(cell.picture, x, y + SIZE + 6)
-      sheet:text(x, y + SIZE + 6 + row.height + 3, cell.label, { size = SIZE, color = FAINT })
+      local x, top = GAP + (i - 1) % across * (side + GAP), y + (i - 1) // across * line_height(row)
+      local w, h = cell.picture:width(), cell.picture:height()
+      if cell.framed then sheet:rect(x - FRAME, top - FRAME, w + 2 * FRAME, h + 2 * FRAME, MARK) end
+      sheet:paste(cell.picture, x, top)
+      sheet:text(x, top + row.height + 3, cell.label, { size = SIZE, color = cell.framed and MARK or FAINT })
     end
-    y = y + SIZE + 6 + row.height + SIZE + 8 + GAP
+    y = y + lines(row) * line_height(row) + GAP
   end
   return sheet
 end

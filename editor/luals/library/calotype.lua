@@ -136,6 +136,7 @@ local lora = {}
 ---@field batch? integer pictures of one size in a step (a whole number, 1 to 1024, default 1)
 ---@field lr? number|calotype.train_lora_lr how fast is learned; a number is for the UNet and leaves the text encoder as it is (a number or { unet, text }, default 0.0001)
 ---@field warmup? integer steps over which lr rises from 0 (a whole number, 0 to 1000000, default 0)
+---@field cooldown? integer steps at the end over which lr falls to 0: fewer steps learn the same; the run then belongs to its number of steps (a whole number, 0 to 10000000, default 0)
 ---@field weight_decay? number of AdamW (a number, 0 to 1, default 0.01)
 ---@field clip? number the norm of the gradients is held to it; 0: it is not (a number, at least 0, default 1)
 ---@field min_snr? number weigh timesteps by min(SNR, this) / SNR (Hang et al. 2023); 5 is usual (a number, 0.1 to 1000)
@@ -160,6 +161,9 @@ local lora = {}
 ---@field width? integer the training's resolution when left out (a whole number, 8 to 4096 px)
 ---@field height? integer the training's resolution when left out (a whole number, 8 to 4096 px)
 ---@field noise? string a .safetensors file whose tensor "noise" [n, 4, h, w] stands for the seeds, in order: to compare with other programs (a path)
+---@field count? fun(picture: calotype.picture): any, any? gets a picture (as from image.load) and { prompt, seed, strength }, returns true for those that are counted (a function)
+---@field counting? string what is counted, for the line that tells it: "concept shown" (text, default "counted")
+---@field columns? integer pictures beside each other; the other seeds stand below (a whole number, 1 to 64, default 16)
 ---@field to string the PNG or JPEG to write; may have [trigger] (a path, required)
 ---@field pictures? string write each picture as a PNG of its own here too: prompt-strength-seed, counted from 1 (a folder)
 
@@ -257,7 +261,7 @@ function images_set:expect(options) end
 ---@return calotype.lora
 function images_set:train_lora(options) end
 
----Draw pictures with the LoRA and without it from the same noise, in one labelled grid: a row for each prompt and strength, a column for each seed.
+---Draw pictures with the LoRA and without it from the same noise, in one labelled grid: a row for each prompt and strength, a column for each seed. A function may look at the pictures and say which of them show what was learned: these get a frame, and the run's last line tells how many there are at each strength.
 ---@param options calotype.samples_options
 ---@return calotype.lora
 function lora:samples(options) end
@@ -267,7 +271,7 @@ function lora:samples(options) end
 ---@return calotype.lora
 function lora:export(options) end
 
----One HTML page that needs nothing else: how the loss fell, the held-out pictures' loss, samples drawn on the way, every option, the checkpoints, what it was made from and with.
+---One HTML page that needs nothing else: the grids of its :samples, how the loss fell, the held-out pictures' loss, samples drawn on the way, every option, the checkpoints, what it was made from and with.
 ---@param options calotype.lora_report_options
 ---@return calotype.lora
 function lora:report(options) end
@@ -326,6 +330,11 @@ function params(declared) end
 ---@return string
 function here(path) end
 
+---Another file of the recipe, beside it: its text runs once, sees what the recipe sees, and gives what it returns.
+---@param name string
+---@return any
+function require(name) end
+
 ---An amount of money. Money always has its unit.
 ---@param amount number
 ---@return calotype.money
@@ -357,6 +366,10 @@ function bitmap:copy() end
 function bitmap:resize(width, height, filter) end
 ---@return calotype.bitmap
 function bitmap:crop(x, y, width, height) end
+---@return calotype.bitmap
+function bitmap:gray() end
+---@return string bytes row by row, one for each channel
+function bitmap:bytes() end
 ---@return calotype.bitmap
 function bitmap:flip() end
 ---@param quarter_turns integer

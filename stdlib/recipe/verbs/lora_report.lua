@@ -12,9 +12,9 @@ local script = require "native.script"
 local set = require "recipe.set"
 
 local M = {
-  name = "report", on = "lora", version = 1, sink = true,
-  doc = "One HTML page that needs nothing else: how the loss fell, the held-out pictures' loss, samples drawn on the way, every option, "
-    .. "the checkpoints, what it was made from and with.",
+  name = "report", on = "lora", version = 2, sink = true,
+  doc = "One HTML page that needs nothing else: the grids of its :samples, how the loss fell, the held-out pictures' loss, samples drawn on "
+    .. "the way, every option, the checkpoints, what it was made from and with.",
   example = 'lora:report { to = "out/lora.html" }',
   options = {
     { "to", "path", required = true, doc = "the page to write; may have [trigger]" },
@@ -58,12 +58,35 @@ local function option_rows(result, stage_state)
   return rows
 end
 
+-- The grids that this recipe's :samples make of the LoRA, wherever in the recipe they stand.
+local function grids_of(session, made)
+  local stage = require "recipe.stage"
+  local out = {}
+  for _, sink in ipairs(session.sinks) do
+    local state = stage.state(sink)
+    if state.verb.id == "samples" and state.inputs[1] == made then
+      stage.evaluate(sink)
+      out[#out + 1] = state.grid
+    end
+  end
+  return out
+end
+
+local function drawn(path, name)
+  local bytes = fs.read(path)
+  local kind = path:lower():find "%.png$" and "png" or "jpeg"
+  return bytes and ('<img loading="lazy" alt="%s" src="data:image/%s;base64,%s">'):format(e(name), kind, base64.encode(bytes))
+end
+
 function M.run(context, options, result)
   local session, note = context.session, result.note
   local stage = require "recipe.stage"
   local trained = stage.state(stage.state(context.stage).inputs[1])
+  local grids, grid_rows = grids_of(session, trained.self), {}
+  for i, grid in ipairs(grids) do grid_rows[i] = { hash.file(grid.path) or "", grid.counts or "" } end
   local samples = files_of(result.folder .. "/samples", "%.png$")
   local key = hash.sha256(json.encode { verb = "lora.report", version = M.version, options = options, input = lora_export.digest(result), samples = #samples,
+    grids = json.array(grid_rows),
     params = session:values(), name = session.name or "", versions = script.versions() })
   if outputs.unchanged(context, options.to, key) then return end
   local title, out = options.title or session.name or "a LoRA", {}
@@ -74,6 +97,12 @@ function M.run(context, options, result)
   put(("<p>%d steps on %s in %s on %s. %s</p>"):format(result.step, e(set.count(result.count)), e(log.duration(note.seconds or 0)),
     e(result.device_name), e(log.date())))
   if result.trigger then put(("<p>The trigger is <code>%s</code>.</p>"):format(e(result.trigger))) end
+
+  if #grids > 0 then put "<h2>Samples</h2>" end
+  for _, grid in ipairs(grids) do
+    if grid.counts then put(("<p>%s</p>"):format(e(grid.counts))) end
+    put(("<div class=\"wide\">%s</div>"):format(drawn(grid.path, grid.path:match "[^/]+$") or ""))
+  end
 
   local points, held = {}, {}
   for i, row in ipairs(note.losses or {}) do points[i] = { row.step, row.sum / row.count } end
@@ -91,10 +120,9 @@ function M.run(context, options, result)
   if #samples > 0 then
     put "<h2>Samples on the way</h2>\n<div class=\"sheet\">"
     for _, entry in ipairs(samples) do
-      local bytes = fs.read(entry.path)
       local name = entry.path:match "([^/]+)%.png$"
-      local drawn = '<figure><img loading="lazy" alt="%s" src="data:image/png;base64,%s"><figcaption>%s</figcaption></figure>'
-      if bytes then put(drawn:format(e(name), base64.encode(bytes), e(name))) end
+      local picture = drawn(entry.path, name)
+      if picture then put(("<figure>%s<figcaption>%s</figcaption></figure>"):format(picture, e(name))) end
     end
     put "</div>"
   end

@@ -1,3 +1,4 @@
+local callback = require "recipe.callback"
 local fs = require "native.fs"
 local hash = require "native.hash"
 local json = require "native.json"
@@ -9,9 +10,10 @@ local set = require "recipe.set"
 local trigger = require "recipe.trigger"
 
 local M = {
-  name = "samples", on = "lora", version = 1, sink = true,
+  name = "samples", on = "lora", version = 2, sink = true,
   doc = "Draw pictures with the LoRA and without it from the same noise, in one labelled grid: a row for each prompt and strength, a column "
-    .. "for each seed.",
+    .. "for each seed. A function may look at the pictures and say which of them show what was learned: these get a frame, and the run's "
+    .. "last line tells how many there are at each strength.",
   example = 'lora:samples { prompts = { "a photo of [trigger]" }, seeds = { 0, 1, 2 }, to = "out/grid.png" }',
   options = {
     { "prompts", "list", of = "text", required = true, doc = "what is drawn; may have [trigger]" },
@@ -24,6 +26,9 @@ local M = {
     { "width", "integer", min = 8, max = 4096, unit = "px", doc = "the training's resolution when left out" },
     { "height", "integer", min = 8, max = 4096, unit = "px", doc = "the training's resolution when left out" },
     { "noise", "path", doc = "a .safetensors file whose tensor \"noise\" [n, 4, h, w] stands for the seeds, in order: to compare with other programs" },
+    { "count", "callback", doc = "gets a picture (as from image.load) and { prompt, seed, strength }, returns true for those that are counted" },
+    { "counting", "text", default = "counted", doc = "what is counted, for the line that tells it: \"concept shown\"" },
+    { "columns", "integer", min = 1, max = 64, default = 16, doc = "pictures beside each other; the other seeds stand below" },
     { "to", "path", required = true, doc = "the PNG or JPEG to write; may have [trigger]" },
     { "pictures", "folder", doc = "write each picture as a PNG of its own here too: prompt-strength-seed, counted from 1" },
   },
@@ -45,6 +50,7 @@ function M.declare(state)
       o.prompts[i] = trigger.fill(prompt, state.trigger)
     end
   end
+  if o.count then callback.key(o.count, session.known, at) end
   session:permit_device(at)
   if o.noise then session:permit(o.noise, "read", at, "noise") end
   outputs.declare(state, "to", false, true)
@@ -91,14 +97,59 @@ local function read_noise(context, path, count, canvas, channels)
   return out
 end
 
+local function how(strength)
+  return strength == 0 and "without LoRA" or strength == 1 and "with LoRA" or ("LoRA at %g"):format(strength)
+end
+
+-- "concept shown: without LoRA 1 of 32, with LoRA 30 of 32"
+local function told(options, counts)
+  local parts, total = {}, #options.prompts * #options.seeds
+  for s, strength in ipairs(options.strength) do parts[s] = ("%s %d of %d"):format(how(strength), counts[s], total) end
+  return ("%s: %s"):format(options.counting, table.concat(parts, ", "))
+end
+
+-- How many of each strength's pictures the recipe's function counts; marks them.
+local function count(context, options, rows)
+  local function key() return callback.key(options.count, context.session.known, context.at) end
+  local before, counts = key(), {}
+  for s in ipairs(options.strength) do counts[s] = 0 end
+  for _, row in ipairs(rows) do
+    local here, strength = 0, options.strength[row.s]
+    for i, cell in ipairs(row.cells) do
+      cell.framed = callback.call(options.count, context.at, "samples", { path = ("%s, %s"):format(how(strength), cell.label) }, cell.picture,
+        { prompt = row.prompt, seed = options.seeds[i], strength = strength })
+      if cell.framed then here = here + 1 end
+    end
+    row.title = ("%s   (%d of %d %s)"):format(row.title, here, #row.cells, options.counting)
+    counts[row.s] = counts[row.s] + here
+  end
+  if key() ~= before then
+    context.fail("the function 'count' of :samples changes what it closed over, so what it counts depends on the order of calls",
+      { hint = "let it compute its answer from the picture alone" })
+  end
+  return counts
+end
+
+-- The run's last line tells the counts; the report shows the grid.
+local function finish(context, options, counts)
+  local line = counts and told(options, counts)
+  if line then context.session:finding(line) end
+  require("recipe.stage").state(context.stage).grid = { path = options.to, counts = line }
+end
+
 function M.run(context, options, result)
   local lora, sampler = require "train.lora", require "train.sampler"
   local width, height = options.width or result.options.resolution, options.height or result.options.resolution
   local noise_hash = options.noise and hash.file(options.noise)
-  local key = hash.sha256(json.encode { verb = "samples", version = M.version, options = options, input = lora_export.digest(result),
+  local asked = require("recipe.stage").options(context.stage) -- functions as their keys
+  local key = hash.sha256(json.encode { verb = "samples", version = M.version, options = asked, input = lora_export.digest(result),
     noise = noise_hash or "", calotype = script.versions().calotype })
-  local grid_known = outputs.unchanged(context, options.to, key)
-  if grid_known and (not options.pictures or outputs.unchanged(context, options.pictures, key)) then return end
+  local counts = options.count and context.store():get("counts", key)
+  if (counts or not options.count) and outputs.unchanged(context, options.to, key)
+    and (not options.pictures or outputs.unchanged(context, options.pictures, key)) then
+    finish(context, options, counts and json.decode(counts))
+    return
+  end
 
   local prompts = table.move(options.prompts, 1, #options.prompts, 2, { options.negative })
   local drawing, message, code = lora.sampler(result, { width = width, height = height }, prompts)
@@ -112,28 +163,29 @@ function M.run(context, options, result)
     bar:set(ticks)
   end
   local rows = {}
-  local bundle = options.pictures and outputs.bundle(context, options.pictures) or { fail = context.fail }
   for p, prompt in ipairs(options.prompts) do
     for s, strength in ipairs(options.strength) do
       local cells = {}
       for i, seed in ipairs(options.seeds) do
-        if script.interrupted() > 0 then bundle.fail("stopped between two samples", { exit = 130, hint = "run again to draw them" }) end
+        if script.interrupted() > 0 then context.fail("stopped between two samples", { exit = 130, hint = "run again to draw them" }) end
         local picture
         picture, message, code = drawing:draw { prompt = prompt, negative = options.negative, seed = seed, strength = strength, steps = options.steps,
           cfg = options.cfg, sampler = options.sampler, noise = noise and noise[i] }
-        if not picture then bundle.fail("the samples were not drawn", { hint = message, code = code }) end
-        cells[i] = { picture = picture, label = noise and ("noise %d"):format(i) or ("seed %d"):format(seed) }
-        if options.pictures then
-          local bytes = assert(picture:encode "png")
-          bundle.write(("%s/%d-%d-%d.png"):format(options.pictures, p, s, i), bytes)
-        end
+        if not picture then context.fail("the samples were not drawn", { hint = message, code = code }) end
+        cells[i] = { picture = picture, label = noise and ("noise %d"):format(i) or ("seed %d"):format(seed), name = ("%d-%d-%d.png"):format(p, s, i) }
       end
-      local how = strength == 0 and "without LoRA" or strength == 1 and "with LoRA" or ("LoRA at %g"):format(strength)
-      rows[#rows + 1] = { title = ("%s: %s"):format(how, prompt), cells = cells }
+      rows[#rows + 1] = { title = ("%s: %s"):format(how(strength), prompt), prompt = prompt, s = s, cells = cells }
     end
   end
+  drawing:close()
+  counts = options.count and count(context, options, rows) or nil
+
+  local bundle = options.pictures and outputs.bundle(context, options.pictures) or { fail = context.fail }
+  for _, row in ipairs(options.pictures and rows or {}) do
+    for _, cell in ipairs(row.cells) do bundle.write(options.pictures .. "/" .. cell.name, assert(cell.picture:encode "png")) end
+  end
   local grid
-  grid, message, code = sampler.grid(rows)
+  grid, message, code = sampler.grid(rows, options.columns)
   if not grid then bundle.fail("the grid was not made", { hint = message, code = code }) end
   local ok
   ok, message, code = grid:save(options.to, { text = { calotype = json.encode { prompts = json.array(options.prompts), seeds = json.array(options.seeds),
@@ -141,7 +193,8 @@ function M.run(context, options, result)
   if not ok then bundle.fail(("%s was not written"):format(options.to), { hint = message, code = code }) end
   if options.pictures then outputs.record(context, options.pictures, key, bundle.files) end
   outputs.record(context, options.to, key, { options.to }, set.count(total))
-  drawing:close()
+  if counts then context.store():put("counts", key, json.encode(json.array(counts))) end
+  finish(context, options, counts)
 end
 
 return M

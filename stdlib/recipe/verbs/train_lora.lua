@@ -29,6 +29,8 @@ local M = {
       { "text", "number", min = 0, max = 1, default = 0, doc = "of the text encoder's LoRA; 0: it is not trained" },
     } },
     { "warmup", "integer", min = 0, max = 1000000, default = 0, doc = "steps over which lr rises from 0" },
+    { "cooldown", "integer", min = 0, max = 10000000, default = 0,
+      doc = "steps at the end over which lr falls to 0: fewer steps learn the same; the run then belongs to its number of steps" },
     { "weight_decay", "number", min = 0, max = 1, default = 0.01, doc = "of AdamW" },
     { "clip", "number", min = 0, default = 1, doc = "the norm of the gradients is held to it; 0: it is not" },
     { "min_snr", "number", min = 0.1, max = 1000, doc = "weigh timesteps by min(SNR, this) / SNR (Hang et al. 2023); 5 is usual" },
@@ -139,6 +141,10 @@ function M.declare(state)
       { key = "resolution", value = true, hint = ("take %d"):format(math.max(multiple, (o.resolution + multiple // 2) // multiple * multiple)) })
   end
   if o.lr.unet == 0 and o.lr.text == 0 then session:fail(at, "nothing is learned with lr 0", { key = "lr", value = true }) end
+  if o.cooldown > o.steps then
+    session:fail(at, ("cooldown %d: there are %d steps"):format(o.cooldown, o.steps),
+      { key = "cooldown", value = true, hint = ("take %d"):format(o.steps // 3) })
+  end
   o.alpha = o.alpha or o.rank
   local blocks = model.text_encoder.config.num_hidden_layers
   if math.tointeger(blocks) and o.clip_skip > blocks then
@@ -213,9 +219,10 @@ local function provenance(context, input)
   local names = {}
   for name in pairs(authors) do names[#names + 1] = name end
   table.sort(names)
-  local text = session.file and script.source(session.file)
+  local sums = {} -- of the recipe and of the files that it requires, in their order
+  for _, file in ipairs { session.file, table.unpack(session.modules) } do sums[#sums + 1] = hash.sha256(script.source(file)) end
   return {
-    ["calotype.version"] = script.versions().calotype, ["calotype.recipe_sha256"] = text and hash.sha256(text) or nil,
+    ["calotype.version"] = script.versions().calotype, ["calotype.recipe_sha256"] = #sums > 1 and hash.sha256(table.concat(sums)) or sums[1],
     ["calotype.params"] = json.encode(values), ["calotype.captions_by"] = table.concat(names, ", "),
   }
 end
