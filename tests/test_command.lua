@@ -268,6 +268,8 @@ test("the language answers: run, check, info, help, stdin and the prompt", funct
   check.equal({ real("-p side=9 " .. path) }, { 0, "9\n" })
   check.equal({ real("", path) }, { 0, "8\n" })
   check.equal((real("check " .. path)), 0)
+  local nothing = write "local style\nstyle:reject {}"
+  check.equal({ (real(nothing)), (real("check " .. nothing)) }, { 1, 2 })
   check.equal((real("-p sdie=9 " .. path)), 2)
   check.contains(select(2, real("info " .. path)), "side")
   check.contains(select(2, real "help reject"), "side_below")

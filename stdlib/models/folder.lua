@@ -1,6 +1,7 @@
 -- folder.lua - a model as diffusers keeps it: a folder with text_encoder, tokenizer, unet, vae and scheduler.
 --
 --   local model = folder.open "models/sd15"          -- reads configs and headers; nothing large
+--   assert(folder.fits(model))                        -- each config belongs to its tensors
 --   local g = layers.new()
 --   local y = unet.predict(g, x, t, context, model.unet:weights(g), model.unet.config)
 --   local plan = device.open():plan(g.graph)
@@ -149,6 +150,43 @@ function folder.open(path)
     end
   end
   return model
+end
+
+--- Whether each config belongs to its tensors, and the parts to each other: every model is made once as a graph, which takes a hundredth
+--- of a second and no memory to speak of.
+---@param model table from folder.open, with all its parts
+---@return boolean? ok
+---@return string? message
+---@return string? code
+function folder.fits(model)
+  local clip, layers, unet = require "models.clip", require "models.layers", require "models.unet"
+  local side, states, latent = 64, nil, nil
+  local function try(part, build)
+    local g = layers.new()
+    local ok, problem = pcall(build, g, part:weights(g), part.config)
+    if ok then return true end
+    local said = tostring(problem)
+    if said:sub(1, #part.root + 2) == part.root .. ": " then said = said:sub(#part.root + 3) end
+    return nil, ("%s: config.json and the weights are not of one model: %s"):format(part.path, said), "FORMAT"
+  end
+  local parts = {
+    { model.text_encoder, function(g, w, config)
+      states = clip.encode(g, g.input("ids", "i32", { 1, model.length or 77 }), w, config):shape()
+    end },
+    { model.vae, function(g, w, config)
+      local picture = side << (#vae.config(config).widths - 1)
+      latent = vae.encode(g, g.input("picture", "f32", { 1, picture, picture, 3 }), w, config):shape()
+      vae.decode(g, g.input("latents", "f32", latent), w, config)
+    end },
+    { model.unet, function(g, w, config)
+      unet.predict(g, g.input("latents", "f32", latent), g.input("t", "f32", { 1 }), g.input("context", "f32", states), w, config)
+    end },
+  }
+  for _, it in ipairs(parts) do
+    local ok, message, code = try(it[1], it[2])
+    if not ok then return nil, message, code end
+  end
+  return true
 end
 
 --- Stream the tensors of `part` that the layers of `g` took into a plan or reference.

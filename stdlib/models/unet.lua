@@ -101,7 +101,8 @@ end
 --- x [B, H, W, 4] noisy latents, t f32 [B], context [B, T, width of the text] -> what the noise schedule's target asks for, like x.
 function unet.predict(g, x, t, context, w, config)
   local c = unet.config(config)
-  local last = context:shape()[3]
+  local last, into = context:shape()[3], x:shape()[4]
+  if into ~= c.into then error(("unet: the latents have %d channels, the config's in_channels is %d"):format(into, c.into), 0) end
   if last ~= c.context then error(("unet: the text has width %d, the config's cross_attention_dim is %d"):format(last, c.context), 0) end
   local time = time_signal(g, t, c.widths[1], c)
   time, x, context = g.stored(time), g.stored(x), g.stored(context)

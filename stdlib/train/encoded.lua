@@ -112,7 +112,7 @@ function encoded.latents(job)
     local both = g.concat(mean, logvar)
     g.graph:output("sample", both)
     local plan, message, code = job.device:plan(g.graph, { like = first })
-    if not plan then return nil, message, code end
+    if not plan then return nil, ("the VAE at %s: %s"):format(name, message), code end
     if not first then
       first = plan
       local ok

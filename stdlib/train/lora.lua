@@ -324,6 +324,7 @@ end
 local function refuse(job, message, code, more)
   more = more or {}
   more.code = code
+  if code == "LIMIT" then more.hint = more.hint or "a smaller resolution, batch or rank needs less" end
   if code == "INTERRUPT" then
     more.exit, more.hint = 130, more.hint or ("go on with: " .. job.again)
   end
@@ -408,7 +409,7 @@ function lora.train(job)
   end)
   local message, code
   job.plans, job.first, code = make_plans(job, sizes)
-  if not job.plans then refuse(job, job.first, code, code == "LIMIT" and { hint = "a smaller resolution, batch or rank needs less" } or nil) end
+  if not job.plans then refuse(job, job.first, code) end
   local first, extra = job.first, {}
   if o.sample then
     job.sampler = must(sampler.new { device = job.device, model = model, net = first.net, plan = first.plan, dtype = o.dtype,

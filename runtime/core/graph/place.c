@@ -146,8 +146,8 @@ static int make_blocks(const cal_memories *memories, const cal_schedule_options 
     if (!in_arena(m)) continue;
     int64_t bytes = bytes_of(m);
     if (o->largest_chunk && bytes > o->largest_chunk) {
-      cal_fail(err, CAL_E_LIMIT, "%s: a tensor of %" PRId64 " %s needs %" PRId64 " bytes; this device allows %" PRId64 " in one buffer",
-               m->path, m->count, cal_dtype_name(m->dtype), bytes, o->largest_chunk);
+      cal_fail(err, CAL_E_LIMIT, "%s%sa tensor of %" PRId64 " %s needs %" PRId64 " bytes; this device allows %" PRId64 " in one buffer",
+               m->path, *m->path ? ": " : "", m->count, cal_dtype_name(m->dtype), bytes, o->largest_chunk);
       return -1;
     }
     of[i] = count;

@@ -121,7 +121,9 @@ function M.run(context, options)
       local b = item.brightness
       if b and b[1] then item.brightness = { p1 = b[1], p5 = b[2], p50 = b[3], p95 = b[4], p99 = b[5] } end
       local sidecar, message, refusal = dataset.sidecar(paths[i])
-      if refusal then fail(message, "save the caption file as UTF-8, or remove it", refusal) end
+      if refusal then
+        fail(message, refusal == "LIMIT" and "a caption is a sentence or two: is this another file?" or "save the caption file as UTF-8, or remove it", refusal)
+      end
       if sidecar and sidecar.text:find "%S" then
         -- A caption that we wrote there ourselves is not a person's, unless a person changed it since.
         local ours = store:get("sidecar", item.sha256 .. ":" .. hash.sha256(sidecar.text))

@@ -74,13 +74,17 @@ local function open_base(path, fail)
   end
   local ok, model, message, code = pcall(require("models.folder").open, path)
   if not ok then fail(tostring(model), nil, "FORMAT") end
-  if not model then fail(message, nil, code) end
+  local again = "get the whole folder again from where it came from"
+  if not model then fail(message, code == "FORMAT" and not message:find "pickle" and again or nil, code) end
   if not model.scheduler then fail(("%s: no scheduler_config.json"):format(path .. "/scheduler"), nil, "NOTFOUND") end
-  -- Configs are read here, so that a wrong one is told before anything is computed; tensors are compared when the graph is built.
+  -- Configs and shapes are compared here, so that a wrong one is told before anything is computed.
   for _, read in ipairs { function() return sampler().multiple(model) end, function() return require("models.schedule").noise(model.scheduler) end } do
     local fine, problem = pcall(read)
-    if not fine then fail(("%s: %s"):format(path, problem), nil, "FORMAT") end
+    if not fine then fail(("%s: %s"):format(path, problem), again, "FORMAT") end
   end
+  local fits
+  fits, message, code = require("models.folder").fits(model)
+  if not fits then fail(message, again, code) end
   return model
 end
 M.open_base = open_base
@@ -227,6 +231,11 @@ local function provenance(context, input)
   }
 end
 
+-- A word as a shell takes it.
+local function shell_word(text)
+  return text:find "[^%w_./=,:@%%+-]" and "'" .. text:gsub("'", "'\\''") .. "'" or text
+end
+
 function M.run(context, options, input, held)
   local lora = require "train.lora"
   local session = context.session
@@ -243,7 +252,7 @@ function M.run(context, options, input, held)
     return list
   end
   local parameters = {}
-  for key, value in pairs(session.given) do parameters[#parameters + 1] = (" -p %s=%s"):format(key, value) end
+  for key, value in pairs(session.given) do parameters[#parameters + 1] = " -p " .. shell_word(key .. "=" .. value) end
   table.sort(parameters)
   return lora.train {
     options = options, model = model, device = device, device_name = name,
@@ -253,7 +262,7 @@ function M.run(context, options, input, held)
     name = (context.trigger or session.name or "lora"):gsub("[^%w_-]+", "_"), trigger = context.trigger,
     title = session.name, author = session.header and session.header.author,
     line = context.line, fresh = session.fresh, provenance = provenance(context, input),
-    again = "calotype run " .. (session.file or "recipe.lua") .. table.concat(parameters),
+    again = "calotype run " .. shell_word(session.file or "recipe.lua") .. table.concat(parameters),
     say = function(text) session:say("  " .. text) end,
     warn = function(text) require("native.log").say("warning", text) end,
     account = context.account,

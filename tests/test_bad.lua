@@ -1,0 +1,207 @@
+-- What comes in broken: one clear sentence with the file, the place in the recipe and the next step, the right exit code, and nothing
+-- written. The readers have hostile tests of their own; this is what a person sees.
+local fs = require "native.fs"
+local recipes = dofile "tests/recipes.lua"
+local script = require "native.script"
+local show = require "recipe.show"
+
+local BASE = "tests/golden/tiny"
+local FILES = { "unet/config.json", "unet/diffusion_pytorch_model.safetensors", "vae/config.json", "vae/diffusion_pytorch_model.safetensors",
+  "text_encoder/config.json", "text_encoder/model.safetensors", "tokenizer/vocab.json", "tokenizer/merges.txt",
+  "tokenizer/special_tokens_map.json", "tokenizer/tokenizer_config.json", "scheduler/scheduler_config.json" }
+
+local function new()
+  local place = recipes.new(tmp "place")
+  for i = 1, 3 do place.photo(("p%d.png"):format(i), { seed = i, width = 40, height = 32 }) end
+  return place
+end
+
+local TRAINING = [[
+local photos = images "@/photos" :caption { with = template { text = "a [trigger]" }, trigger = "zkr" }
+local lora = photos:train_lora {
+  base = "@/base", resolution = 16, rank = 2, steps = 2, checkpoint = { every = 1, to = "@/runs" } }
+lora:export { to = "@/out/lora.safetensors" }
+]]
+
+local function number(key, value) return function(bytes) return (bytes:gsub('("' .. key .. '": )%d+', "%1" .. value)) end end
+local function cut(size) return function(bytes) return bytes:sub(1, size) end end
+
+-- file, what happens to it, parts of the sentence
+local BROKEN = {
+  { "unet/diffusion_pytorch_model.safetensors", cut(200000), "ends at byte", "Is the download complete?" },
+  { "unet/diffusion_pytorch_model.safetensors", cut(5), "5 bytes are too few" },
+  { "unet/diffusion_pytorch_model.safetensors", cut(0), "0 bytes are too few" },
+  { "vae/diffusion_pytorch_model.safetensors", function(bytes) return "\255\255\255\255\255\255\255\127" .. bytes:sub(9) end, "the header claims 9223372036854775807 bytes" },
+  { "vae/diffusion_pytorch_model.safetensors", function(bytes) return string.pack("<I8", #bytes) .. bytes:sub(9) end, "the header claims" },
+  { "vae/diffusion_pytorch_model.safetensors", function(bytes) return bytes:sub(1, 8) .. "{{{{" .. bytes:sub(13) end, "json: line 1, column 2" },
+  { "text_encoder/model.safetensors", function() return ("# a page that says the file has moved\n"):rep(40) end, "the header claims" },
+  { "text_encoder/config.json", number("intermediate_size", 7), "is [48, 24] in the file, but the config makes it [7, 24]" },
+  { "text_encoder/config.json", number("hidden_size", '"x"'), "hidden_size is x; a number is expected" },
+  { "text_encoder/config.json", number("vocab_size", 99), "the tokenizer has 814 tokens, the text encoder's vocab_size is 99" },
+  { "vae/config.json", number("norm_num_groups", 3), "8 channels do not fall into 3 groups" },
+  { "vae/config.json", number("latent_channels", 8), "encoder.conv_out.weight" },
+  { "vae/config.json", cut(20), "json: line" },
+  { "unet/config.json", number("cross_attention_dim", 48), "cross_attention_dim is 48" },
+  { "unet/config.json", number("in_channels", 5), "in_channels is 5" },
+  { "unet/config.json", number("layers_per_block", 3), "is missing; the config needs it with" },
+  { "unet/config.json", function() return "[1, 2]" end, "unet: the config's block_out_channels is nil" },
+  { "tokenizer/vocab.json", cut(100), "vocab" },
+  { "tokenizer/merges.txt", function() return "no merges\nin here at all\n" end, "merges" },
+  { "scheduler/scheduler_config.json", function() return '{ "num_train_timesteps": -5 }' end, "num_train_timesteps" },
+}
+
+test("a base that is cut, lies or does not fit itself: check and run tell which file, where it was named and what to do", function()
+  local place = new()
+  for _, name in ipairs(FILES) do place.write("base/" .. name, fs.read(BASE .. "/" .. name)) end
+  check.equal(place.check(TRAINING).exit, 0)
+  for _, case in ipairs(BROKEN) do
+    local name, change = case[1], case[2]
+    local whole = fs.read(BASE .. "/" .. name)
+    place.write("base/" .. name, change(whole))
+    for what, done in pairs { check = place.check(TRAINING), run = place.run(TRAINING) } do
+      check.equal(done.exit, what == "check" and 2 or 1, name)
+      check.contains(done.text, "@/base")
+      check.contains(done.text, "recipe.lua:3:10")
+      check.contains(done.text, "\n     = ")
+      for i = 3, #case do check.contains(done.text, case[i]) end
+      check.equal(select(2, done.text:gsub("error: ", "")), 1)
+    end
+    check.ok(not fs.stat(place.path "runs") and not fs.stat(place.path "out"), name)
+    place.write("base/" .. name, whole)
+  end
+  check.equal(place.check(TRAINING).exit, 0)
+end)
+
+test("pictures that are cut or lie are rejected with the byte, and the others go on", function()
+  local place = new()
+  local png = place.read "photos/p1.png"
+  place.photo("q.jpg", { seed = 9, width = 64, height = 64 })
+  local jpeg = place.read "photos/q.jpg"
+  place.write("photos/cut.png", png:sub(1, #png - 200))
+  place.write("photos/cut.jpg", jpeg:sub(1, #jpeg // 2))
+  place.write("photos/empty.png", "")
+  place.write("photos/large.png", png:sub(1, 16) .. string.pack(">I4I4", 2 ^ 30, 2 ^ 30) .. png:sub(25))
+  place.write("photos/page.jpg", "<!doctype html><html><body>404</body></html>")
+  local done = place.run [[
+    local few = images "@/photos" :caption { with = fake {}, trigger = "zkr" }
+    few:report { to = "@/out/r.html" }
+    few:export { as = "replicate", to = "@/out/a.zip" }
+  ]]
+  check.equal(done.exit, 0, done.text)
+  check.contains(done.log, "9 pictures, all new, 5 unreadable")
+  local page = place.read "out/r.html"
+  for _, part in ipairs { "cut.png", "the PNG is cut off", "cut.jpg", "large.png", "page.jpg", "empty file" } do check.contains(page, part) end
+  check.equal(#require("native.zip").list(place.path "out/a.zip"), 8)
+end)
+
+test("a caption that is no text stops the run at its file, before anything is written", function()
+  local place = new()
+  local text = [[images "@/photos" :caption { with = template {}, trigger = "zkr" } :export { as = "replicate", to = "@/out/a.zip" }]]
+  for _, case in ipairs { { "a red \255 door", "photos/p2.txt: byte 7 (0xff) is not UTF-8", "save the caption file as UTF-8" },
+    { "a\0b", "photos/p2.txt: byte 2 (0x00)", "save the caption file as UTF-8" }, { ("x"):rep(2 << 20), "photos/p2.txt is larger than", "is this another file?" } } do
+    place.write("photos/p2.txt", case[1])
+    local done = place.run(text)
+    check.equal(done.exit, 1)
+    for i = 2, #case do check.contains(done.text, case[i]) end
+    check.contains(done.text, "recipe.lua:1:1")
+    check.ok(not fs.stat(place.path "out"))
+  end
+end)
+
+test("show tells what is wrong with a file in one sentence, with its name", function()
+  local place = new()
+  check.equal(place.run([[images "@/photos" :caption { with = fake {}, trigger = "zkr" } :export { as = "replicate", to = "@/a.zip" }]]).exit, 0)
+  place.write("cut.zip", place.read("a.zip"):sub(1, -200))
+  place.write("empty.zip", "")
+  place.write("cut.safetensors", fs.read(BASE .. "/vae/diffusion_pytorch_model.safetensors"):sub(1, 4000))
+  place.write("cut.state", "12345678")
+  place.write("cut.png", place.read("photos/p1.png"):sub(1, 100))
+  for _, name in ipairs { "cut.zip", "empty.zip", "cut.safetensors", "cut.state", "cut.png", "none.png" } do
+    local lines = {}
+    local ok, message, code = show.path(place.path(name), function(line) lines[#lines + 1] = line end)
+    check.equal(ok, nil, name)
+    check.contains(message, name)
+    check.ok(not message:find "\n" and type(code) == "string" and #lines == 0, name)
+  end
+end)
+
+test("what no device can hold is refused with the numbers and what needs less", function()
+  if not require("native.device").open() then skip "needs an OpenCL device" end
+  local place = new()
+  local text = TRAINING:gsub("@/base", BASE):gsub("steps = 2", 'steps = 2, device = "cpu"')
+  for _, change in ipairs { { "resolution = 16", "resolution = 4096" }, { "steps = 2", "steps = 2, memory = 0.001" } } do
+    local done = place.run((text:gsub(change[1], change[2])))
+    check.equal(done.exit, 1, done.text)
+    check.contains(done.text, "recipe.lua:2:21")
+    check.contains(done.text, "needs")
+    check.ok(done.text:find "\n     = [^\n]*needs? less" or done.text:find "\n     = [^\n]*halves the weights" or done.text:find "needs about", done.text)
+    check.ok(not fs.stat(place.path "out"))
+  end
+end)
+
+-- A typo in any place ------------------------------------------------------------------------------------------------------
+
+local TWENTY = [[
+recipe "style" { about = "words", version = "1.0", needs = ">=0.1" }
+local p = params {
+  data  = { "@/photos", kind = "folder", help = "pictures" },
+  base  = { "]] .. BASE .. [[", kind = "folder" },
+  rank  = { 4, min = 1, max = 128 },
+  steps = { 15, min = 5, max = 20000 },
+}
+local style = images(p.data)
+  :orient()
+  :reject  { side_below = 20, aspect_above = 3, sharpness_below = "lowest 10%" }
+  :dedupe  { by = "phash", distance = 4, keep = "sharpest" }
+  :caption { with = template { text = "a painting of {stem}, [trigger]" }, trigger = "wtrclr" }
+local train, held = style:split { held_out = 1 }
+local lora = train:train_lora {
+  base = p.base, resolution = 16, rank = p.rank, steps = p.steps, lr = 1e-4, warmup = 5,
+  validate = held, sample = { every = 5, prompts = { "a lighthouse, [trigger]" } },
+}
+lora:samples { prompts = { "a lighthouse, [trigger]" }, seeds = { 0, 1, 2 }, to = "@/out/grid.png" }
+lora:export  { to = "@/out/wtrclr.safetensors" }
+lora:report  { to = "@/out/report.html" }
+style:keep_if(function(item) return item.width > 10 end):sheet { to = "@/out/sheet.png" }
+]]
+
+-- The texts one slip of the finger away from `text`, with the line of the slip: a letter doubled, left out, swapped with its neighbour
+-- or another one, at every `step`-th byte that is not blank.
+local function slips(text, step)
+  local out, line = {}, 1
+  for at = 1, #text do
+    local byte = text:sub(at, at)
+    if byte == "\n" then line = line + 1
+    elseif byte ~= " " and at % step == 0 then
+      local before, after = text:sub(1, at - 1), text:sub(at + 1)
+      for _, slip in ipairs { byte .. byte, "", after:sub(1, 1) .. byte, byte == "e" and "r" or "e" } do
+        if #slip == 2 and slip ~= byte .. byte then out[#out + 1] = { before .. slip .. after:sub(2), line }
+        else out[#out + 1] = { before .. slip .. after, line } end
+      end
+    end
+  end
+  return out
+end
+
+test("a slip of the finger anywhere is harmless or has its place: never the language's own inside, never a crash", function()
+  local place = new()
+  local text = TWENTY:gsub("@", place.folder)
+  check.equal(place.check(text).exit, 0, place.check(text).text)
+  local refused = 0
+  for i, slip in ipairs(slips(text, os.getenv "CALOTYPE_SLIPS" and 1 or 7)) do
+    local done = place.check(slip[1])
+    local shown = ("slip %d in line %d: %s\n%s"):format(i, slip[2], slip[1]:gsub("\n.*", "..."), done.text)
+    -- 1: Lua itself tripped over it, as over a value that is nil; the program makes 2 of it for `check`.
+    check.ok(done.exit <= 3 and (done.exit ~= 1 or done.text:find "^error: attempt to "), shown)
+    if done.exit ~= 0 then
+      refused = refused + 1
+      local line = tonumber(done.text:match "%-%-> [^\n]*recipe%.lua:(%d+)")
+      check.ok(line, shown)
+      check.ok(done.text:find "%^", shown)
+      check.ok(not done.text:find "stdlib" and not done.text:find "%.lua:%d+: [^\n]*%.lua:%d+:", shown)
+    end
+  end
+  check.ok(refused > 100)
+  check.ok(not fs.stat(place.path "out"))
+  check.equal(script.interrupted(), 0)
+end)
