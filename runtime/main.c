@@ -14,6 +14,7 @@
 #include "core/base/buffer.h"
 #include "core/base/log.h"
 #include "core/base/progress.h"
+#include "core/base/suggest.h"
 #include "repl/repl.h"
 
 enum { PARAMS = 64, LARGEST_SCRIPT = 1 << 20, MEMORY_MB = 512 };
@@ -67,19 +68,11 @@ static int wrong(const char *hint, const char *format, ...) {
   return CAL_EXIT_USAGE;
 }
 
-static const char *near(const char *word, const char *const *names) {
-  const char *best = NULL;
-  int most = (int)strlen(word) / 3, least = (most > 1 ? most : 1) + 1;
-  for (; *names; names++) {
-    int distance = cal_edit_distance(word, *names);
-    if (distance < least) least = distance, best = *names;
-  }
-  return best;
-}
-
 static int wrong_word(const char *kind, const char *word, const char *const *names) {
   char hint[128] = "calotype help lists what there is";
-  const char *best = near(word, names);
+  cal_suggestion s = {.word = word};
+  for (; *names; names++) cal_suggestion_offer(&s, *names);
+  const char *best = cal_suggestion_best(&s);
   if (best) snprintf(hint, sizeof hint, "did you mean '%s'?", best);
   return wrong(hint, "unknown %s '%s'", kind, word);
 }

@@ -7,6 +7,7 @@
 
 #include "bind/chunk.h"
 #include "bind/stop.h"
+#include "core/base/suggest.h"
 #include "core/text/lua_token.h"
 
 #define TYPE "calotype.fault"
@@ -48,24 +49,18 @@ void cal_fault_push_stopped(lua_State *L) {
 
 /* --- Nearest name -------------------------------------------------------------------------------------------------- */
 
-void cal_fault_push_nearest(lua_State *L, const char *word, int index) {
+int cal_fault_push_nearest(lua_State *L, const char *word, int index) {
   index = lua_absindex(L, index);
-  int most = (int)strlen(word) / 3, best = (most > 1 ? most : 1) + 1;
-  lua_pushnil(L); /* the best so far */
+  cal_suggestion s = {.word = word}; /* the strings live as long as the table */
   lua_pushnil(L);
   while (lua_next(L, index)) {
     int at = lua_type(L, -2) == LUA_TSTRING ? -2 : lua_type(L, -1) == LUA_TSTRING ? -1 : 0;
-    const char *name = at ? lua_tostring(L, at) : "";
-    int distance = name[0] && name[0] != '_' ? cal_edit_distance(word, name) : 99;
-    /* Of equally near names the first in the alphabet: the order of a table means nothing. */
-    bool better = distance < best || (distance == best && !lua_isnil(L, -3) && strcmp(name, lua_tostring(L, -3)) < 0);
-    if (distance > 0 && better) {
-      best = distance;
-      lua_pushvalue(L, at);
-      lua_replace(L, -4);
-    }
+    if (at) cal_suggestion_offer(&s, lua_tostring(L, at));
     lua_pop(L, 1);
   }
+  const char *best = cal_suggestion_best(&s);
+  lua_pushstring(L, best);
+  return best ? s.edits : 0;
 }
 
 /* --- What a message of Lua's is about ------------------------------------------------------------------------------ */

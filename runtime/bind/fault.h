@@ -50,8 +50,8 @@ int cal_fault_exit(lua_State *L, int index); /* CAL_EXIT_FAILED, or what the fau
 /* Is it the sentinel, or the fault of cal_fault_push_stopped? One of stdlib's with CAL_EXIT_STOPPED has more to say: what is kept. */
 bool cal_fault_stopped(lua_State *L, int index);
 
-/* Push the name nearest to `word` among the string keys and the strings of the table at `index`, or nil. At most
- * max(1, length / 3) edits away: a worse guess confuses more than none. */
-void cal_fault_push_nearest(lua_State *L, const char *word, int index);
+/* Push the name nearest to `word` among the string keys and the strings of the table at `index`, or nil; by core/base/suggest.h.
+ * Returns how many edits away it is (0: the word is its beginning, or only its case differs). */
+int cal_fault_push_nearest(lua_State *L, const char *word, int index);
 
 #endif

@@ -130,17 +130,14 @@ static int l_render(lua_State *L) {
   return 1;
 }
 
-/* script.distance(a, b) -> edits that turn a into b, a swap of neighbours counting one; 99 for words above 64 bytes */
-static int l_distance(lua_State *L) {
-  lua_pushinteger(L, cal_edit_distance(luaL_checkstring(L, 1), luaL_checkstring(L, 2)));
-  return 1;
-}
-
-/* script.nearest(word, names) -> the name that may have been meant | nil; names: a list, or a table with names as keys */
+/* script.nearest(word, names) -> the name that may have been meant, how many edits away | nil; names: a list, or a table with names as
+ * keys */
 static int l_nearest(lua_State *L) {
   luaL_checktype(L, 2, LUA_TTABLE);
-  cal_fault_push_nearest(L, luaL_checkstring(L, 1), 2);
-  return 1;
+  int edits = cal_fault_push_nearest(L, luaL_checkstring(L, 1), 2);
+  if (lua_isnil(L, -1)) return 1;
+  lua_pushinteger(L, edits);
+  return 2;
 }
 
 static int l_versions(lua_State *L) {
@@ -178,15 +175,12 @@ static int l_seed(lua_State *L) {
 
 int luaopen_cal_script(lua_State *L);
 int luaopen_cal_script(lua_State *L) {
-  static const luaL_Reg functions[] = {{"load", l_load},         {"where", l_where},
-                                       {"source", l_source},     {"locate", l_locate},
-                                       {"tokens", l_tokens},     {"function_text", l_function_text},
-                                       {"upvalues", l_upvalues}, {"fail", l_fail},
-                                       {"call", l_call},         {"limit", cal_stop_limit},
-                                       {"render", l_render},     {"distance", l_distance},
-                                       {"nearest", l_nearest},   {"versions", l_versions},
-                                       {"env", l_env},           {"interrupted", l_interrupted},
-                                       {"seed", l_seed},         {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"load", l_load},          {"where", l_where},   {"source", l_source},
+                                       {"locate", l_locate},      {"tokens", l_tokens}, {"function_text", l_function_text},
+                                       {"upvalues", l_upvalues},  {"fail", l_fail},     {"call", l_call},
+                                       {"limit", cal_stop_limit}, {"render", l_render}, {"nearest", l_nearest},
+                                       {"versions", l_versions},  {"env", l_env},       {"interrupted", l_interrupted},
+                                       {"seed", l_seed},          {NULL, NULL}};
   luaL_newlib(L, functions);
   cal_safe_push(L);
   lua_setfield(L, -2, "safe");

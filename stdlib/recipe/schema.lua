@@ -11,7 +11,6 @@
 -- A cut is a number or "lowest 10%" / "highest 5%"; a range is a number or { from, to }; a list takes one value for { value }. "options" is
 -- a table with options of its own, { "sample", "options", options = { ... } }; with alone = "unet" a lone value stands for that one.
 local place = require "recipe.place"
-local script = require "native.script"
 local suggest = require "recipe.suggest"
 
 local M = {}
@@ -358,8 +357,8 @@ local function refuse_unknown(spec, key, context)
   if owners and #owners > 0 then
     hint = "this key belongs to " .. table.concat(owners, ", ")
   end
-  local near = suggest.closest(key, option_names(spec))
-  if near and not (hint and script.distance(key, near) > 2) then
+  local near, edits = suggest.closest(key, option_names(spec))
+  if near and not (hint and edits > 2) then
     hint = ("did you mean '%s'?"):format(near) .. (hint and " (" .. hint .. ")" or "")
   end
   if not hint then

@@ -6,6 +6,7 @@
 
 #include "core/base/fs.h"
 #include "core/base/sha256.h"
+#include "core/base/suggest.h"
 #include "test.h"
 
 TEST(sha256_of_the_empty_text_is_the_published_one) {
@@ -44,6 +45,39 @@ TEST(a_file_that_does_not_fit_leaves_the_old_one_and_no_other) {
   cal_buffer_free(&bytes);
   cal_fs_remove(fs, path, &err);
   cal_fs_free(fs);
+}
+
+static const char *meant(const char *word, const char *const *names) {
+  cal_suggestion s = {.word = word};
+  for (; *names; names++) cal_suggestion_offer(&s, *names);
+  const char *best = cal_suggestion_best(&s);
+  return best ? best : "(none)";
+}
+
+TEST(what_was_meant_is_found_by_one_rule) {
+#define MEANT(word, expected, ...) CHECK_TEXT(meant(word, (const char *const[]){__VA_ARGS__, NULL}), expected)
+  MEANT("dedup", "dedupe", "reject", "dedupe");
+  MEANT("DEDUPE", "dedupe", "reject", "dedupe");
+  MEANT("rejcet", "reject", "eject", "reject"); /* swapped neighbours are one edit */
+  MEANT("sharp", "sharpness_below", "side_below", "sharpness_below");
+  MEANT("side", "(none)", "side_below", "side_above"); /* two begin with it */
+  MEANT("side", "side_below", "side_below", "side_below");
+  MEANT("zebra", "(none)", "dedupe", "reject");
+  MEANT("x", "(none)", "y", "xy");
+  MEANT("X", "x", "y", "x");
+  MEANT("to", "too", "too", "of");
+  MEANT("abcde", "(none)", "abxye", "vwxyz"); /* five letters: one edit */
+  MEANT("abcdef", "abxyef", "abxyef", "vwxyz");
+  MEANT("bat", "cat", "rat", "cat", "bats_"); /* of equals the first in the alphabet */
+  MEANT("cat", "(none)", "cat");
+  MEANT("dex", "(none)", "_dex", "__index");
+  MEANT("_dxe", "_dex", "_dex");
+  MEANT("", "(none)", "a");
+  char longest[80];
+  memset(longest, 'a', sizeof longest - 1);
+  longest[sizeof longest - 1] = 0;
+  MEANT(longest, "(none)", longest + 1);
+  MEANT(longest + 15, longest + 16, longest + 16);
 }
 
 TEST_MAIN()

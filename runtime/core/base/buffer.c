@@ -108,28 +108,3 @@ void cal_buffer_add_printable(cal_buffer *b, const char *text, size_t size) {
     else cal_buffer_add(b, text + here, at - here);
   }
 }
-
-int cal_edit_distance(const char *a, const char *b) {
-  enum { MOST = 64 };
-  size_t m = strlen(a), n = strlen(b);
-  if (m > MOST || n > MOST) return 99;
-  int rows[3][MOST + 1];
-  int *before = rows[0], *last = rows[1], *now = rows[2];
-  for (size_t j = 0; j <= n; j++) last[j] = (int)j;
-  for (size_t i = 1; i <= m; i++) {
-    now[0] = (int)i;
-    for (size_t j = 1; j <= n; j++) {
-      int best = last[j - 1] + (a[i - 1] != b[j - 1]);
-      if (last[j] + 1 < best) best = last[j] + 1;
-      if (now[j - 1] + 1 < best) best = now[j - 1] + 1;
-      bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-      if (swapped && before[j - 2] + 1 < best) best = before[j - 2] + 1;
-      now[j] = best;
-    }
-    int *spare = before;
-    before = last;
-    last = now;
-    now = spare;
-  }
-  return last[n];
-}

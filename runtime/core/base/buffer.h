@@ -41,7 +41,4 @@ bool cal_utf8_valid(const char *text, size_t size, size_t *bad_at); /* bad_at ma
  * and bytes that are not UTF-8 become "\x1b"-style escapes. */
 void cal_buffer_add_printable(cal_buffer *b, const char *text, size_t size);
 
-/* Damerau-Levenshtein distance in bytes (adjacent swaps count one), for "did you mean". Lengths above 64 give 99. */
-int cal_edit_distance(const char *a, const char *b);
-
 #endif
