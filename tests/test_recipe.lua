@@ -632,6 +632,13 @@ test("require is another file of the recipe, beside it: run once, with the same 
   check.contains(done.text, "reads.lua:2")
 end)
 
+test("here is a path beside the recipe, in its shortest form", function()
+  local place = place_with(0)
+  local done = place.run([[error(here "photos" .. " " .. here "../a/b" .. " " .. here "x/../y/../../z" .. " " .. here "/abs")]])
+  local up = place.folder:match "^(.*)/[^/]*$"
+  check.contains(done.text, ("@/photos %s/a/b %s/z /abs"):format(up, up))
+end)
+
 test("require tells what is wrong with a part of a recipe at its place", function()
   local place = place_with(0)
   local function says(text, ...)

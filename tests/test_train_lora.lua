@@ -367,3 +367,74 @@ test("show tells of a LoRA what it is", function()
   check.contains(shown, "4 steps on 5 pictures with the base tiny")
   check.ok(json.decode(metadata(place, "out/zkr.safetensors")["calotype.training"]).rank == 2)
 end)
+
+-- Pictures that a base draws by itself -----------------------------------------------------------------------------------
+
+local function drawn(options, rest)
+  return ([[local class = images.drawn { base = "%s", prompts = { "a photo of a door", "a red house" }, width = 16, height = 16, steps = 2, to = "@/class"%s }
+%s]]):format(BASE, options and ", " .. options or "", rest or 'class:sheet { to = "@/out/sheet.png" }')
+end
+
+on_device("a base draws pictures with their prompts as captions; a picture drawn is never drawn again", function()
+  local place = new()
+  local text = drawn "count = 3, seed = 5"
+  local done = fine(place.run(text))
+  check.contains(done.log, "3 pictures, 3 drawn now: @/class")
+  check.equal(#fs.list(place.path "class"), 3)
+  check.equal(image.load(place.path "class/drawn-0001.png"):width(), 16)
+  check.contains(fine(place.run(text)).log, "nothing to do")
+  local first = place.read "class/drawn-0001.png"
+  check.contains(fine(place.run(drawn "count = 4, seed = 5")).log, "4 pictures, 1 drawn now")
+  check.ok(place.read "class/drawn-0001.png" == first and place.read "class/drawn-0002.png" ~= first)
+  check.contains(fine(place.run(drawn "count = 4, seed = 6, cfg = 1")).log, "4 drawn now")
+  check.ok(place.read "class/drawn-0001.png" ~= first)
+  fs.remove(place.path "class/drawn-0001.png") -- comes back without being drawn
+  check.contains(fine(place.run(drawn "count = 3, seed = 5")).log, "3 pictures, all known")
+  check.ok(place.read "class/drawn-0001.png" == first)
+  check.equal(#fs.list(place.path "class"), 3) -- the fourth went
+end)
+
+on_device("drawn pictures are joined to those with the concept, keep their captions, and are told apart in the LoRA", function()
+  local place = new()
+  local done = fine(place.run(drawn("count = 2", [[
+    local photos = images "@/photos" :caption { with = template { text = "a photo of {stem}, [trigger]" }, trigger = "zkr" }
+    local all = images.join { photos, class:weight(0.5) }
+    all:expect { count = 7 }
+    all:export { as = "sidecars", to = "@/side" }
+    local lora = all:train_lora { base = "]] .. BASE .. [[", resolution = 16, rank = 2, steps = 2, checkpoint = { to = "@/runs" } }
+    lora:export { to = "@/out/zkr.safetensors" }
+  ]])))
+  check.equal(place.read "side/drawn-0001.txt", "a photo of a door\n")
+  check.contains(place.read "side/p1.txt", "zkr")
+  local m = metadata(place, "out/zkr.safetensors")
+  check.equal({ m.ss_num_train_images, m.ss_num_reg_images, m["calotype.captions_by"] }, { "5", "2", "drawn tiny, template" })
+  check.contains(done.log, "7 pictures: 5 + 2")
+end)
+
+on_device("Ctrl-C between two drawn pictures keeps those that are drawn", function()
+  local place = new()
+  place.write("stopped.lua", (drawn("count = 100000"):gsub("@", place.folder)))
+  local line = [[CALOTYPE_STDLIB=stdlib CALOTYPE_STORE=F/store P run F/stopped.lua 2>&1 & p=$!
+    n=0; while [ $n -lt 600 ] && kill -0 $p 2>/dev/null && [ $(find F/store -path '*blobs*' -type f 2>/dev/null | wc -l) -lt 5 ]; do sleep 0.05; n=$((n + 1)); done
+    kill -INT $p; wait $p; echo "exit $?"]]
+  local out = io.popen((line:gsub("F/", place.folder .. "/"):gsub("P run", program .. " run")))
+  local said = out:read "a"
+  out:close()
+  check.contains(said, "exit 130")
+  check.contains(said, "those drawn are kept: run again for the rest")
+  check.ok(not fs.stat(place.path "class"))
+  check.contains(fine(place.run(drawn "count = 2")).log, "2 pictures, all known")
+end)
+
+test("check finds what images.drawn cannot do", function()
+  local place = new()
+  finds(place, drawn "count = 0", "option 'count' of images.drawn is 0; it must be 1 to 100000")
+  finds(place, (drawn():gsub('"a red house"', '""')), "a prompt is empty; it is the caption too")
+  finds(place, (drawn():gsub("a red house", "a [trigger]")), "a prompt has [trigger], which a base knows nothing of")
+  finds(place, (drawn():gsub('{ "a photo.-}', "{}")), "images.drawn has no prompts")
+  finds(place, (drawn():gsub("width = 16", "width = 12")), "width 12: with this base sides are multiples of 8")
+  finds(place, (drawn():gsub(BASE:gsub("%p", "%%%0"), "@/none")), "there is no base @/none")
+  finds(place, (drawn():gsub("images.drawn", "images.drawm")), "did you mean 'images.drawn'?")
+  finds(place, 'recipe "x" { allow = { read = { "' .. BASE .. '" }, write = { "@/out", "@/class" } } }\n' .. drawn(), "does not allow it to use the device", 3)
+  finds(place, drawn(), "1 output", 0)
+end)

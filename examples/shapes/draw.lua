@@ -71,7 +71,7 @@ for i = 1, 16 do
 end
 save(pictures[3], "copy-of-03.jpg", { quality = 90 })                                    -- the same bytes
 save(pictures[5]:resize(p.side - 32, 0), "pinwheel-05-smaller.jpg", { quality = 75 })    -- saved again, smaller
-save(pictures[8]:flip(), "pinwheel-08-mirrored.png")
+save(pictures[8]:flip(), "pinwheel-mirrored.png")
 save(pictures[11]:resize(p.side // 10, 0):resize(p.side, 0), "blurred.jpg", { quality = 85 })
 save(pictures[12]:resize(48, 0), "thumbnail.jpg", { quality = 85 })
 local whole = assert(pictures[13]:encode("jpeg", { quality = 90 }))

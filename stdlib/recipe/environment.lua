@@ -138,7 +138,10 @@ function M.new(options)
     if type(path) ~= "string" then place.fail(at, ("here takes a path, not %s"):format(schema.show(path))) end
     if path:sub(1, 1) == "/" or not session.file then return path end
     local folder = dirname(session.file)
-    return folder == "." and path or folder .. "/" .. path
+    path = folder == "." and path or folder .. "/" .. path
+    local short = path:gsub("[^/.]+/%.%./", "", 1)
+    while short ~= path do path, short = short, short:gsub("[^/.]+/%.%./", "", 1) end -- a/b/../c is a/c
+    return path
   end
 
   function base.usd(amount)
@@ -162,16 +165,23 @@ function M.new(options)
     session:add(made)
     return made
   end
+  local function drawn(given)
+    local at, verb = place.here "drawn", verbs.by_name.drawn
+    local made = stage.new(session, verb, schema.read(verb, given, session:reading(at)), {}, at)
+    session:add(made)
+    return made
+  end
+  local functions, function_list = { join = join, drawn = drawn }, { "join", "drawn" }
   base.images = setmetatable({}, {
-    __metatable = false, __name = "images", __names = { "join" },
+    __metatable = false, __name = "images", __names = function_list,
     __call = function(_, given, extra) return make_images(given, extra) end,
     __index = function(_, name)
-      if name == "join" then return join end
+      if functions[name] then return functions[name] end
       local verb = verbs.by_name[name]
-      local near = suggest.closest(tostring(name), { "join" })
+      local near = suggest.closest(tostring(name), function_list)
       place.fail(place.here(tostring(name)), ("images has no function '%s'"):format(tostring(name)),
         { hint = verb and ('it is a verb of a set: images "folder":%s ...'):format(name) or near and ("did you mean 'images.%s'?"):format(near)
-          or "there is images.join" })
+          or "there are images.join and images.drawn" })
     end,
     __newindex = function() place.fail(place.here "images", "images cannot be changed") end,
   })

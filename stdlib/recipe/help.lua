@@ -207,6 +207,7 @@ function M.complete(line)
     for _, name in ipairs(providers.names) do add(name) end
   elseif before:find "images%.%s*$" then
     add "join"
+    add "drawn"
   end
   table.sort(candidates)
   return candidates, word

@@ -17,6 +17,7 @@ local function class_of(spec)
 end
 
 local function lua_type(option)
+  if option.of_bitmap then return "fun(picture: calotype.bitmap, how: { prompt: string, seed: integer, strength: number }): any" end
   if option.type == "options" then
     local alone = option.alone and LUA_TYPES[option.schema.by_name[option.alone].type]
     return (alone and alone .. "|" or "") .. class_of(option.schema)
@@ -97,6 +98,9 @@ function M.library()
   put "images = {}\n"
   put("---" .. join.doc)
   put "---@param sets calotype.images[]\n---@return calotype.images\nfunction images.join(sets) end\n"
+  local drawn = verbs.by_name.drawn
+  put("---" .. drawn.doc)
+  put(("---@param options %s\n---@return calotype.images\nfunction images.drawn(options) end\n"):format(class_of(drawn)))
   for _, provider in ipairs(providers.list) do
     put("---" .. provider.doc)
     put(("---@param options? %s"):format(#provider.options > 0 and class_of(provider) or "{}"))

@@ -9,14 +9,14 @@ local M = { by_name = {}, list = {}, methods = {}, of = {}, kinds = { "images", 
 for _, kind in ipairs(M.kinds) do M.of[kind] = { by_name = {}, methods = {} } end
 
 for _, file in ipairs {
-  "images", "join", "orient", "reject", "dedupe", "caption", "edit", "keep_if", "take", "split", "weight", "bucket",
+  "images", "join", "drawn", "orient", "reject", "dedupe", "caption", "edit", "keep_if", "take", "split", "weight", "bucket",
   "sheet", "export", "report", "expect", "train_lora", "samples", "lora_export", "lora_report",
 } do
   local verb = require("recipe.verbs." .. file)
   verb.on, verb.id = verb.on or "images", file
   if verb.on ~= "images" then verb.title = verb.on .. ":" .. verb.name end
   schema.define(verb)
-  verb.method = verb.name ~= "images" and verb.name ~= "join"
+  verb.method = verb.name ~= "images" and not (verb.title or ""):find "^images%."
   verb.topic = M.by_name[verb.name] and verb.on .. "." .. verb.name or verb.name
   M.by_name[verb.topic] = verb
   M.list[#M.list + 1] = verb

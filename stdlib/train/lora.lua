@@ -222,6 +222,8 @@ local function metadata_of(job, step)
     seen[p.size].count = seen[p.size].count + 1
   end
   table.sort(buckets)
+  local others = 0 -- pictures without the trigger, to keep the rest as it is
+  for _, p in ipairs(job.pictures) do if p.other then others = others + 1 end end
   local info = {}
   for i, name in ipairs(buckets) do info[tostring(i - 1)] = seen[name] end
   local base_name = model.path:match "([^/]+)/*$"
@@ -233,7 +235,7 @@ local function metadata_of(job, step)
     ss_lr_decay_steps = o.cooldown > 0 and o.cooldown or nil,
     ss_optimizer = ("AdamW(weight_decay=%g,betas=(0.9, 0.999))"):format(o.weight_decay), ss_max_grad_norm = o.clip, ss_seed = o.seed,
     ss_min_snr_gamma = o.min_snr or "None", ss_caption_dropout_rate = o.caption_dropout, ss_clip_skip = o.clip_skip > 1 and o.clip_skip or "None",
-    ss_num_train_images = #job.pictures, ss_num_validation_images = job.held and #job.held or 0, ss_num_reg_images = 0,
+    ss_num_train_images = #job.pictures - others, ss_num_validation_images = job.held and #job.held or 0, ss_num_reg_images = others,
     ss_num_batches_per_epoch = job.order.per_epoch, ss_epoch = job.order:round(step), ss_steps = step, ss_max_train_steps = o.steps,
     ss_batch_size_per_device = o.batch, ss_total_batch_size = o.batch, ss_bucket_info = json.encode { buckets = info },
     ss_training_started_at = job.started, ss_training_finished_at = os.time(), ss_mixed_precision = o.dtype or "no", ss_cache_latents = "True",

@@ -1,13 +1,16 @@
--- sampler.lua - pictures from prompts, with a LoRA at any strength.
+-- sampler.lua - pictures from prompts, with a LoRA at any strength, or of a base alone.
 --
 --   local s = sampler.new { device =, model =, net =, plan =, states = function(text) return bytes end }
 --   local picture = s:draw { prompt = "a lighthouse", seed = 0, strength = 1, steps = 20, cfg = 7.5 }
+--   local s = sampler.of_base { device =, model =, base =, store =, memory =, width = 512, height = 512, prompts = { "a lighthouse", "" } }
 
 local batches = require "train.batches"
+local encoded = require "train.encoded"
 local folder = require "models.folder"
 local hash = require "native.hash"
 local image = require "native.image"
 local layers = require "models.layers"
+local sampling = require "models.sampling"
 local schedule = require "models.schedule"
 local script = require "native.script"
 local unet = require "models.unet"
@@ -54,7 +57,7 @@ local function both(self, prompt, negative)
   return ids
 end
 
----@param row { prompt: string, negative?: string, seed: integer, strength: number, steps: integer, cfg: number, sampler?: string, noise?: string }
+---@param row { prompt: string, negative?: string, seed: integer, strength?: number, steps: integer, cfg: number, sampler?: string, noise?: string }
 ---@return userdata? picture
 ---@return string? message
 ---@return string? code
@@ -65,7 +68,7 @@ function Sampler:draw(row)
   for i = 1, #bytes // 4 do numbers[i] = string.unpack("<f", bytes, 4 * i - 3) * steps.start end
   plan:set(s.latents, numbers)
   plan:set(s.ids or s.context, both(self, row.prompt, row.negative or ""))
-  plan:set(s.strength, row.strength)
+  if s.strength then plan:set(s.strength, row.strength) end
   for _, step in ipairs(steps) do
     for name, number in pairs(s.numbers(step, row.cfg)) do plan:set(s.inputs[name], number) end
     local ok, message, code = plan:run "sample"
@@ -86,7 +89,50 @@ function Sampler:draw(row)
   return image.of_floats(pixels, shape[3], shape[2])[1]
 end
 
-function Sampler:close() self.decoder:close() end
+function Sampler:close()
+  self.decoder:close()
+  if self.owns_plan then self.plan:close() end
+end
+
+--- A sampler of a base without a LoRA. `base` are its fingerprints (train.encoded); the states of all prompts, negative ones too, are made now.
+---@param options table device, model, base, store, memory in bytes, width, height, prompts, dtype
+---@return table? sampler
+---@return string? message
+---@return string? code
+function sampler.of_base(options)
+  local model, g = options.model, layers.new { dtype = options.dtype }
+  local texts, message, code = encoded.texts { store = options.store, device = options.device, model = model, base = options.base,
+    dtype = options.dtype, texts = options.prompts }
+  if not texts then return nil, message, code end
+  local canvas = sampler.canvas(model, options.width, options.height)
+  local net = { scale = vae.config(model.vae.config).scale }
+  net.sample = sampling.build(g, model.unet:weights(g), model.unet.config, { height = canvas.height, width = canvas.width, tokens = model.length })
+  local plan
+  plan, message, code = options.device:plan(g.graph)
+  if not plan then return nil, message, code end
+  local drawing
+  drawing, message, code = sampler.new { device = options.device, model = model, net = net, plan = plan, dtype = options.dtype, owns_plan = true,
+    states = function(text) return texts[text]() end }
+  if not drawing then return nil, message, code end
+  local needs = 0
+  for _, sizes in ipairs { plan:sizes(), drawing.decoder:sizes() } do
+    needs = needs + sizes.weights + sizes.states + sizes.arena + sizes.inputs + sizes.constants
+  end
+  if needs > options.memory then
+    return nil, ("drawing needs %.2f GB, there are %.2f GB; a smaller size needs less"):format(needs / 1e9, options.memory / 1e9), "LIMIT"
+  end
+  local ok
+  ok, message, code = folder.load(g, plan, model.unet)
+  if ok then ok, message, code = drawing:load() end
+  if not ok then return nil, message, code end
+  return drawing
+end
+
+--- What a base draws by itself: its own side in pixels.
+function sampler.side(model)
+  local size = model.unet.config.sample_size or 64
+  return size * (1 << (#vae.config(model.vae.config).widths - 1))
+end
 
 --- What the latents' sides are for a picture of this side.
 function sampler.canvas(model, width, height)

@@ -38,6 +38,20 @@ local lora = {}
 ---@class calotype.join_options
 ---@field sets? calotype.images|calotype.images[] the sets to join (a list of stages, required)
 
+---@class calotype.drawn_options
+---@field base string a model as diffusers keeps it (a folder, required)
+---@field prompts string|string[] what is drawn, in turn (a list of texts, required)
+---@field count? integer how many pictures; one for each prompt when left out (a whole number, 1 to 100000)
+---@field negative? string what guidance leads away from (text)
+---@field seed? integer the noise of the first picture; the next has the next seed (a whole number, at least 0, default 0)
+---@field steps? integer of the sampler (a whole number, 1 to 1000, default 20)
+---@field cfg? number guidance; 1 follows the prompt as trained (a number, 0 to 100, default 7.5)
+---@field sampler? "ddim"|"euler" how noise is taken away ("ddim" or "euler", default "ddim")
+---@field width? integer the base's own when left out (a whole number, 8 to 4096 px)
+---@field height? integer the base's own when left out (a whole number, 8 to 4096 px)
+---@field to string where the pictures go, as PNG files (a folder, required)
+---@field device? string "gpu", "cpu" or a part of a name; left out: a GPU, else what there is (text)
+
 ---@class calotype.reject_options
 ---@field side_below? number|string shorter side, as displayed (a number or "lowest 10%" or "highest 10%", 1 to 65535 px)
 ---@field aspect_above? number|string longer side divided by shorter side (a number or "lowest 10%" or "highest 10%", 1 to 100)
@@ -161,7 +175,7 @@ local lora = {}
 ---@field width? integer the training's resolution when left out (a whole number, 8 to 4096 px)
 ---@field height? integer the training's resolution when left out (a whole number, 8 to 4096 px)
 ---@field noise? string a .safetensors file whose tensor "noise" [n, 4, h, w] stands for the seeds, in order: to compare with other programs (a path)
----@field count? fun(picture: calotype.picture): any, any? gets a picture (as from image.load) and { prompt, seed, strength }, returns true for those that are counted (a function)
+---@field count? fun(picture: calotype.bitmap, how: { prompt: string, seed: integer, strength: number }): any gets a picture (as from image.load) and { prompt, seed, strength }, returns true for those that are counted (a function)
 ---@field counting? string what is counted, for the line that tells it: "concept shown" (text, default "counted")
 ---@field columns? integer pictures beside each other; the other seeds stand below (a whole number, 1 to 64, default 16)
 ---@field to string the PNG or JPEG to write; may have [trigger] (a path, required)
@@ -285,6 +299,11 @@ images = {}
 ---@param sets calotype.images[]
 ---@return calotype.images
 function images.join(sets) end
+
+---Pictures that a base draws by itself, each with its prompt as the caption. Joined to a few pictures of something new, they keep a LoRA from drawing it everywhere: what trainers call class or regularisation pictures. Each one is kept as soon as it is drawn.
+---@param options calotype.drawn_options
+---@return calotype.images
+function images.drawn(options) end
 
 ---Captions from name.txt (or name.caption) beside each picture, and nothing else.
 ---@param options? {}

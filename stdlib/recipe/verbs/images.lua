@@ -96,6 +96,18 @@ function M.declare(state)
   end
 end
 
+--- The item that a record of dataset.scan stands for.
+---@return calotype.item
+function M.item(path, record)
+  local name, stem, extension = split_name(path)
+  local item = record
+  item.path, item.name, item.stem, item.extension = path, name, stem, extension
+  item.weight, item.steps = 1, {}
+  local b = item.brightness
+  if b and b[1] then item.brightness = { p1 = b[1], p5 = b[2], p50 = b[3], p95 = b[4], p99 = b[5] } end
+  return item
+end
+
 function M.run(context, options)
   local function fail(message, hint, code) context.fail(message, { hint = hint, code = code }) end
   local paths, others = {}, 0
@@ -110,16 +122,11 @@ function M.run(context, options)
   if not records then fail(did, code == "INTERRUPT" and "what is done is kept: run again to go on" or nil, code) end
   local out, captions = set.new {}, 0
   for i, record in ipairs(records) do
-    local name, stem, extension = split_name(paths[i])
-    local item = record
-    item.path, item.name, item.stem, item.extension = paths[i], name, stem, extension
-    item.weight, item.steps = 1, {}
+    local item = M.item(paths[i], record)
     if record.error then
       if record.error:sub(1, #paths[i] + 2) == paths[i] .. ": " then record.error = record.error:sub(#paths[i] + 3) end
       out.rejected[#out.rejected + 1] = { item = item, verb = "images", reason = record.error, line = context.line }
     else
-      local b = item.brightness
-      if b and b[1] then item.brightness = { p1 = b[1], p5 = b[2], p50 = b[3], p95 = b[4], p99 = b[5] } end
       local sidecar, message, refusal = dataset.sidecar(paths[i])
       if refusal then
         fail(message, refusal == "LIMIT" and "a caption is a sentence or two: is this another file?" or "save the caption file as UTF-8, or remove it", refusal)

@@ -248,7 +248,7 @@ function M.run(context, options, input, held)
   local multiple = sampler().multiple(model)
   local function prepared(items, texts)
     local list = bucketed(context, options, items, multiple)
-    for i, picture in ipairs(list) do picture.caption = texts[i] end
+    for i, picture in ipairs(list) do picture.caption, picture.other = texts[i], context.trigger ~= nil and items[i].trigger == nil end
     return list
   end
   local parameters = {}
