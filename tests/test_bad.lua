@@ -23,6 +23,13 @@ local lora = photos:train_lora {
 lora:export { to = "@/out/lora.safetensors" }
 ]]
 
+local DRAWN = [[
+local class = images.drawn {
+  prompts = { "a door" }, to = "@/class",
+  base = "@/base", steps = 1, width = 16, height = 16 }
+class:sheet { to = "@/out/sheet.png" }
+]]
+
 local function number(key, value) return function(bytes) return (bytes:gsub('("' .. key .. '": )%d+', "%1" .. value)) end end
 local function cut(size) return function(bytes) return bytes:sub(1, size) end end
 
@@ -58,7 +65,7 @@ test("a base that is cut, lies or does not fit itself: check and run tell which 
     local name, change = case[1], case[2]
     local whole = fs.read(BASE .. "/" .. name)
     place.write("base/" .. name, change(whole))
-    for what, done in pairs { check = place.check(TRAINING), run = place.run(TRAINING) } do
+    for what, done in pairs { check = place.check(TRAINING), run = place.run(TRAINING), ["run drawn"] = place.run(DRAWN) } do
       check.equal(done.exit, what == "check" and 2 or 1, name)
       check.contains(done.text, "@/base")
       check.contains(done.text, "recipe.lua:3:10")
@@ -66,7 +73,7 @@ test("a base that is cut, lies or does not fit itself: check and run tell which 
       for i = 3, #case do check.contains(done.text, case[i]) end
       check.equal(select(2, done.text:gsub("error: ", "")), 1)
     end
-    check.ok(not fs.stat(place.path "runs") and not fs.stat(place.path "out"), name)
+    check.ok(not fs.stat(place.path "runs") and not fs.stat(place.path "out") and not fs.stat(place.path "class"), name)
     place.write("base/" .. name, whole)
   end
   check.equal(place.check(TRAINING).exit, 0)

@@ -238,6 +238,36 @@ on_device("a count that is not a pure function of the picture, or breaks, is tol
   check.ok(not fs.stat(place.path "out/grid.png"))
 end)
 
+on_device("samples begin with the noise of a file, and one that does not fit is refused with both shapes", function()
+  local place, weights = new(), require "native.weights"
+  local function noise(name, shape)
+    local size = 4
+    for _, n in ipairs(shape) do size = size * n end
+    assert(weights.save(place.path "noise.safetensors", { { name = name, shape = shape, bytes = require("native.hash").random(1):normal(size // 4) } }, { dtype = "f32" }))
+  end
+  local text = recipe("", 'lora:samples { prompts = { "a [trigger]" }, seeds = { 0, 1 }, steps = 2, noise = "@/noise.safetensors", to = "@/grid.png", pictures = "@/each" }')
+  local function says(part)
+    local done = place.run(text)
+    check.equal(done.exit, 1)
+    check.contains(done.text, part)
+    check.contains(done.text, "recipe.lua:4:")
+    check.ok(not fs.stat(place.path "grid.png") and not fs.stat(place.path "each"))
+  end
+  says "noise.safetensors"
+  noise("other", { 2, 4, 8, 8 })
+  says 'has no tensor "noise" in F32 with four sizes'
+  noise("noise", { 2, 4, 8, 4 })
+  says "noise is [2, 4, 8, 4]; [2 or more, 4, 8, 8] are needed"
+  noise("noise", { 1, 4, 8, 8 })
+  says "noise is [1, 4, 8, 8]; [2 or more, 4, 8, 8] are needed"
+  noise("noise", { 2, 4, 8, 8 })
+  fine(place.run(text))
+  check.equal(#fs.list(place.path "each"), 4)
+  check.contains(fine(place.run(text)).log, "nothing to do")
+  noise("noise", { 3, 4, 8, 8 })
+  check.contains(fine(place.run(text)).log, "grid.png written")
+end)
+
 on_device("cooldown lets lr fall to 0 at the end, and ties a run to its number of steps", function()
   local place = new()
   fine(place.run(recipe "cooldown = 2"))
@@ -401,13 +431,14 @@ on_device("drawn pictures are joined to those with the concept, keep their capti
     local all = images.join { photos, class:weight(0.5) }
     all:expect { count = 7 }
     all:export { as = "sidecars", to = "@/side" }
-    local lora = all:train_lora { base = "]] .. BASE .. [[", resolution = 16, rank = 2, steps = 2, checkpoint = { to = "@/runs" } }
+    local lora = all:train_lora { base = "]] .. BASE .. [[", resolution = 16, rank = 2, steps = 2, targets = "everything", checkpoint = { to = "@/runs" } }
     lora:export { to = "@/out/zkr.safetensors" }
   ]])))
   check.equal(place.read "side/drawn-0001.txt", "a photo of a door\n")
   check.contains(place.read "side/p1.txt", "zkr")
   local m = metadata(place, "out/zkr.safetensors")
   check.equal({ m.ss_num_train_images, m.ss_num_reg_images, m["calotype.captions_by"] }, { "5", "2", "drawn tiny, template" })
+  check.equal(json.decode(m.ss_network_args), { conv_dim = "2", conv_alpha = "2" })
   check.contains(done.log, "7 pictures: 5 + 2")
 end)
 
