@@ -6,6 +6,7 @@ local json = require "native.json"
 local log = require "native.log"
 local lora_export = require "recipe.verbs.lora_export"
 local outputs = require "recipe.outputs"
+local pages = require "recipe.page"
 local place = require "recipe.place"
 local schema = require "recipe.schema"
 local script = require "native.script"
@@ -16,19 +17,10 @@ local M = {
   doc = "One HTML page that needs nothing else: the grids of its :samples, how the loss fell, the held-out pictures' loss, samples drawn on "
     .. "the way, every option, the checkpoints, what it was made from and with.",
   example = 'lora:report { to = "out/lora.html" }',
-  options = {
-    { "to", "path", required = true, doc = "the page to write; may have [trigger]" },
-    { "title", "text", doc = "the recipe's name when left out" },
-  },
+  options = pages.options,
 }
 
-function M.declare(state)
-  local path = state.options.to
-  if not path:lower():find "%.html?$" then
-    state.session:fail(state.at, ("the report %s is not .html"):format(path), { key = "to", value = true, hint = 'for example to = "out/lora.html"' })
-  end
-  outputs.declare(state, "to")
-end
+function M.declare(state) pages.declare(state, "out/lora.html") end
 
 local e = html.escape
 
@@ -89,52 +81,43 @@ function M.run(context, options, result)
     grids = json.array(grid_rows),
     params = session:values(), name = session.name or "", versions = script.versions() })
   if outputs.unchanged(context, options.to, key) then return end
-  local title, out = options.title or session.name or "a LoRA", {}
-  local function put(text) out[#out + 1] = text end
-  put(html.head(title))
-  put(("<h1>%s</h1>"):format(e(title)))
-  if session.header and session.header.about then put(("<p class=\"lead\">%s</p>"):format(e(session.header.about))) end
-  put(("<p>%d steps on %s in %s on %s. %s</p>"):format(result.step, e(set.count(result.count)), e(log.duration(note.seconds or 0)),
-    e(result.device_name), e(log.date())))
-  if result.trigger then put(("<p>The trigger is <code>%s</code>.</p>"):format(e(result.trigger))) end
+  local page = pages.new(context, options, "a LoRA", result.trigger)
+  page.lead(("%d steps on %s in %s on %s"):format(result.step, set.count(result.count), log.duration(note.seconds or 0), result.device_name))
 
-  if #grids > 0 then put "<h2>Samples</h2>" end
+  if #grids > 0 then page.heading "Samples" end
   for _, grid in ipairs(grids) do
-    if grid.counts then put(("<p>%s</p>"):format(e(grid.counts))) end
-    put(("<div class=\"wide\">%s</div>"):format(drawn(grid.path, grid.path:match "[^/]+$") or ""))
+    if grid.counts then page.put(("<p>%s</p>"):format(e(grid.counts))) end
+    page.put(("<div class=\"wide\">%s</div>"):format(drawn(grid.path, grid.path:match "[^/]+$") or ""))
   end
 
   local points, held = {}, {}
   for i, row in ipairs(note.losses or {}) do points[i] = { row.step, row.sum / row.count } end
   for i, row in ipairs(note.validation or {}) do held[i] = { row.step, row.loss } end
   if #points > 0 then
-    put "<h2>Loss</h2>"
-    put(html.curve({ { points = points, class = "kept" }, { points = held, class = "cut" } }, "loss by step"))
+    page.heading "Loss"
+    page.put(html.curve({ { points = points, class = "kept" }, { points = held, class = "cut" } }, "loss by step"))
     if #held > 0 then
-      put "<p class=\"faint\">The second line is the loss of held-out pictures, at fixed noise and timesteps.</p>"
+      page.put "<p class=\"faint\">The second line is the loss of held-out pictures, at fixed noise and timesteps.</p>"
       local rows = { { "step", "held-out loss" } }
       for i, row in ipairs(held) do rows[i + 1] = { row[1], ("%.5f"):format(row[2]) } end
-      put(html.table(rows))
+      page.put(html.table(rows))
     end
   end
   if #samples > 0 then
-    put "<h2>Samples on the way</h2>\n<div class=\"sheet\">"
+    page.put "<h2>Samples on the way</h2>\n<div class=\"sheet\">"
     for _, entry in ipairs(samples) do
       local name = entry.path:match "([^/]+)%.png$"
       local picture = drawn(entry.path, name)
-      if picture then put(("<figure>%s<figcaption>%s</figcaption></figure>"):format(picture, e(name))) end
+      if picture then page.put(("<figure>%s<figcaption>%s</figcaption></figure>"):format(picture, e(name))) end
     end
-    put "</div>"
+    page.put "</div>"
   end
-  put "<h2>Options</h2>"
-  put(html.table(option_rows(result, trained)))
+  page.table("Options", option_rows(result, trained))
   local rows = { { "checkpoint", "size" } }
   for _, entry in ipairs(files_of(result.folder, "/step%-%d+%.safetensors$")) do
     rows[#rows + 1] = { entry.path:match "[^/]+$", outputs.size_text(entry.size) }
   end
-  put "<h2>Checkpoints</h2>"
-  put(html.table(rows))
-  put "<h2>Steps of the recipe</h2>"
+  page.table("Checkpoints", rows)
   local steps = { { "step", "line", "left" } }
   for _, step in ipairs(stage.lineage(stage.state(context.stage).inputs[1])) do
     local s = stage.state(step)
@@ -142,19 +125,13 @@ function M.run(context, options, result)
       steps[#steps + 1] = { require("recipe.verbs").label(s.verb, s.options), place.text(s.at) or "", #stage.evaluate(step).items }
     end
   end
-  put(html.table(steps))
-  local made, names, versions = { { "made with", "" } }, {}, script.versions()
-  for name in pairs(versions) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do made[#made + 1] = { name, versions[name] } end
-  made[#made + 1] = { "base", (result.model.path:match "([^/]+)/*$" or "") .. ", unet " .. result.base.unet:sub(1, 16) }
-  made[#made + 1] = { "dataset", result.identity.pictures:sub(1, 16) }
+  page.table("Steps of the recipe", steps)
+  local made = {
+    { "base", (result.model.path:match "([^/]+)/*$" or "") .. ", unet " .. result.base.unet:sub(1, 16) },
+    { "dataset", result.identity.pictures:sub(1, 16) },
+  }
   if #(note.resumed or {}) > 0 then made[#made + 1] = { "resumed at step", table.concat(note.resumed, ", ") } end
-  put "<h2>Made with</h2>"
-  put(html.table(made))
-  put "</body>\n</html>\n"
-  outputs.write(context, options.to, table.concat(out, "\n"))
-  outputs.record(context, options.to, key, { options.to }, ("%d steps"):format(result.step))
+  page.finish(options.to, key, ("%d steps"):format(result.step), made)
 end
 
 return M

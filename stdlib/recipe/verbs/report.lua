@@ -2,8 +2,8 @@ local base64 = require "recipe.base64"
 local hash = require "native.hash"
 local html = require "recipe.html"
 local json = require "native.json"
-local log = require "native.log"
 local outputs = require "recipe.outputs"
+local pages = require "recipe.page"
 local place = require "recipe.place"
 local quantities = require "recipe.quantities"
 local schema = require "recipe.schema"
@@ -15,19 +15,10 @@ local M = {
   doc = "One HTML page that needs nothing else: the pictures with their captions, the rejected ones with their reasons, a histogram of each "
     .. "measured quantity with the cut drawn in, buckets, parameters and versions.",
   example = 'photos:report { to = "out/report.html" }',
-  options = {
-    { "to", "path", required = true, doc = "the page to write; may have [trigger]" },
-    { "title", "text", doc = "the recipe's name when left out" },
-  },
+  options = pages.options,
 }
 
-function M.declare(state)
-  local path = state.options.to
-  if not path:lower():find "%.html?$" then
-    state.session:fail(state.at, ("the report %s is not .html"):format(path), { key = "to", value = true, hint = 'for example to = "out/report.html"' })
-  end
-  outputs.declare(state, "to")
-end
+function M.declare(state) pages.declare(state, "out/report.html") end
 
 local e = html.escape
 
@@ -130,35 +121,25 @@ function M.run(context, options, input)
     name = session.name or "", steps = steps, versions = script.versions() })
   if outputs.unchanged(context, options.to, key) then return end
 
-  local title = options.title or session.name or "calotype report"
-  local header, out = session.header or {}, {}
-  local function put(text) out[#out + 1] = text end
-  put(html.head(title))
-  put(("<h1>%s</h1>"):format(e(title)))
-  if header.about then put(("<p class=\"lead\">%s</p>"):format(e(header.about))) end
-  put(("<p>%s kept, %d rejected. %s</p>"):format(e(set.count(#input.items)), #input.rejected, e(log.date())))
+  local page = pages.new(context, options, "calotype report", context.trigger)
+  page.lead(("%s kept, %d rejected"):format(set.count(#input.items), #input.rejected))
+  page.table("Steps", steps)
 
-  put "<h2>Steps</h2>"
-  put(html.table(steps))
-
-  put(("<h2>Kept: %d</h2>\n<div class=\"sheet\">"):format(#input.items))
-  for _, item in ipairs(input.items) do put(figure(context, item)) end
-  put "</div>"
+  page.put(("<h2>Kept: %d</h2>\n<div class=\"sheet\">"):format(#input.items))
+  for _, item in ipairs(input.items) do page.put(figure(context, item)) end
+  page.put "</div>"
   if #input.rejected > 0 then
-    put(("<h2>Rejected: %d</h2>\n<div class=\"sheet\">"):format(#input.rejected))
-    for _, reject in ipairs(input.rejected) do put(figure(context, reject.item, reject.verb .. ": " .. reject.reason)) end
-    put "</div>"
+    page.put(("<h2>Rejected: %d</h2>\n<div class=\"sheet\">"):format(#input.rejected))
+    for _, reject in ipairs(input.rejected) do page.put(figure(context, reject.item, reject.verb .. ": " .. reject.reason)) end
+    page.put "</div>"
   end
 
-  put("<h2>Measured</h2>\n<div class=\"charts\">")
-  put(charts(input))
-  put "</div>"
+  page.put("<h2>Measured</h2>\n<div class=\"charts\">")
+  page.put(charts(input))
+  page.put "</div>"
 
   local buckets = bucket_rows(input.items)
-  if buckets then
-    put "<h2>Buckets</h2>"
-    put(html.table(buckets))
-  end
+  if buckets then page.table("Buckets", buckets) end
 
   local authors, order = {}, {}
   for _, item in ipairs(input.items) do
@@ -172,26 +153,14 @@ function M.run(context, options, input)
   table.sort(order)
   local caption_rows = { { "captions", "pictures" } }
   for _, name in ipairs(order) do caption_rows[#caption_rows + 1] = { name, authors[name] } end
-  put "<h2>Captions</h2>"
-  if context.trigger then put(("<p>The trigger is <code>%s</code>.</p>"):format(e(context.trigger))) end
-  put(html.table(caption_rows))
+  page.table("Captions", caption_rows)
 
   if #session.list > 0 then
     local rows = { { "parameter", "value", "" } }
     for _, row in ipairs(session.list) do rows[#rows + 1] = { row.name, schema.show(row.value), row.given and "given with -p" or "default" } end
-    put "<h2>Parameters</h2>"
-    put(html.table(rows))
+    page.table("Parameters", rows)
   end
-  local rows, names, versions = { { "made with", "" } }, {}, script.versions()
-  for name in pairs(versions) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do rows[#rows + 1] = { name, versions[name] } end
-  if header.version then rows[#rows + 1] = { "recipe", header.version } end
-  put "<h2>Versions</h2>"
-  put(html.table(rows))
-  put "</body>\n</html>\n"
-  outputs.write(context, options.to, table.concat(out, "\n"))
-  outputs.record(context, options.to, key, { options.to }, set.count(#input.items + #input.rejected))
+  page.finish(options.to, key, set.count(#input.items + #input.rejected))
 end
 
 return M
