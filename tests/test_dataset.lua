@@ -315,13 +315,16 @@ test("a file that cannot be used has an error with its path and a code, and the 
   check.equal(again, records)
 end)
 
-test("a lost thumbnail is made again", function()
+test("a lost thumbnail is made again, one that a power cut emptied too", function()
   local paths, s = pictures(1)
   local thumb = dataset.scan(s, paths)[1].thumb
-  check.ok(fs.remove(s:folder() .. "/blobs/" .. thumb:sub(1, 2) .. "/" .. thumb:sub(3)))
-  local records, counts = dataset.scan(s, paths)
-  check.equal(work(counts), { 1, 0, 1 })
-  check.ok(s:blob(records[1].thumb))
+  local path = s:folder() .. "/blobs/" .. thumb:sub(1, 2) .. "/" .. thumb:sub(3)
+  for _, spoil in ipairs { fs.remove, function() return fs.write(path, "") end } do
+    check.ok(spoil(path))
+    local records, counts = dataset.scan(s, paths)
+    check.equal(work(counts), { 1, 0, 1 })
+    check.ok(s:blob(records[1].thumb))
+  end
 end)
 
 test("a large picture's thumbnail has a long side of 256", function()

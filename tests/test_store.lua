@@ -27,6 +27,29 @@ test("any bytes are kept as they are, none too", function()
   end
 end)
 
+test("a batch keeps what was done in it, also when its function raises, and a second one inside is refused", function()
+  local folder = tmp "store"
+  local s, other = open(folder), open(folder)
+  local function caption(text) return s:add_caption { sha = SHA, key = "k", text = text, author = "model" } end
+  check.ok(s:batch(function()
+    s:put("k", "a", "1")
+    caption "one"
+    check.equal(other:get("k", "a"), nil) -- not there yet for others
+    check.equal(s:get("k", "a"), "1")
+    check.refused("a batch is open already", s:batch(function() end))
+  end))
+  check.equal(other:get("k", "a"), "1")
+  check.fails("half-way", s.batch, s, function()
+    caption "two"
+    error "half-way"
+  end)
+  check.equal(#other:captions(SHA), 2)
+  check.ok(s:batch(function() end))
+  check.fails("closed", s.batch, s, function() s:close() end)
+  check.fails("closed", s.batch, s, function() end)
+  check.fails("half-way", other.batch, other, function() other:close() error "half-way" end)
+end)
+
 test("blobs are named by content and found by name", function()
   local s = open()
   local sha = s:put_blob "thumb\0nail"

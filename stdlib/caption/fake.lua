@@ -3,7 +3,7 @@ local THINGS = { "boat", "lantern", "meadow", "teapot", "staircase", "violin", "
 local LOOKS = { "an old", "a quiet", "a crowded", "a narrow", "a painted", "a lonely", "a wooden", "a distant" }
 
 return {
-  name = "fake", version = 1, author = "model",
+  name = "fake", version = 1, author = "model", instant = true,
   doc = "Invented words, the same each time for the same picture: to try a recipe without asking anyone.",
   example = "photos:caption { with = fake { seed = 1 } }",
   options = { { "seed", "integer", min = 0, default = 0, doc = "another seed, other words" } },

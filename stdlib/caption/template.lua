@@ -15,7 +15,7 @@ local function text_of(item, options)
 end
 
 local M = {
-  name = "template", version = 1, author = "model",
+  name = "template", version = 1, author = "model", instant = true,
   doc = "The same sentence for every picture, with its name filled in.",
   example = 'photos:caption { with = template { text = "a photo of {stem}, [trigger]" } }',
   options = {

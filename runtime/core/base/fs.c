@@ -620,14 +620,14 @@ static bool take_name(cal_fs_file *file) {
   return renameat(file->folder, file->temporary, file->folder, file->name) == 0;
 }
 
-cal_status cal_fs_file_commit(cal_fs_file *file, cal_error *err) {
-  const bool done = fsync(file->fd) == 0 && take_name(file);
+static cal_status commit(cal_fs_file *file, bool wait, cal_error *err) {
+  const bool done = (!wait || fsync(file->fd) == 0) && take_name(file);
   if (!done) {
     cal_fail_errno(err, errno, "%s cannot be written", file->path);
     cal_fs_file_discard(file);
     return err ? err->code : CAL_E_IO;
   }
-  int folder = openat(file->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* an O_PATH descriptor cannot be synced */
+  int folder = wait ? openat(file->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1; /* an O_PATH descriptor cannot be synced */
   if (folder >= 0) {
     fsync(folder);
     close(folder);
@@ -636,19 +636,29 @@ cal_status cal_fs_file_commit(cal_fs_file *file, cal_error *err) {
   return CAL_OK;
 }
 
+cal_status cal_fs_file_commit(cal_fs_file *file, cal_error *err) { return commit(file, true, err); }
+
 void cal_fs_file_discard(cal_fs_file *file) {
   if (!file) return;
   if (file->temporary[0]) unlinkat(file->folder, file->temporary, 0);
   free_file(file);
 }
 
-cal_status cal_fs_write(const cal_fs *fs, const char *path, const void *bytes, size_t size, cal_error *err) {
+static cal_status write_whole(const cal_fs *fs, const char *path, const void *bytes, size_t size, bool wait, cal_error *err) {
   cal_fs_file *file = cal_fs_create(fs, path, err);
   if (!file) return err ? err->code : CAL_E_IO;
   cal_status status = cal_fs_file_add(file, bytes, size, err);
-  if (!status) return cal_fs_file_commit(file, err);
+  if (!status) return commit(file, wait, err);
   cal_fs_file_discard(file);
   return status;
+}
+
+cal_status cal_fs_write(const cal_fs *fs, const char *path, const void *bytes, size_t size, cal_error *err) {
+  return write_whole(fs, path, bytes, size, true, err);
+}
+
+cal_status cal_fs_write_soon(const cal_fs *fs, const char *path, const void *bytes, size_t size, cal_error *err) {
+  return write_whole(fs, path, bytes, size, false, err);
 }
 
 cal_status cal_fs_make_folder(const cal_fs *fs, const char *path, cal_error *err) {

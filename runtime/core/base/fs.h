@@ -76,6 +76,9 @@ void cal_fs_unmap(cal_mapping *map);
  * Missing folders below the root are made. */
 cal_status cal_fs_write(const cal_fs *fs, const char *path, const void *bytes, size_t size, cal_error *err);
 
+/* The same without waiting for the disk, for what is checked when it is read: after a power cut the file may be empty. */
+cal_status cal_fs_write_soon(const cal_fs *fs, const char *path, const void *bytes, size_t size, cal_error *err);
+
 /* The same in pieces. `commit` and `discard` free the file; after a failed write only `discard` is allowed. */
 typedef struct cal_fs_file cal_fs_file;
 cal_fs_file *cal_fs_create(const cal_fs *fs, const char *path, cal_error *err);

@@ -310,7 +310,9 @@ static char *blob_path(const cal_store *s, const char *sha, cal_error *err) {
 bool cal_store_has_blob(cal_store *s, const char *sha) {
   char *path = blob_path(s, sha, NULL);
   cal_fs_info info;
-  bool there = path && !cal_fs_stat(s->fs, path, &info, NULL) && info.kind == CAL_FS_FILE;
+  char empty[CAL_SHA256_HEX];
+  cal_sha256_hex("", 0, empty);
+  bool there = path && !cal_fs_stat(s->fs, path, &info, NULL) && info.kind == CAL_FS_FILE && (info.size || !strcmp(sha, empty));
   cal_free(path);
   return there;
 }
@@ -343,7 +345,7 @@ cal_status cal_store_put_blob(cal_store *s, const void *bytes, size_t size, char
   if (status || found) return status;
   char *path = blob_path(s, sha, err);
   if (!path) return CAL_E_MEMORY;
-  status = cal_fs_write(s->fs, path, bytes, size, err);
+  status = cal_fs_write_soon(s->fs, path, bytes, size, err); /* what a power cut spoils no longer matches its name */
   cal_free(path);
   return status;
 }

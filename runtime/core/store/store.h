@@ -57,7 +57,7 @@ cal_status cal_store_remember_file(cal_store *s, const cal_fs_info *info, const 
  * those bytes mends it. */
 cal_status cal_store_put_blob(cal_store *s, const void *bytes, size_t size, char sha[CAL_SHA256_HEX], cal_error *err);
 cal_status cal_store_blob(cal_store *s, const char *sha, cal_buffer *bytes, bool *found, cal_error *err);
-bool cal_store_has_blob(cal_store *s, const char *sha); /* a file of that name is there; it is not read */
+bool cal_store_has_blob(cal_store *s, const char *sha); /* a file of that name is there, not emptied by a power cut; it is not read */
 
 /* Captions are only ever added. `key` says which question the text answers (provider, model and options, hashed). */
 typedef struct {

@@ -109,7 +109,7 @@ function M.run(context, options, input)
       end
     end
     local bar = #asked > 0 and log.progress("captions", #asked)
-    local ok, problem = pcall(provider.ask, asked, provider_options, function(n, text, detail)
+    local function answer(n, text, detail)
       local i = asked_index[n]
       store:add_caption { sha = input.items[i].sha256, key = keys[i], text = text, author = provider.author, provider = name,
         model = provider.model and provider.model(provider_options) or "", detail = detail or options_text }
@@ -117,7 +117,11 @@ function M.run(context, options, input)
       texts[i] = { text = text, by = { author = provider.author, provider = name, key = keys[i] } }
       bar:set(written)
       if script.interrupted() > 0 then context.fail("stopped", { exit = 130, hint = "captions so far are kept: run again to go on" }) end
-    end)
+    end
+    -- What cost nothing reaches the disk together; what may have cost money, each before the next is asked for.
+    local function ask() return pcall(provider.ask, asked, provider_options, answer) end
+    local ok, problem
+    if provider.instant and #asked > 0 then store:batch(function() ok, problem = ask() end) else ok, problem = ask() end
     if bar then bar:close() end
     if not ok then error(problem, 0) end
   end

@@ -120,7 +120,7 @@ function M.run(context, options)
   local store = context.store()
   local records, did, code = dataset.scan(sessions.native_store(store), paths, { label = M.label(options) })
   if not records then fail(did, code == "INTERRUPT" and "what is done is kept: run again to go on" or nil, code) end
-  local out, captions = set.new {}, 0
+  local out, captions, by_people, noted = set.new {}, 0, {}, {}
   for i, record in ipairs(records) do
     local item = M.item(paths[i], record)
     if record.error then
@@ -138,15 +138,17 @@ function M.run(context, options)
         item.caption_by = { author = ours and "model" or "human", provider = "sidecar", path = sidecar.path }
         captions = captions + 1
         if not ours then
-          local last = store:caption(item.sha256, "human")
+          local last = noted[item.sha256] or store:caption(item.sha256, "human")
           if not last or last.text ~= sidecar.text then
-            store:add_caption { sha = item.sha256, key = "human", text = sidecar.text, author = "human", provider = "sidecar", model = "", detail = "{}" }
+            local row = { sha = item.sha256, key = "human", text = sidecar.text, author = "human", provider = "sidecar", model = "", detail = "{}" }
+            by_people[#by_people + 1], noted[item.sha256] = row, row
           end
         end
       end
       out.items[#out.items + 1] = item
     end
   end
+  if #by_people > 0 then store:batch(function() for _, row in ipairs(by_people) do store:add_caption(row) end end) end
   local hashed, measured = did.hashed or 0, did.measured or 0
   local parts = { set.count(#paths) }
   if hashed == 0 and measured == 0 then parts[#parts + 1] = "all known"

@@ -126,7 +126,10 @@ function M.run(context, options, input)
   page.table("Steps", steps)
 
   page.put(("<h2>Kept: %d</h2>\n<div class=\"sheet\">"):format(#input.items))
-  for _, item in ipairs(input.items) do page.put(figure(context, item)) end
+  for _, item in ipairs(input.items) do
+    session:poll(context.at)
+    page.put(figure(context, item))
+  end
   page.put "</div>"
   if #input.rejected > 0 then
     page.put(("<h2>Rejected: %d</h2>\n<div class=\"sheet\">"):format(#input.rejected))
