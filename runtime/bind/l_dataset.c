@@ -71,6 +71,8 @@ static void push_record(lua_State *L, scan_shell *shell, size_t i) {
   lua_setfield(L, -2, "sha256");
   lua_pushinteger(L, (lua_Integer)item->size);
   lua_setfield(L, -2, "size");
+  lua_pushinteger(L, item->mtime_ns);
+  lua_setfield(L, -2, "mtime_ns");
 }
 
 static void set_count(lua_State *L, const char *key, size_t count) {
@@ -79,7 +81,7 @@ static void set_count(lua_State *L, const char *key, size_t count) {
 }
 
 /* dataset.scan(store, {path, ...} [, {label =}]) -> records, {files =, hashed =, measured =} | nil, message, code
- * A record: path, sha256, size, width, height, format, orientation, phash, phashes, brightness, entropy, sharpness, alpha,
+ * A record: path, sha256, size, mtime_ns, width, height, format, orientation, phash, phashes, brightness, entropy, sharpness, alpha,
  * gray, thumb (a blob's sha256); of a file that cannot be used: path, error, code. The counts are of work really done. */
 static int l_scan(lua_State *L) {
   cal_store **store = luaL_checkudata(L, 1, "calotype.store");

@@ -4,6 +4,7 @@ local log = require "native.log"
 local outputs = require "recipe.outputs"
 local pictures = require "export.pictures"
 local script = require "native.script"
+local set = require "recipe.set"
 
 local M = {}
 
@@ -35,6 +36,8 @@ function M.write(context, options, input, key, folder_of)
         local read, message, code = fs.read(file.path)
         if not read then bundle.fail(("%s cannot be read any more"):format(file.path), { hint = message, code = code }) end
         bytes = read
+        local changed = set.changed(items[i])
+        if changed then bundle.fail(changed, { hint = "run again" }) end
       end
       local base = (folder == "" and options.to or options.to .. "/" .. folder) .. "/" .. stems[n]
       bundle.write(base .. "." .. file.extension, bytes)

@@ -57,6 +57,8 @@ end
 --- Trainers read 8-bit JPEG and PNG for certain: other formats become PNG, 16-bit PNG becomes 8-bit, a JPEG for the printer
 --- (CMYK) becomes RGB. `upright` also turns what a camera stored turned.
 function M.file(context, item, upright, quality)
+  local changed = set.changed(item)
+  if changed then context.fail(changed, { hint = "run again" }) end
   local turned = (upright or item.upright) and (item.orientation or 1) ~= 1
   local format = (item.format or item.extension):lower()
   local jpeg = format == "jpeg" or format == "jpg"

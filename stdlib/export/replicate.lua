@@ -40,6 +40,10 @@ function M.write(context, options, input, key)
   if #items < 10 then context.warn(("%s in the zip; replicate's trainers recommend at least 10"):format(set.count(#items))) end
   local ok, message, code = zip.write(options.to, entries)
   if not ok then context.fail(("%s was not written"):format(options.to), { hint = message, code = code }) end
+  for _, item in ipairs(items) do -- not remembered, so that the next run writes it again
+    local changed = set.changed(item)
+    if changed then context.fail(changed .. ", while the zip was written", { hint = "run again" }) end
+  end
   outputs.record(context, options.to, key, { options.to }, pictures.note(items, converted, mended))
 end
 

@@ -290,7 +290,8 @@ function Session:store()
   if not self.opened then
     local native, message, code = store.open(self.store_folder)
     if not native then
-      script.fail { message = ("the store %s cannot be opened: %s"):format(self.store_folder, message), exit = code == "BUSY" and 75 or 1,
+      script.fail { message = ("the store %s cannot be opened: %s"):format(self.store_folder, message),
+        exit = code == "BUSY" and 75 or code == "DENIED" and 3 or 1,
         hint = "CALOTYPE_STORE names another folder" }
     end
     self.opened = setmetatable({ native = native }, Checked)

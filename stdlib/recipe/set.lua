@@ -4,8 +4,9 @@
 --     if item.width < 512 then return ("width %d is below 512"):format(item.width) end
 --   end)
 --
--- An item is a plain table: path, name, stem, sha256, size, width, height, format, orientation, brightness, entropy, sharpness,
+-- An item is a plain table: path, name, stem, sha256, size, mtime_ns, width, height, format, orientation, brightness, entropy, sharpness,
 -- phash, thumb, caption, caption_by, trigger, weight, bucket, steps. Items are never changed, only copied with changes.
+local fs = require "native.fs"
 local hash = require "native.hash"
 local json = require "native.json"
 
@@ -40,6 +41,15 @@ local M = {}
 ---@param cuts? table[]
 ---@return calotype.set
 function M.new(items, rejected, cuts) return { items = items, rejected = rejected or {}, cuts = cuts or {} } end
+
+--- What became of an item's file since it was looked at, as a sentence; nil when it is still the same.
+---@param item calotype.item
+---@return string?
+function M.changed(item)
+  local info = fs.stat(item.path)
+  if not info then return ("%s is gone since it was looked at"):format(item.path) end
+  if info.size ~= item.size or info.mtime_ns ~= item.mtime_ns then return ("%s changed since it was looked at"):format(item.path) end
+end
 
 --- A copy of a list.
 function M.copy(list) return table.move(list, 1, #list, 1, {}) end

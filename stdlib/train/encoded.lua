@@ -70,9 +70,14 @@ local function keep(store, kind, key, bytes)
   return function() return store:blob(sha) end
 end
 
---- A picture in its bucket: scaled to cover it, cut, as numbers. Shrinking averages, enlarging is Lanczos, as kohya's.
-function encoded.pixels(path, bucket)
-  local picture, message, code = image.load(path)
+--- A picture in its bucket: scaled to cover it, cut, as numbers. Shrinking averages, enlarging is Lanczos, as kohya's. Refused when the
+--- file is no longer what it was when `sha256` was taken: what is made here is kept under that name.
+function encoded.pixels(path, bucket, sha256)
+  local bytes, message, code = fs.read(path)
+  if not bytes then return nil, message, code end
+  if sha256 and hash.sha256(bytes) ~= sha256 then return nil, ("%s changed since it was looked at; run again"):format(path), "BUSY" end
+  local picture
+  picture, message, code = image.decode(bytes, path)
   if not picture then return nil, message, code end
   picture = picture:rgb { 255, 255, 255 }
   local smaller = bucket.scale_width < picture:width() and bucket.scale_height < picture:height()
@@ -122,7 +127,7 @@ function encoded.latents(job)
     for _, i in ipairs(groups[name]) do
       if script.interrupted() > 0 then return nil, "stopped between two pictures", "INTERRUPT" end
       local pixels
-      pixels, message, code = encoded.pixels(job.pictures[i].path, job.pictures[i].bucket)
+      pixels, message, code = encoded.pixels(job.pictures[i].path, job.pictures[i].bucket, job.pictures[i].sha256)
       if not pixels then return nil, message, code end
       plan:set(x, pixels)
       local ok

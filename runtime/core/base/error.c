@@ -24,6 +24,7 @@ cal_status cal_fail(cal_error *err, cal_status code, const char *format, ...) {
 static cal_status status_of_errno(int system_errno) {
   switch (system_errno) {
     case ENOENT:
+    case ENAMETOOLONG: /* no file can have it */
     case ENOTDIR: return CAL_E_NOTFOUND;
     case EACCES:
     case EPERM:

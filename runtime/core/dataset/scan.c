@@ -294,6 +294,7 @@ static cal_status look_up_files(scanner *s, cal_error *err) {
     if (status) return status;
     if (cal_fs_stat(s->fs, w->path, &w->info, &w->err)) continue;
     w->item->size = w->info.size;
+    w->item->mtime_ns = w->info.mtime_ns;
     if (w->info.kind != CAL_FS_FILE) {
       cal_fail(&w->err, CAL_E_FORMAT, "%s is not a regular file", w->path);
       continue;

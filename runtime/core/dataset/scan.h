@@ -35,9 +35,10 @@ enum { CAL_THUMB_SIDE = 256, CAL_PICTURE_MOST = 1 << 30 }; /* pixels of a thumbn
 typedef struct {
   char sha[CAL_SHA256_HEX]; /* "" when the file could not be read */
   uint64_t size;
-  char *measures;  /* JSON: width, height, format, orientation, phash, phashes, the rows of core/image/measure, thumb (a
-                      blob: JPEG); NULL when there is an error */
-  cal_status code; /* what is wrong with this file, and the sentence */
+  int64_t mtime_ns; /* as it was when the content was taken for `sha` */
+  char *measures;   /* JSON: width, height, format, orientation, phash, phashes, the rows of core/image/measure, thumb (a
+                       blob: JPEG); NULL when there is an error */
+  cal_status code;  /* what is wrong with this file, and the sentence */
   char *error;
 } cal_scan_item;
 

@@ -7,13 +7,14 @@ local set = require "recipe.set"
 -- What the decoder reads; other files in a folder are counted and left alone.
 local PICTURES = { jpg = true, jpeg = true, png = true, webp = true, bmp = true, gif = true, tif = true, tiff = true }
 
--- Name, stem and extension. Bytes of a name that are no UTF-8 are shown as marks; the path keeps them.
+-- Name, stem and extension. Bytes of a name that are no UTF-8, and control characters, are shown as marks; the path keeps them.
 local function split_name(path)
   local name = path:match "[^/]+$" or path
   while not utf8.len(name) do
     local _, bad = utf8.len(name)
     name = name:sub(1, bad - 1) .. "\u{FFFD}" .. name:sub(bad + 1)
   end
+  name = name:gsub("%c", "\u{FFFD}")
   local stem, extension = name:match "^(.+)%.([^.]+)$"
   return name, stem or name, (extension or ""):lower()
 end
@@ -41,7 +42,7 @@ local function find(source, recursive, fail)
     local below = "/" .. entry.path:sub(#source:gsub("/+$", "") + 1):gsub("^/+", "")
     if entry.kind == "folder" then
       folders = folders + 1
-    elseif entry.kind == "file" and not hidden(below) then
+    elseif not hidden(below) then -- what is neither file nor folder, or a link that leads nowhere, becomes a reject with that reason
       local _, _, extension = split_name(entry.path)
       if PICTURES[extension] then pictures[#pictures + 1] = entry.path
       elseif extension == "txt" or extension == "caption" then captions = captions + 1
