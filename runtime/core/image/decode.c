@@ -198,8 +198,12 @@ cal_image *cal_image_decode(const void *bytes, size_t size, const char *name, co
     case CAL_IMAGE_QOI: im = decode_qoi(bytes, size, name, info, err); break;
     default: im = decode_sdl(bytes, size, name, info, err); break;
   }
-  if (!im || info->orientation == 1) return im;
-  cal_image *turned = cal_image_orient(im, info->orientation, err);
+  int turn = info->orientation;
+  /* libtiff flips as 1 to 4 ask for, and treats 5 to 8 as if they were 1 to 4 with rows and columns not exchanged: what is left of 5
+   * and 7 is to exchange them, of 6 and 8 to do so along the other diagonal. */
+  if (info->format == CAL_IMAGE_TIFF) turn = turn < 5 ? 1 : turn % 2 ? 5 : 7;
+  if (!im || turn == 1) return im;
+  cal_image *turned = cal_image_orient(im, turn, err);
   cal_image_free(im);
   return turned;
 }

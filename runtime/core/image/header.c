@@ -240,13 +240,14 @@ static const char *parse_webp(reader *r, uint32_t *w, uint32_t *h, int *orientat
 }
 
 static const char *parse_tiff(reader *r, uint32_t *w, uint32_t *h, int *orientation) {
-  (void)orientation; /* libtiff turns the picture itself */
   if (!tiff_start(r, r->bytes, r->size)) return r->cut = true, NULL;
   const int64_t wide = tiff_field(r, 256), high = tiff_field(r, 257);
   if (r->cut) return NULL;
   if (wide < 0 || high < 0 || wide > INT32_MAX || high > INT32_MAX) return "the first directory states no size";
   *w = (uint32_t)wide;
   *h = (uint32_t)high;
+  const int64_t turned = tiff_field(r, 0x0112);
+  if (turned >= 1 && turned <= 8) *orientation = (int)turned;
   return NULL;
 }
 

@@ -127,6 +127,8 @@ save("webp-alpha.webp", alpha(small), lossless=True, exact=True); reference("web
 save("webp-animated.webp", alpha(small), save_all=True, append_images=[scene(29, 19, 5).convert("RGBA")], lossless=True, exact=True)
 reference("webp-animated.webp")
 save("tiff.tif", small, compression="tiff_lzw"); reference("tiff.tif")
+for k in range(2, 9):
+    save(f"tiff-orient{k}.tif", small, compression="tiff_lzw", tiffinfo={274: k}); reference(f"tiff-orient{k}.tif")
 save("pnm.ppm", small); reference("pnm.ppm")
 save("pnm.pgm", small.convert("L")); reference("pnm.pgm")
 save("qoi.qoi", small); reference("qoi.qoi")
