@@ -1,0 +1,143 @@
+-- README.md is checked by itself: its recipes pass `check`, its commands run, and what it shows as printed is what is printed.
+--
+--   ```lua                 a recipe; <!-- hall.lua --> in the line before gives it a name for the commands
+--   ```sh                  commands: those that begin with `calotype` and name a recipe are run and must end well
+--   ```                    printed words, of one of two kinds:
+--     $ calotype ...       what follows is what the command prints. A line of a recipe that the words show ("   2 | text") is put into
+--                          the recipe first: so a mistake can be shown without being in the recipe
+--     <!-- make demo -->   in the line before: the last lines that this command printed into build/demo.log (.ci/run keeps them)
+--
+-- In printed words times, decimals, sizes, names of devices and "N of 32" may be others, and a line of "..." stands for any lines.
+local fs = require "native.fs"
+local recipes = dofile "tests/recipes.lua"
+
+local pipe = io.popen "pwd; readlink /proc/$PPID/exe"
+local here, program = pipe:read "l", pipe:read "l":gsub("/tests/host$", "/calotype")
+pipe:close()
+if not program:find "^/" then program = here .. "/" .. program end
+
+-- { { language, lines, line (of the fence), mark }, ... }
+local function blocks_of(text)
+  local blocks, open, number, before = {}, nil, 0, ""
+  for line in (text .. "\n"):gmatch "(.-)\n" do
+    number = number + 1
+    local fence = line:match "^```(%w*)"
+    if open and fence then open = nil
+    elseif open then open.lines[#open.lines + 1] = line
+    elseif fence then
+      open = { language = fence, lines = {}, line = number, mark = before:match "^<!%-%- (.-) %-%->$" }
+      blocks[#blocks + 1] = open
+    end
+    if line ~= "" then before = line end
+  end
+  return blocks
+end
+
+local function masked(line)
+  line = line:gsub("%s+$", ""):gsub("   [%d.]+ m?s$", ""):gsub("   %d+ min %d+ s$", ""):gsub("%d+%.%d+", "#"):gsub("%d+ kB", "# kB"):gsub("# MB", "# kB"):gsub("%d+ of (%d+)", "# of %1")
+  return (line:gsub("on .- %(a CPU[^)]*%)", "on a device"):gsub("^on [^\n]-   ", "on a device   "):gsub("%s+$", ""))
+end
+
+-- Whether the lines are those of the pattern, in which "..." is any lines; from the end: what comes before does not matter.
+local function alike(pattern, lines, p, l)
+  if p == 0 then return true end
+  if masked(pattern[p]) == "..." then
+    for skip = l, 0, -1 do if alike(pattern, lines, p - 1, skip) then return true end end
+    return false
+  end
+  return l > 0 and masked(pattern[p]) == masked(lines[l]) and alike(pattern, lines, p - 1, l - 1)
+end
+
+local function lines_of(text)
+  local lines = {}
+  for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
+  return lines
+end
+
+local function expect(block, pattern, lines, whole)
+  if (whole and #lines ~= #pattern) or not alike(pattern, lines, #pattern, #lines) then
+    error(("README.md:%d shows\n%s\nbut printed is\n%s"):format(block.line, table.concat(pattern, "\n"), table.concat(lines, "\n")), 0)
+  end
+end
+
+local place, blocks, recipe_lines = recipes.new(tmp "readme"), blocks_of(assert(fs.read "README.md")), {}
+for i = 1, 11 do
+  local options = { seed = i, width = 640, height = 560, cells = 100 + i }
+  place.photo(("p%d.png"):format(i), options)
+  place.write(("style/s%d.png"):format(i), recipes.picture(options):encode "png")
+end
+os.execute(("mkdir -p %s/models && ln -s %s/tests/golden/tiny %s/models/sd15"):format(place.folder, here, place.folder))
+
+local function run(command)
+  place.write("command.sh", command .. "\n")
+  local out = io.popen(("cd %s && PATH=%s:$PATH CALOTYPE_STORE=store sh command.sh 2>&1; echo \"exit $?\""):format(place.folder, program:match "^(.*)/"))
+  local text, exit = out:read "a":match "^(.*)exit (%d+)\n$"
+  out:close()
+  return text, tonumber(exit)
+end
+
+test("every recipe of the README passes its check", function()
+  local count = 0
+  for _, block in ipairs(blocks) do
+    if block.language == "lua" then
+      count = count + 1
+      local name = block.mark and block.mark:find "%.lua$" and block.mark or ("block%d.lua"):format(block.line)
+      recipe_lines[name] = block.lines
+      place.write(name, table.concat(block.lines, "\n") .. "\n")
+      local text, exit = run("calotype check " .. name)
+      if exit ~= 0 then error(("README.md:%d: %s"):format(block.line, text)) end
+    end
+  end
+  check.ok(count > 0)
+end)
+
+test("every command of the README that names a recipe runs", function()
+  for _, block in ipairs(blocks) do
+    for _, line in ipairs(block.language == "sh" and block.lines or {}) do
+      local command = line:gsub("%s*#.*", "")
+      local name = command:match "^calotype .-([%w_./-]+%.lua)"
+      if name then
+        check.ok(recipe_lines[name], ("README.md:%d: no recipe is marked <!-- %s -->"):format(block.line, name))
+        local text, exit = run(command)
+        if exit ~= 0 then error(("README.md:%d: %s: %s"):format(block.line, command, text)) end
+      end
+    end
+  end
+end)
+
+test("what the README shows as printed is what is printed", function()
+  local waiting
+  for _, block in ipairs(blocks) do
+    if block.language == "" then
+      local first = block.lines[1] or ""
+      if first:find "^%$ " then
+        local at = 1
+        while at <= #block.lines do
+          local command, shown = block.lines[at]:match "^%$ (.*)", {}
+          at = at + 1
+          while block.lines[at] and not block.lines[at]:find "^%$ " do
+            if block.lines[at] ~= "" then shown[#shown + 1] = block.lines[at] end
+            at = at + 1
+          end
+          local name = command:match "([%w_./-]+%.lua)"
+          if name and recipe_lines[name] then
+            local changed = table.move(recipe_lines[name], 1, #recipe_lines[name], 1, {})
+            for _, line in ipairs(shown) do
+              local number, text = line:match "^ +(%d+) | (.*)"
+              if number then changed[tonumber(number)] = text end
+            end
+            place.write(name, table.concat(changed, "\n") .. "\n")
+          end
+          expect(block, shown, lines_of((run(command))), true)
+          if name and recipe_lines[name] then place.write(name, table.concat(recipe_lines[name], "\n") .. "\n") end
+        end
+      elseif block.mark == "make demo" then
+        local log = fs.read "build/demo.log"
+        if log then expect(block, block.lines, lines_of(log)) else waiting = block.line end
+      else
+        error(("README.md:%d: nobody can check these words: begin with \"$ command\", or put <!-- make demo --> before them"):format(block.line))
+      end
+    end
+  end
+  if waiting then skip(("README.md:%d is compared after `make demo 2>&1 | tee build/demo.log` in a fresh clone"):format(waiting)) end
+end)
