@@ -18,7 +18,7 @@ PACMAN    := gcc make pkgconf lua54 cjson sqlite libzip libjpeg-turbo libpng sdl
              pocl clblast onednn
 
 # --- Flags ---------------------------------------------------------------------------------------------------------
-PKGS     := lua5.4 libcjson sqlite3 libzip libjpeg libpng libedit libutf8proc
+PKGS     := lua5.4 libcjson sqlite3 libzip libjpeg libpng zlib libedit libutf8proc
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 WARNINGS := -Wall -Wextra -Wshadow -Wpedantic

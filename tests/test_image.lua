@@ -144,6 +144,83 @@ local function make_png(w, h, depth, color, raw, extra, wrong_sum)
     .. chunk("IDAT", packed) .. chunk("IEND", "")
 end
 
+-- An ICC profile: described in the old way or the new one, with these primaries.
+local SRGB = { { 0.4361, 0.2225, 0.0139 }, { 0.3851, 0.7169, 0.0971 }, { 0.1431, 0.0606, 0.7141 } }
+local P3 = { { 0.5151, 0.2412, -0.0011 }, { 0.2920, 0.6922, 0.0419 }, { 0.1571, 0.0666, 0.7841 } }
+local function profile(name, primaries, options)
+  options = options or {}
+  local desc = options.new and "mluc\0\0\0\0" .. string.pack(">I4I4c4I4I4", 1, 12, "enUS", 2 * #name, 28) .. name:gsub(".", "\0%0")
+    or "desc\0\0\0\0" .. string.pack(">I4", #name + 1) .. name .. "\0"
+  local tags = { { "desc", desc .. ("\0"):rep(-#desc % 4) } }
+  for i, key in ipairs { "rXYZ", "gXYZ", "bXYZ" } do
+    local numbers = "XYZ \0\0\0\0"
+    for _, x in ipairs(primaries[i]) do numbers = numbers .. string.pack(">i4", math.floor(x * 65536 + 0.5)) end
+    tags[i + 1] = { key, numbers }
+  end
+  local rows, body, at = string.pack(">I4", #tags), "", 132 + 12 * #tags
+  for _, it in ipairs(tags) do
+    rows = rows .. it[1] .. string.pack(">I4I4", at + #body, #it[2])
+    body = body .. it[2]
+  end
+  local head = string.pack(">I4c4I4c4c4c4", 132 + #rows + #body, "none", 0x02100000, "mntr", options.space or "RGB ", "XYZ ") .. ("\0"):rep(12) .. "acsp"
+  return head .. ("\0"):rep(128 - #head) .. rows .. body
+end
+
+-- Pictures with the profile in them, by format.
+local function with_profile(icc)
+  local jpeg, segment = fs.read(GOLDEN .. "jpeg-420.jpg"), "ICC_PROFILE\0\1\1" .. icc
+  local webp = fs.read(GOLDEN .. "webp-alpha.webp") -- VP8X: the flag, and the chunk behind it
+  local size = string.unpack("<I4", webp, 5)
+  local padded = icc .. ("\0"):rep(#icc % 2)
+  return {
+    JPEG = jpeg:sub(1, 2) .. "\xff\xe2" .. string.pack(">I2", #segment + 2) .. segment .. jpeg:sub(3),
+    PNG = make_png(1, 1, 8, 2, "\0\1\2\3", chunk("iCCP", "a name\0\0\x78\x01\x01" .. string.pack("<I2I2", #icc, #icc ~ 0xffff) .. icc)),
+    WebP = webp:sub(13, 16) == "VP8X" and webp:sub(1, 4) .. string.pack("<I4", size + 8 + #padded) .. webp:sub(9, 20) .. string.char(webp:byte(21) | 32)
+      .. webp:sub(22, 30) .. "ICCP" .. string.pack("<I4", #icc) .. padded .. webp:sub(31) or nil,
+  }
+end
+
+test("a colour profile that is not sRGB's is named; sRGB under any name, gray ones and broken ones are not", function()
+  local function seen(icc)
+    local out, count = {}, 0
+    for format, bytes in pairs(with_profile(icc)) do
+      local path = tmp("x." .. format:lower())
+      fs.write(path, bytes)
+      local info = check.ok(image.probe(path))
+      check.equal(info.format, format)
+      check.ok(image.load(path))
+      out[info.profile or ""], count = true, count + 1
+    end
+    check.ok(count >= 2)
+    local name = next(out)
+    check.equal(next(out, name), nil, "formats disagree")
+    return name
+  end
+  check.equal(seen(profile("Display P3", P3)), "Display P3")
+  check.equal(seen(profile("Display P3", P3, { new = true })), "Display P3")
+  check.equal(seen(profile("", P3)), "a profile without a name")
+  check.equal(seen(profile("Adobe\27[31m RGB " .. ("x"):rep(90), P3)), ("Adobe?[31m RGB " .. ("x"):rep(90)):sub(1, 47))
+  check.equal(seen(profile("sRGB IEC61966-2.1", P3)), "")
+  check.equal(seen(profile("c2", SRGB)), "")
+  check.equal(seen(profile("Coated FOGRA39", P3, { space = "CMYK" })), "Coated FOGRA39")
+  check.equal(seen(profile("Dot Gain 20%", SRGB, { space = "GRAY" })), "")
+  check.equal(seen(("x"):rep(300)), "")
+end)
+
+test("a colour profile that is cut or lies anywhere never hurts", function()
+  for _, new in ipairs { false, true } do
+    local icc = profile("Display P3", P3, { new = new })
+    for size = 0, #icc do
+      for format, bytes in pairs(with_profile(icc:sub(1, size))) do check.ok(image.decode(bytes, format), format .. " " .. size) end
+    end
+    for at = 1, #icc do
+      for format, bytes in pairs(with_profile(icc:sub(1, at - 1) .. string.char(icc:byte(at) ~ 0xff) .. icc:sub(at + 1))) do
+        check.ok(image.decode(bytes, format), format .. " " .. at)
+      end
+    end
+  end
+end)
+
 test("a PNG that lies about its size is refused without asking for the memory", function()
   check.refused("cannot be in", image.decode(make_png(12000, 12000, 8, 2, "\0\1\2\3"), "x"))
 end)

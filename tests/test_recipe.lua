@@ -483,6 +483,17 @@ test("the report is one page that loads nothing and escapes everything", functio
   end
 end)
 
+test("a picture whose colours are not sRGB's is told, in the account and in the report", function()
+  local place = place_with(2)
+  local jpeg = place.photo("x.jpg", { seed = 9 }) or place.read "photos/x.jpg"
+  local icc = ("\0"):rep(16) .. "RGB XYZ " .. ("\0"):rep(12) .. "acsp" .. ("\0"):rep(88) .. string.pack(">I4c4I4I4", 1, "desc", 144, 24)
+    .. "desc\0\0\0\0" .. string.pack(">I4", 12) .. "Display P3\0\0"
+  local segment = "ICC_PROFILE\0\1\1" .. icc
+  place.write("photos/x.jpg", jpeg:sub(1, 2) .. "\xff\xe2" .. string.pack(">I2", #segment + 2) .. segment .. jpeg:sub(3))
+  ok(place.run 'images "@/photos":report { to = "@/out/r.html" }')
+  check.contains(place.read "out/r.html", "colours meant as Display P3, taken as sRGB")
+end)
+
 test("show tells what a picture, a zip, a caption and a folder are", function()
   local place = place_with(2)
   ok(place.run(FOUR_LINES))

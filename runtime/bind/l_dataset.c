@@ -82,7 +82,8 @@ static void set_count(lua_State *L, const char *key, size_t count) {
 
 /* dataset.scan(store, {path, ...} [, {label =}]) -> records, {files =, hashed =, measured =} | nil, message, code
  * A record: path, sha256, size, mtime_ns, width, height, format, orientation, phash, phashes, brightness, entropy, sharpness, alpha,
- * gray, thumb (a blob's sha256); of a file that cannot be used: path, error, code. The counts are of work really done. */
+ * gray, thumb (a blob's sha256), profile (a colour profile's name, when it is not sRGB's); of a file that cannot be used: path, error,
+ * code. The counts are of work really done. */
 static int l_scan(lua_State *L) {
   cal_store **store = luaL_checkudata(L, 1, "calotype.store");
   if (!*store) return luaL_error(L, "the store is closed");

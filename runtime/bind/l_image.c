@@ -138,6 +138,7 @@ static int l_probe(lua_State *L) {
   set_integer(L, "orientation", info.orientation);
   lua_pushstring(L, cal_image_format_name(info.format));
   lua_setfield(L, -2, "format");
+  if (info.profile[0]) lua_pushstring(L, info.profile), lua_setfield(L, -2, "profile");
   return 1;
 }
 

@@ -5,7 +5,7 @@
 --   end)
 --
 -- An item is a plain table: path, name, stem, sha256, size, mtime_ns, width, height, format, orientation, brightness, entropy, sharpness,
--- phash, thumb, caption, caption_by, trigger, weight, bucket, steps. Items are never changed, only copied with changes.
+-- phash, thumb, profile, caption, caption_by, trigger, weight, bucket, steps. Items are never changed, only copied with changes.
 local fs = require "native.fs"
 local hash = require "native.hash"
 local json = require "native.json"

@@ -160,7 +160,8 @@ static char *measures_text(const cal_measures *m, const char *thumb, cal_error *
          !cal_json_put(o, "height", cal_json_from_number(m->height, err), err) &&
          !cal_json_put(o, "orientation", cal_json_from_number(m->orientation, err), err) &&
          !cal_json_put(o, "format", cal_json_from_text(cal_image_format_name(m->format), err), err) &&
-         !cal_json_put(o, "thumb", cal_json_from_text(thumb, err), err);
+         !cal_json_put(o, "thumb", cal_json_from_text(thumb, err), err) &&
+         (!m->profile[0] || !cal_json_put(o, "profile", cal_json_from_text(m->profile, err), err));
   const double *values = m->values;
   const cal_measure_row *row;
   for (int i = 0; good && (row = cal_measure_row_at(i)); values += row->count, i++)
@@ -274,6 +275,7 @@ static void name_kinds(scanner *s) {
   char hex[CAL_SHA256_HEX];
   const cal_measure_row *row;
   cal_sha256_start(&h);
+  cal_sha256_add(&h, "profile", 7);
   for (int i = 0; (row = cal_measure_row_at(i)); i++) {
     cal_sha256_add(&h, row->name, strlen(row->name) + 1);
     cal_sha256_add(&h, row->about, strlen(row->about) + 1);

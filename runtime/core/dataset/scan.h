@@ -37,7 +37,7 @@ typedef struct {
   uint64_t size;
   int64_t mtime_ns; /* as it was when the content was taken for `sha` */
   char *measures;   /* JSON: width, height, format, orientation, phash, phashes, the rows of core/image/measure, thumb (a
-                       blob: JPEG); NULL when there is an error */
+                      blob: JPEG), profile (when not sRGB); NULL when there is an error */
   cal_status code;  /* what is wrong with this file, and the sentence */
   char *error;
 } cal_scan_item;

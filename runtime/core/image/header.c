@@ -10,6 +10,7 @@ typedef struct {
   size_t size, at;
   bool big_endian, cut;
   int bits, samples; /* of JPEG and PNG: bits per sample, samples per pixel */
+  char profile[CAL_PROFILE_NAME];
 } reader;
 
 static unsigned byte_at(reader *r, size_t at) {
@@ -152,6 +153,9 @@ static const char *parse_jpeg(reader *r, uint32_t *w, uint32_t *h, int *orientat
     if (marker == 0xe1 && *orientation == 1 && length >= 8 && r->at + 2 + length <= r->size &&
         memcmp(r->bytes + r->at + 4, "Exif\0\0", 6) == 0)
       *orientation = cal_image_exif_orientation(r->bytes + r->at + 10, length - 8);
+    /* ICC_PROFILE, a number, how many: what is looked at stands in the first of them. */
+    if (marker == 0xe2 && length > 16 && r->at + 2 + length <= r->size && memcmp(r->bytes + r->at + 4, "ICC_PROFILE\0\1", 13) == 0)
+      cal_profile_differs(r->bytes + r->at + 18, length - 16, r->profile);
     if (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc) {
       *h = u16_at(r, r->at + 5);
       *w = u16_at(r, r->at + 7);
@@ -178,6 +182,7 @@ static const char *parse_png(reader *r, uint32_t *w, uint32_t *h, int *orientati
     const uint32_t length = u32_at(r, r->at), kind = u32_at(r, r->at + 4);
     if (r->cut || kind == 0x49444154 || kind == 0x49454e44 || length > INT32_MAX) break;
     if (kind == 0x65584966 && length <= r->size - r->at - 8) *orientation = cal_image_exif_orientation(r->bytes + r->at + 8, length);
+    if (kind == 0x69434350 && length <= r->size - r->at - 8) cal_profile_differs_png(r->bytes + r->at + 8, length, r->profile);
     r->at += 12 + (size_t)length;
   }
   return NULL;
@@ -225,6 +230,8 @@ static const char *parse_webp(reader *r, uint32_t *w, uint32_t *h, int *orientat
   const unsigned flags = byte_at(r, 20);
   *w = (u32_at(r, 23) >> 8) + 1; /* 24 bits each */
   *h = (u32_at(r, 26) >> 8) + 1;
+  if ((flags & 32) && r->size >= 38 && memcmp(r->bytes + 30, "ICCP", 4) == 0 && u32_at(r, 34) <= r->size - 38)
+    cal_profile_differs(r->bytes + 38, u32_at(r, 34), r->profile);
   for (r->at = 30; (flags & 8) && !r->cut;) { /* the EXIF chunk stands after the pixels */
     const uint32_t chunk = u32_at(r, r->at), length = u32_at(r, r->at + 4);
     if (r->cut) break;
@@ -305,6 +312,7 @@ cal_status cal_image_header(const unsigned char *bytes, size_t size, const char 
                     r.at);
   info->bits = r.bits ? r.bits : 8;
   info->samples = r.samples ? r.samples : 3;
+  memcpy(info->profile, r.profile, sizeof info->profile);
   info->width = (int)width;
   info->height = (int)height;
   return CAL_OK;

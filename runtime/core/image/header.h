@@ -18,6 +18,7 @@
 #include <stddef.h>
 
 #include "core/base/error.h"
+#include "core/image/profile.h"
 
 typedef enum {
   CAL_IMAGE_UNKNOWN,
@@ -36,6 +37,7 @@ typedef struct {
   int width, height; /* as stored, before the orientation is applied */
   int orientation;   /* EXIF, 1 .. 8; 1 where there is none */
   int bits, samples; /* of JPEG and PNG: bits per sample (8, 12, 16 ...) and samples per pixel (4 in a JPEG: CMYK); else 8, 3 */
+  char profile[CAL_PROFILE_NAME]; /* of JPEG, PNG and WebP: the embedded colour profile's name, when it is not sRGB's; else "" */
 } cal_image_info;
 
 /* Read format, size and orientation. CAL_E_FORMAT names `name`, the format seen and the byte where reading stopped;

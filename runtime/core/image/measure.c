@@ -148,6 +148,7 @@ cal_status cal_image_measure(const cal_image *im, const cal_image_info *info, ca
     m->height = cal_image_shown_height(info);
     m->format = info->format;
     m->orientation = info->orientation;
+    memcpy(m->profile, info->profile, sizeof m->profile);
   }
   cal_status status = cal_image_hash(im, m->hashes, err);
   counts *c = status ? NULL : cal_alloc_zero(1, sizeof *c, err);

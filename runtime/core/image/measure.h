@@ -32,6 +32,7 @@ typedef struct {
   int width, height; /* as displayed */
   cal_image_format format;
   int orientation;
+  char profile[CAL_PROFILE_NAME];     /* of its colours, when it is not sRGB's */
   uint64_t hashes[CAL_HASH_VARIANTS]; /* hash.h */
   double values[CAL_MEASURE_VALUES];  /* those of the rows, one after the other */
 } cal_measures;

@@ -150,6 +150,13 @@ function M.run(context, options)
     end
   end
   if #by_people > 0 then store:batch(function() for _, row in ipairs(by_people) do store:add_caption(row) end end) end
+  local other_colours = {}
+  for _, item in ipairs(out.items) do if item.profile then other_colours[#other_colours + 1] = item end end
+  if #other_colours > 0 then
+    local first = other_colours[1]
+    context.warn(("%s has the colour profile \"%s\"%s; colours are taken as sRGB"):format(first.path, first.profile,
+      #other_colours > 1 and (", %d more have one that is not sRGB"):format(#other_colours - 1) or ""))
+  end
   local hashed, measured = did.hashed or 0, did.measured or 0
   local parts = { set.count(#paths) }
   if hashed == 0 and measured == 0 then parts[#parts + 1] = "all known"

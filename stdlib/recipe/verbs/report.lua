@@ -35,6 +35,7 @@ local function figure(context, item, reason)
   local picture = bytes and ('<img loading="lazy" alt="%s" src="data:image/jpeg;base64,%s">'):format(e(item.name), base64.encode(bytes))
     or '<img alt="" src="data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==">'
   local lines = { ('<span class="name">%s%s</span>'):format(e(item.name), item.width and (" · %d × %d"):format(item.width, item.height) or "") }
+  if item.profile then lines[#lines + 1] = ('<span class="name">colours meant as %s, taken as sRGB</span>'):format(e(item.profile)) end
   if reason then lines[#lines + 1] = ('<span class="reason">%s</span>'):format(e(reason)) end
   if item.caption then lines[#lines + 1] = e(item.caption) end
   if not reason then lines[#lines + 1] = ('<span class="name">%s</span>'):format(e(who(item.caption_by))) end
