@@ -96,7 +96,7 @@ test-ops: deps ## every op in every dtype by every candidate of the device, agai
 # use_tls=0: the leak checker of gcc 12 crashes on the thread-local memory of oneDNN, which is opened late.
 asan: deps ## the tests under the address, undefined-behaviour and leak checkers
 	@$(MAKE) --no-print-directory MODE=asan -j2 tests
-	@BUILD=build/asan T=$(T) ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=tests/leaks.txt:print_suppressions=0:use_tls=0 tests/run.sh
+	@BUILD=build/asan T=$(T) ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=$(CURDIR)/tests/leaks.txt:print_suppressions=0:use_tls=0 tests/run.sh
 
 deps: ## install what the build needs (apt-get; lists for brew, dnf, pacman)
 	@.ci/deps "$(APT_BUILD)" "$(BREW)" "$(DNF)" "$(PACMAN)"
