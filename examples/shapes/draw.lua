@@ -50,7 +50,7 @@ local function pinwheel(index, side)
   local radius = side * (0.26 + 0.08 * random())
   local cx = side / 2 + (random() - 0.5) * side * 0.22
   local cy = side / 2 + (random() - 0.5) * side * 0.22
-  local turn = random() * 2 * math.pi
+  local turn = random() * 0.5 -- held nearly upright, as by a hand
   local colour = paint[(index * 5 - 1) % #paint + 1]
   local pale = { 250, 248, 240 }
   im:circle(cx + side * 0.012, cy + side * 0.016, radius * 1.08, { 0, 0, 0, 40 }) -- a shadow
@@ -63,7 +63,7 @@ end
 
 local function save(im, name, options) assert(im:save(p.to .. "/" .. name, options)) end
 
-math.randomseed(7)
+math.randomseed(8)
 local pictures = {}
 for i = 1, 16 do
   pictures[i] = pinwheel(i, p.side)

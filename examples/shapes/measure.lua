@@ -71,7 +71,7 @@ end
 
 function measure.shown(picture)
   local seen = measure.look(picture)
-  return seen.share > 0.6 and seen.second > 0.5 and seen.contrast > 20 and seen.twist > 0.02 and seen.twist < 0.08
+  return seen.share > 0.6 and seen.second > 0.5 and seen.contrast > 20 and seen.twist > 0.015 and seen.twist < 0.08
 end
 
 return measure
