@@ -150,7 +150,29 @@ disk_test("a disk too full for a thumbnail stops the run; no picture is rejected
   ]])
 end)
 
-disk_test("words that cannot be printed are said", function()
+test("files that belong together come all or not at all; what was there before stays", function()
+  local outputs, folder = require "recipe.outputs", tmp "bundle"
+  check.ok(fs.write(folder .. "/k/1_a/old.txt", "old") and fs.write(folder .. "/k/1_a/same.txt", "same"))
+  local same = fs.stat(folder .. "/k/1_a/same.txt").mtime_ns
+  local context = { fail = function(message) error(message, 0) end }
+  local bundle = outputs.bundle(context, folder .. "/k")
+  bundle.write(folder .. "/k/1_a/new.txt", "new")
+  bundle.write(folder .. "/k/2_b/deep/new.txt", "new")
+  bundle.write(folder .. "/k/1_a/old.txt", "changed")
+  bundle.write(folder .. "/k/1_a/same.txt", "same")
+  check.equal(#bundle.files, 4)
+  check.fails("stopped", bundle.fail, "stopped after 4", {})
+  check.equal(#fs.list(folder .. "/k", true), 3)
+  check.equal(fs.read(folder .. "/k/1_a/old.txt"), "changed")
+  check.equal(fs.stat(folder .. "/k/1_a/same.txt").mtime_ns, same) -- what is right already is not written
+  local first = outputs.bundle(context, folder .. "/fresh")
+  first.write(folder .. "/fresh/a.txt", "a")
+  check.fails("fresh/a.txt/b.txt was not written", first.write, folder .. "/fresh/a.txt/b.txt", "b")
+  check.equal(fs.stat(folder .. "/fresh"), nil)
+end)
+
+test("words that cannot be printed are said", function()
+  if not fs.stat "/dev/full" then skip "there is no /dev/full" end
   local text = shell(("%s help >/dev/full; echo exit $?"):format(program))
   check.contains(text, "not all that was to be printed could be written")
   check.contains(text, "exit 1")

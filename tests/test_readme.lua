@@ -50,7 +50,9 @@ end
 
 local function lines_of(text)
   local lines = {}
-  for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
+  for line in text:gmatch "[^\n]+" do
+    if not line:find "%[=* *%]" then lines[#lines + 1] = line end -- a bar: how many of them there are is the machine's affair
+  end
   return lines
 end
 
