@@ -23,7 +23,7 @@ local settings = {
   vocabulary = 768, length = 32, pictures = 48000,
   widths = "64,96,128,128", blocks = 1, text_width = 96, text_layers = 2, steps = 11000, batch = 32, rate = 1e-3, hold = 0.3, gamma = 0, lift = 1,
   noisy = 0.5, prediction = "v_prediction", beta_end = 0.02, every = 500,
-  guidance = 4, sample_steps = 20, prompts = 64,
+  guidance = 2.5, sample_steps = 20, prompts = 64,
 }
 local QUICK = {
   vae_widths = "8,8,8", vae_steps = 4, vae_batch = 2, vocabulary = 560, pictures = 40, widths = "16,16", blocks = 1, text_width = 16, text_layers = 1,

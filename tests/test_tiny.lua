@@ -77,6 +77,15 @@ test("the vocabulary is trained the same twice, and every word of the world is o
   end
 end)
 
+test("the base in examples/models/tiny draws what prompts ask that it never saw", function()
+  if not opened then skip(why) end
+  local draw = dofile "scripts/tiny/draw.lua"
+  local artist = draw.new { device = opened, model = check.ok(folder.open "examples/models/tiny"), batch = 16, guidance = 2.5 }
+  local right = draw.score(artist, 16, "whole", 2)
+  check.ok(right.all >= 75, draw.text(right))
+  check.ok(right.colour >= 90, draw.text(right))
+end)
+
 -- The script, with a few steps of everything ------------------------------------------------------------------------------------
 
 local function train(...)

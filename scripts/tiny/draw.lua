@@ -26,7 +26,7 @@ function draw.new(options)
   local numbers, tokens = side * side * 4, model.length
   local noises = schedule.noise(model.scheduler)
   local sampler = schedule.ddim(noises, { steps = options.steps or 20 })
-  local guidance = options.guidance or 4
+  local guidance = options.guidance or 2.5
 
   local g = layers.new()
   local ids = g.input("ids", "i32", { 2 * B, tokens })
