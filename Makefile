@@ -38,7 +38,7 @@ C_TESTS  := $(sort $(wildcard tests/c/test_*.c))
 C_TEST_PROGRAMS := $(C_TESTS:tests/c/%.c=$(BUILD)/tests/%)
 HOST     := $(BUILD)/tests/host
 
-.PHONY: goldens help deps deps-check build demo test test-ops check asan fuzz bench doctor install clean fmt
+.PHONY: goldens help deps deps-check build demo test test-ops check asan face fuzz bench doctor install clean fmt
 .DEFAULT_GOAL := help
 
 help: ## this text
@@ -123,9 +123,12 @@ install: $(PROGRAM) ## copy the program and the editor files below PREFIX (/usr/
 	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/calotype
 	cp -R editor $(DESTDIR)$(PREFIX)/share/calotype/
 
-demo: deps ## set up, build, and go from examples/shapes to captioned samples and files trainers read
+demo: deps ## set up, build, and go from the pictures of examples/shapes to a LoRA and to pictures it draws
 	@$(MAKE) --no-print-directory -j2 $(PROGRAM)
 	@$(PROGRAM) run examples/shapes/recipe.lua
+
+face: demo ## the README's pictures, from what the demo made
+	@cp out/shapes/grid.png docs/demo-grid.png && cp out/shapes/sheet.png docs/demo-sheet.png
 
 bench: ## scan rate, start to prompt, check: medians; on a quiet machine
 	@$(MAKE) --no-print-directory -j2 $(PROGRAM) $(HOST)

@@ -7,7 +7,7 @@
 --                          the recipe first: so a mistake can be shown without being in the recipe
 --     <!-- make demo -->   in the line before: the last lines that this command printed into build/demo.log (.ci/run keeps them)
 --
--- In printed words times, decimals, sizes, names of devices and "N of 32" may be others, and a line of "..." stands for any lines.
+-- In printed words times, decimals, sizes, names of devices and of a run's folder, and "N of 32" may be others, and a line of "..." stands for any lines.
 local fs = require "native.fs"
 local recipes = dofile "tests/recipes.lua"
 
@@ -35,6 +35,7 @@ end
 
 local function masked(line)
   line = line:gsub("%s+$", ""):gsub("   [%d.]+ m?s$", ""):gsub("   %d+ min %d+ s$", ""):gsub("%d+%.%d+", "#"):gsub("%d+ kB", "# kB"):gsub("# MB", "# kB"):gsub("%d+ of (%d+)", "# of %1")
+  line = line:gsub("%-%x%x%x%x%x%x%x%x/", "-#/") -- it is named after all that decides the numbers
   return (line:gsub("on .- %(a CPU[^)]*%)", "on a device"):gsub("^on [^\n]-   ", "on a device   "):gsub("%s+$", ""))
 end
 

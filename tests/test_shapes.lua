@@ -1,5 +1,6 @@
 -- examples/shapes: what its measurement says of its pictures and of what the base was trained on.
 local device = require "native.device"
+local fs = require "native.fs"
 local hash = require "native.hash"
 local image = require "native.image"
 local measure = dofile "examples/shapes/measure.lua"
@@ -78,4 +79,40 @@ test("the concept survives the tiny base's VAE", function()
   end
   check.ok(found >= 16 * 0.95, found)
   check.ok(worst >= 28, ("%.1f dB"):format(worst))
+end)
+
+-- `make demo`, in small: the recipe itself, with few steps and pictures.
+local pipe = io.popen "readlink /proc/$PPID/exe"
+local program = pipe:read "l":gsub("/tests/host$", "/calotype")
+pipe:close()
+
+test("the demo ends with how often the concept is shown, and the second time finds everything known", function()
+  if not opened then skip(why) end
+  if not fs.stat "examples/models/tiny/unet" then skip "the tiny base is not there" end
+  local place = tmp "demo"
+  local function run()
+    local command = ("CALOTYPE_STDLIB=stdlib CALOTYPE_STORE=%s/store %s run examples/shapes/recipe.lua -p out=%s/out -p steps=3 -p others=2 -p drawn=2"):format(place,
+      program, place)
+    local out = io.popen(("%s 2>%s/log; echo \"exit $?\""):format(command, place))
+    local lines = {}
+    for line in out:lines() do lines[#lines + 1] = line end
+    out:close()
+    local log = check.ok(fs.read(place .. "/log"))
+    check.equal(table.remove(lines), "exit 0", log)
+    return lines, log
+  end
+  fs.make_folder(place)
+  local lines, log = run()
+  check.equal(#lines, 2)
+  check.ok(lines[1]:find "^concept shown without the trigger: with LoRA [012] of 2$", lines[1])
+  check.ok(lines[2]:find "^concept shown: without LoRA [012] of 2, with LoRA [012] of 2$", lines[2])
+  check.contains(log, "19 kept, 2 rejected: 1 side, 1 sharpness")
+  check.contains(log, "16 kept, 3 rejected: 1 with the same content, 2 that look the same")
+  check.contains(log, "18 pictures: 16 + 2")
+  for _, name in ipairs { "pnwhl.safetensors", "report.html", "pictures.html", "grid.png", "without-trigger.png", "sheet.png", "pinwheels.zip" } do
+    check.ok(fs.stat(place .. "/out/" .. name), name)
+  end
+  local again, second = run()
+  check.equal(again, lines)
+  check.contains(second, "nothing to do: all 9 outputs are unchanged")
 end)

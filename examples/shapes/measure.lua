@@ -39,18 +39,20 @@ end
 
 -- What the circles around a place show.
 local function around(grey, x, y)
-  local shares, strengths, turns, before = {}, {}, {}, nil
+  local shares, strengths, turn, before = {}, {}, 0, nil
   for i, circle in ipairs(circles) do
     local phase
     shares[i], strengths[i], phase = wave(grey, circle, x, y)
-    if before then turns[i - 1] = ((phase - before + math.pi) % (2 * math.pi) - math.pi) / PERIODS / (RADII[i] - RADII[i - 1]) end
+    if before then turn = turn + (phase - before + math.pi) % (2 * math.pi) - math.pi end
     before = phase
   end
-  return { x = x, y = y, share = median(shares), second = shares[2], contrast = median(strengths), twist = median(turns) }
+  local twist = turn / PERIODS / (RADII[#RADII] - RADII[1])
+  return { x = x, y = y, share = median(shares), second = shares[2], contrast = median(strengths), twist = twist }
 end
 
 --- The place that is most like the middle of a pinwheel: `share` of the light and dark on its circles that is the wave (half of them
---- have more; all but one have more than `second`), its `contrast` in grey levels, and its `twist` in radians a pixel.
+--- have more; all but one have more than `second`), its `contrast` in grey levels, and its `twist` in radians a pixel: those of the
+--- pictures have 0.034 to 0.045.
 function measure.look(picture)
   local grey, bytes = {}, picture:gray():resize(SIDE, SIDE, "area"):bytes()
   for i = 1, #bytes do grey[i - 1] = bytes:byte(i) end

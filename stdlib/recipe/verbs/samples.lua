@@ -121,7 +121,7 @@ local function count(context, options, rows)
         { prompt = row.prompt, seed = options.seeds[i], strength = strength })
       if cell.framed then here = here + 1 end
     end
-    row.title = ("%s   (%d of %d %s)"):format(row.title, here, #row.cells, options.counting)
+    row.title = ("%s   (%s: %d of %d)"):format(row.title, options.counting, here, #row.cells)
     counts[row.s] = counts[row.s] + here
   end
   if key() ~= before then
