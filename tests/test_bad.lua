@@ -136,8 +136,10 @@ test("what no device can hold is refused with the numbers and what needs less", 
   if not require("native.device").open() then skip "needs an OpenCL device" end
   local place = new()
   local text = TRAINING:gsub("@/base", BASE):gsub("steps = 2", 'steps = 2, device = "cpu"')
-  for _, change in ipairs { { "resolution = 16", "resolution = 4096" }, { "steps = 2", "steps = 2, memory = 0.001" } } do
+  for _, change in ipairs { { "resolution = 16", "resolution = 4096, memory = 0.5", "the VAE at 4544x3648: " },
+    { "steps = 2", "steps = 2, memory = 0.001", "training needs " } } do
     local done = place.run((text:gsub(change[1], change[2])))
+    check.contains(done.text, change[3])
     check.equal(done.exit, 1, done.text)
     check.contains(done.text, "recipe.lua:2:21")
     check.contains(done.text, "needs")

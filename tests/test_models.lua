@@ -349,6 +349,21 @@ test("SD1.5's three models are built from their headers, every tensor used once"
   check.equal(numbers, { lora_unet = 423936, lora_te = 165888 })
 end)
 
+test("attention in narrow heads is one node for a CPU, and is composed for other devices and in wide heads", function()
+  local function nodes(options, heads)
+    local g = layers.new(options)
+    local x = g.input("x", "f32", { 1, 5, 80 })
+    local before = g.graph:counts()
+    g.attention(x, x, x, heads)
+    return g.graph:counts() - before
+  end
+  local function of(native) return { device = { info = function() return { native = native } end } } end
+  check.equal({ nodes(nil, 2), nodes(of(true), 2) }, { nodes(of(true), 4), nodes(of(true), 80) })
+  check.ok(nodes(of(false), 2) > nodes(of(true), 2))
+  check.equal({ nodes(nil, 1), nodes(of(true), 1) }, { nodes(of(false), 2), nodes(of(false), 2) })
+  if opened then check.equal(type(opened:info().native), "boolean") end
+end)
+
 test("a 1x1 kernel's LoRA is known as a kernel, a matrix's as a matrix", function()
   local lora = adapters.lora { rank = 2, match = unet.lora_targets }
   network { adapter = lora }

@@ -142,6 +142,37 @@ on_device("a training that cannot fit is refused with the numbers before its fir
   check.ok(done.text:find "batch = %d needs about", done.text)
 end)
 
+on_device("what the frozen parts of a base need is within memory, too", function()
+  local encoded, folder, store = require "train.encoded", require "models.folder", require "native.store"
+  local place = new()
+  local model = check.ok(folder.open(BASE))
+  local kept <close> = check.ok(store.open(tmp "store"))
+  local job = { store = kept, device = opened, model = model, base = check.ok(encoded.fingerprints(kept, model)), memory = 1e4, texts = { "a door" },
+    pictures = {} }
+  for i, side in ipairs { 16, 32 } do
+    local path = place.path(("photos/p%d.png"):format(i))
+    job.pictures[i] = { path = path, sha256 = require("native.hash").file(path),
+      bucket = { width = side, height = side, scale_width = side, scale_height = side, crop_x = 0, crop_y = 0 } }
+  end
+  local _, message, code = encoded.texts(job)
+  check.ok(message:find "^the text encoder: it needs [%d.]+ MB, there may be 0.01 MB$", message)
+  check.equal(code, "LIMIT")
+  local function refused(size)
+    _, message, code = encoded.latents(job)
+    check.equal(code, "LIMIT")
+    return tonumber(check.ok(message:match("^the VAE at " .. size .. ": it needs ([%d.]+) MB, there may be [%d.]+ MB$"), message)) * 1e6
+  end
+  local both = job.pictures
+  job.pictures = { both[2] }
+  local alone = refused "32x32"
+  job.pictures = both
+  job.memory = refused "16x16" + 1e3
+  local second = refused "32x32"
+  check.ok(second > alone) -- what the first plan works in is still there
+  job.memory = second + 1e3
+  check.equal(#check.ok(encoded.latents(job)), 2)
+end)
+
 on_device("a cut or foreign state is refused with its name and the next step, and stays", function()
   local place = new()
   fine(place.run(recipe()))

@@ -65,6 +65,7 @@ static int l_info(lua_State *L) {
   lua_newtable(L);
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) lua_pushstring(L, texts[i].value), lua_setfield(L, -2, texts[i].key);
   lua_pushboolean(L, c->cpu), lua_setfield(L, -2, "cpu");
+  lua_pushboolean(L, c->native), lua_setfield(L, -2, "native");
   lua_pushinteger(L, c->units), lua_setfield(L, -2, "units");
   lua_pushinteger(L, (lua_Integer)c->memory), lua_setfield(L, -2, "memory");
   lua_pushinteger(L, (lua_Integer)c->largest_buffer), lua_setfield(L, -2, "largest_buffer");
@@ -226,15 +227,15 @@ static int l_set_group(lua_State *L) {
   return cal_plan_write_group(box->plan, group, 0, count, in, &err) ? cal_raise(L, &err) : 0;
 }
 
-/* plan:sizes() -> {arena, weights, states, inputs, constants} in bytes, {steps, enqueues} per segment */
+/* plan:sizes() -> {arena, weights, states, inputs, constants, scratch} in bytes, {steps, enqueues} per segment */
 static int l_sizes(lua_State *L) {
   static const char *const names[] = {"accumulate", "apply", "sample"};
   cal_plan_size size = cal_plan_sizes(check_plan(L)->plan);
   const struct {
     const char *key;
     int64_t value;
-  } bytes[] = {
-      {"arena", size.arena}, {"weights", size.weights}, {"states", size.states}, {"inputs", size.inputs}, {"constants", size.constants}};
+  } bytes[] = {{"arena", size.arena},   {"weights", size.weights},     {"states", size.states},
+               {"inputs", size.inputs}, {"constants", size.constants}, {"scratch", size.scratch}};
   lua_newtable(L);
   for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) lua_pushinteger(L, bytes[i].value), lua_setfield(L, -2, bytes[i].key);
   for (int part = 0; part < 2; part++) {

@@ -213,6 +213,14 @@ static int l_leave(lua_State *L) {
   return raise_graph_error(L, box->g);
 }
 
+/* g:fuse_attention(widest): attention with heads of up to so many numbers is one op from now on; 0: none is */
+static int l_fuse_attention(lua_State *L) {
+  cal_graph_box *box = cal_check_graph(L, 1);
+  const lua_Integer widest = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, widest >= 0, 2, "0 or more is wanted");
+  return cal_graph_fuse_attention(box->g, widest), 0;
+}
+
 static int l_output(lua_State *L) {
   cal_graph_box *box = cal_check_graph(L, 1);
   cal_graph_output(box->g, cal_check_segment(L, 2), cal_check_value_of(L, 3, box));
@@ -598,7 +606,8 @@ int luaopen_cal_graph(lua_State *L) {
                                            {"mirror", l_mirror}, {"flat", l_flat},         {"number", l_number},
                                            {"enter", l_enter},   {"constant", l_constant}, {"leave", l_leave},
                                            {"output", l_output}, {"store", l_store},       {"differentiate", l_differentiate},
-                                           {"counts", l_counts}, {"close", l_graph_free},  {NULL, NULL}};
+                                           {"counts", l_counts}, {"close", l_graph_free},  {"fuse_attention", l_fuse_attention},
+                                           {NULL, NULL}};
   static const luaL_Reg value_methods[] = {
       {"shape", l_shape}, {"dtype", l_dtype}, {"element", l_element}, {"reshape", l_reshape}, {"expand", l_expand}, {"permute", l_permute},
       {"slice", l_slice}, {"pad", l_pad},     {"cast", l_cast},       {"sum", l_sum},         {"mean", l_mean},     {"softmax", l_softmax},

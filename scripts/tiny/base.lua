@@ -97,6 +97,7 @@ function M.new(options)
   local noises = schedule.noise(scheduler)
 
   local g = layers.new { fresh = has, trainable = always }
+  g.graph:fuse_attention(0) -- the committed weights' bits come from composed attention
   local ids, t = g.input("ids", "i32", { B, o.length }), g.input("t", "f32", { B })
   local x0, noise = g.input("latents", "f32", { B, side, side, 4 }), g.input("noise", "f32", { B, side, side, 4 })
   local signal, sigma = g.input("signal", "f32", { B, 1, 1, 1 }), g.input("sigma", "f32", { B, 1, 1, 1 })

@@ -15,6 +15,10 @@ local graph = require "native.graph"
 
 local layers = {}
 
+-- The widest heads whose attention is one op on a CPU: up to here it is faster in training, or as fast and without the memory for the
+-- scores; from 64 on it is slower (docs/SPEED.md).
+local NARROW = 40
+
 local DTYPES = { F32 = "f32", F16 = "f16", BF16 = "bf16" }
 
 local function shape_text(shape) return "[" .. table.concat(shape, ", ") .. "]" end
@@ -33,12 +37,15 @@ end
 ---@field kernel boolean turn [out, in, kh, kw] to [out, kh, kw, in]
 
 --- A graph under construction and the layers that add to it.
----@param options? { adapter?: table, dtype?: string, trainable?: fun(path: string): boolean }
----   dtype: storage of frozen weights and of what flows between layers, otherwise the weights' is the file's; trainable: which weights become parameters (f32)
+---@param options? { adapter?: table, dtype?: string, trainable?: (fun(path: string): boolean), device?: userdata }
+---   dtype: storage of frozen weights and of what flows between layers, otherwise the weights' is the file's; trainable: which weights
+---   become parameters (f32); device: what the graph is for, a CPU where it is left out. It runs on others too
 function layers.new(options)
   options = options or {}
   local g = { graph = graph.new(), loads = {}, adapter = options.adapter }
   local native = g.graph
+  -- A GPU's kernels for the one op are there to be right; products and a softmax are what its makers have tuned.
+  if not options.device or options.device:info().native then native:fuse_attention(NARROW) end
   local handles, files = setmetatable({}, { __mode = "k" }), {}
 
   -- Weights -----------------------------------------------------------------------------------------------------------

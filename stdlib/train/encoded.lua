@@ -85,7 +85,15 @@ function encoded.pixels(path, bucket, sha256)
   return image.floats { picture:crop(bucket.crop_x, bucket.crop_y, bucket.width, bucket.height) }
 end
 
----@param job { store: table, device: userdata, model: table, base: table, dtype?: string, pictures: table[] }
+-- Whether a plan stays within job.memory; `held` is what another plan, whose weights it shares, has for itself.
+local function within(job, sizes, held)
+  local needs = sizes.weights + sizes.arena + sizes.inputs + sizes.constants + sizes.scratch + held
+  if not job.memory or needs <= job.memory then return true end
+  return nil, ("it needs %.4g MB, there may be %.4g MB"):format(needs / 1e6, job.memory / 1e6), "LIMIT"
+end
+
+--- memory: the most that may be used, in bytes; left out, what the device has.
+---@param job { store: table, device: userdata, model: table, base: table, dtype?: string, memory?: number, pictures: table[] }
 ---@return (fun(): string)[]? latents
 ---@return string|integer? message or how many were made now
 ---@return string? code
@@ -111,16 +119,17 @@ function encoded.latents(job)
   local done, first = 0, nil
   for _, name in ipairs(order) do
     local b = job.pictures[groups[name][1]].bucket
-    local g = layers.new { dtype = job.dtype }
+    local g = layers.new { device = job.device, dtype = job.dtype }
     local x = g.input("picture", "f32", { 1, b.height, b.width, 3 })
     local mean, logvar = vae.encode(g, x, job.model.vae:weights(g), job.model.vae.config)
     local both = g.concat(mean, logvar)
     g.graph:output("sample", both)
     local plan, message, code = job.device:plan(g.graph, { like = first })
-    if not plan then return nil, ("the VAE at %s: %s"):format(name, message), code end
+    local ok, held = plan, first and first:sizes()
+    if plan then ok, message, code = within(job, plan:sizes(), held and held.arena + held.scratch or 0) end
+    if not ok then return nil, ("the VAE at %s: %s"):format(name, message), code end
     if not first then
       first = plan
-      local ok
       ok, message, code = folder.load(g, plan, job.model.vae)
       if not ok then return nil, message, code end
     end
@@ -130,7 +139,6 @@ function encoded.latents(job)
       pixels, message, code = encoded.pixels(job.pictures[i].path, job.pictures[i].bucket, job.pictures[i].sha256)
       if not pixels then return nil, message, code end
       plan:set(x, pixels)
-      local ok
       ok, message, code = plan:run "sample"
       if not ok then return nil, message, code end
       local bytes
@@ -152,7 +160,8 @@ function encoded.latents(job)
   return out, missing
 end
 
----@param job { store: table, device: userdata, model: table, base: table, dtype?: string, clip_skip?: integer, texts: string[] }
+--- memory: as for latents.
+---@param job { store: table, device: userdata, model: table, base: table, dtype?: string, memory?: number, clip_skip?: integer, texts: string[] }
 ---@return table<string, fun(): string>? states by text
 ---@return string|integer? message or how many were made now
 ---@return string? code
@@ -170,13 +179,14 @@ function encoded.texts(job)
   end
   if #todo == 0 then return out, 0 end
   local bar <close> = log.progress("captions to states", #todo)
-  local g = layers.new { dtype = job.dtype }
+  local g = layers.new { device = job.device, dtype = job.dtype }
   local ids = g.input("ids", "i32", { 1, model.length })
   local states = clip.encode(g, ids, model.text_encoder:weights(g), model.text_encoder.config, job.clip_skip)
   g.graph:output("sample", states)
   local plan, message, code = job.device:plan(g.graph)
-  if not plan then return nil, message, code end
-  local ok
+  local ok = plan
+  if plan then ok, message, code = within(job, plan:sizes(), 0) end
+  if not ok then return nil, "the text encoder: " .. message, code end
   ok, message, code = folder.load(g, plan, model.text_encoder)
   if not ok then return nil, message, code end
   for i, it in ipairs(todo) do

@@ -64,8 +64,9 @@ local function make_plans(job, sizes)
   local plans, first = {}, nil
   for _, size in ipairs(sizes) do
     local ok, net = pcall(network.build, model, {
-      rank = o.rank, alpha = o.alpha, targets = o.targets, text = o.lr.text > 0, unet = o.lr.unet > 0, dtype = o.dtype, clip_skip = o.clip_skip,
-      width = size.width // down, height = size.height // down, batch = o.batch, canvas = canvas, sample = not first and o.sample or nil,
+      rank = o.rank, alpha = o.alpha, targets = o.targets, text = o.lr.text > 0, unet = o.lr.unet > 0, device = job.device, dtype = o.dtype,
+      clip_skip = o.clip_skip, width = size.width // down, height = size.height // down, batch = o.batch, canvas = canvas,
+      sample = not first and o.sample or nil,
       train = not first and { clip = o.clip > 0 and o.clip or nil, weight_decay = o.weight_decay,
         text_rate = o.lr.unet > 0 and o.lr.text / o.lr.unet or 1 } or nil,
     })
@@ -81,10 +82,11 @@ end
 -- Weights and parameters once, what is computed for every size.
 local function memory_of(plans, first, extra)
   local m = { weights = first.sizes.weights, states = first.sizes.states, arena = 0 }
-  for _, it in pairs(plans) do m.arena = m.arena + it.sizes.arena + it.sizes.inputs + it.sizes.constants end
+  local function computed(sizes) return sizes.arena + sizes.inputs + sizes.constants + sizes.scratch end
+  for _, it in pairs(plans) do m.arena = m.arena + computed(it.sizes) end
   for _, sizes in ipairs(extra) do
     m.weights = m.weights + sizes.weights
-    m.arena = m.arena + sizes.arena + sizes.inputs + sizes.constants
+    m.arena = m.arena + computed(sizes)
   end
   m.all = m.weights + m.states + m.arena
   return m
@@ -369,7 +371,8 @@ function lora.train(job)
   job.noise = schedule.noise(model.scheduler)
   local all = table.move(job.pictures, 1, #job.pictures, 1, {})
   for _, picture in ipairs(job.held or {}) do all[#all + 1] = picture end
-  local latents, made = must(encoded.latents { store = store, device = job.device, model = model, base = job.base, dtype = o.dtype, pictures = all })
+  local latents, made = must(encoded.latents { store = store, device = job.device, model = model, base = job.base, dtype = o.dtype, memory = job.memory,
+    pictures = all })
   job.latents = table.move(latents, 1, #job.pictures, 1, {})
   job.held_latents = table.move(latents, #job.pictures + 1, #latents, 1, {})
   local texts, long = { "" }, 0
@@ -392,7 +395,7 @@ function lora.train(job)
   local texts_made = 0
   if o.lr.text == 0 then
     job.texts, texts_made = must(encoded.texts { store = store, device = job.device, model = model, base = job.base, dtype = o.dtype,
-      clip_skip = o.clip_skip, texts = texts })
+      memory = job.memory, clip_skip = o.clip_skip, texts = texts })
   end
   job.say(("latents: %d made, %d known; text states: %s"):format(made, #all - made, o.lr.text > 0 and "made in each step" or ("%d made"):format(texts_made)))
 
@@ -508,11 +511,11 @@ function lora.sampler(result, size, prompts)
   local texts, message, code
   if o.lr.text == 0 then
     texts, message, code = encoded.texts { store = result.store, device = result.device, model = model, base = result.base, dtype = o.dtype,
-      clip_skip = o.clip_skip, texts = prompts }
+      memory = result.memory, clip_skip = o.clip_skip, texts = prompts }
     if not texts then return nil, message, code end
   end
   local net = network.build(model, { rank = o.rank, alpha = o.alpha, targets = o.targets, text = o.lr.text > 0, unet = o.lr.unet > 0,
-    dtype = o.dtype, clip_skip = o.clip_skip, canvas = canvas, sample = true })
+    device = result.device, dtype = o.dtype, clip_skip = o.clip_skip, canvas = canvas, sample = true })
   local plan
   plan, message, code = result.device:plan(net.g.graph)
   if not plan then return nil, message, code end

@@ -69,15 +69,16 @@ local function training(net, model, options)
   return t
 end
 
---- The graph. `options`: rank, alpha, targets ("transformers"), text (train the text encoder too), unet (false: not it), dtype, clip_skip; width, height and
---- batch of the latents for training, with train = { clip =, weight_decay =, text_rate = } for the optimizer too; sample = { width,
---- height, steps ... } for sampling. The latents of sampling are a state, so `canvas` = { width, height } is the same in all graphs.
+--- The graph. `options`: rank, alpha, targets ("transformers"), text (train the text encoder too), unet (false: not it), device (what it
+--- is for), dtype, clip_skip; width, height and batch of the latents for training, with train = { clip =, weight_decay =, text_rate = } for
+--- the optimizer too; sample = { width, height, steps ... } for sampling. The latents of sampling are a state, so `canvas` =
+--- { width, height } is the same in all graphs.
 ---@param model table from models.folder
 ---@param options table
 function network.build(model, options)
   local match, conv = matcher(options.targets or "transformers", options.text, options.unet ~= false)
   local lora = adapters.lora { rank = options.rank, alpha = options.alpha, match = match, conv = conv }
-  local g = layers.new { adapter = lora, dtype = options.dtype }
+  local g = layers.new { adapter = lora, device = options.device, dtype = options.dtype }
   local net = { g = g, lora = lora, text = options.text, tokens = model.length, handles = {} }
   if options.text then net.handles.text = model.text_encoder:weights(g) end
   net.handles.unet = model.unet:weights(g)

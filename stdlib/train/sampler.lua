@@ -31,7 +31,7 @@ function sampler.new(options)
   for key, value in pairs(options) do self[key] = value end
   local shape = self.net.sample.latents:shape()
   self.width, self.height, self.channels = shape[3], shape[2], shape[4]
-  local g = layers.new { dtype = options.dtype }
+  local g = layers.new { device = options.device, dtype = options.dtype }
   self.z = g.input("latents", "f32", shape)
   self.picture = vae.decode(g, self.z / self.net.scale, self.model.vae:weights(g), self.model.vae.config)
   g.graph:output("sample", self.picture)
@@ -100,9 +100,9 @@ end
 ---@return string? message
 ---@return string? code
 function sampler.of_base(options)
-  local model, g = options.model, layers.new { dtype = options.dtype }
+  local model, g = options.model, layers.new { device = options.device, dtype = options.dtype }
   local texts, message, code = encoded.texts { store = options.store, device = options.device, model = model, base = options.base,
-    dtype = options.dtype, texts = options.prompts }
+    dtype = options.dtype, memory = options.memory, texts = options.prompts }
   if not texts then return nil, message, code end
   local canvas = sampler.canvas(model, options.width, options.height)
   local net = { scale = vae.config(model.vae.config).scale }
@@ -116,7 +116,7 @@ function sampler.of_base(options)
   if not drawing then return nil, message, code end
   local needs = 0
   for _, sizes in ipairs { plan:sizes(), drawing.decoder:sizes() } do
-    needs = needs + sizes.weights + sizes.states + sizes.arena + sizes.inputs + sizes.constants
+    needs = needs + sizes.weights + sizes.states + sizes.arena + sizes.inputs + sizes.constants + sizes.scratch
   end
   if needs > options.memory then
     return nil, ("drawing needs %.2f GB, there are %.2f GB; a smaller size needs less"):format(needs / 1e9, options.memory / 1e9), "LIMIT"

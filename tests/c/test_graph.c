@@ -422,7 +422,7 @@ TEST(attention_as_one_op_is_the_composed_one_and_keeps_no_scores) {
                        cal_graph_input(g, "v", CAL_F32, SHAPE(2, 7, 2, 3))};
     cal_value both[8];
     for (int fused = 0; fused < 2; fused++) {
-      cal_graph_fuse_attention(g, fused);
+      cal_graph_fuse_attention(g, fused ? 4 : 0);
       int before = cal_graph_node_count(g);
       both[fused * 4] = cal_attention(g, in[0], in[1], in[2], 0.5, causal);
       cal_random weights = again;

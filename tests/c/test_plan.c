@@ -514,4 +514,176 @@ TEST(a_cast_is_of_the_value_that_was_there_before_the_chain_wrote_over_it) {
   cal_graph_free(g);
 }
 
+/* ---- attention -------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  int64_t B, Tq, Tk, H, D, E;
+  bool causal, views; /* views: q, k and v are parts of wider tokens, k turned, and d is one number repeated */
+} attended;
+
+enum { ATTENDED = 4 }; /* y, dq, dk, dv */
+
+typedef struct {
+  cal_graph *g;
+  cal_schedule *s;
+  cal_plan *p;
+  cal_value in[4], out[ATTENDED];
+  int ops; /* nodes that are attention as one op, or its gradient */
+} attending;
+
+static attending attend(cal_context *c, const attended *a, cal_dtype dtype, int64_t widest, cal_error *err) {
+  attending t = {.g = cal_graph_new()};
+  cal_graph *g = t.g;
+  cal_graph_fuse_attention(g, widest);
+  const int64_t H = a->H, more = a->views ? 5 : 0;
+  const cal_shape shapes[4] = {SHAPE(a->B, a->Tq, H, a->D + more),
+                               a->views ? SHAPE(a->B, H, a->D + more, a->Tk) : SHAPE(a->B, a->Tk, H, a->D),
+                               SHAPE(a->B, a->Tk, H, a->E + more), SHAPE(a->B, a->Tq, H, a->E)};
+  cal_value use[4];
+  for (int i = 0; i < 4; i++) use[i] = t.in[i] = cal_graph_input(g, (const char *[]){"q", "k", "v", "d"}[i], dtype, shapes[i]);
+  if (a->views) {
+    use[0] = cal_slice(g, use[0], 3, 2, a->D);
+    use[1] = cal_permute(g, cal_slice(g, use[1], 2, 1, a->D), (int[]){0, 3, 1, 2});
+    use[2] = cal_slice(g, use[2], 3, 4, a->E);
+  }
+  t.out[0] = cal_attention(g, use[0], use[1], use[2], 0.3, a->causal);
+  cal_value loss = cal_sum(g, a->views ? t.out[0] : cal_mul(g, t.out[0], use[3]), 15);
+  CHECK(cal_graph_differentiate(g, cal_reshape(g, cal_cast(g, loss, CAL_F32), cal_shape_of(0, NULL)), t.in, 3, t.out + 1));
+  for (int i = 0; i < ATTENDED; i++) cal_graph_output(g, CAL_SAMPLE, t.out[i]);
+  t.s = cal_schedule_new(g, &(cal_schedule_options){.largest_chunk = (int64_t)c->largest_buffer}, err);
+  t.p = t.s ? cal_plan_new(c, t.s, NULL, err) : NULL;
+  for (int i = 0; t.p && i < t.s->segment[CAL_SAMPLE].steps; i++) {
+    const cal_step *step = &t.s->segment[CAL_SAMPLE].step[i];
+    if (step->kind != CAL_STEP_NODE || !starts(step->op->name, "attention")) continue;
+    t.ops++;
+    CHECK_TEXT(cal_plan_choice(t.p, CAL_SAMPLE, i), c->native ? "native" : "portable");
+  }
+  return t;
+}
+
+static void end_attending(attending *t) {
+  cal_plan_free(t->p);
+  cal_schedule_free(t->s);
+  cal_graph_free(t->g);
+}
+
+static void numbers_of_input(const attending *t, int index, double *out) {
+  float x[1];
+  cal_random r = cal_random_seed(21, (uint64_t)index);
+  const int64_t count = cal_shape_count(cal_graph_shape(t->g, t->in[index]));
+  for (int64_t i = 0; i < count; i++) cal_random_normal_into(&r, x, 1), out[i] = x[0];
+}
+
+/* What came out; the caller frees it. */
+static double *attended_numbers(attending *t, int output, cal_error *err) {
+  const cal_value_info *info = cal_graph_info(t->g, t->out[output]);
+  const int64_t count = cal_shape_count(info->shape);
+  const size_t size = cal_dtype_size(info->dtype);
+  double *numbers = malloc((size_t)count * sizeof *numbers);
+  unsigned char *bytes = malloc((size_t)count * size);
+  CHECK(!cal_plan_read(t->p, t->out[output], bytes, (size_t)count * size, err));
+  cal_numbers_of(info->dtype, bytes, count, numbers);
+  free(bytes);
+  return numbers;
+}
+
+static void run_attending(attending *t, cal_error *err) {
+  for (int i = 0; i < 4; i++) {
+    if (!cal_schedule_place(t->s, t->in[i])) continue;
+    const cal_value_info *info = cal_graph_info(t->g, t->in[i]);
+    const int64_t count = cal_shape_count(info->shape);
+    double *numbers = malloc((size_t)count * sizeof *numbers);
+    unsigned char *bytes = malloc((size_t)count * 4);
+    numbers_of_input(t, i, numbers);
+    cal_numbers_to(info->dtype, numbers, count, bytes);
+    CHECK(!cal_plan_write(t->p, t->in[i], bytes, (size_t)count * cal_dtype_size(info->dtype), err));
+    free(numbers), free(bytes);
+  }
+  CHECK(!cal_plan_run(t->p, CAL_SAMPLE, err));
+}
+
+TEST(attention_as_one_op_is_the_composed_one_forward_and_backward) {
+  DEVICE(c);
+  if (!c->native) SKIP("no native functions on this device");
+  static const attended shapes[] = {{1, 1, 1, 1, 1, 1, false, false},     {2, 31, 65, 3, 5, 7, false, false},
+                                    {1, 33, 64, 2, 8, 8, false, true},    {2, 64, 64, 2, 40, 40, true, false},
+                                    {1, 65, 65, 3, 24, 24, true, true},   {1, 32, 129, 2, 20, 12, true, false},
+                                    {3, 100, 77, 2, 16, 16, false, true}, {1, 3, 200, 1, 17, 33, true, false},
+                                    {1, 200, 3, 2, 4, 4, false, false},   {1, 70, 70, 1, 80, 80, true, true}};
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+    for (cal_dtype dtype = CAL_F32; dtype <= CAL_BF16; dtype++) {
+      cal_error err = {0};
+      const attended *a = &shapes[i];
+      attending one = attend(c, a, dtype, a->D, &err), composed = attend(c, a, dtype, a->D - 1, &err);
+      CHECK(one.p && composed.p && one.ops == 2 && composed.ops == 0);
+      if (one.p && composed.p) run_attending(&one, &err), run_attending(&composed, &err);
+      for (int k = 0; one.p && composed.p && k < ATTENDED; k++) {
+        double *x = attended_numbers(&one, k, &err), *y = attended_numbers(&composed, k, &err), largest = 0, worst = 0;
+        for (int64_t j = 0; j < cal_shape_count(cal_graph_shape(one.g, one.out[k])); j++) {
+          largest = fmax(largest, fabs(y[j]));
+          worst = isnan(x[j]) ? INFINITY : fmax(worst, fabs(x[j] - y[j]));
+        }
+        /* Halves: the composed one rounds its scores and probabilities, up to 8 bits. */
+        const double room = dtype == CAL_F32 ? 2e-5 : dtype == CAL_F16 ? 4e-3 : 4e-2;
+        if (!(worst <= room * fmax(largest, 0.1))) {
+          printf("  shape %zu, %s, output %d: off by %.3g of %.3g\n", i, cal_dtype_name(dtype), k, worst, largest);
+          test_failures++;
+        }
+        free(x), free(y);
+      }
+      end_attending(&one), end_attending(&composed);
+    }
+}
+
+TEST(attention_gives_the_same_bits_whatever_the_number_of_threads) {
+  DEVICE(c);
+  if (!c->native) SKIP("no native functions on this device");
+  static const attended a = {2, 150, 170, 3, 20, 20, true, false};
+  const char *wish = getenv("CALOTYPE_THREADS");
+  char *before = wish ? strdup(wish) : NULL;
+  double *numbers[3][ATTENDED];
+  int64_t counts[ATTENDED] = {0};
+  for (int i = 0; i < 3; i++) {
+    cal_error err = {0};
+    setenv("CALOTYPE_THREADS", (const char *[]){"1", "2", "7"}[i], 1);
+    attending t = attend(c, &a, CAL_F16, 64, &err);
+    CHECK(t.p);
+    run_attending(&t, &err);
+    for (int k = 0; k < ATTENDED; k++) {
+      numbers[i][k] = attended_numbers(&t, k, &err);
+      counts[k] = cal_shape_count(cal_graph_shape(t.g, t.out[k]));
+    }
+    end_attending(&t);
+  }
+  for (int k = 0; k < ATTENDED; k++) {
+    for (int i = 1; i < 3; i++) CHECK(!memcmp(numbers[0][k], numbers[i][k], (size_t)counts[k] * sizeof(double)));
+    for (int i = 0; i < 3; i++) free(numbers[i][k]);
+  }
+  if (before) setenv("CALOTYPE_THREADS", before, 1);
+  else unsetenv("CALOTYPE_THREADS");
+  free(before);
+}
+
+TEST(what_steps_work_in_counts_as_memory) {
+  DEVICE(c);
+  if (!c->native) SKIP("no native functions on this device");
+  cal_error err = {0};
+  static const attended a = {1, 300, 300, 2, 16, 16, false, false};
+  attending t = attend(c, &a, CAL_F16, 64, &err);
+  CHECK(t.p);
+  const cal_plan_size size = cal_plan_sizes(t.p);
+  CHECK(size.scratch >= 300 * (16 + 16 + 16) * 4); /* q, d and dq as floats */
+  end_attending(&t);
+  const int64_t without = size.arena + size.weights + size.states + size.inputs + size.constants;
+  const uint64_t memory = c->memory;
+  for (int enough = 0; enough < 2; enough++) {
+    c->memory = (uint64_t)(without + size.scratch) - (enough ? 0 : 1);
+    err = (cal_error){0};
+    t = attend(c, &a, CAL_F16, 64, &err);
+    CHECK(enough ? t.p != NULL : !t.p && err.code == CAL_E_LIMIT && starts(err.text, "plan: it needs "));
+    end_attending(&t);
+  }
+  c->memory = memory;
+}
+
 TEST_MAIN()

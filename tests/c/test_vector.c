@@ -133,4 +133,144 @@ TEST(a_short_batch_does_each_item_once_also_inside_another) {
   CHECK(counts[0] == 300);
 }
 
+/* ---- attention -------------------------------------------------------------------------------------------------------- */
+
+enum { LANES = 32 };
+
+/* Small whole numbers, so that all sums are exact; what lies around c must stay. a is read by rows and by columns. */
+static bool block_is_exact(const cal_vector *v, int M, int N, int K, bool add, bool turned) {
+  enum { GAP = 3, AROUND = 99 };
+  float a[64 * 70], b[70 * (48 + GAP)], c[66 * (48 + GAP)];
+  const int row = N + GAP;
+  for (int i = 0; i < M * K; i++) a[i] = (float)(i * 7 % 23) - 11;
+  for (int i = 0; i < K * row; i++) b[i] = (float)(i * 5 % 19) - 9;
+  for (int i = 0; i < (M + 2) * row; i++) c[i] = AROUND;
+  float *out = c + row + 1; /* aligned to nothing */
+  v->block(&(cal_block){out, a, b, row, turned ? 1 : K, turned ? M : 1, row, M, N, K}, add);
+  bool exact = true;
+  for (int m = -1; m <= M; m++)
+    for (int n = -1; n <= N + 1; n++) {
+      double sum = AROUND;
+      if (m >= 0 && m < M && n >= 0 && n < N) {
+        if (!add) sum = 0;
+        for (int k = 0; k < K; k++) sum += (double)a[turned ? k * M + m : m * K + k] * b[k * row + n];
+      }
+      exact = exact && (double)out[m * row + n] == sum;
+    }
+  return exact;
+}
+
+TEST(products_of_small_blocks_are_exact_at_every_size_and_write_nothing_else) {
+  static const int sizes[][3] = {{1, 16, 1}, {1, 32, 64}, {3, 16, 5}, {4, 32, 8}, {7, 48, 9}, {9, 32, 20}, {13, 16, 70}, {64, 32, 33}};
+  for (int level = 0; level < 3; level++) {
+    const cal_vector *v = cal_vector_of(level);
+    if (!v) continue;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+      for (int how = 0; how < 4; how++) {
+        const int *s = sizes[i];
+        if (block_is_exact(v, s[0], s[1], s[2], how & 1, how & 2)) continue;
+        printf("  %s: [%d, %d] over %d, %s%s\n", v->name, s[0], s[1], s[2], how & 1 ? "added" : "new", how & 2 ? ", a turned" : "");
+        test_failures++;
+      }
+  }
+}
+
+/* A softmax over all keys, made in calls of some keys each, is the one in double: probabilities, sums, scales. Some scores are
+ * masked, among them the whole first call of query 5. */
+static double attend_error(const cal_vector *v, int rows, int calls, float spread) {
+  enum { MOST = 4 * 64 };
+  static float s[MOST * LANES], p[64 * LANES];
+  static double acc[LANES];
+  float top[LANES], sum[LANES] = {0}, scale[LANES];
+  cal_random r = cal_random_seed(9, (uint64_t)rows);
+  cal_random_normal_into(&r, s, (size_t)(rows * calls * LANES));
+  for (int i = 0; i < rows * calls; i++)
+    for (int l = 0; l < LANES; l++) {
+      s[i * LANES + l] *= spread;
+      if ((l == 5 && i < rows && calls > 1) || (l == 6 && i % 3 == 1)) s[i * LANES + l] = -INFINITY;
+    }
+  for (int l = 0; l < LANES; l++) top[l] = -INFINITY, acc[l] = 0;
+  for (int call = 0; call < calls; call++) {
+    memcpy(p, s + call * rows * LANES, (size_t)(rows * LANES) * sizeof *p);
+    v->attend(p, rows, top, sum, scale);
+    for (int l = 0; l < LANES; l++) acc[l] *= scale[l];
+    for (int i = 0; i < rows; i++) /* as values 0, 1, 2 ... would be added up */
+      for (int l = 0; l < LANES; l++) acc[l] += (double)p[i * LANES + l] * (call * rows + i);
+  }
+  double worst = 0;
+  for (int l = 0; l < LANES; l++) {
+    double largest = -INFINITY, total = 0, expected = 0;
+    for (int i = 0; i < rows * calls; i++) largest = fmax(largest, s[i * LANES + l]);
+    for (int i = 0; i < rows * calls; i++) {
+      const double e = exp2(s[i * LANES + l] - largest);
+      total += e, expected += e * i;
+    }
+    worst = fmax(worst, fabs(sum[l] / total - 1));
+    worst = fmax(worst, fabs(acc[l] / sum[l] - expected / total) / (rows * calls));
+    if (top[l] != (float)largest) worst = INFINITY;
+  }
+  return worst;
+}
+
+TEST(a_softmax_made_of_parts_is_the_whole_one) {
+  static const int rows[] = {1, 2, 3, 4, 7, 30, 64};
+  for (int level = 0; level < 3; level++) {
+    const cal_vector *v = cal_vector_of(level);
+    if (!v) continue;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+      for (int calls = 1; calls <= 4; calls++) {
+        CHECK(attend_error(v, rows[i], calls, 1) < 1e-6);
+        CHECK(attend_error(v, rows[i], calls, 300) < 1e-6); /* most become 0 */
+      }
+  }
+}
+
+TEST(a_query_that_sees_nothing_or_not_a_number_is_told_apart_from_its_neighbours) {
+  for (int level = 0; level < 3; level++) {
+    const cal_vector *v = cal_vector_of(level);
+    if (!v) continue;
+    for (int row = 0; row < 5; row++) { /* wherever it is among five: a maximum must not lose it */
+      float s[5 * LANES], top[LANES], sum[LANES] = {0}, scale[LANES];
+      for (int i = 0; i < 5 * LANES; i++) s[i] = i % LANES == 1 ? -INFINITY : 3;
+      for (int l = 0; l < LANES; l++) top[l] = -INFINITY;
+      s[row * LANES + 2] = NAN;
+      s[row * LANES + 3] = INFINITY;
+      v->attend(s, 5, top, sum, scale);
+      CHECK(s[0] == 1 && sum[0] == 5 && top[0] == 3);
+      CHECK(s[1] == 0 && sum[1] == 0 && top[1] == -INFINITY);
+      CHECK(isnan(sum[2]) && isnan(sum[3]));
+      CHECK(sum[4] == 5 && scale[4] == 0);
+    }
+  }
+}
+
+TEST(probabilities_made_again_and_their_gradients_are_those_in_double) {
+  enum { ROWS = 6 };
+  static const int keys[ROWS] = {LANES, 31, 17, 1, 0, -3};
+  for (int level = 0; level < 3; level++) {
+    const cal_vector *v = cal_vector_of(level);
+    if (!v) continue;
+    float s[ROWS * LANES], dp[ROWS * LANES], p[ROWS * LANES], ds[ROWS * LANES], lse[ROWS], inner[ROWS];
+    cal_random r = cal_random_seed(11, 0);
+    cal_random_normal_into(&r, s, ROWS * LANES);
+    cal_random_normal_into(&r, dp, ROWS * LANES);
+    cal_random_normal_into(&r, inner, ROWS);
+    for (int i = 0; i < ROWS; i++) lse[i] = 6 + (float)i;
+    s[3] = -1e6f, s[LANES] = NAN, s[3 * LANES + 1] = NAN; /* 0; not a number; masked */
+    memcpy(p, s, sizeof p), memcpy(ds, dp, sizeof ds);
+    v->attend_back(p, ds, ROWS, 0.7f, lse, inner, keys);
+    for (int i = 0; i < ROWS; i++)
+      for (int l = 0; l < LANES; l++) {
+        const int at = i * LANES + l;
+        const double expected = exp2((double)s[at] * 0.7f - lse[i]);
+        if (l >= keys[i]) CHECK(p[at] == 0 && ds[at] == 0);
+        else if (isnan(s[at])) CHECK(isnan(p[at]) && isnan(ds[at]));
+        else {
+          CHECK(fabs(p[at] - expected) <= 1e-6 * expected);
+          CHECK(fabs(ds[at] - expected * ((double)dp[at] - inner[i])) <= 2e-6 * expected * (1 + fabs(dp[at]) + fabs(inner[i])));
+        }
+      }
+  }
+}
+
 TEST_MAIN()

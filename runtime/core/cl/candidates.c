@@ -14,10 +14,13 @@ void cal_prepared_free(cal_prepared *p) {
   memset(p, 0, sizeof *p);
 }
 
-cal_status cal_scratch_reserve(cal_scratch *scratch, size_t bytes, cal_error *err) {
+cal_status cal_scratch_reserve(const cal_site *site, size_t bytes, cal_error *err) {
+  cal_scratch *scratch = site->scratch;
   if (bytes <= scratch->bytes) return CAL_OK;
   void *block = cal_alloc(bytes, err);
   if (!block) return CAL_E_MEMORY;
+  const uint64_t more = bytes - scratch->bytes;
+  *site->spare -= more < *site->spare ? more : *site->spare;
   cal_free(scratch->block);
   scratch->block = block;
   scratch->bytes = bytes;

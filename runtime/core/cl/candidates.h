@@ -18,7 +18,6 @@ typedef struct {
   void *block;
   size_t bytes;
 } cal_scratch;
-cal_status cal_scratch_reserve(cal_scratch *scratch, size_t bytes, cal_error *err); /* while preparing; the block may move */
 
 /* Where the places of a schedule are on this device. */
 typedef struct {
@@ -29,6 +28,9 @@ typedef struct {
   const uint64_t *weights_version; /* rises whenever a frozen weight is written */
   uint64_t *spare;                 /* bytes that copies of frozen weights may still take; who takes some lowers it */
 } cal_site;
+
+/* While preparing; the block may move. What it grows by is no longer spare. */
+cal_status cal_scratch_reserve(const cal_site *site, size_t bytes, cal_error *err);
 
 static inline cal_chunk *cal_site_chunk(const cal_site *site, const cal_place *place) { return site->chunk(site->plan, place); }
 static inline char *cal_site_host(const cal_site *site, const cal_place *place) {
@@ -65,7 +67,7 @@ extern const cal_candidate *const cal_candidates[]; /* NULL at the end */
 void cal_prepared_free(cal_prepared *p);
 
 extern const cal_candidate cal_portable_candidate; /* kernels/NAME.cl and generated chains: every step on every device */
-extern const cal_candidate cal_native_candidate;   /* chains, sums, rows, norms, embeddings as C over all cores */
+extern const cal_candidate cal_native_candidate;   /* chains, sums, rows, norms, embeddings, attention as C over all cores */
 extern const cal_candidate cal_onednn_candidate;   /* products and convolutions of CPU devices */
 extern const cal_candidate cal_clblast_candidate;  /* f32 products of GPUs */
 

@@ -103,7 +103,8 @@ cal_plan_size cal_plan_sizes(const cal_plan *p) {
                         .weights = total(s->weight_chunks, s->weight_chunk),
                         .states = total(s->state_chunks, s->state_chunk),
                         .inputs = s->inputs_size,
-                        .constants = s->constants_size};
+                        .constants = s->constants_size,
+                        .scratch = (int64_t)p->scratch.bytes};
   for (int group = CAL_NO_GROUP + 1; group < CAL_GROUPS; group++)
     if (s->group_used[group]) size.states += s->flat_size * 4;
   for (int i = 0; i < CAL_SEGMENTS; i++) {
@@ -162,19 +163,26 @@ static cal_status take_shared(cal_plan *p, cal_error *err) {
   return CAL_OK;
 }
 
+/* Before anything is taken, and once more when all steps are prepared and their scratch memory is known. */
+static cal_status check_memory(const cal_plan *p, uint64_t *needed, cal_error *err) {
+  const cal_context *c = p->context;
+  cal_plan_size size = cal_plan_sizes(p);
+  if (p->options.like) size.weights = size.states = 0; /* they are there */
+  *needed = (uint64_t)(size.arena + size.weights + size.states + size.inputs + size.constants + size.scratch);
+  if (*needed <= c->memory) return CAL_OK;
+  return cal_fail(
+      err, CAL_E_LIMIT,
+      "plan: it needs %.2f GiB (%.2f for weights, %.2f for parameters and their moments, %.2f for what is computed), %s has %.2f; "
+      "a smaller resolution, batch or rank needs less",
+      (double)*needed / (1 << 30), (double)size.weights / (1 << 30), (double)size.states / (1 << 30),
+      (double)(size.arena + size.scratch) / (1 << 30), c->name, (double)c->memory / (1 << 30));
+}
+
 static cal_status take_memory(cal_plan *p, cal_error *err) {
   cal_context *c = p->context;
   const cal_schedule *s = p->schedule;
-  cal_plan_size size = cal_plan_sizes(p);
-  if (p->options.like) size.weights = size.states = 0; /* they are there */
-  const uint64_t needed = (uint64_t)(size.arena + size.weights + size.states + size.inputs + size.constants);
-  if (needed > c->memory)
-    return cal_fail(
-        err, CAL_E_LIMIT,
-        "plan: it needs %.2f GiB (%.2f for weights, %.2f for parameters and their moments, %.2f for what is computed), %s has %.2f; "
-        "a smaller resolution, batch or rank needs less",
-        (double)needed / (1 << 30), (double)size.weights / (1 << 30), (double)size.states / (1 << 30), (double)size.arena / (1 << 30),
-        c->name, (double)c->memory / (1 << 30));
+  uint64_t needed;
+  if (check_memory(p, &needed, err)) return err->code;
   p->spare = c->memory - needed;
   if (take_chunks(c, s->arena_chunks, s->arena_chunk, "what is computed", &p->arena, err) || take_shared(p, err)) return err->code;
   p->inputs = cal_chunk_new(c, (size_t)s->inputs_size, "inputs", err);
@@ -246,7 +254,8 @@ cal_plan *cal_plan_new(cal_context *c, const cal_schedule *s, const cal_plan_opt
   if (options) p->options = *options;
   bool good = take_memory(p, err) == CAL_OK;
   for (int i = 0; i < CAL_SEGMENTS && good; i++) good = prepare_segment(p, i, err) == CAL_OK;
-  if (good) return p;
+  uint64_t needed;
+  if (good && check_memory(p, &needed, err) == CAL_OK) return p;
   cal_plan_free(p);
   return NULL;
 }

@@ -64,6 +64,7 @@ cal_status cal_plan_write_group(cal_plan *p, cal_group group, int64_t from, int6
 
 typedef struct {
   int64_t arena, weights, states, inputs, constants; /* bytes on the device */
+  int64_t scratch;                                   /* bytes that steps of a CPU device work in, one after the other */
   int steps[CAL_SEGMENTS], enqueues[CAL_SEGMENTS];   /* steps, and calls of the driver they take */
 } cal_plan_size;
 cal_plan_size cal_plan_sizes(const cal_plan *p);

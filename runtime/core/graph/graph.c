@@ -42,7 +42,8 @@ struct cal_graph {
   int depth;
   const char *path_text; /* `path`, interned; NULL: not yet */
   int64_t flat_size;
-  bool flat_closed, fused_attention;
+  bool flat_closed;
+  int64_t fused_heads;
   cal_value flat[CAL_GROUPS];
   list outputs[CAL_SEGMENTS], stores[CAL_SEGMENTS];
 };
@@ -174,8 +175,8 @@ cal_value cal_graph_fail(cal_graph *g, cal_status code, const char *format, ...)
   return add_context(g);
 }
 
-void cal_graph_fuse_attention(cal_graph *g, bool fused) { g->fused_attention = fused; }
-bool cal_graph_fuses_attention(const cal_graph *g) { return g->fused_attention; }
+void cal_graph_fuse_attention(cal_graph *g, int64_t widest) { g->fused_heads = widest; }
+bool cal_graph_fuses_attention(const cal_graph *g, int64_t size) { return size <= g->fused_heads; }
 
 void cal_graph_enter(cal_graph *g, const char *part) {
   size_t size = g->depth ? strlen(g->path) : 0;

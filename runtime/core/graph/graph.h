@@ -172,9 +172,9 @@ cal_value cal_embedding(cal_graph *g, cal_value table, cal_value ids); /* [V, D]
 /* softmax(q k' * scale + mask) v. q [B,Tq,H,d], k and v [B,Tk,H,d]; causal: a token sees itself and what is before it. */
 cal_value cal_attention(cal_graph *g, cal_value q, cal_value k, cal_value v, double scale, bool causal);
 
-/* From now on attention is one op that keeps no scores (needs a device with a kernel for it), or is composed from products and a
- * softmax (the default: runs everywhere, keeps [B, H, Tq, Tk]). */
-void cal_graph_fuse_attention(cal_graph *g, bool fused);
-bool cal_graph_fuses_attention(const cal_graph *g);
+/* From now on attention with heads of up to `widest` numbers (the last size of q and k) is one op that keeps no scores; with wider ones
+ * it is composed from products and a softmax, which keep [B, H, Tq, Tk]. 0, the default: always composed. */
+void cal_graph_fuse_attention(cal_graph *g, int64_t widest);
+bool cal_graph_fuses_attention(const cal_graph *g, int64_t size);
 
 #endif

@@ -6,6 +6,7 @@
 #include "core/base/memory.h"
 #include "core/base/thread.h"
 #include "core/cl/candidates.h"
+#include "core/cl/native/attention.h"
 #include "core/cl/native/vector.h"
 #include "core/graph/strides.h"
 
@@ -692,6 +693,8 @@ static const struct {
     {"norm_dgamma", takes_norm, prepare_norm},
     {"embedding", takes_embedding, prepare_embedding},
     {"embedding_dtable", takes_embedding, prepare_embedding},
+    {"attention", NULL, cal_native_attention},
+    {"attention_dqkv", NULL, cal_native_attention_dqkv},
 };
 
 static int index_of(const cal_step *step) {

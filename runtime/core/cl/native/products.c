@@ -117,7 +117,7 @@ static cal_status reserve(const cal_site *site, product *p, cal_error *err) {
     if (p->side[i].copied && end > most) most = end;
   }
   p->scratch = site->scratch;
-  return most ? cal_scratch_reserve(site->scratch, most, err) : CAL_OK;
+  return most ? cal_scratch_reserve(site, most, err) : CAL_OK;
 }
 
 static void take_side(side *s, const cal_site *site, const cal_place *place) {

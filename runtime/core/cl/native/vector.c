@@ -13,9 +13,11 @@
 
 #define FN(name) name##_plain
 #define NAME "plain"
+#define WIDTH 4
 #include "core/cl/native/vector.inc"
 #undef FN
 #undef NAME
+#undef WIDTH
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define LEVELS 3
@@ -24,18 +26,22 @@
 #pragma GCC target("avx2,fma,bmi2")
 #define FN(name) name##_avx2
 #define NAME "avx2"
+#define WIDTH 8
 #include "core/cl/native/vector.inc"
 #undef FN
 #undef NAME
+#undef WIDTH
 #pragma GCC pop_options
 
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma,bmi2,prefer-vector-width=512")
 #define FN(name) name##_avx512
 #define NAME "avx512"
+#define WIDTH 16
 #include "core/cl/native/vector.inc"
 #undef FN
 #undef NAME
+#undef WIDTH
 #pragma GCC pop_options
 
 const cal_vector *cal_vector_of(int level) {

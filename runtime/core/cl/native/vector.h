@@ -11,6 +11,7 @@
 #ifndef CAL_CL_NATIVE_VECTOR_H
 #define CAL_CL_NATIVE_VECTOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,15 @@
 
 /* One row of elementwise.def over n elements; in[0..4] are a b c y d, as far as the row has them. out may be one of them. */
 typedef void (*cal_vector_row)(float *out, const float *const in[5], float k, int n);
+
+/* A small product: c [M, N] = a [M, K] b [K, N]. b and c are rows of N numbers side by side, N a multiple of 16; a may have any
+ * strides. Strides in elements. */
+typedef struct {
+  float *c;
+  const float *a, *b;
+  int64_t c_row, a_row, a_column, b_row;
+  int M, N, K;
+} cal_block;
 
 typedef struct {
   const char *name;
@@ -37,6 +47,15 @@ typedef struct {
   void (*back)(float *out, const float *d, const float *x, const float *m, const float *a, const float *b, const float *t, int64_t n);
   void (*softmax)(float *y, const float *x, int64_t n);
   void (*softmax_dx)(float *dx, const float *y, const float *d, int64_t n);
+  /* c = a b, or c += a b with `add`. For what stays in the nearest cache: an attention's products. */
+  void (*block)(const cal_block *p, bool add);
+  /* Scores s [rows, 32] of 32 queries, a row for each key, in powers of two: they become 2^(s - top), 0 where they are -infinity.
+   * top and sum [32] are carried from call to call, from -infinity and 0 on; all that was added up with earlier s is to be
+   * multiplied by scale [32]. */
+  void (*attend)(float *s, int rows, float *top, float *sum, float *scale);
+  /* Products s = q k' and dp = d v' [rows, 32], a row for each query: s becomes p = 2^(s scale - lse), at most 1 or so, and dp becomes
+   * p (dp - inner), both 0 from column keys[i] on. lse, inner and keys: [rows]. */
+  void (*attend_back)(float *s, float *dp, int rows, float scale, const float *lse, const float *inner, const int *keys);
   const cal_vector_row *rows; /* where cal_vector_row_find says */
 } cal_vector;
 

@@ -193,7 +193,7 @@ cal_value cal_attention(cal_graph *g, cal_value q, cal_value k, cal_value v, dou
   const cal_attributes attr = {.i = {causal}, .r = {scale}};
   cal_shape qs = cal_graph_shape(g, q), ks = cal_graph_shape(g, k);
   bool fit = q && k && v && fits(cal_graph_info(g, q), cal_graph_info(g, k), cal_graph_info(g, v), causal);
-  if (!fit || cal_graph_fuses_attention(g)) return cal_graph_add(g, &cal_op_attention, (cal_value[]){q, k, v}, 3, &attr);
+  if (!fit || cal_graph_fuses_attention(g, qs.dim[3])) return cal_graph_add(g, &cal_op_attention, (cal_value[]){q, k, v}, 3, &attr);
   /* q is scaled, not the scores: there are fewer numbers in it. */
   cal_value scores = cal_matmul(g, cal_permute(g, cal_scale(g, q, scale), heads_first), cal_permute(g, k, heads_first), CAL_TRANSPOSE_B);
   if (causal) scores = cal_add(g, scores, causal_mask(g, qs.dim[1], ks.dim[1]));
