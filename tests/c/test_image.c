@@ -247,13 +247,25 @@ TEST(the_eight_transforms_have_eight_names) {
   CHECK_TEXT(cal_image_transform_name(0), "same");
 }
 
-TEST(drawing_a_polygon_stops_at_ctrl_c) {
+TEST(drawing_a_polygon_of_many_points_stops_at_ctrl_c_and_a_small_one_is_finished) {
+  enum { MANY = 100000 };
   cal_error err = {0};
-  cal_image *im = cal_image_new(40, 40, 3, &err);
+  cal_image *im = cal_image_new(40, 40, 3, &err), *whole = cal_image_new(40, 40, 3, &err);
+  double *many = cal_alloc(2 * MANY * sizeof *many, &err);
+  const double small[] = {0, 0, 40, 0, 0, 40};
+  const unsigned char gray[] = {99, 99, 99, 255};
+  CHECK(im && whole && many);
+  if (!im || !whole || !many) return;
+  for (int i = 0; i < MANY; i++) many[2 * i] = i % 40, many[2 * i + 1] = i % 2 * 40;
+  CHECK(cal_draw_polygon(whole, small, 3, gray, &err) == CAL_OK);
   cal_interrupt_raise();
-  CHECK(im && cal_draw_polygon(im, (double[]){0, 0, 40, 0, 0, 40}, 3, (unsigned char[]){9, 9, 9, 255}, &err) == CAL_E_INTERRUPT);
+  CHECK(cal_draw_polygon(im, small, 3, gray, &err) == CAL_OK);
+  CHECK(memcmp(cal_image_at(im, 0, 0), cal_image_at(whole, 0, 0), 40 * 40 * 3) == 0);
+  CHECK(cal_draw_polygon(im, many, MANY, gray, &err) == CAL_E_INTERRUPT);
   cal_interrupt_clear();
+  cal_free(many);
   cal_image_free(im);
+  cal_image_free(whole);
 }
 
 TEST_MAIN()

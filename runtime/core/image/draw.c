@@ -7,8 +7,8 @@
 #include "core/base/interrupt.h"
 #include "core/base/memory.h"
 
-enum { LINES = 16 };           /* per pixel row */
-static const double far = 1e7; /* pixels */
+enum { LINES = 16, MUCH = 1 << 24 }; /* lines per pixel row; corners looked at between two looks for Ctrl-C, some 20 ms */
+static const double far = 1e7;       /* pixels */
 
 void cal_draw_blend(unsigned char *pixel, int channels, const unsigned char color[4], double coverage) {
   const double a = coverage * color[3] / 255;
@@ -60,7 +60,8 @@ cal_status cal_draw_polygon(cal_image *im, const double *xy, size_t points, cons
   if (!cover) return CAL_E_MEMORY;
   double *crossings = cover + im->width;
   cal_status status = CAL_OK;
-  for (int y = y_first; y <= y_last && !(status = cal_interrupt_check(err)); y++) {
+  size_t work = 0;
+  for (int y = y_first; y <= y_last && !status; y++) {
     for (int x = x_first; x <= x_last; x++) cover[x] = 0;
     for (int line = 0; line < LINES; line++) {
       const double at = y + (line + 0.5) / LINES;
@@ -75,6 +76,9 @@ cal_status cal_draw_polygon(cal_image *im, const double *xy, size_t points, cons
     }
     for (int x = x_first; x <= x_last; x++)
       if (cover[x] > 0) cal_draw_blend(cal_image_at(im, x, y), im->channels, color, fmin(cover[x] / LINES, 1));
+    if ((work += LINES * points) < MUCH) continue;
+    work = 0;
+    status = cal_interrupt_check(err);
   }
   cal_free(cover);
   return status;

@@ -18,7 +18,9 @@
 
 #include "core/image/image.h"
 
-/* Even-odd filling: where a polygon covers itself, it is empty. Exact in x, 16 lines per pixel in y. `xy` holds `points` pairs. */
+/* Even-odd filling: where a polygon covers itself, it is empty. Exact in x, 16 lines per pixel in y. `xy` holds `points` pairs.
+ * CAL_E_INTERRUPT only in the middle of much work (a million corner rows): at Ctrl-C a step that draws small things is to be finished,
+ * and its pictures must be the same. */
 cal_status cal_draw_polygon(cal_image *im, const double *xy, size_t points, const unsigned char color[4], cal_error *err);
 
 cal_status cal_draw_circle(cal_image *im, double x, double y, double radius, const unsigned char color[4], cal_error *err);
