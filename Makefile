@@ -32,6 +32,7 @@ LIBS     = $(PKG_LIBS) -ldl -lpthread -lm
 # --- Sources -------------------------------------------------------------------------------------------------------
 CORE     := $(sort $(shell find runtime/core runtime/bind runtime/repl -name '*.c' 2>/dev/null))
 STDLIB   := $(sort $(shell find stdlib -name '*.lua' -not -path 'stdlib/_meta/*' 2>/dev/null))
+SCRIPTS  := $(sort $(shell find scripts -name '*.lua' 2>/dev/null))
 KERNELS  := $(sort $(shell find runtime/core/cl/kernels -name '*.cl' 2>/dev/null))
 CORE_O   := $(CORE:%.c=$(BUILD)/%.o) $(BUILD)/embedded.o
 C_TESTS  := $(sort $(wildcard tests/c/test_*.c))
@@ -60,14 +61,14 @@ $(BUILD)/%.o: %.c
 NATIVE_release := -O3 -fno-math-errno -fno-trapping-math
 $(BUILD)/runtime/core/cl/native/vector.o: OPT_$(MODE) += $(NATIVE_$(MODE))
 
-# stdlib (compiled by this Lua) and kernels (as text) become one C file.
+# stdlib and scripts (compiled by this Lua) and kernels (as text) become one C file.
 $(BUILD)/embed: runtime/embed.c
 	@mkdir -p $(@D)
 	@$(CC) -std=gnu11 -O1 $(WARNINGS) $(PKG_CFLAGS) -o $@ $< $(PKG_LIBS)
-$(BUILD)/embedded.c: $(BUILD)/embed $(STDLIB) $(KERNELS)
-	@echo "  embed   $(words $(STDLIB)) Lua files, $(words $(KERNELS)) kernels"
-	@$(BUILD)/embed $@ $(STDLIB) $(KERNELS)
-$(BUILD)/embedded.o: $(BUILD)/embedded.c
+$(BUILD)/embedded.c: $(BUILD)/embed $(STDLIB) $(SCRIPTS) $(KERNELS)
+	@echo "  embed   $(words $(STDLIB) $(SCRIPTS)) Lua files, $(words $(KERNELS)) kernels"
+	@$(BUILD)/embed $@ $(STDLIB) $(SCRIPTS) $(KERNELS)
+$(BUILD)/embedded.o: $(BUILD)/embedded.c runtime/bind/embedded.h
 	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 $(BUILD)/tests/test_%: tests/c/test_%.c tests/c/test.h $(CORE_O)

@@ -1,10 +1,12 @@
-/* embed.c - the build's helper: turns stdlib and kernels into C arrays. Not part of the program.
+/* embed.c - the build's helper: turns stdlib, scripts and kernels into C arrays. Not part of the program.
  *
- *   embed OUT.c stdlib/recipe/schema.lua ... runtime/core/cl/kernels/matmul.cl ...
+ *   embed OUT.c stdlib/recipe/schema.lua ... scripts/train_tiny_base.lua ... runtime/core/cl/kernels/matmul.cl ...
  *
- * A .lua file is compiled by the Lua it is linked with (line numbers kept, for error messages); others go in as text. */
+ * A .lua file is compiled by the Lua it is linked with (line numbers kept, for error messages); others go in as text. Of a script that
+ * is a command (scripts/NAME.lua) the comment that it opens with goes in too: `calotype help` shows it. */
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +52,30 @@ static int put_text(const char *path) {
   return 0;
 }
 
+/* NAME of scripts/NAME.lua; false for every other file. */
+static bool script_name(const char *path, char *name, size_t room) {
+  const size_t size = strlen(path);
+  if (strncmp(path, "scripts/", 8) || size < 13 || size - 12 >= room || strcmp(path + size - 4, ".lua") || strchr(path + 8, '/'))
+    return false;
+  memcpy(name, path + 8, size - 12);
+  name[size - 12] = 0;
+  return true;
+}
+
+static int put_header(const char *path) {
+  char line[4096];
+  FILE *in = fopen(path, "rb");
+  if (!in) return perror(path), 1;
+  while (fgets(line, sizeof line, in) && !strncmp(line, "--", 2)) {
+    const char *text = line + (line[2] == ' ' ? 3 : 2);
+    put((const unsigned char *)text, strlen(text));
+  }
+  fclose(in);
+  return 0;
+}
+
 int main(int count, char **args) {
+  char script[256];
   if (count < 2) return fprintf(stderr, "usage: embed OUT.c FILE ...\n"), 2;
   char partial[4096];
   snprintf(partial, sizeof partial, "%s.tmp", args[1]);
@@ -65,9 +90,17 @@ int main(int count, char **args) {
     written = 0;
     if (length > 4 && !strcmp(args[i] + length - 4, ".lua") ? put_lua(L, args[i]) : put_text(args[i])) return 1;
     fprintf(out, "0};\nenum { SIZE_%d = %zu };\n", i, written);
+    if (!script_name(args[i], script, sizeof script)) continue;
+    fprintf(out, "static const char header_%d[] = {\n", i);
+    if (put_header(args[i])) return 1;
+    fprintf(out, "0};\n");
   }
   fprintf(out, "const cal_embedded cal_embedded_files[] = {\n");
-  for (int i = 2; i < count; i++) fprintf(out, "  {\"%s\", file_%d, SIZE_%d},\n", args[i], i, i);
+  for (int i = 2; i < count; i++) {
+    fprintf(out, "  {\"%s\", file_%d, SIZE_%d, ", args[i], i, i);
+    if (script_name(args[i], script, sizeof script)) fprintf(out, "\"%s\", header_%d},\n", script, i);
+    else fprintf(out, "NULL, NULL},\n");
+  }
   fprintf(out, "  {0}};\n");
   lua_close(L);
   if (fclose(out) != 0 || rename(partial, args[1]) != 0) return perror(args[1]), 1;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bind/embedded.h"
 #include "bind/fault.h"
 #include "bind/runtime.h"
 #include "bind/stop.h"
@@ -23,20 +24,21 @@ typedef struct {
   char *name, *value; /* owned */
 } param;
 
-typedef struct {
-  const struct command *command;
-  const char *subject; /* the file, or the topic of help */
-  cal_buffer text;     /* of a recipe that came through stdin */
-  param params[PARAMS];
-  int param_count;
-  bool quiet, trace, fresh, help;
-} invocation;
-
 typedef struct command {
   const char *name, *subject, *about;
   bool recipe; /* takes -p and a recipe */
   const char *module, *function;
 } command;
+
+typedef struct {
+  const command *command;
+  struct command script; /* what `command` points to when the word was one of scripts/: it takes a folder and NAME=VALUE */
+  const char *subject;   /* the file, the folder, or the topic of help */
+  cal_buffer text;       /* of a recipe that came through stdin */
+  param params[PARAMS];
+  int param_count;
+  bool quiet, trace, fresh, help;
+} invocation;
 
 static const command commands[] = {
     {"run", "FILE", "run a recipe (so does: calotype FILE); running again goes on where it stopped", true, "recipe.command", "run"},
@@ -68,13 +70,25 @@ static int wrong(const char *hint, const char *format, ...) {
   return CAL_EXIT_USAGE;
 }
 
-static int wrong_word(const char *kind, const char *word, const char *const *names) {
+static int wrong_word(const char *kind, const cal_suggestion *s) {
   char hint[128] = "calotype help lists what there is";
-  cal_suggestion s = {.word = word};
-  for (; *names; names++) cal_suggestion_offer(&s, *names);
-  const char *best = cal_suggestion_best(&s);
+  const char *best = cal_suggestion_best(s);
   if (best) snprintf(hint, sizeof hint, "did you mean '%s'?", best);
-  return wrong(hint, "unknown %s '%s'", kind, word);
+  return wrong(hint, "unknown %s '%s'", kind, s->word);
+}
+
+static int wrong_option(const char *word) {
+  cal_suggestion s = {.word = word};
+  for (const char *const *name = options; *name; name++) cal_suggestion_offer(&s, *name);
+  return wrong_word("option", &s);
+}
+
+static int wrong_command(const char *word) {
+  cal_suggestion s = {.word = word};
+  for (const command *c = commands; c->name; c++) cal_suggestion_offer(&s, c->name);
+  for (const cal_embedded *file = cal_embedded_files; file->path; file++)
+    if (file->script) cal_suggestion_offer(&s, file->script);
+  return wrong_word("command", &s);
 }
 
 static const command *find_command(const char *name) {
@@ -83,10 +97,36 @@ static const command *find_command(const char *name) {
   return NULL;
 }
 
+/* train-tiny-base is train_tiny_base. Only what is in the binary counts: a file of that name on disk is a recipe like any other. */
+static const cal_embedded *find_script(const char *word) {
+  for (const cal_embedded *file = cal_embedded_files; file->path; file++) {
+    const char *a = word, *b = file->script;
+    if (!b) continue;
+    while (*a && (*a == *b || (*a == '-' && *b == '_'))) a++, b++;
+    if (!*a && !*b) return file;
+  }
+  return NULL;
+}
+
+/* What a script's header says after "NAME.lua - ". */
+static const char *about_script(const cal_embedded *file) {
+  const char *dash = strstr(file->header, " - ");
+  return dash ? dash + 3 : file->header;
+}
+
+static bool is_script(const invocation *in) { return in->command == &in->script; }
+static bool takes_params(const invocation *in) { return in->command && (in->command->recipe || is_script(in)); }
+
+static int no_folder(const command *c) {
+  char hint[128];
+  snprintf(hint, sizeof hint, "calotype help %s shows how it is called", c->name);
+  return wrong(hint, "calotype %s needs a folder", c->name);
+}
+
 /* --- Reading it ---------------------------------------------------------------------------------------------------- */
 
-/* name=value, split at the first '='; @file stands for what is in that file. */
-static int add_param(invocation *in, const char *text) {
+/* name=value, split at the first '='; @file stands for what is in that file. `flag`: "-p ", or nothing where none is written. */
+static int add_param(invocation *in, const char *flag, const char *text) {
   const char *equals = strchr(text, '=');
   cal_error err = {0};
   if (!equals || equals == text) return wrong("write it as -p name=value", "-p '%s' has no name and value", text);
@@ -103,21 +143,32 @@ static int add_param(invocation *in, const char *text) {
     cal_buffer_free(&bytes);
     cal_fs_free(fs);
   }
-  return p->value ? CAL_EXIT_OK : wrong(NULL, "-p %s: %s", text, err.code ? err.text : "not enough memory");
+  return p->value ? CAL_EXIT_OK : wrong(NULL, "%s%s: %s", flag, text, err.code ? err.text : "not enough memory");
+}
+
+/* quick=yes, but not out/a=b: that is a folder. */
+static bool is_setting(const char *word) {
+  size_t size = strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+  return size && word[size] == '=';
 }
 
 static int add_word(invocation *in, const char *word) {
   if (!in->command && (in->command = find_command(word))) return CAL_EXIT_OK;
+  const cal_embedded *file = in->command ? NULL : find_script(word);
+  if (file) {
+    in->script = (command){.name = file->script, .subject = "FOLDER", .module = file->script, .function = "run"};
+    in->command = &in->script;
+    return CAL_EXIT_OK;
+  }
   if (!in->command) {
-    const char *names[sizeof commands / sizeof *commands];
-    int count = 0;
-    for (const command *c = commands; c->name; c++) names[count++] = c->name;
-    names[count] = NULL;
     /* A word that is no file and no file's name was meant as a command. */
-    if (access(word, F_OK) != 0 && !strpbrk(word, "./") && strcmp(word, "-") != 0) return wrong_word("command", word, names);
+    if (access(word, F_OK) != 0 && !strpbrk(word, "./") && strcmp(word, "-") != 0) return wrong_command(word);
     in->command = find_command("run");
   }
+  if (is_script(in) && is_setting(word)) return add_param(in, "", word);
   if (!in->command->subject) return wrong(NULL, "calotype %s takes nothing more, not '%s'", in->command->name, word);
+  if (in->subject && is_script(in))
+    return wrong("its settings are written NAME=VALUE", "calotype %s takes one folder: '%s' is one too many", in->command->name, word);
   if (in->subject) return wrong("what a recipe is to get goes with -p name=value", "one file at a time: '%s' is one too many", word);
   in->subject = word;
   return CAL_EXIT_OK;
@@ -133,18 +184,18 @@ static int read_words(invocation *in, int count, char **words) {
       if ((code = add_word(in, word))) return code;
     } else if (strncmp(word, "-p", 2) == 0) {
       const char *text = word[2] ? word + 2 : ++i < count ? words[i] : "";
-      if ((code = add_param(in, text))) return code;
+      if ((code = add_param(in, "-p ", text))) return code;
     } else if (strcmp(word, "-q") == 0 || strcmp(word, "--quiet") == 0) in->quiet = true;
     else if (strcmp(word, "--trace") == 0) in->trace = true;
     else if (strcmp(word, "--fresh") == 0) in->fresh = true;
     else if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) in->help = true;
     else if (strcmp(word, "-V") == 0 || strcmp(word, "--version") == 0) in->command = find_command("version");
-    else return wrong_word("option", word, options);
+    else return wrong_option(word);
   }
-  if (in->help) in->command = find_command("help"), in->subject = NULL;
+  if (in->help) in->subject = is_script(in) ? in->command->name : NULL, in->command = find_command("help");
   if (in->command && in->command->subject && in->command->subject[0] != '[' && !in->subject)
-    return wrong(NULL, "calotype %s needs a file", in->command->name);
-  if (in->param_count && !(in->command && in->command->recipe))
+    return is_script(in) ? no_folder(in->command) : wrong(NULL, "calotype %s needs a file", in->command->name);
+  if (in->param_count && !takes_params(in))
     return wrong(NULL, "-p sets a recipe's parameters; calotype %s has none", in->command ? in->command->name : "repl");
   return CAL_EXIT_OK;
 }
@@ -177,6 +228,9 @@ static int memory_cap(size_t *bytes) {
 static void put_help(void) {
   puts("calotype " CAL_VERSION ": from a folder of pictures to a LoRA\n");
   for (const command *c = commands; c->name; c++) printf("  calotype %-8s %-8s %s\n", c->name, c->subject ? c->subject : "", c->about);
+  puts("\nScripts that come with it: calotype NAME FOLDER [SETTING=VALUE ...]; calotype help NAME says more\n");
+  for (const cal_embedded *file = cal_embedded_files; file->path; file++)
+    if (file->script) printf("  %-16s %.*s\n", file->script, (int)strcspn(about_script(file), "\n"), about_script(file));
   puts(
       "\n"
       "  -p NAME=VALUE   set a parameter of the recipe; NAME=@FILE takes the value from a file\n"
@@ -193,7 +247,7 @@ static void set_text(lua_State *L, const char *key, const char *text) { lua_push
 static void push_options(lua_State *L, const invocation *in) {
   bool from_stdin = in->text.data != NULL;
   lua_newtable(L);
-  set_text(L, "file", from_stdin ? "stdin" : in->subject);
+  set_text(L, is_script(in) ? "folder" : "file", from_stdin ? "stdin" : in->subject);
   if (from_stdin) lua_pushlstring(L, in->text.data, in->text.size), lua_setfield(L, -2, "text");
   lua_newtable(L);
   for (int i = 0; i < in->param_count; i++) set_text(L, in->params[i].name, in->params[i].value);
@@ -229,7 +283,7 @@ static int invoke(lua_State *L) {
   if (!c->module) return put_versions(L);
   require(L, c->module);
   if (lua_getfield(L, -1, c->function) != LUA_TFUNCTION) return luaL_error(L, "%s.%s is missing", c->module, c->function);
-  if (c->recipe) push_options(L, in);
+  if (takes_params(in)) push_options(L, in);
   else if (in->subject) lua_pushstring(L, in->subject);
   else { /* doctor prints its lines with this */ require(L, "native.log");
     lua_getfield(L, -1, "put");
@@ -302,6 +356,11 @@ int main(int count, char **words) {
   const command *about = strcmp(in.command->name, "help") == 0 ? find_command(in.subject) : NULL;
   if (about) {
     printf("calotype %s%s%s\n  %s\n", about->name, about->subject ? " " : "", about->subject ? about->subject : "", about->about);
+    goto done;
+  }
+  const cal_embedded *script = strcmp(in.command->name, "help") == 0 ? find_script(in.subject) : NULL;
+  if (script) {
+    printf("calotype %s FOLDER [NAME=VALUE ...]\n\n%s", script->script, about_script(script));
     goto done;
   }
   if ((code = memory_cap(&with.memory_cap))) goto done;

@@ -1,11 +1,12 @@
 -- train_tiny_base.lua - train the tiny base from nothing: its vocabulary, its autoencoder, its text encoder and UNet.
 --
---   build/release/tests/host scripts/train_tiny_base.lua out/tiny                   all phases; the same line goes on after Ctrl-C
---   build/release/tests/host scripts/train_tiny_base.lua out/tiny only=vae vae_steps=400
---   build/release/tests/host scripts/train_tiny_base.lua out/quick quick=yes        a few steps of everything, for tests
+--   calotype train_tiny_base out/tiny                        all phases; the same line goes on after Ctrl-C
+--   calotype train_tiny_base out/tiny only=vae vae_steps=400
+--   calotype train_tiny_base out/quick quick=yes             a few steps of everything, for tests
 --
 -- The folder becomes a model folder as diffusers reads it; `state/` in it holds the checkpoints, `log.txt` what happened. With the same
--- settings, device and number of threads the same bits come out, however often it was interrupted.
+-- settings, device and number of threads the same bits come out, however often it was interrupted. `pinwheels=FOLDER` names the demo's
+-- pictures, which the autoencoder never learns from and is measured with; without them only the measuring is less.
 
 local checkpoint = require "train.checkpoint"
 local device = require "native.device"
@@ -15,36 +16,62 @@ local log = require "native.log"
 local loop = require "train.loop"
 local script = require "native.script"
 
+local M = {}
+
 local PHASES = { "tokenizer", "vae", "latents", "base", "score" }
 
-local settings = {
+local SETTINGS = {
   only = "", quick = "no", seed = 1, stop_after = 0,
   vae_widths = "24,48,64", vae_steps = 9000, vae_batch = 8, vae_rate = 1e-3, vae_hold = 0.2, vae_kl = 5e-4, vae_square = 4,
   vocabulary = 768, length = 32, pictures = 48000,
   widths = "64,96,128,128", blocks = 1, text_width = 96, text_layers = 2, steps = 11000, batch = 32, rate = 1e-3, hold = 0.3, gamma = 0, lift = 1,
   noisy = 0.5, prediction = "v_prediction", beta_end = 0.02, every = 500,
-  guidance = 2.5, sample_steps = 20, prompts = 64,
+  guidance = 2.5, sample_steps = 20, prompts = 64, pinwheels = "examples/shapes/pictures",
 }
+local CHOICES = { only = { "tokenizer", "vae", "latents", "base", "score", "foreign" }, quick = { "yes", "no" }, prediction = { "v_prediction", "epsilon" } }
 local QUICK = {
   vae_widths = "8,8,8", vae_steps = 4, vae_batch = 2, vocabulary = 560, pictures = 40, widths = "16,16", blocks = 1, text_width = 16, text_layers = 1,
   steps = 4, batch = 2, sample_steps = 2, prompts = 2,
 }
 
-local function read_settings(arguments)
-  local given = {}
-  for _, text in ipairs(arguments) do
-    local name, value = text:match "^([%w_]+)=(.*)$"
-    local default = settings[name or ""]
-    if default == nil then error(("\"%s\": write name=value; the names are in scripts/train_tiny_base.lua"):format(text), 0) end
+local function misused(message, hint) script.fail { message = message, hint = hint, source = false, exit = script.exits.usage } end
+
+local function meant(word, names, otherwise)
+  local near = script.nearest(word, names)
+  return near and ("did you mean '%s'?"):format(near) or otherwise .. ": " .. table.concat(names, ", ")
+end
+
+local function sorted_names(of)
+  local names = {}
+  for name in pairs(of) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+local function one_of(list, value)
+  for _, known in ipairs(list) do if known == value then return true end end
+  return false
+end
+
+local function read_settings(texts)
+  local given, settings = {}, {}
+  for _, name in ipairs(sorted_names(texts)) do
+    local default, value = SETTINGS[name], texts[name]
+    if default == nil then misused(("there is no setting '%s'"):format(name), meant(name, sorted_names(SETTINGS), "the settings")) end
     if type(default) == "number" then
       local number = tonumber(value)
-      if not number then error(("%s=%s: a number is expected"):format(name, value), 0) end
+      if not number then misused(("%s=%s: a number is expected"):format(name, value), ("%s=%s is what it is without"):format(name, default)) end
       value = math.tointeger(number) or number
+    end
+    local choices = CHOICES[name]
+    if choices and value ~= default and not one_of(choices, value) then
+      misused(("%s=%s: that is none of its values"):format(name, value), meant(value, choices, "there are"))
     end
     given[name] = value
   end
-  if given.quick == "yes" then for name, value in pairs(QUICK) do settings[name] = value end end
-  for name, value in pairs(given) do settings[name] = value end
+  for _, from in ipairs { SETTINGS, given.quick == "yes" and QUICK or {}, given } do
+    for name, value in pairs(from) do settings[name] = value end
+  end
   return settings
 end
 
@@ -54,20 +81,18 @@ local function list_of(text)
   return list
 end
 
-local folder = ...
-if not folder or folder:find "=" then
-  io.stderr:write "usage: host scripts/train_tiny_base.lua FOLDER [name=value ...]\n"
-  return 2
+-- Of this run: the folder, the settings, and what log.txt holds.
+local folder, o, book
+
+local function note(line)
+  book = book .. line .. "\n"
+  return fs.write(folder .. "/log.txt", book)
 end
-local o = read_settings { select(2, ...) }
-assert(fs.make_folder(folder .. "/state"))
-local book = assert(io.open(folder .. "/log.txt", "a"))
 
 local function say(line)
   line = log.date() .. "  " .. line
-  print(line)
-  book:write(line, "\n")
-  book:flush()
+  log.say("info", line)
+  assert(note(line))
 end
 
 local opened
@@ -82,18 +107,31 @@ end
 
 -- Phases ----------------------------------------------------------------------------------------------------------------
 
-local Interrupted = {}
+local function stop(message)
+  script.fail { message = message or "stopped", source = false, exit = script.exits.stopped }
+end
+
+-- Did Ctrl-C end it? What else goes wrong meanwhile, a full disk perhaps, is told as what it is.
+local function was_stopped(fault)
+  return fault.exit == script.exits.stopped or (script.interrupted() > 0 and tostring(fault.message):find "interrupted" ~= nil)
+end
 
 local function train(options)
-  local step, last = options.step, 0
+  local step, watch, last = options.step, options.watch, 0
   options.step = function(i)
     last = i
     return step(i)
   end
+  -- Ctrl-C while something is measured: the measure is lost, the steps before it are kept.
+  options.watch = watch and function(done)
+    local ok, fault = script.call(watch, done)
+    if not ok and not was_stopped(fault) then error(fault, 0) end
+  end
   options.say, options.seconds = say, 60
   options.stopped = function() return math.max(script.interrupted(), last == o.stop_after and 1 or 0) end
-  local ended, message = loop.run(options)
-  if ended == "interrupted" then error(Interrupted, 0) end
+  local ended, message, code = loop.run(options)
+  if ended == "interrupted" then stop() end
+  if code == "INTERRUPT" then stop(message) end
   if not ended then error(message, 0) end
 end
 
@@ -122,8 +160,18 @@ local function resume(phase, path, name)
   return numbers.step
 end
 
+-- The demo's pictures, where they are: the program may have been called in any folder.
+local function the_pinwheels(tiny)
+  local list
+  local ok, message = fs.grant(o.pinwheels, "read")
+  if ok then list, message = tiny.pinwheels(o.pinwheels) end
+  if list then return list end
+  if o.pinwheels ~= SETTINGS.pinwheels then error(message, 0) end
+  say(("vae: %s: measured without pinwheels; pinwheels=FOLDER names their pictures"):format(message))
+end
+
 function phases.vae()
-  local tiny = dofile "scripts/tiny/vae.lua"
+  local tiny = require "tiny.vae"
   local phase = tiny.new {
     device = the_device(), steps = o.vae_steps, batch = o.vae_batch, seed = o.seed, rate = o.vae_rate, hold = o.vae_hold, kl = o.vae_kl,
     square = o.vae_square, widths = list_of(o.vae_widths),
@@ -132,11 +180,11 @@ function phases.vae()
   local state = folder .. "/state/vae.safetensors"
   say(("vae: widths %s, %d numbers in parameters, %d steps of %d, rate %g, seed %d"):format(o.vae_widths, phase.parameters, o.vae_steps, o.vae_batch,
     o.vae_rate, o.seed))
-  local pinwheels = tiny.pinwheels "examples/shapes/pictures"
+  local pinwheels = the_pinwheels(tiny)
   local function watch(done)
     local m = phase.measure(pinwheels)
-    say(("vae step %d: PSNR of pinwheels %.2f dB (least %.2f), of the world %.2f dB (least %.2f); noise in the code %.3f"):format(done, m.pinwheel,
-      m.pinwheel_least, m.world, m.world_least, m.noise))
+    local of_pinwheels = m.pinwheel and ("of pinwheels %.2f dB (least %.2f), "):format(m.pinwheel, m.pinwheel_least) or ""
+    say(("vae step %d: PSNR %sof the world %.2f dB (least %.2f); noise in the code %.3f"):format(done, of_pinwheels, m.world, m.world_least, m.noise))
     say(("vae step %d: of the world's pictures %.0f %% are still measured right"):format(done, m.right))
     tiny.sheet(m.unseen, m.decoded, folder .. "/state/vae.png")
   end
@@ -151,7 +199,7 @@ function phases.vae()
 end
 
 function phases.tokenizer()
-  local bpe = dofile "scripts/tiny/bpe.lua"
+  local bpe = require "tiny.bpe"
   local trained = bpe.train(bpe.words(o.seed), o.vocabulary)
   bpe.write(folder .. "/tokenizer", trained, o.length)
   say(("tokenizer: %d entries, %d merges, %d tokens of text"):format(#trained.vocabulary, #trained.merges, o.length))
@@ -165,7 +213,7 @@ local function open_model()
 end
 
 local function cache()
-  return dofile "scripts/tiny/latents.lua".new { device = the_device(), vae = open_model().vae, folder = folder .. "/state", count = o.pictures, seed = o.seed }
+  return require "tiny.latents".new { device = the_device(), vae = open_model().vae, folder = folder .. "/state", count = o.pictures, seed = o.seed }
 end
 
 function phases.latents()
@@ -183,7 +231,7 @@ end
 
 -- How well the folder as it stands draws. Every model is opened anew: what is measured is what is in the files.
 local function examine(count, pairs_too, name)
-  local draw = dofile "scripts/tiny/draw.lua"
+  local draw = require "tiny.draw"
   local artist = draw.new { device = the_device(), model = open_model(), batch = math.min(16, count), steps = o.sample_steps, guidance = o.guidance }
   local mean, sets = 0, pairs_too and 3 or 1
   for set = 1, sets do
@@ -203,10 +251,10 @@ function phases.base()
   local model = open_model()
   local made = cache()
   for part = 1, made.parts do
-    if not made.has(part) then error("the latents are not complete or of another VAE; run the phase \"latents\"", 0) end
+    if not made.has(part) then error("the latents are not complete or of another VAE; make them with only=latents", 0) end
   end
   local list, shown = made.load()
-  local phase = dofile "scripts/tiny/base.lua".new {
+  local phase = require "tiny.base".new {
     device = the_device(), tokenizer = model.tokenizer, length = model.length, latents = list, shown = shown, side = made.side,
     steps = o.steps, batch = o.batch, seed = o.seed, rate = o.rate, hold = o.hold, gamma = o.gamma, lift = o.lift, noisy = o.noisy,
     prediction = o.prediction, beta_end = o.beta_end, widths = list_of(o.widths), blocks = o.blocks, text_width = o.text_width, text_layers = o.text_layers,
@@ -230,8 +278,8 @@ function phases.base()
 end
 
 function phases.score()
-  local measure, world, hash = dofile "scripts/tiny/measure.lua", dofile "scripts/tiny/world.lua", require "native.hash"
-  local draw = dofile "scripts/tiny/draw.lua"
+  local measure, world, hash = require "tiny.measure", require "tiny.world", require "native.hash"
+  local draw = require "tiny.draw"
   local random, pictures, asked = hash.random(o.seed, 77), {}, {}
   for i = 1, 5 * o.prompts do
     asked[i] = world.any(random)
@@ -253,7 +301,7 @@ end
 
 --- Pictures that diffusers drew from the same prompts.
 function phases.foreign()
-  local draw, image, measure = dofile "scripts/tiny/draw.lua", require "native.image", dofile "scripts/tiny/measure.lua"
+  local draw, image, measure = require "tiny.draw", require "native.image", require "tiny.measure"
   local mean = 0
   for _, row in ipairs { { "1", "whole", 1 }, { "2", "whole", 2 }, { "3", "whole", 3 }, { "pairs", "pair", 1 } } do
     local _, _, asked = draw.prompts(o.prompts, row[2], row[3])
@@ -272,16 +320,33 @@ end
 
 local function run()
   for _, name in ipairs(PHASES) do
+    if script.interrupted() > 0 then stop() end
     if o.only == "" or o.only == name then phases[name]() end
   end
   if o.only == "foreign" then phases.foreign() end
 end
 
-local ok, problem = pcall(run)
-if ok then return 0 end
-if problem == Interrupted then
-  say "interrupted; what is done is kept: the same command goes on from here"
-  return 130
+---@param options { folder: string, params: table<string, string>, fresh?: boolean }
+---@return integer exit
+function M.run(options)
+  folder, o, book, opened = options.folder, read_settings(options.params), "", nil
+  local state = folder .. "/state"
+  if options.fresh then misused("train_tiny_base has no --fresh", ("remove %s to begin anew"):format(state)) end
+  local ok, message, code = fs.grant(folder, "write")
+  local there = ok and fs.stat(folder)
+  if there and there.kind ~= "folder" then misused(("%s is no folder"):format(folder), "name one that may be written; it is made if it is not there") end
+  if ok then ok, message, code = fs.make_folder(state) end
+  if not ok then script.fail { message = message, source = false, exit = code == "DENIED" and script.exits.denied or script.exits.failed } end
+  if fs.stat(folder .. "/log.txt") then book = assert(fs.read(folder .. "/log.txt")) end
+
+  local done, fault = script.call(run)
+  if done then return script.exits.ok end
+  if was_stopped(fault) then
+    say "interrupted; what is done is kept: the same command goes on from here"
+    return script.exits.stopped
+  end
+  note(log.date() .. "  error: " .. tostring(fault.message)) -- where the disk is full, what is raised still tells
+  error(fault, 0)
 end
-say("error: " .. tostring(problem))
-return 1
+
+return M

@@ -28,6 +28,16 @@ local function write(text, name)
   return path
 end
 
+-- A folder with one file of that very name.
+local function place_of(name, text)
+  local folder = tmp "place"
+  os.execute("mkdir " .. folder)
+  local file = assert(io.open(folder .. "/" .. name, "w"))
+  file:write(text)
+  file:close()
+  return folder
+end
+
 local function ends(code, words, part, input, before)
   local got, out, errors = run(words, input, before)
   check.equal(got, code, words .. ": " .. out .. errors)
@@ -88,6 +98,43 @@ end)
 test("what follows -- is a file, even when it looks like an option", function()
   ends(1, "run -- --quiet", "--quiet")
   ends(2, "run a.lua -- -p", "goes with -p name=value")
+end)
+
+test("an embedded script is a command: it gets its folder and its settings", function()
+  local folder = place_of("train_tiny_base.lua", [[
+    local log = require "native.log"
+    return { run = function(options)
+      local list = {}
+      for name, value in pairs(options.params) do list[#list + 1] = name .. ":" .. value end
+      table.sort(list)
+      log.put(table.concat({ options.folder, tostring(options.fresh), table.unpack(list) }, " "))
+      return tonumber(options.params.code)
+    end }]])
+  local before = "CALOTYPE_SCRIPTS=" .. folder
+  local function says(text, words, code) check.equal(ends(code or 0, words, nil, nil, before), text .. "\n") end
+  says("out/x false", "train_tiny_base out/x")
+  says("out/x false a:1 b:2=3", "train-tiny-base a=1 out/x b=2=3")
+  says("./a=1 true b:2", "--fresh -p b=2 train_tiny-base ./a=1")
+  says("- false", "train_tiny_base -")
+  says("x false code:75", "train_tiny_base x code=75", 75)
+  says("x false a:one", "train_tiny_base x a=@" .. write("one", "value.txt"))
+  ends(2, "train_tiny_base x a=@" .. tmp "nowhere", "error: a=@", nil, before)
+  ends(2, "train_tiny_base x y", "takes one folder: 'y' is one too many\n     = its settings are written NAME=VALUE", nil, before)
+  for _, words in ipairs { "train_tiny_base", "train_tiny_base a=1" } do
+    ends(2, words, "calotype train_tiny_base needs a folder\n     = calotype help train_tiny_base shows how it is called", nil, before)
+  end
+end)
+
+test("scripts are listed with what they do, help shows their header, and a typo finds them", function()
+  check.contains(ends(0, "help"), "\n  train_tiny_base  train the tiny base from nothing")
+  for _, words in ipairs { "help train_tiny_base", "help train-tiny-base", "train_tiny_base --help" } do
+    local out = ends(0, words)
+    check.contains(out, "calotype train_tiny_base FOLDER [NAME=VALUE ...]\n\ntrain the tiny base")
+    check.contains(out, "\n  calotype train_tiny_base out/tiny ")
+  end
+  ends(2, "train_tiny_bsae out", "did you mean 'train_tiny_base'?")
+  ends(2, "train-tiny-bas out", "did you mean 'train_tiny_base'?")
+  ends(2, "world", "unknown command 'world'") -- a part of a script is none
 end)
 
 test("--fresh arrives", function()
@@ -282,6 +329,20 @@ test("the language answers: run, check, info, help, stdin and the prompt", funct
   check.contains(shown, "\n8\n")
   check.contains(shown, "side_below")
   check.contains(shown, "did you mean 'image")
+end)
+
+test("a file of a script's name is a recipe like any other: it gets nothing native, and is told which command it is not", function()
+  local text = "print 'a recipe'\nrequire 'native.fs'"
+  local hint = "     = calotype train_tiny_base runs the script of that name that came with the program"
+  local path = place_of("train_tiny_base.lua", text) .. "/train_tiny_base.lua"
+  for _, words in ipairs { path, "run " .. path } do
+    local code, shown = real(words)
+    check.equal(code, 2)
+    check.contains(shown, "a recipe\nerror: require takes the name of a Lua file beside the recipe")
+    check.contains(shown, hint)
+  end
+  path = place_of("train_tiny_base", text) .. "/train_tiny_base"
+  check.contains(select(2, real(path)), "require \"measure\" is measure.lua")
 end)
 
 test("help tells a command too, and a parameter without -p is recognised", function()

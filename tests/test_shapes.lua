@@ -4,7 +4,7 @@ local fs = require "native.fs"
 local hash = require "native.hash"
 local image = require "native.image"
 local measure = dofile "examples/shapes/measure.lua"
-local world = dofile "scripts/tiny/world.lua"
+local world = require "tiny.world"
 
 local PICTURES = "examples/shapes/pictures/"
 local opened, why = device.open()

@@ -3,10 +3,10 @@ local folder = require "models.folder"
 local fs = require "native.fs"
 local hash = require "native.hash"
 local json = require "native.json"
-local bpe = dofile "scripts/tiny/bpe.lua"
-local measure = dofile "scripts/tiny/measure.lua"
-local scatter = dofile "scripts/tiny/scatter.lua"
-local world = dofile "scripts/tiny/world.lua"
+local bpe = require "tiny.bpe"
+local measure = require "tiny.measure"
+local scatter = require "tiny.scatter"
+local world = require "tiny.world"
 
 local opened, why = device.open()
 
@@ -79,17 +79,36 @@ end)
 
 test("the base in examples/models/tiny draws what prompts ask that it never saw", function()
   if not opened then skip(why) end
-  local draw = dofile "scripts/tiny/draw.lua"
+  local draw = require "tiny.draw"
   local artist = draw.new { device = opened, model = check.ok(folder.open "examples/models/tiny"), batch = 16, guidance = 2.5 }
   local right = draw.score(artist, 16, "whole", 2)
   check.ok(right.all >= 75, draw.text(right))
   check.ok(right.colour >= 90, draw.text(right))
 end)
 
--- The script, with a few steps of everything ------------------------------------------------------------------------------------
+-- The script, with a few steps of everything, as a person runs it ---------------------------------------------------------------
 
-local function train(...)
-  return check.ok(loadfile "scripts/train_tiny_base.lua")(...)
+local pipe = io.popen "pwd; readlink /proc/$PPID/exe"
+local here, program = pipe:read "l", pipe:read "l":gsub("/tests/host$", "/calotype")
+pipe:close()
+if not program:find "^/" then program = here .. "/" .. program end
+
+-- calotype train_tiny_base FOLDER ... from a working folder of its own: its exit code and all it said.
+local elsewhere = tmp "elsewhere"
+local function train(path, ...)
+  fs.make_folder(elsewhere)
+  local out = io.popen(("cd %s && %s train_tiny_base %s %s 2>&1 </dev/null; echo \"exit $?\""):format(elsewhere, program, path, table.concat({ ... }, " ")))
+  local said, code = out:read "a":match "^(.*)exit (%d+)\n$"
+  out:close()
+  return tonumber(code), said
+end
+
+local PINWHEELS = "pinwheels=" .. here .. "/examples/shapes/pictures"
+
+local function well(...)
+  local code, said = train(...)
+  check.equal(code, 0, said)
+  return said
 end
 
 local made = tmp "tiny"
@@ -97,7 +116,7 @@ local function file(name) return check.ok(fs.read(made .. "/" .. name)) end
 
 test("every phase runs, leaves a model folder, and says how it went", function()
   if not opened then skip(why) end
-  check.equal(train(made, "quick=yes"), 0)
+  local said = well(made, "quick=yes", PINWHEELS)
   local model = check.ok(folder.open(made))
   check.ok(model.vae and model.unet and model.text_encoder and model.tokenizer and model.scheduler)
   check.equal(model.length, 32)
@@ -105,6 +124,7 @@ test("every phase runs, leaves a model folder, and says how it went", function()
   local log = file "log.txt"
   for _, part in ipairs { "tokenizer: 560 entries", "vae step 4: PSNR of pinwheels", "scaling_factor 1.0", "base step 4 of 4", "measure:", "score: mean of 3 sets" } do
     check.contains(log, part)
+    check.contains(said, part)
   end
 end)
 
@@ -112,22 +132,39 @@ local function file_of(path) return check.ok(fs.read(path .. "/state/vae.safeten
 
 local RESULTS = { "vae/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors", "tokenizer/vocab.json" }
 
-test("running it again computes nothing new, and from nothing makes the same bytes", function()
+test("running it again computes nothing new; from nothing, and without the pinwheels, the same bytes come out", function()
   if not opened then skip(why) end
   local before = {}
   for i, name in ipairs(RESULTS) do before[i] = hash.sha256(file(name)) end
-  check.equal(train(made, "quick=yes"), 0)
+  well(made, "quick=yes")
   check.contains(file "log.txt", "base: goes on after step 4")
   for i, name in ipairs(RESULTS) do check.equal(hash.sha256(file(name)), before[i], name) end
   local again = tmp "tiny-again"
-  check.equal(train(again, "quick=yes"), 0)
+  well(again, "quick=yes")
+  local log = fs.read(again .. "/log.txt")
+  check.contains(log, "vae: examples/shapes/pictures cannot be opened")
+  check.contains(log, "measured without pinwheels; pinwheels=FOLDER names their pictures")
+  check.contains(log, "vae step 4: PSNR of the world")
   for i, name in ipairs(RESULTS) do check.equal(hash.sha256(fs.read(again .. "/" .. name)), before[i], name) end
+end)
+
+test("Ctrl-C while something is measured keeps the steps before it, and the same line ends in the same bytes", function()
+  if not opened then skip(why) end
+  local path = tmp "measured"
+  local line = ("%s train_tiny_base %s quick=yes >/dev/null 2>&1"):format(program, path)
+  local _, _, code = os.execute(([[%s & pid=$!
+    for i in $(seq 1000); do grep -q 'vae step 2 of 4' %s/log.txt 2>/dev/null && break; sleep 0.02; done
+    kill -TERM $pid; wait $pid]]):format(line, path))
+  check.equal(code, 130)
+  check.contains(fs.read(path .. "/log.txt"), "vae: stopped after step")
+  well(path, "quick=yes")
+  for _, name in ipairs(RESULTS) do check.equal(hash.sha256(fs.read(path .. "/" .. name)), hash.sha256(file(name)), name) end
 end)
 
 test("Ctrl-C ends a phase with 130 and a checkpoint, and the same line goes on to the bits of an unbroken run", function()
   if not opened then skip(why) end
-  local host, stopped, unbroken = (os.getenv "BUILD" or "build/release") .. "/tests/host", tmp "stopped", tmp "unbroken"
-  local line = ("%s scripts/train_tiny_base.lua %s quick=yes only=vae vae_steps=1000000 >/dev/null 2>&1"):format(host, stopped)
+  local stopped, unbroken = tmp "stopped", tmp "unbroken"
+  local line = ("%s train_tiny_base %s quick=yes only=vae vae_steps=1000000 >/dev/null 2>&1"):format(program, stopped)
   local log = stopped .. "/log.txt"
   -- A shell without job control lets `&` ignore SIGINT: TERM is handled alike.
   local _, _, code = os.execute(([[%s & pid=$!
@@ -137,26 +174,70 @@ test("Ctrl-C ends a phase with 130 and a checkpoint, and the same line goes on t
   local steps = math.tointeger(check.ok(check.ok(fs.read(log)):match "stopped after step (%d+) of 1000000, kept"))
   check.contains(fs.read(log), "the same command goes on from here")
   local stop = "stop_after=" .. steps + 2
-  check.equal(train(stopped, "quick=yes", "only=vae", "vae_steps=1000000", stop), 130)
+  check.equal((train(stopped, "quick=yes", "only=vae", "vae_steps=1000000", stop)), 130)
   check.contains(fs.read(log), ("goes on after step %d"):format(steps))
-  check.equal(train(unbroken, "quick=yes", "only=vae", "vae_steps=1000000", stop), 130)
+  check.equal((train(unbroken, "quick=yes", "only=vae", "vae_steps=1000000", stop)), 130)
   check.ok(file_of(stopped) == file_of(unbroken), "the states differ")
 end)
 
 test("a state that was made with other settings is not gone on with", function()
   if not opened then skip(why) end
-  check.equal(train(made, "quick=yes", "only=base", "rate=0.01", "steps=9"), 1)
-  check.contains(file "log.txt", "was made with other settings: rate 0.001 -> 0.01, steps 4 -> 9; give those, or remove it to begin anew")
+  local code, said = train(made, "quick=yes", "only=base", "rate=0.01", "steps=9")
+  check.equal(code, 1)
+  for _, text in ipairs { said, file "log.txt" } do
+    check.contains(text, "was made with other settings: rate 0.001 -> 0.01, steps 4 -> 9; give those, or remove it to begin anew")
+  end
+end)
+
+test("latents of another world, seed or VAE are made anew, and the base does not learn from them", function()
+  if not opened then skip(why) end
+  local latents, vae, draw = require "tiny.latents", folder.open(made).vae, world.draw
+  local function has(seed) return latents.new({ device = opened, vae = vae, folder = made .. "/state", count = 40, seed = seed }).has(1) end
+  check.equal({ has(1), has(2) }, { true, false })
+  world.draw = function(p, random) return draw(p, random):set(0, 0, { 1, 2, 3 }) end
+  local of_another = has(1)
+  world.draw = draw
+  check.equal(of_another, false)
+  local code, said = train(made, "quick=yes", "only=base", "seed=2")
+  check.equal(code, 1)
+  check.contains(said, "the latents are not complete or of another VAE; make them with only=latents")
 end)
 
 test("a network that predicts v is trained and drawn with as well", function()
   if not opened then skip(why) end
   local other = tmp "v"
-  check.equal(train(other, "quick=yes", "prediction=v_prediction", "beta_end=0.02", "gamma=5"), 0)
+  well(other, "quick=yes", "prediction=v_prediction", "beta_end=0.02", "gamma=5")
   check.equal(folder.open(other).scheduler.prediction_type, "v_prediction")
 end)
 
-test("a setting that is not known or no number is refused", function()
-  check.fails('"steppes=4": write name=value', train, tmp "x", "steppes=4")
-  check.fails("vae_steps=many: a number is expected", train, tmp "x", "vae_steps=many")
+test("what is wrong with the settings or the folder is said with the next step, before anything is made", function()
+  local path = tmp "wrong"
+  local function wrong(code, text, ...)
+    local got, said = train(path, ...)
+    check.equal(got, code, said)
+    check.contains(said, text)
+    check.equal(fs.stat(path), nil)
+  end
+  wrong(2, "there is no setting 'steppes'\n     = did you mean 'steps'?", "steppes=4")
+  wrong(2, "     = the settings: batch, beta_end,", "zzzzzzz=4")
+  wrong(2, "vae_steps=many: a number is expected\n     = vae_steps=9000 is what it is without", "vae_steps=many")
+  wrong(2, "only=vea: that is none of its values\n     = did you mean 'vae'?", "only=vea")
+  wrong(2, "quick=perhaps: that is none of its values\n     = there are: yes, no", "quick=perhaps")
+  wrong(2, "has no --fresh\n     = remove " .. path .. "/state to begin anew", "--fresh")
+  check.ok(fs.write(path, "a file"))
+  local code, said = train(path)
+  check.equal(code, 2)
+  check.contains(said, path .. " is no folder")
+  code, said = train("/proc/self/x", "quick=yes")
+  check.equal(code, 3, said)
+end)
+
+test("pinwheels that were named must be there", function()
+  if not opened then skip(why) end
+  local code, said = train(tmp "none", "quick=yes", "only=vae", "pinwheels=nowhere")
+  check.equal(code, 1)
+  check.contains(said, "error: nowhere cannot be opened")
+  code, said = train(tmp "none", "quick=yes", "only=vae", "pinwheels=" .. elsewhere)
+  check.equal(code, 1)
+  check.contains(said, "pinwheel-01.jpg")
 end)

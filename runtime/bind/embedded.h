@@ -1,4 +1,4 @@
-/* embedded.h - the files that travel inside the binary: stdlib as bytecode, kernels as text.
+/* embedded.h - the files that travel inside the binary: stdlib and scripts as bytecode, kernels as text.
  *
  *   size_t size;
  *   const void *bytes = cal_embedded_find("stdlib/recipe/schema.lua", &size);   // NULL: no such file
@@ -14,6 +14,8 @@ typedef struct {
   const char *path; /* as in the repository; NULL ends the list */
   const unsigned char *bytes;
   size_t size;
+  const char *script; /* NAME of scripts/NAME.lua, which `calotype NAME` runs; NULL for all others, those below scripts/tiny/ too */
+  const char *header; /* of such a script: the comment that it opens with, without the dashes */
 } cal_embedded;
 
 extern const cal_embedded cal_embedded_files[]; /* written by runtime/embed.c at build time */

@@ -236,10 +236,13 @@ static const cal_chunk *strip_place(const cal_runtime *rt, const char **message,
   return NULL;
 }
 
-/* "stdlib/recipe/check.lua:33: text": how long the place is, and the text. */
+/* "stdlib/recipe/check.lua:33: text", or one of scripts/: how long the place is, and the text. */
 static const char *strip_stdlib(const cal_runtime *rt, const char *message, size_t *place) {
   const char *colon = strstr(message, ".lua:");
-  bool ours = strncmp(message, "stdlib/", 7) == 0 || (rt->stdlib && strncmp(message, rt->stdlib, strlen(rt->stdlib)) == 0);
+  const char *const folders[] = {"stdlib/", "scripts/", rt->stdlib, rt->scripts};
+  bool ours = false;
+  for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+    ours = ours || (folders[i] && strncmp(message, folders[i], strlen(folders[i])) == 0);
   char *end;
   if (!colon || !ours) return message;
   long number = strtol(colon + 5, &end, 10);

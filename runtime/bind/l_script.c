@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bind/chunk.h"
+#include "bind/embedded.h"
 #include "bind/fault.h"
 #include "bind/safe.h"
 #include "bind/stop.h"
@@ -192,5 +193,9 @@ int luaopen_cal_script(lua_State *L) {
   lua_newtable(L);
   for (size_t i = 0; i < sizeof exits / sizeof *exits; i++) lua_pushinteger(L, exits[i].code), lua_setfield(L, -2, exits[i].name);
   lua_setfield(L, -2, "exits");
+  lua_newtable(L); /* script.scripts: the names of those that are commands */
+  for (const cal_embedded *file = cal_embedded_files; file->path; file++)
+    if (file->script) lua_pushstring(L, file->script), lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  lua_setfield(L, -2, "scripts");
   return 1;
 }

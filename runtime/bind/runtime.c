@@ -37,7 +37,7 @@ static int l_buffer_text(lua_State *L) {
   return 1;
 }
 
-/* package.searchers for the host's environment: native.NAME, then stdlib/NAME.lua. Nothing else is ever loaded. */
+/* package.searchers for the host's environment: native.NAME, then stdlib/NAME.lua, then scripts/NAME.lua. Nothing else is ever loaded. */
 static int load_native(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   if (strncmp(name, "native.", 7) != 0) return lua_pushliteral(L, "no native module"), 1;
@@ -47,19 +47,24 @@ static int load_native(lua_State *L) {
   return 1;
 }
 
-static int load_stdlib(lua_State *L) {
+static int load_lua(lua_State *L) {
   cal_runtime *rt = cal_runtime_of(L);
   const char *name = luaL_gsub(L, luaL_checkstring(L, 1), ".", "/");
-  const char *path = lua_pushfstring(L, "stdlib/%s.lua", name);
-  size_t size;
-  int status = LUA_ERRFILE;
-  if (rt->stdlib) status = luaL_loadfilex(L, lua_pushfstring(L, "%s/%s.lua", rt->stdlib, name), "t");
-  if (status == LUA_ERRFILE) { /* what the folder lacks is taken from the binary */
-    const void *bytes = cal_embedded_find(path, &size);
-    if (!bytes) return lua_pushfstring(L, "no file '%s'", path), 1;
-    status = luaL_loadbufferx(L, bytes, size, path, "b");
+  const char *const trees[] = {"stdlib", "scripts"}, *const instead[] = {rt->stdlib, rt->scripts};
+  for (int i = 0; i < 2; i++) {
+    const char *path = lua_pushfstring(L, "%s/%s.lua", trees[i], name);
+    size_t size;
+    int status = LUA_ERRFILE;
+    if (instead[i]) status = luaL_loadfilex(L, lua_pushfstring(L, "%s/%s.lua", instead[i], name), "t");
+    if (status == LUA_ERRFILE) { /* what the folder lacks is taken from the binary */
+      const void *bytes = cal_embedded_find(path, &size);
+      if (!bytes) continue;
+      status = luaL_loadbufferx(L, bytes, size, path, "b");
+    }
+    if (status != LUA_OK) return lua_error(L);
+    return 1;
   }
-  if (status != LUA_OK) return lua_error(L);
+  lua_pushfstring(L, "no file '%s.lua' in stdlib or scripts", name);
   return 1;
 }
 
@@ -108,7 +113,7 @@ static int open_host(lua_State *L) {
   lua_createtable(L, 2, 0);
   lua_pushcfunction(L, load_native);
   lua_rawseti(L, -2, 1);
-  lua_pushcfunction(L, load_stdlib);
+  lua_pushcfunction(L, load_lua);
   lua_rawseti(L, -2, 2);
   lua_setfield(L, -2, "searchers");
   cal_fault_register(L);
@@ -121,10 +126,11 @@ cal_runtime *cal_runtime_new(const cal_runtime_options *options, cal_error *err)
   cal_runtime *rt = cal_alloc_zero(1, sizeof *rt, err);
   if (!rt) return NULL;
   rt->cap = options->memory_cap ? options->memory_cap : (size_t)1 << 30;
-  const char *stdlib = options->stdlib ? options->stdlib : getenv("CALOTYPE_STDLIB");
+  const char *stdlib = options->stdlib ? options->stdlib : getenv("CALOTYPE_STDLIB"), *scripts = getenv("CALOTYPE_SCRIPTS");
   rt->fs = cal_fs_new(NULL, options->fs_flags, err);
   if (stdlib) rt->stdlib = cal_copy_text(stdlib, err);
-  rt->L = rt->fs && (!stdlib || rt->stdlib) ? lua_newstate(allocate, rt) : NULL;
+  if (scripts) rt->scripts = cal_copy_text(scripts, err);
+  rt->L = rt->fs && (!stdlib || rt->stdlib) && (!scripts || rt->scripts) ? lua_newstate(allocate, rt) : NULL;
   if (!rt->L) {
     if (err && !err->code) cal_fail(err, CAL_E_MEMORY, "not enough memory for Lua");
     cal_runtime_free(rt);
@@ -152,5 +158,6 @@ void cal_runtime_free(cal_runtime *rt) {
   cal_chunk_forget(rt);
   cal_fs_free(rt->fs);
   cal_free(rt->stdlib);
+  cal_free(rt->scripts);
   cal_free(rt);
 }

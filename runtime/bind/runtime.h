@@ -6,7 +6,7 @@
  *   luaL_dostring(rt->L, "return 1 + 1");      // in the host's environment, not a recipe's
  *   cal_runtime_free(rt);
  *
- * The host's environment is for stdlib and tests. Recipes get a table built from `script.safe` (bind/safe.h) instead.
+ * The host's environment is for stdlib, scripts and tests. Recipes get a table built from `script.safe` (bind/safe.h) instead.
  * uses: base
  */
 #ifndef CAL_BIND_RUNTIME_H
@@ -32,7 +32,7 @@ struct cal_chunk; /* bind/chunk.h */
 typedef struct {
   lua_State *L;
   cal_fs *fs;
-  char *stdlib;
+  char *stdlib, *scripts; /* folders that are read instead of the embedded files; NULL: none. CALOTYPE_STDLIB, CALOTYPE_SCRIPTS */
   size_t used, cap;
   size_t pictures; /* bytes of pixels that pictures in Lua hold */
   bool trace;

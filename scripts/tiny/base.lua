@@ -1,6 +1,6 @@
 -- base.lua - the second training: text encoder and UNet together, every parameter from nothing, against the noise in cached latents.
 --
---   local phase = (dofile "scripts/tiny/base.lua").new { device = d, tokenizer = t, latents = list, shown = shown, ... }
+--   local phase = require("tiny.base").new { device = d, tokenizer = t, latents = list, shown = shown, ... }
 --   phase.fill() or phase.load(path); phase.step(i); phase.save(path, done); phase.export(folder)
 
 local checkpoint = require "train.checkpoint"
@@ -14,7 +14,7 @@ local optimizer = require "train.optimizer"
 local rates = require "train.rate"
 local schedule = require "models.schedule"
 local unet = require "models.unet"
-local world = dofile "scripts/tiny/world.lua"
+local world = require "tiny.world"
 
 local M = {}
 

@@ -1,12 +1,12 @@
 -- bpe.lua - a small byte-level BPE (Sennrich et al. 2016; bytes as Radford et al. 2019) in CLIP's file format, the same from the same words.
 --
---   local bpe = dofile "scripts/tiny/bpe.lua"
+--   local bpe = require "tiny.bpe"
 --   bpe.write("out/tiny/tokenizer", bpe.train(bpe.words(seed), 768), 32)
 
 local fs = require "native.fs"
 local hash = require "native.hash"
 local json = require "native.json"
-local world = dofile "scripts/tiny/world.lua"
+local world = require "tiny.world"
 
 local bpe = {}
 

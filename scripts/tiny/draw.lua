@@ -1,6 +1,6 @@
 -- draw.lua - a model folder draws prompts, and how many of them it got right.
 --
---   local draw = dofile "scripts/tiny/draw.lua"
+--   local draw = require "tiny.draw"
 --   local artist = draw.new { device = d, model = folder.open "out/tiny", batch = 16 }
 --   local pictures = artist({ "a small red circle" }, { 7 })        -- prompts and seeds
 --   local scores = draw.score(artist, 64, "whole")
@@ -13,8 +13,8 @@ local layers = require "models.layers"
 local sampling = require "models.sampling"
 local schedule = require "models.schedule"
 local vae = require "models.vae"
-local measure = dofile "scripts/tiny/measure.lua"
-local world = dofile "scripts/tiny/world.lua"
+local measure = require "tiny.measure"
+local world = require "tiny.world"
 
 local draw = {}
 

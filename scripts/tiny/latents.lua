@@ -1,6 +1,6 @@
 -- latents.lua - the pictures that the UNet learns from, encoded once by the finished VAE: parts of 1,000 in files, each whole or not there.
 --
---   local latents = dofile "scripts/tiny/latents.lua"
+--   local latents = require "tiny.latents"
 --   local made = latents.new { device = d, vae = model.vae, folder = "out/tiny/state", count = 24000, seed = 1 }
 --   for part = 1, made.parts do if not made.has(part) then made.make(part) end end
 --   local list, shown = made.load()                 -- f32 bytes and what each picture shows
@@ -13,11 +13,12 @@ local layers = require "models.layers"
 local safetensors = require "native.safetensors"
 local vae = require "models.vae"
 local weights = require "native.weights"
-local world = dofile "scripts/tiny/world.lua"
+local world = require "tiny.world"
 
 local M = {}
 
 local PART, BATCH = 1000, 20
+local WORLD = 250 -- pictures that tell one world from another
 
 ---@param options { device: userdata, vae: calotype.ModelPart, folder: string, count: integer, seed: integer }
 function M.new(options)
@@ -26,10 +27,6 @@ function M.new(options)
   local code = side >> (#o.vae.config.block_out_channels - 1)
   local each = code * code * 4
   local made = { parts = (o.count + part_size - 1) // part_size, side = code }
-  -- Parts of another VAE, world or seed are made anew.
-  local function digest(file) return hash.sha256(assert(fs.read(file))):sub(1, 16) end
-  local mark = ("%s %s seed %d"):format(digest(o.vae.path .. "/" .. o.vae.files[1]), digest "scripts/tiny/world.lua", o.seed)
-
   local function path(part) return ("%s/latents-%02d.safetensors"):format(o.folder, part) end
 
   -- What picture `i` shows, and the random numbers that draw it.
@@ -37,6 +34,15 @@ function M.new(options)
     local random = hash.random(o.seed, 2000000 + i)
     return world.sample(random), random
   end
+
+  -- Parts of another VAE, world or seed are made anew. A world is what it draws: the first pictures stand for all.
+  local function digest(bytes) return hash.sha256(bytes):sub(1, 16) end
+  local drawn = {}
+  for i = 1, WORLD do
+    local p, random = picture(i)
+    drawn[i] = world.draw(p, random):bytes()
+  end
+  local mark = ("%s %s seed %d"):format(digest(assert(fs.read(o.vae.path .. "/" .. o.vae.files[1]))), digest(table.concat(drawn)), o.seed)
 
   function made.has(part)
     if not fs.stat(path(part)) then return false end

@@ -1,6 +1,6 @@
 -- measure.lua - what is in a picture: how many things, of which colour and form. It knows the world's palette and forms, nothing else.
 --
---   local measure = dofile "scripts/tiny/measure.lua"
+--   local measure = require "tiny.measure"
 --   local seen = measure.look(im)                   -- { count = 2, colour = "red", form = "star" }, nil where things differ or nothing fits
 --   local all, colour, count, form = measure.right(im, p)
 --
@@ -8,7 +8,7 @@
 -- middle and scaled to one spread. Their colour is the nearest of the palette, or of its darker tones, by vote.
 
 local hash = require "native.hash"
-local world = dofile "scripts/tiny/world.lua"
+local world = require "tiny.world"
 
 local measure = {}
 

@@ -1,7 +1,7 @@
 -- scatter.lua - pictures of nothing in particular: grounds, bands, dots, checks, fans, blobs, lines and soft light. The VAE learns them beside
 -- the world, so that it can encode what the base cannot draw.
 --
---   local im = (dofile "scripts/tiny/scatter.lua").draw(hash.random(7))
+--   local im = require("tiny.scatter").draw(hash.random(7))
 
 local image = require "native.image"
 

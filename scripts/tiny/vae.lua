@@ -1,6 +1,6 @@
 -- vae.lua - the first phase: the autoencoder, every parameter from nothing, on pictures that are drawn as it learns.
 --
---   local phase = (dofile "scripts/tiny/vae.lua").new { device = d, steps = 12000, batch = 8, seed = 1 }
+--   local phase = require("tiny.vae").new { device = d, steps = 12000, batch = 8, seed = 1 }
 --   phase.fill() or phase.load(path); phase.step(i); phase.save(path, done); phase.measure()
 
 local checkpoint = require "train.checkpoint"
@@ -13,10 +13,10 @@ local layers = require "models.layers"
 local optimizer = require "train.optimizer"
 local rates = require "train.rate"
 local vae = require "models.vae"
-local fold = dofile "scripts/tiny/fold.lua"
-local blobs = dofile "scripts/tiny/measure.lua"
-local scatter = dofile "scripts/tiny/scatter.lua"
-local world = dofile "scripts/tiny/world.lua"
+local fold = require "tiny.fold"
+local blobs = require "tiny.measure"
+local scatter = require "tiny.scatter"
+local world = require "tiny.world"
 
 local M = {}
 
@@ -33,10 +33,14 @@ function M.config(widths)
   }
 end
 
---- The demo's pictures, which training never sees.
+--- The demo's pictures, which training never sees; nil and a message when one is missing.
 function M.pinwheels(folder)
   local list = {}
-  for i = 1, 16 do list[i] = assert(image.load(("%s/pinwheel-%02d.jpg"):format(folder, i))):resize(world.SIDE, world.SIDE, "area") end
+  for i = 1, 16 do
+    local im, message, code = image.load(("%s/pinwheel-%02d.jpg"):format(folder, i))
+    if not im then return nil, message, code end
+    list[i] = im:resize(world.SIDE, world.SIDE, "area")
+  end
   return list
 end
 
@@ -154,7 +158,7 @@ function M.new(options)
     return plan:get(distance), plan:get(adamw.norm)
   end
 
-  --- PSNR of pinwheels and of the world, both unseen: mean and least; and how many of the world's are still measured right, the most that
+  --- PSNR of pinwheels (if there are any) and of the world, both unseen: mean and least; and how many of the world's are still measured right, the most that
   --- a base can reach.
   function phase.measure(pinwheels)
     measure = measure or measure_with(o.device, config, plan, g)
@@ -163,7 +167,8 @@ function M.new(options)
       asked[i] = world.any(random)
       unseen[i] = world.draw(asked[i], random)
     end
-    local p, p_least = summary(measure(pinwheels))
+    local p, p_least
+    if pinwheels then p, p_least = summary(measure(pinwheels)) end
     local list, decoded, _, deviation = measure(unseen)
     local w_mean, w_least = summary(list)
     return { pinwheel = p, pinwheel_least = p_least, world = w_mean, world_least = w_least, noise = deviation, unseen = unseen, decoded = decoded,

@@ -1,6 +1,6 @@
 -- world.lua - the little world that the tiny base learns: what a picture shows -> the picture, and a sentence about it.
 --
---   local world = dofile "scripts/tiny/world.lua"
+--   local world = require "tiny.world"
 --   local p = world.sample(random)                  -- { count = "two", size = "small", texture = "striped", colour = "red", form = "star", ... }
 --   local im = world.draw(p, random)                -- 64 x 64
 --   print(world.caption(p, random))                 -- two small striped red stars at the left on a sand background

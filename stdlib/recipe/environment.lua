@@ -74,6 +74,14 @@ local ELSEWHERE = {
   gemini = "this version has " .. table.concat(providers.names, ", "), help = "? shows what there is, ?reject a verb", quit = "Ctrl-D, or exit",
 }
 
+-- A file of the name of one of the program's own scripts is a recipe like any other; the script itself is a command.
+local function own_script(file)
+  local name = (file or ""):match "([^/]+)%.lua$"
+  for _, known in ipairs(script.scripts) do
+    if known == name then return ("calotype %s runs the script of that name that came with the program; a file is a recipe"):format(name) end
+  end
+end
+
 -- require "measure": measure.lua beside the recipe, a part of it. Text only, run once, with the recipe's own globals; what it returns.
 local function requirer(session, globals)
   local known, loading = {}, {}
@@ -86,7 +94,7 @@ local function requirer(session, globals)
     end
     if type(name) ~= "string" or not name:find "^[%w_]+$" then
       fail(("require takes the name of a Lua file beside the recipe, not %s"):format(schema.show(name)),
-        { hint = "require \"measure\" is measure.lua: letters, digits and _" })
+        { hint = own_script(session.file) or "require \"measure\" is measure.lua: letters, digits and _" })
     end
     if known[name] then return known[name].value end
     local folder = session.file and dirname(session.file) or "."

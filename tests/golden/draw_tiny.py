@@ -1,4 +1,4 @@
-"""A model folder of scripts/train_tiny_base.lua in diffusers: draws the prompts it is scored with. draw_tiny.py FOLDER [COUNT]
+"""A model folder of calotype train_tiny_base in diffusers: draws the prompts it is scored with. draw_tiny.py FOLDER [COUNT]
 
 Reads FOLDER/state/prompts.json, writes FOLDER/state/diffusers/SET-NUMBER.png; then `only=foreign` of the script measures them.
 The noise is PyTorch's for the same seeds, so the pictures differ from ours and the scores are compared, not the pixels.
