@@ -57,6 +57,20 @@ test("noise is added and the velocity is made as diffusers does", function()
   check.equal({ schedule.noise(with(sd15, { prediction_type = "sample" })):target(3) }, { 0.0, 1.0 })
 end)
 
+test("timesteps count as min-SNR says for each kind of prediction, also without any signal", function()
+  local function weights(kind, more)
+    local noise, out = schedule.noise(with(sd15, with({ prediction_type = kind }, more or {}))), {}
+    for i, t in ipairs { 0, 250, 500, 999 } do out[i] = noise:weight(t, 1) end
+    return out, noise
+  end
+  -- With gamma 1: SNR is 1175.47, 2.0655, 0.38185 and 0.0046820 there.
+  near_all(weights "epsilon", { 1 / 1175.470588, 1 / 2.065535, 1, 1 }, 1e-6, "epsilon")
+  near_all(weights "v_prediction", { 1 / 1176.470588, 1 / 3.065535, 0.38185 / 1.38185, 0.004682 / 1.004682 }, 2e-6, "v")
+  near_all(weights "sample", { 1, 1, 0.38185, 0.004682 }, 2e-6, "sample")
+  local zero = { rescale_betas_zero_snr = true }
+  for kind, expected in pairs { epsilon = 1, v_prediction = 0, sample = 0 } do check.equal(weights(kind, zero)[4], expected + 0.0, kind) end
+end)
+
 local function tanh(x)
   local e = math.exp(2 * x)
   return 1 - 2 / (e + 1)

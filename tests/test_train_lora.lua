@@ -132,6 +132,66 @@ on_device("three steps in a row that are not finite end the run at the last good
   check.ok(step >= 1 and fs.stat(("%s/step-%06d.safetensors"):format(run_folder(place), step)))
 end)
 
+-- Latents that are no numbers: the n-th picture's once, and every time those behind `held`.
+local function poisoned(n, held, fn)
+  local encoded = require "train.encoded"
+  local real = encoded.latents
+  encoded.latents = function(job)
+    local out, made, code = real(job)
+    for i, good in ipairs(out or {}) do
+      local shown = 0
+      out[i] = function()
+        shown = shown + 1
+        if i == n and shown == 1 or i > held then return string.pack("<f", 0 / 0):rep(#good() // 4) end
+        return good()
+      end
+    end
+    return out, made, code
+  end
+  local ok, result = pcall(fn)
+  encoded.latents = real
+  return ok and result or error(result, 0)
+end
+
+on_device("a loss that is no number costs its update and nothing else: checkpoints go on, held-out losses too", function()
+  local place = new()
+  local text = recipe("validate = held", 'lora:export { to = "@/out/zkr.safetensors" }\nlora:report { to = "@/out/lora.html" }')
+    :gsub("local lora = photos", "local train, held = photos:split { held_out = 1 }\nlocal lora = train")
+  local done = poisoned(2, 4, function() return fine(place.run(text)) end)
+  check.contains(done.log, "1 skipped")
+  check.contains(done.log, "step 4: held-out loss not finite")
+  local note = checkpoint.note(run_folder(place) .. "/last.state")
+  local count = 0
+  for _, row in ipairs(note.losses) do count = count + row.count end
+  check.equal({ note.step, note.updates, count }, { 4, 3, 3 })
+  check.equal(note.validation[2].loss, json.null)
+  check.contains(place.read "out/lora.html", "<polyline")
+  done = fine(place.run(text, { params = { steps = "6" } }))
+  check.contains(done.log, "resuming at step 4")
+  check.ok(done.log:find "step 6: held%-out loss %d")
+end)
+
+-- Copies the tiny base; change(name, bytes) -> bytes, or nil to leave a file out.
+local function copy_base(place, change)
+  for _, entry in ipairs(fs.list(BASE, true)) do
+    local name = entry.path:sub(#BASE + 2)
+    if entry.kind == "file" and name:find "/" and not name:find "golden" and not name:find "gradients" and not name:find "training" and not name:find "lora" then
+      local bytes = change(name, fs.read(entry.path))
+      if bytes then place.write("base/" .. name, bytes) end
+    end
+  end
+end
+
+on_device("a base whose last timestep is noise alone learns with min_snr", function()
+  local place = new()
+  copy_base(place, function(name, bytes) -- two timesteps: every second step is without signal
+    return name:find "^scheduler/" and bytes:gsub('"num_train_timesteps": 1000', '"num_train_timesteps": 2, "rescale_betas_zero_snr": true') or bytes
+  end)
+  local done = fine(place.run((recipe("min_snr = 5"):gsub(BASE:gsub("%p", "%%%0"), "@/base"))))
+  check.ok(not done.log:find "skipped", done.log)
+  check.equal(checkpoint.note(run_folder(place) .. "/last.state").updates, 4)
+end)
+
 on_device("a training that cannot fit is refused with the numbers before its first step", function()
   local place = new()
   local done = place.run(recipe("memory = 0.001"))
@@ -187,17 +247,6 @@ on_device("a cut or foreign state is refused with its name and the next step, an
     check.equal(#fs.read(state), size)
   end
 end)
-
--- Copies the tiny base; change(name, bytes) -> bytes, or nil to leave a file out.
-local function copy_base(place, change)
-  for _, entry in ipairs(fs.list(BASE, true)) do
-    local name = entry.path:sub(#BASE + 2)
-    if entry.kind == "file" and name:find "/" and not name:find "golden" and not name:find "gradients" and not name:find "training" and not name:find "lora" then
-      local bytes = change(name, fs.read(entry.path))
-      if bytes then place.write("base/" .. name, bytes) end
-    end
-  end
-end
 
 on_device("weights that are not finite, or cut, stop the run with the tensor's or the file's name", function()
   local place = new()

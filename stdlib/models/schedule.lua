@@ -127,6 +127,20 @@ function Noise:snr(t)
   return abar / (1 - abar)
 end
 
+--- How much a timestep counts in training: the loss of x0 times min(SNR, gamma), in terms of what the network is asked for (min-SNR, Hang et
+--- al. 2023, section 3.4; diffusers' training scripts). Without any signal, which zero terminal SNR has at its last step, noise counts whole
+--- and a picture nothing.
+---@param t integer
+---@param gamma number
+---@return number
+function Noise:weight(t, gamma)
+  local snr = self:snr(t)
+  local most = math.min(snr, gamma)
+  if self.prediction == "sample" then return most end
+  if self.prediction == "v_prediction" then return most / (snr + 1) end
+  return snr > 0 and most / snr or 1.0
+end
+
 -- Samplers ------------------------------------------------------------------------------------------------------------
 
 ---@class calotype.SamplerRow one step; see schedule.step for what the numbers mean

@@ -20,7 +20,11 @@ local loop = {}
 local WORST = 3 -- steps in a row that are not finite
 local SMOOTH = 0.05 -- share of a new loss in the one that the bar shows
 
-local function finite(x) return x == x and x ~= math.huge and x ~= -math.huge end
+--- Neither infinite nor no number at all.
+---@param x number
+---@return boolean
+function loop.finite(x) return x == x and x ~= math.huge and x ~= -math.huge end
+local finite = loop.finite
 
 ---@class calotype.Loop
 ---@field label string of the bar

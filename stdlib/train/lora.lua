@@ -147,10 +147,7 @@ local function run_step(job, i)
     local t = random:below(job.noise.steps)
     local caption, weight = job.pictures[n].caption, 1
     if random:uniform() < o.caption_dropout then caption = "" end
-    if o.min_snr then
-      local snr = job.noise:snr(t)
-      weight = math.min(snr, o.min_snr) / (job.noise.prediction == "v_prediction" and snr + 1 or snr)
-    end
+    if o.min_snr then weight = job.noise:weight(t, o.min_snr) end
     rows[k] = { encoded = job.latents[n], caption = caption, t = t, weight = weight }
   end
   feed(job, it, rows, random)
@@ -259,8 +256,9 @@ local function save(job, step)
   if job.held and script.interrupted() == 0 then
     local loss, message, code = validate(job)
     if not loss then return nil, message, code end
-    note.validation[#note.validation + 1] = { step = step, loss = loss }
-    job.say(("step %d: held-out loss %.4f"):format(step, loss))
+    local fine = loop.finite(loss)
+    note.validation[#note.validation + 1] = { step = step, loss = fine and loss or json.null }
+    job.say(("step %d: held-out loss %s"):format(step, fine and ("%.4f"):format(loss) or "not finite"))
   end
   local path = path_of(job.folder, step)
   local sum, message, code = lora_file.save(path, job.first.net.lora, job.first.plan, { dtype = "f16", metadata = metadata_of(job, step) })
@@ -270,17 +268,15 @@ local function save(job, step)
   return checkpoint.save(job.folder .. "/last.state", job.first.plan, job.kept, note)
 end
 
--- Loss by step, in JSON short enough for a header: means over as many steps as make 1000 points.
+-- Loss by step, in JSON short enough for a header: means over as many steps as make 1000 points. What is not finite is no part of a mean.
 local function remember_losses(job, account, from)
   local note = job.note
   for i, loss in ipairs(account) do
-    local step = from + i
-    local n = #note.losses
-    local last = note.losses[n]
-    if last and last.step // note.stride == step // note.stride then
+    local step, last, fine = from + i, note.losses[#note.losses], loop.finite(loss)
+    if fine and last and last.step // note.stride == step // note.stride then
       last.sum, last.count = last.sum + loss, last.count + 1
-    else
-      note.losses[n + 1] = { step = step, sum = loss, count = 1 }
+    elseif fine then
+      note.losses[#note.losses + 1] = { step = step, sum = loss, count = 1 }
     end
   end
 end

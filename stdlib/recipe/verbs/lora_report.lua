@@ -92,7 +92,9 @@ function M.run(context, options, result)
 
   local points, held = {}, {}
   for i, row in ipairs(note.losses or {}) do points[i] = { row.step, row.sum / row.count } end
-  for i, row in ipairs(note.validation or {}) do held[i] = { row.step, row.loss } end
+  for _, row in ipairs(note.validation or {}) do
+    if row.loss ~= json.null then held[#held + 1] = { row.step, row.loss } end
+  end
   if #points > 0 then
     page.heading "Loss"
     page.put(html.curve({ { points = points, class = "kept" }, { points = held, class = "cut" } }, "loss by step"))
