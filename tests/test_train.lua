@@ -55,6 +55,26 @@ test("three updates in a row that are not finite end the loop; two do not", func
   check.equal(saved, { 2, 4 })
 end)
 
+test("the last step, and the one that Ctrl-C ends, are kept also when their updates were skipped", function()
+  local saved, level
+  local function run(bad, pressed)
+    saved, level = {}, 0
+    return loop.run {
+      label = "x", steps = 10, save_every = 4, save = function(step) saved[#saved + 1] = step return true end, stopped = function() return level end,
+      step = function(i)
+        if i == pressed then level = 1 end
+        return bad[i] or 1, 1
+      end,
+    }
+  end
+  check.equal((run { [9] = 0 / 0, [10] = 0 / 0 }), "done")
+  check.equal(saved, { 4, 8, 10 })
+  local ended, account = run({ [6] = 0 / 0 }, 6)
+  check.equal({ ended, account.saved }, { "interrupted", 6 })
+  check.equal(saved, { 4, 6 })
+  check.equal(check.refused("the checkpoint of step 4 is kept", run({ [5] = 0 / 0, [6] = 0 / 0, [7] = 0 / 0 }, 7)), "NUMBER")
+end)
+
 test("the first Ctrl-C ends the loop behind its step with a checkpoint, the second without", function()
   local level, saved
   local function run(pressed)

@@ -132,17 +132,17 @@ on_device("three steps in a row that are not finite end the run at the last good
   check.ok(step >= 1 and fs.stat(("%s/step-%06d.safetensors"):format(run_folder(place), step)))
 end)
 
--- Latents that are no numbers: the n-th picture's once, and every time those behind `held`.
+-- Latents that are no numbers: the n-th that are asked for of the first `held` pictures (in batches of one: step n), and all behind them.
 local function poisoned(n, held, fn)
   local encoded = require "train.encoded"
   local real = encoded.latents
   encoded.latents = function(job)
     local out, made, code = real(job)
+    local shown = 0
     for i, good in ipairs(out or {}) do
-      local shown = 0
       out[i] = function()
-        shown = shown + 1
-        if i == n and shown == 1 or i > held then return string.pack("<f", 0 / 0):rep(#good() // 4) end
+        if i <= held then shown = shown + 1 end
+        if i > held or shown == n then return string.pack("<f", 0 / 0):rep(#good() // 4) end
         return good()
       end
     end
@@ -157,7 +157,7 @@ on_device("a loss that is no number costs its update and nothing else: checkpoin
   local place = new()
   local text = recipe("validate = held", 'lora:export { to = "@/out/zkr.safetensors" }\nlora:report { to = "@/out/lora.html" }')
     :gsub("local lora = photos", "local train, held = photos:split { held_out = 1 }\nlocal lora = train")
-  local done = poisoned(2, 4, function() return fine(place.run(text)) end)
+  local done = poisoned(3, 4, function() return fine(place.run(text)) end)
   check.contains(done.log, "1 skipped")
   check.contains(done.log, "step 4: held-out loss not finite")
   local note = checkpoint.note(run_folder(place) .. "/last.state")
@@ -181,6 +181,14 @@ local function copy_base(place, change)
     end
   end
 end
+
+on_device("a last step that is not finite is kept: the run is done and has its file", function()
+  local place = new()
+  local done = poisoned(4, 5, function() return fine(place.run(recipe())) end)
+  check.contains(done.log, "1 skipped")
+  check.equal(metadata(place, "out/zkr.safetensors").ss_steps, "4")
+  check.equal(checkpoint.note(run_folder(place) .. "/last.state").step, 4)
+end)
 
 on_device("a base whose last timestep is noise alone learns with min_snr", function()
   local place = new()

@@ -9,8 +9,9 @@
 --   if ended == "interrupted" then ... exit with 130 ... end
 --
 -- A step whose loss or gradients are not finite changed nothing (the optimizer skips it on the device): it is said, and after three in a
--- row the run stops with what the last checkpoint holds. Steps are numbered from 1: where a step depends on its number and on the
--- parameters only, k steps, a checkpoint and the rest are bit for bit all steps at once.
+-- row the run stops with what the last checkpoint holds. The last step and the one that Ctrl-C ends are kept all the same: the parameters
+-- are as good as before. Steps are numbered from 1: where a step depends on its number and on the parameters only, k steps, a checkpoint and
+-- the rest are bit for bit all steps at once.
 
 local log = require "native.log"
 local script = require "native.script"
@@ -103,9 +104,8 @@ function loop.run(options)
     end
     local level = stopped()
     if level > 1 then return refused(("stopped in step %d; the checkpoint of step %d is kept"):format(i, account.saved), "INTERRUPT") end
-    local due = level == 1 or i == steps or (options.save_every and i % options.save_every == 0)
-      or (options.seconds and log.clock() - saved_at >= options.seconds)
-    if due and bad == 0 then
+    local due = (options.save_every and i % options.save_every == 0) or (options.seconds and log.clock() - saved_at >= options.seconds)
+    if level == 1 or i == steps or (due and bad == 0) then
       local ok, message
       ok, message, code = save()
       if not ok then return refused(message, code) end
@@ -118,8 +118,8 @@ function loop.run(options)
       end
     end
     if stopped() > 0 and i < steps then
-      local ok, message = true, nil
-      if bad == 0 then ok, message, code = save() end
+      local ok, message
+      ok, message, code = save() -- Ctrl-C may have come while something was drawn
       if not ok then return refused(message, code) end
       account.seconds = log.clock() - begun
       say(("%s: stopped after step %d of %d, kept"):format(options.label, account.saved, steps))
