@@ -1,9 +1,11 @@
 /* candidates.h - the ways in which a step can be done on a device.
  *
- *   for (const cal_candidate *const *c = cal_candidates; *c; c++) puts((*c)->name);   // the better ones first
+ *   for (const cal_candidate *const *c = cal_candidates; *c; c++) puts((*c)->name);   // as a plan tries them
  *
  * A candidate says whether it takes a step on this device, and prepares it once: kernels with their arguments bound, or a
- * function of this program with its pointers. A plan takes the first that both takes the step and can be prepared.
+ * function of this program with its pointers. A plan takes the first that both takes the step and can be prepared: on a CPU
+ * oneDNN and native functions, on a GPU the portable kernels. CLBlast is last until it has been timed on one: a plan uses it
+ * when it is asked for by name (`candidate` of cal_plan_options).
  * To add one: a file with its record, and a line in candidates.c; the tests try every one against the double reference.
  * uses: base graph
  */
