@@ -356,6 +356,25 @@ on_device("samples begin with the noise of a file, and one that does not fit is 
   check.contains(fine(place.run(text)).log, "grid.png written")
 end)
 
+for name, rates in pairs { frozen = "", trained = "lr = { unet = 1e-2, text = 5e-3 }, " } do
+  on_device(("clip_skip 2 trains and draws with a %s text encoder, and is another run than 1"):format(name), function()
+    local place = new()
+    local function go(skip)
+      local text = recipe(("%ssample = { every = 2, prompts = { 'a zkr' }, steps = 1 }, clip_skip = %d"):format(rates, skip),
+        'lora:export { to = "@/out/zkr.safetensors" } lora:samples { prompts = { "a zkr" }, seeds = { 0 }, strength = { 1 }, steps = 1, to = "@/grid.png" }')
+      fine(place.run(rates == "" and text or (text:gsub("lr = 1e%-2, (checkpoint.*lr = {)", "%1"))))
+      return metadata(place, "out/zkr.safetensors"), safetensors.open(place.path "out/zkr.safetensors").tensors
+    end
+    local one = go(1)
+    local two, tensors = go(2)
+    check.equal({ one.ss_clip_skip, two.ss_clip_skip }, { "None", "2" })
+    check.ok(one.sshs_model_hash ~= two.sshs_model_hash)
+    local blocks = {}
+    for key in pairs(tensors) do blocks[key:match "^lora_te_text_model_encoder_layers_(%d)" or "unet"] = true end
+    check.equal(blocks, name == "frozen" and { unet = true } or { unet = true, ["0"] = true })
+  end)
+end
+
 on_device("cooldown lets lr fall to 0 at the end, and ties a run to its number of steps", function()
   local place = new()
   fine(place.run(recipe "cooldown = 2"))

@@ -30,8 +30,9 @@ function clip.config(config)
   }
 end
 
---- ids i32 [B, T] -> hidden states [B, T, width]: after the last norm. `skip` = 2 leaves the last block out (kohya's clip_skip).
---- The second value are the states before each block and after the last one, without the norm.
+--- ids i32 [B, T] -> hidden states [B, T, width]: after the last norm. `skip` = 2 leaves the last block out, as kohya's clip_skip counts (what
+--- diffusers' pipelines call clip_skip is one less): transformers' hidden_states[-skip], then final_layer_norm. Blocks that are left out are
+--- not built; g.unused() lists their tensors. The second value are the states before each block and after the last one, without the norm.
 function clip.encode(g, ids, w, config, skip)
   local c = clip.config(config)
   local shape = ids:shape()
@@ -41,11 +42,10 @@ function clip.encode(g, ids, w, config, skip)
   local places = g.table(w.embeddings.position_embedding, c.length, c.width)
   local x = g.embedding(w.embeddings.token_embedding, ids, c.vocabulary, c.width) + places:slice(1, 1, shape[2])
   local states = { x }
-  for i = 0, c.layers - 1 do
+  for i = 0, c.layers - (skip or 1) do
     x = block(g, x, w.encoder.layers[i], c)
     states[#states + 1] = x
   end
-  x = states[#states - ((skip or 1) - 1)]
   return g.exact(g.layer_norm(x, w.final_layer_norm, c.epsilon)), states
 end
 
