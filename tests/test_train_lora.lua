@@ -273,6 +273,41 @@ on_device("weights that are not finite, or cut, stop the run with the tensor's o
   check.contains(done.text, "vae/diffusion_pytorch_model.safetensors")
 end)
 
+on_device("another noise schedule or tokenizer makes another run, other samples and other drawn pictures; who wrote the schedule's file does not", function()
+  local place = new()
+  local function change(name, from, to)
+    local changed = 0
+    copy_base(place, function(file, bytes)
+      if file ~= name then return bytes end
+      bytes, changed = bytes:gsub(from, to, 1)
+      return bytes
+    end)
+    check.equal(changed, 1, name)
+  end
+  local text = recipe('base = "@/base"', ([[
+    images.drawn { base = "@/base", prompts = { "a door" }, width = 16, height = 16, steps = 2, to = "@/class" }:sheet { to = "@/sheet.png" }
+    lora:samples { prompts = { "a zkr" }, seeds = { 0 }, steps = 2, to = "@/grid.png" }]])):gsub('base = "tests/golden/tiny", ', "")
+  copy_base(place, function(_, bytes) return bytes end)
+  fine(place.run(text))
+  local function again(what)
+    local done = fine(place.run(text))
+    check.contains(done.log, "not resuming: base." .. what)
+    check.contains(done.log, "1 drawn now")
+    check.contains(done.log, "@/grid.png written")
+    check.contains(fine(place.run(text)).log, "nothing to do")
+  end
+  change("scheduler/scheduler_config.json", '"beta_end": 0.012', '"beta_end": 0.013')
+  again "scheduler"
+  change("scheduler/scheduler_config.json", '"beta_end": 0.012', '"_diffusers_version": "9", "beta_end": 0.013')
+  check.contains(fine(place.run(text)).log, "nothing to do")
+  copy_base(place, function(_, bytes) return bytes end)
+  fine(place.run(text))
+  change("tokenizer/merges.txt", "\n[^\n]+\n$", "\n")
+  again "tokenizer"
+  place.write("base/tokenizer/special_tokens_map.json", '{ "pad_token": "!" }')
+  again "tokenizer"
+end)
+
 -- What a recipe counts in the pictures it draws -------------------------------------------------------------------------
 
 local function counting(fn, more)

@@ -94,6 +94,11 @@ local function open_part(path, kind)
   return part
 end
 
+local SPECIAL = { "special_tokens_map.json", "tokenizer_config.json" }
+
+--- The files of a tokenizer's folder that say how it cuts words; not every folder has all.
+folder.tokenizer_files = { "vocab.json", "merges.txt", table.unpack(SPECIAL) }
+
 --- The tokenizer of a folder with vocab.json and merges.txt; its special tokens as tokenizer_config.json or special_tokens_map.json name
 --- them. Second value: how many tokens the text encoder reads.
 function folder.tokenizer(path)
@@ -101,7 +106,7 @@ function folder.tokenizer(path)
     return nil, ("%s: no vocab.json; a tokenizer folder comes with the model it was trained with"):format(path), "NOTFOUND"
   end
   local special, length = {}, 77
-  for _, name in ipairs { "special_tokens_map.json", "tokenizer_config.json" } do
+  for _, name in ipairs(SPECIAL) do
     if fs.stat(path .. "/" .. name) then
       local config, message, code = read_json(path .. "/" .. name)
       if not config then return nil, message, code end

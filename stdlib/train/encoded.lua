@@ -1,6 +1,6 @@
 -- encoded.lua - what the frozen parts of a base make of pictures and captions, once: latents and text states, kept in the store.
 --
---   local base = encoded.fingerprints(store, model)                 -- sha256 of unet, vae, text_encoder; remembered by path, size and time
+--   local base = encoded.fingerprints(store, model)                 -- sha256 of each part; files are remembered by path, size and time
 --   local latents = encoded.latents { store =, device =, model =, base =, pictures = { { path, sha256, bucket }, ... } }
 --   local texts = encoded.texts { store =, device =, model =, base =, texts = { "", "a red door" } }
 --   latents[1]()                                                    -- f32 bytes of mean and logvar, [h, w, 8]
@@ -37,15 +37,19 @@ local function file_hash(store, path)
   return sum
 end
 
---- What each part of a model is, by content.
+--- What each part of a model is, by content: weights with their config, the files that the tokenizer is read from, the noise schedule. All
+--- keys of what a base was used for are made of these.
 ---@return table<string, string>? base
 ---@return string? message
 ---@return string? code
 function encoded.fingerprints(store, model)
-  local base = {}
-  for _, name in ipairs { "unet", "vae", "text_encoder" } do
-    local part, rows = model[name], {}
-    rows[1] = json.encode(part.config)
+  local base, schedule = {}, {}
+  local parts = { unet = model.unet, vae = model.vae, text_encoder = model.text_encoder, tokenizer = { path = model.path .. "/tokenizer", files = {} } }
+  for _, file in ipairs(folder.tokenizer_files) do
+    if fs.stat(parts.tokenizer.path .. "/" .. file) then table.insert(parts.tokenizer.files, file) end
+  end
+  for name, part in pairs(parts) do
+    local rows = { json.encode(part.config or json.array(part.files)) }
     for _, file in ipairs(part.files) do
       local sum, message, code = file_hash(store, part.path .. "/" .. file)
       if not sum then return nil, message, code end
@@ -53,6 +57,10 @@ function encoded.fingerprints(store, model)
     end
     base[name] = hash.sha256(table.concat(rows, "\n"))
   end
+  for key, value in pairs(model.scheduler) do
+    if not key:find "^_" then schedule[key] = value end -- those say which program wrote it
+  end
+  base.scheduler = hash.sha256(json.encode(schedule))
   return base
 end
 

@@ -71,7 +71,7 @@ local function draw(context, options, model)
   for i = 1, options.count do
     local row = { prompt = options.prompts[(i - 1) % #options.prompts + 1], negative = options.negative, seed = options.seed + i - 1,
       steps = options.steps, cfg = options.cfg, sampler = options.sampler }
-    local key = hash.sha256(json.encode { version = VERSION, row = row, base = base, scheduler = model.scheduler, width = options.width,
+    local key = hash.sha256(json.encode { version = VERSION, row = row, base = base, width = options.width,
       height = options.height, calotype = script.versions().calotype })
     pictures[i] = { row = row, key = key, sha = store:get("drawn", key) }
     if not (pictures[i].sha and store:blob(pictures[i].sha)) then missing[#missing + 1] = pictures[i] end
