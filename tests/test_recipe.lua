@@ -483,6 +483,28 @@ test("the report is one page that loads nothing and escapes everything", functio
   end
 end)
 
+test("a report is written again when anything on it changes, and not because a day went by", function()
+  local place, log = place_with(2), require "native.log"
+  local function page(header, more)
+    local text = ('recipe "r" { %s }\nimages "@/photos":take(2):report { to = "@/out/r.html"%s }'):format(header, more or "")
+    return ok(place.run(text)).log, place.read "out/r.html"
+  end
+  page 'about = "one", version = "1"'
+  local date = log.date
+  log.date = function() return "2199-01-01" end
+  local said, text = page 'about = "one", version = "1"'
+  log.date = date
+  check.contains(said, "r.html unchanged")
+  check.equal(text:find("2199", 1, true), nil)
+  for header, part in pairs { ['about = "two", version = "1"'] = '<p class="lead">two</p>', ['about = "one", version = "seven"'] = "seven" } do
+    said, text = page(header)
+    check.contains(said, "r.html written")
+    check.contains(text, part)
+    check.contains(page(header), "r.html unchanged")
+  end
+  check.contains(page('about = "two"', ', title = "T"'), "r.html written")
+end)
+
 test("a picture whose colours are not sRGB's is told, in the account and in the report", function()
   local place = place_with(2)
   local jpeg = place.photo("x.jpg", { seed = 9 }) or place.read "photos/x.jpg"

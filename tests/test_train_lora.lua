@@ -308,6 +308,29 @@ on_device("another noise schedule or tokenizer makes another run, other samples 
   again "tokenizer"
 end)
 
+on_device("the LoRA's report is written again when anything on it changes: the header, options that are no part of the run, steps, samples", function()
+  local place = new()
+  local function report(header, options, more)
+    local text = recipe(options, 'lora:report { to = "@/out/lora.html" }'):gsub(":caption", (more or ""):gsub("%%", "%%%%") .. ":caption")
+    return fine(place.run('recipe "r" { ' .. header .. " }\n" .. text)).log, place.read "out/lora.html"
+  end
+  report("", "memory = 1")
+  check.contains(report("", "memory = 1"), "lora.html unchanged")
+  for _, case in ipairs { { 'about = "two"', "memory = 1", "", '<p class="lead">two</p>' }, { 'version = "7"', "memory = 1", "", "<td>7</td>" },
+    { "", "memory = 2", "", "<td>2</td>" }, { "", "device = 'cpu'", "", "cpu" }, { "", "device = 'cpu'", ":take(5)", "take" } } do
+    local said, page = report(case[1], case[2], case[3])
+    check.contains(said, "4 steps, known")
+    check.contains(said, "lora.html written")
+    check.contains(page, case[4])
+  end
+  place.write(run_folder(place):sub(#place.folder + 2) .. "/samples/step-000002.png", recipes.picture { width = 8, height = 8 }:encode "png")
+  local options = "device = 'cpu'"
+  check.contains(report("", options, ":take(5)"), "lora.html written")
+  place.write(run_folder(place):sub(#place.folder + 2) .. "/samples/step-000002.png", recipes.picture { seed = 2, width = 8, height = 8 }:encode "png")
+  check.contains(report("", options, ":take(5)"), "lora.html written")
+  check.contains(report("", options, ":take(5)"), "lora.html unchanged")
+end)
+
 -- What a recipe counts in the pictures it draws -------------------------------------------------------------------------
 
 local function counting(fn, more)

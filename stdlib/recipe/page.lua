@@ -4,7 +4,8 @@
 --   page.lead(("%d kept"):format(3))
 --   page.table("Steps", rows)                                    -- a heading and a table
 --   page.put "<p>anything else</p>"
---   page.finish(options.to, key, "3 pictures")                   -- what it was made with; written and remembered
+--   page.finish(options.to, "3 pictures")                        -- what it was made with; written when anything changed but the date
+local hash = require "native.hash"
 local html = require "recipe.html"
 local log = require "native.log"
 local outputs = require "recipe.outputs"
@@ -35,6 +36,7 @@ end
 function M.new(context, options, otherwise, trigger)
   local session, page, out, e = context.session, {}, {}, html.escape
   local title, header = options.title or session.name or otherwise, session.header or {}
+  local dated -- where the date stands
 
   function page.put(text) out[#out + 1] = text end
   function page.heading(text) page.put(("<h2>%s</h2>"):format(e(text))) end
@@ -44,12 +46,14 @@ function M.new(context, options, otherwise, trigger)
   end
   --- The first line, with today's date; then the trigger.
   function page.lead(text)
-    page.put(("<p>%s. %s</p>"):format(e(text), e(log.date())))
+    page.put(("<p>%s."):format(e(text)))
+    page.put(("%s</p>"):format(e(log.date())))
+    dated = #out
     if trigger then page.put(("<p>The trigger is <code>%s</code>.</p>"):format(e(trigger))) end
   end
 
-  --- The versions, `more` rows, the end. Written, and remembered as made from what `key` says.
-  function page.finish(path, key, note, more)
+  --- The versions, `more` rows, the end. What is on the page is the key: nothing that it shows can be stale.
+  function page.finish(path, note, more)
     local versions, names = script.versions(), {}
     for name in pairs(versions) do names[#names + 1] = name end
     table.sort(names)
@@ -59,7 +63,11 @@ function M.new(context, options, otherwise, trigger)
     table.move(more or {}, 1, #(more or {}), #rows + 1, rows)
     page.table("Made with", rows)
     page.put "</body>\n</html>\n"
-    outputs.write(context, path, table.concat(out, "\n"))
+    local text = table.concat(out, "\n")
+    out[dated] = ""
+    local key = hash.sha256(table.concat(out, "\n"))
+    if outputs.unchanged(context, path, key) then return end
+    outputs.write(context, path, text)
     outputs.record(context, path, key, { path }, note)
   end
 

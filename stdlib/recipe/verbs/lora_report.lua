@@ -1,15 +1,12 @@
 local base64 = require "recipe.base64"
 local fs = require "native.fs"
-local hash = require "native.hash"
 local html = require "recipe.html"
 local json = require "native.json"
 local log = require "native.log"
-local lora_export = require "recipe.verbs.lora_export"
 local outputs = require "recipe.outputs"
 local pages = require "recipe.page"
 local place = require "recipe.place"
 local schema = require "recipe.schema"
-local script = require "native.script"
 local set = require "recipe.set"
 
 local M = {
@@ -74,13 +71,7 @@ function M.run(context, options, result)
   local session, note = context.session, result.note
   local stage = require "recipe.stage"
   local trained = stage.state(stage.state(context.stage).inputs[1])
-  local grids, grid_rows = grids_of(session, trained.self), {}
-  for i, grid in ipairs(grids) do grid_rows[i] = { hash.file(grid.path) or "", grid.counts or "" } end
-  local samples = files_of(result.folder .. "/samples", "%.png$")
-  local key = hash.sha256(json.encode { verb = "lora.report", version = M.version, options = options, input = lora_export.digest(result), samples = #samples,
-    grids = json.array(grid_rows),
-    params = session:values(), name = session.name or "", versions = script.versions() })
-  if outputs.unchanged(context, options.to, key) then return end
+  local grids, samples = grids_of(session, trained.self), files_of(result.folder .. "/samples", "%.png$")
   local page = pages.new(context, options, "a LoRA", result.trigger)
   page.lead(("%d steps on %s in %s on %s"):format(result.step, set.count(result.count), log.duration(note.seconds or 0), result.device_name))
 
@@ -133,7 +124,7 @@ function M.run(context, options, result)
     { "dataset", result.identity.pictures:sub(1, 16) },
   }
   if #(note.resumed or {}) > 0 then made[#made + 1] = { "resumed at step", table.concat(note.resumed, ", ") } end
-  page.finish(options.to, key, ("%d steps"):format(result.step), made)
+  page.finish(options.to, ("%d steps"):format(result.step), made)
 end
 
 return M

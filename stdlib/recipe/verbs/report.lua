@@ -1,13 +1,9 @@
 local base64 = require "recipe.base64"
-local hash = require "native.hash"
 local html = require "recipe.html"
-local json = require "native.json"
-local outputs = require "recipe.outputs"
 local pages = require "recipe.page"
 local place = require "recipe.place"
 local quantities = require "recipe.quantities"
 local schema = require "recipe.schema"
-local script = require "native.script"
 local set = require "recipe.set"
 
 local M = {
@@ -116,15 +112,9 @@ end
 
 function M.run(context, options, input)
   local session = context.session
-  local steps = steps_table(context.stage)
-  local values = session:values()
-  local key = hash.sha256(json.encode { verb = "report", version = M.version, options = options, input = set.digest(input), params = values,
-    name = session.name or "", steps = steps, versions = script.versions() })
-  if outputs.unchanged(context, options.to, key) then return end
-
   local page = pages.new(context, options, "calotype report", context.trigger)
   page.lead(("%s kept, %d rejected"):format(set.count(#input.items), #input.rejected))
-  page.table("Steps", steps)
+  page.table("Steps", steps_table(context.stage))
 
   page.put(("<h2>Kept: %d</h2>\n<div class=\"sheet\">"):format(#input.items))
   for _, item in ipairs(input.items) do
@@ -164,7 +154,7 @@ function M.run(context, options, input)
     for _, row in ipairs(session.list) do rows[#rows + 1] = { row.name, schema.show(row.value), row.given and "given with -p" or "default" } end
     page.table("Parameters", rows)
   end
-  page.finish(options.to, key, set.count(#input.items + #input.rejected))
+  page.finish(options.to, set.count(#input.items + #input.rejected))
 end
 
 return M
