@@ -30,6 +30,30 @@ local function fault_of(eval, text)
   return script.render(fault), fault.exit
 end
 
+test("a line of the account has the time of its own work: stages that a stage asks for have theirs, and the lines add up", function()
+  local place, log = place_with(0), require "native.log"
+  local now, lines = 100, {}
+  local session = require("recipe.session").new { mode = "run", store = place.path "store", say = function(line) lines[#lines + 1] = line end }
+  local function make(name, seconds, inputs, asks)
+    local function run(context)
+      context.account("done")
+      now = now + seconds
+      if asks then stage.evaluate(asks) end
+    end
+    return stage.new(session, { name = name, on = "images", options = {}, run = run }, {}, inputs, { line = 1 })
+  end
+  local clock = log.clock
+  log.clock = function() return now end
+  local first = make("first", 1, {})
+  local drawn = make("drawn", 8, { first })
+  local last = make("last", 16, { make("second", 2, { first }) }, make("between", 4, { first }, drawn))
+  local ok, problem = pcall(stage.evaluate, last)
+  log.clock = clock
+  check.ok(ok, problem)
+  check.equal(now, 131)
+  check.equal(table.concat(lines, "\n"):gsub(" +", " "), " first done 1.0 s\n second done 2.0 s\n drawn done 8.0 s\n between done 4.0 s\n last done 16 s")
+end)
+
 test("making stages reads no picture and opens no store", function()
   local place = place_with(1)
   local env = environment.new { mode = "run", store = place.path "store" }

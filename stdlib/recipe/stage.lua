@@ -90,22 +90,26 @@ local function context_of(state)
   }
 end
 
---- Compute a stage (once): the set of pictures it stands for; for a sink, nothing.
+--- Compute a stage (once): the set of pictures it stands for; for a sink, nothing. Its line in the account has the time of its own work:
+--- what other stages took that it asked for, before it ran or while it did, stands in their lines, so that the lines add up.
 ---@return calotype.set
 function M.evaluate(self)
   local state = state_of[self]
   if state.result then return state.result end
-  local inputs = {}
+  local session, inputs = state.session, {}
+  local began, others = log.clock(), session.others_took or 0
+  session.others_took = 0
   for i, input in ipairs(state.inputs) do inputs[i] = M.evaluate(input) end
-  state.session:poll(state.at)
-  local began = log.clock()
+  session:poll(state.at)
   local shared = state.shared -- the halves of :split have one line in the account
   local result = state.verb.run(context_of(state), state.options, table.unpack(inputs))
   state.result = result or inputs[1] or set.new {}
+  local took = log.clock() - began
   if not (shared and shared.told) then
-    state.session:account(verbs.label(state.verb, state.options), state.account or set.count(#state.result.items), log.clock() - began)
+    session:account(verbs.label(state.verb, state.options), state.account or set.count(#state.result.items), took - session.others_took)
     if shared then shared.told = true end
   end
+  session.others_took = others + took
   return state.result
 end
 
