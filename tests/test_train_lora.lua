@@ -621,6 +621,17 @@ on_device("Ctrl-C between two drawn pictures keeps those that are drawn", functi
   check.contains(fine(place.run(drawn "count = 2")).log, "2 pictures, all known")
 end)
 
+test("a base's own size is what its config says: a side, height and width, or 64", function()
+  local place = new()
+  local text = drawn():gsub(BASE:gsub("%p", "%%%0"), "@/base"):gsub("width = 16, height = 16, ", "")
+  for size, found in pairs { ["8"] = { 16, 16 }, ["[8, 16]"] = { 32, 16 }, null = { 128, 128 }, ["[]"] = { 128, 128 }, ['"large"'] = { 128, 128 },
+    ["[8, null]"] = { 128, 128 }, ["-1"] = { 128, 128 }, ["0.5"] = { 128, 128 } } do
+    copy_base(place, function(name, bytes) return name == "unet/config.json" and bytes:gsub('"sample_size": 8', '"sample_size": ' .. size) or bytes end)
+    finds(place, text, "1 output", 0)
+    check.equal({ require("train.sampler").own_size(require("models.folder").open(place.path "base")) }, found, size)
+  end
+end)
+
 test("check finds what images.drawn cannot do", function()
   local place = new()
   finds(place, drawn "count = 0", "option 'count' of images.drawn is 0; it must be 1 to 100000")

@@ -128,10 +128,14 @@ function sampler.of_base(options)
   return drawing
 end
 
---- What a base draws by itself: its own side in pixels.
-function sampler.side(model)
-  local size = model.unet.config.sample_size or 64
-  return size * (1 << (#vae.config(model.vae.config).widths - 1))
+--- What a base draws by itself: width and height in pixels. A config's sample_size is one side of the latents, or height and width, or
+--- nothing: then it is diffusers' 64.
+function sampler.own_size(model)
+  local size, down = model.unet.config.sample_size, 1 << (#vae.config(model.vae.config).widths - 1)
+  local pair = type(size) == "table" and size or { size, size }
+  local height, width = math.tointeger(pair[1]), math.tointeger(pair[2])
+  if not (height and width and height > 0 and width > 0) then height, width = 64, 64 end
+  return width * down, height * down
 end
 
 --- What the latents' sides are for a picture of this side.

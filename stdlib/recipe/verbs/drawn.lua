@@ -49,8 +49,10 @@ function M.declare(state)
     session:fail(at, message, { key = "base", value = true, hint = hint, code = code, world = true })
   end)
   local multiple = sampler.multiple(state.base)
+  local own = {}
+  own.width, own.height = sampler.own_size(state.base)
   for _, key in ipairs { "width", "height" } do
-    o[key] = o[key] or sampler.side(state.base)
+    o[key] = o[key] or own[key]
     if o[key] % multiple ~= 0 then
       session:fail(at, ("%s %d: with this base sides are multiples of %d"):format(key, o[key], multiple), { key = key, value = true })
     end
