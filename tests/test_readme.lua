@@ -5,9 +5,11 @@
 --   ```                    printed words, of one of two kinds:
 --     $ calotype ...       what follows is what the command prints. A line of a recipe that the words show ("   2 | text") is put into
 --                          the recipe first: so a mistake can be shown without being in the recipe
---     <!-- make demo -->   in the line before: the last lines that this command printed into build/demo.log (.ci/run keeps them)
+--     $ make demo          what follows are the last lines that this command printed into build/demo.log (.ci/run keeps them)
+--     $ make test          what follows are the last lines of a test run, here of one without tests
 --
--- In printed words times, decimals, sizes, names of devices and of a run's folder, and "N of 32" may be others, and a line of "..." stands for any lines.
+-- In printed words times, decimals, sizes, names of devices and of a run's folder, "N of 32" and "N passed" may be others, and a line of "..." stands
+-- for any lines.
 local fs = require "native.fs"
 local recipes = dofile "tests/recipes.lua"
 
@@ -35,6 +37,7 @@ end
 
 local function masked(line)
   line = line:gsub("%s+$", ""):gsub("   [%d.]+ m?s$", ""):gsub("   %d+ min %d+ s$", ""):gsub("%d+%.%d+", "#"):gsub("%d+ kB", "# kB"):gsub("# MB", "# kB"):gsub("%d+ of (%d+)", "# of %1")
+  line = line:gsub("^%d+ passed", "# passed")
   line = line:gsub("%-%x%x%x%x%x%x%x%x/", "-#/") -- it is named after all that decides the numbers
   return (line:gsub("on .- %(a CPU[^)]*%)", "on a device"):gsub("^on [^\n]-   ", "on a device   "):gsub("%s+$", ""))
 end
@@ -70,6 +73,7 @@ for i = 1, 11 do
   place.write(("style/s%d.png"):format(i), recipes.picture(options):encode "png")
 end
 os.execute(("mkdir -p %s/models && ln -s %s/tests/golden/tiny %s/models/sd15"):format(place.folder, here, place.folder))
+os.execute(("ln -s %s/examples %s/examples"):format(here, place.folder))
 
 local function run(command)
   place.write("command.sh", command .. "\n")
@@ -116,7 +120,7 @@ test("what the README shows as printed is what is printed", function()
       if first:find "^%$ " then
         local at = 1
         while at <= #block.lines do
-          local command, shown = block.lines[at]:match "^%$ (.*)", {}
+          local command, shown = block.lines[at]:match "^%$ (.*)":gsub("%s+#.*", ""), {}
           at = at + 1
           while block.lines[at] and not block.lines[at]:find "^%$ " do
             if block.lines[at] ~= "" then shown[#shown + 1] = block.lines[at] end
@@ -131,14 +135,18 @@ test("what the README shows as printed is what is printed", function()
             end
             place.write(name, table.concat(changed, "\n") .. "\n")
           end
-          expect(block, shown, lines_of((run(command))), true)
+          if command == "make demo" then
+            local log = fs.read "build/demo.log"
+            if log then expect(block, shown, lines_of(log)) else waiting = block.line end
+          elseif command == "make test" then
+            expect(block, shown, lines_of((run(("cd %s && T=none tests/run.sh"):format(here)))))
+          else
+            expect(block, shown, lines_of((run(command))), true)
+          end
           if name and recipe_lines[name] then place.write(name, table.concat(recipe_lines[name], "\n") .. "\n") end
         end
-      elseif block.mark == "make demo" then
-        local log = fs.read "build/demo.log"
-        if log then expect(block, block.lines, lines_of(log)) else waiting = block.line end
       else
-        error(("README.md:%d: nobody can check these words: begin with \"$ command\", or put <!-- make demo --> before them"):format(block.line))
+        error(("README.md:%d: nobody can check these words: begin with \"$ command\""):format(block.line))
       end
     end
   end

@@ -208,6 +208,8 @@ on_device("a training that cannot fit is refused with the numbers before its fir
   check.ok(not fs.stat(place.path "runs"))
   done = place.run(recipe("batch = 4, memory = 0.0035"))
   check.ok(done.text:find "batch = %d needs about", done.text)
+  done = place.run((recipe("memory = 0.01"):gsub("resolution = 16", "resolution = 160")))
+  check.contains(done.text, "resolution = 16 needs about") -- what the base itself draws, though more would fit
 end)
 
 on_device("what the frozen parts of a base need is within memory, too", function()
@@ -491,6 +493,8 @@ end)
 test("check finds options that cannot be, with the place inside a table of options", function()
   local place = new()
   finds(place, (recipe():gsub("resolution = 16", "resolution = 20")), "resolution 20: with this base sides are multiples of 8")
+  finds(place, (recipe():gsub("resolution = 16", "resolution = 64")), "recipe.lua:3: resolution 64: this base draws 16 x 16", 0)
+  check.ok(not finds(place, (recipe():gsub("resolution = 16", "resolution = 32")), "fine", 0).out:find "this base draws")
   local done = finds(place, recipe 'sample = { evry = 3, prompts = { "x" } }', "unknown option 'evry' for 'sample' of :train_lora")
   check.contains(done.text, "did you mean 'every'?")
   check.ok(done.text:find "recipe.lua:3:%d+")

@@ -92,13 +92,15 @@ local function memory_of(plans, first, extra)
   return m
 end
 
-local function fit_hint(m, has, o, count)
+-- `own`: the side of the pictures that the base draws by itself; nothing above it is proposed.
+local function fit_hint(m, has, o, count, own)
   local fixed = m.weights + m.states
   if fixed < has then
     local batch = math.floor(o.batch * (has - fixed) / m.arena)
     if batch >= 1 and batch < o.batch then return ("batch = %d needs about %s"):format(batch, gib(fixed + m.arena * batch / o.batch)) end
-    local side = math.floor(o.resolution * ((has - fixed) / m.arena * o.batch) ^ 0.5 / 64) * 64
-    if side >= 64 and side < o.resolution then
+    local step = math.min(64, own)
+    local side = math.min(own, math.floor(o.resolution * ((has - fixed) / m.arena * o.batch) ^ 0.5 / step) * step)
+    if side >= step and side < o.resolution then
       local needs = fixed + m.arena / o.batch * (side / o.resolution) ^ 2
       return ("resolution = %d%s needs about %s"):format(side, o.batch > 1 and " with batch = 1" or "", gib(needs))
     end
@@ -423,7 +425,7 @@ function lora.train(job)
     #sizes, #sizes == 1 and "size" or "sizes")
   if m.all > job.memory then
     job.fail(("training needs %s (%s), there %s %s"):format(gib(m.all), split, o.memory and "may be" or "are", gib(job.memory)),
-      { hint = fit_hint(m, job.memory, o, #sizes) })
+      { hint = fit_hint(m, job.memory, o, #sizes, math.max(sampler.own_size(model))) })
   end
   job.say(("memory: %s: %s; %s has %s"):format(gib(m.all), split, o.memory and "it may use, the plan" or "the device", gib(job.memory)))
   must(network.load(first.net, first.plan, model))

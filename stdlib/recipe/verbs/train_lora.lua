@@ -144,6 +144,11 @@ function M.declare(state)
     session:fail(at, ("resolution %d: with this base sides are multiples of %d"):format(o.resolution, multiple),
       { key = "resolution", value = true, hint = ("take %d"):format(math.max(multiple, (o.resolution + multiple // 2) // multiple * multiple)) })
   end
+  local own_width, own_height = sampler().own_size(model)
+  if o.resolution > 2 * math.max(own_width, own_height) then
+    session:warn(("resolution %d: this base draws %d x %d; far above that it needs much memory and learns little. Try resolution = %d"):format(o.resolution,
+      own_width, own_height, math.max(own_width, own_height)), at)
+  end
   if o.lr.unet == 0 and o.lr.text == 0 then session:fail(at, "nothing is learned with lr 0", { key = "lr", value = true }) end
   if o.cooldown > o.steps then
     session:fail(at, ("cooldown %d: there are %d steps"):format(o.cooldown, o.steps),
