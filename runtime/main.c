@@ -37,7 +37,7 @@ typedef struct {
   cal_buffer text;       /* of a recipe that came through stdin */
   param params[PARAMS];
   int param_count;
-  bool quiet, trace, fresh, help;
+  bool quiet, trace, fresh, all, help;
 } invocation;
 
 static const command commands[] = {
@@ -51,7 +51,7 @@ static const command commands[] = {
     {"help", "[TOPIC]", "this text, or that of a verb: calotype help reject", false, "recipe.help", "text"},
     {NULL, NULL, NULL, false, NULL, NULL}};
 
-static const char *const options[] = {"--quiet", "--trace", "--fresh", "--help", "--version", "-p", "-q", "-h", "-V", NULL};
+static const char *const options[] = {"--quiet", "--trace", "--fresh", "--all", "--help", "--version", "-p", "-q", "-h", "-V", NULL};
 
 /* --- What is wrong with the command line --------------------------------------------------------------------------- */
 
@@ -188,6 +188,7 @@ static int read_words(invocation *in, int count, char **words) {
     } else if (strcmp(word, "-q") == 0 || strcmp(word, "--quiet") == 0) in->quiet = true;
     else if (strcmp(word, "--trace") == 0) in->trace = true;
     else if (strcmp(word, "--fresh") == 0) in->fresh = true;
+    else if (strcmp(word, "--all") == 0) in->all = true;
     else if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) in->help = true;
     else if (strcmp(word, "-V") == 0 || strcmp(word, "--version") == 0) in->command = find_command("version");
     else return wrong_option(word);
@@ -195,6 +196,7 @@ static int read_words(invocation *in, int count, char **words) {
   if (in->help) in->subject = is_script(in) ? in->command->name : NULL, in->command = find_command("help");
   if (in->command && in->command->subject && in->command->subject[0] != '[' && !in->subject)
     return is_script(in) ? no_folder(in->command) : wrong(NULL, "calotype %s needs a file", in->command->name);
+  if (in->all && (!in->command || strcmp(in->command->name, "show") != 0)) return wrong(NULL, "--all belongs to calotype show");
   if (in->param_count && !takes_params(in))
     return wrong(NULL, "-p sets a recipe's parameters; calotype %s has none", in->command ? in->command->name : "repl");
   return CAL_EXIT_OK;
@@ -237,6 +239,7 @@ static void put_help(void) {
       "  -q, --quiet     only errors\n"
       "  --trace         errors with every function on the way, those of calotype too\n"
       "  --fresh         do again what is already done\n"
+      "  --all           show: every tensor and every line of metadata\n"
       "  --              what follows is no option: calotype run -- -odd-name.lua\n"
       "\n"
       "Ends with 0 ok, 1 failed, 2 wrong usage or check, 3 not permitted, 4 :expect failed, 75 try again, 130 interrupted.");
@@ -289,7 +292,8 @@ static int invoke(lua_State *L) {
     lua_getfield(L, -1, "put");
     lua_remove(L, -2);
   }
-  lua_call(L, 1, 2);
+  lua_pushboolean(L, in->all);
+  lua_call(L, 2, 2);
   if (lua_type(L, -2) == LUA_TSTRING) { /* help: a text, and false where there is none on the topic */
     bool known = !lua_isboolean(L, -1);
     require(L, "native.log");

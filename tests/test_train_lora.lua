@@ -557,9 +557,25 @@ test("show tells of a LoRA what it is", function()
   if not opened then skip(why) end
   local place = new()
   fine(place.run(recipe()))
-  local lines = {}
-  check.ok(require("recipe.show").path(place.path "out/zkr.safetensors", function(line) lines[#lines + 1] = line end))
-  local shown = table.concat(lines, "\n")
+  local function text(path, all)
+    local lines = {}
+    check.ok(require("recipe.show").path(path, function(line) lines[#lines + 1] = line end, all))
+    return table.concat(lines, "\n"), #lines
+  end
+  local shown, count = text(place.path "out/zkr.safetensors")
+  check.ok(count <= 16, shown)
+  check.contains(shown, require("recipe.outputs").size_text(fs.stat(place.path "out/zkr.safetensors").size))
+  check.ok(shown:find "%s36  F16 +[%d.]+ kB  lora_unet_down_blocks_0\n" or shown:find "lora_unet_down_blocks_0", shown)
+  check.contains(shown, "--all lists 252 tensors and ")
+  check.ok(not shown:find "ss_", shown)
+  local all = text(place.path "out/zkr.safetensors", true)
+  check.contains(all, "ss_network_dim = 2")
+  check.contains(all, "lora_unet_mid_block_attentions_0_proj_in.lora_down.weight")
+  local run = run_folder(place)
+  check.contains(text(run), "checkpoints of a training: 2 LoRAs, step 2 to 4; it goes on from step 4")
+  check.contains(text(run .. "/last.state"), "parameters and moments after step 4")
+  fs.remove(run .. "/last.state")
+  check.contains(text(run), "without last.state it does not go on")
   check.contains(shown, 'a LoRA "zkr" for stable-diffusion-v1/lora: rank 2, alpha 2, 84 layers')
   check.contains(shown, 'its trigger is "zkr"')
   check.contains(shown, "4 steps on 5 pictures with the base tiny")

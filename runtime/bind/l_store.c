@@ -1,6 +1,7 @@
 /* l_store.c - native.store: what a project remembers. */
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bind/bind.h"
 #include "core/store/store.h"
@@ -14,12 +15,14 @@ static cal_store *check_store(lua_State *L) {
   return *shell;
 }
 
-/* store.open(folder [, {busy = seconds}]) -> s | nil, message, code. The folder is the program's own, so it is not
- * asked of the script's file system; scripts have no way to this module. */
+/* store.open(folder [, {busy = seconds, existing = true}]) -> s | nil, message, code. With `existing` none is made where there is none. The
+ * folder is the program's own, so it is not asked of the script's file system; scripts have no way to this module. */
 static int l_open(lua_State *L) {
   const char *folder = luaL_checkstring(L, 1);
   cal_store_options options = {.busy_seconds = cal_option_number(L, 2, "busy", 0)};
   cal_error err = {0};
+  if (cal_option_boolean(L, 2, "existing", false) && access(lua_pushfstring(L, "%s/store.db", folder), F_OK) != 0)
+    return cal_fail(&err, CAL_E_NOTFOUND, "there is no store in %s", folder), cal_push_refusal(L, &err);
   cal_store **shell = cal_push_shell(L, STORE, sizeof *shell);
   *shell = cal_store_open(folder, &options, &err);
   return *shell ? 1 : cal_push_refusal(L, &err);

@@ -203,10 +203,12 @@ end
 
 --- Show a picture, zip, caption, LoRA or folder.
 ---@param path string
+---@param all? boolean every tensor, every line of metadata
 ---@return integer exit
-function M.show(path)
+function M.show(path, all)
   local ok, message, code = fs.grant(path, "read")
-  if ok then ok, message, code = show.path(path, print_line) end
+  if ok then ok, message, code = show.path(path, print_line, all)
+  elseif code == "DENIED" then ok = show.store((path:gsub("/+$", ""):gsub("/?store%.db$", "")), print_line) end
   if not ok then
     script.fail { message = message, source = false, exit = code == "DENIED" and 3 or 1 }
   end

@@ -1,15 +1,18 @@
 -- show.lua - pictures, sets and files as text in a terminal.
 local fs = require "native.fs"
 local image = require "native.image"
+local json = require "native.json"
 local log = require "native.log"
 local outputs = require "recipe.outputs"
 local quantities = require "recipe.quantities"
 local safetensors = require "native.safetensors"
+local script = require "native.script"
 local set = require "recipe.set"
 local zip = require "native.zip"
 
 local M = {}
 
+local MOST_BLOCKS = 24
 local RAMP = { " ", ".", ":", "-", "=", "+", "*", "#", "%", "@" }
 
 --- A picture in at most `columns` x `rows` characters: two pixels in each, above one another, where the terminal has colours.
@@ -119,37 +122,70 @@ local function show_zip(path, put)
   return true
 end
 
-local function show_safetensors(path, put)
+-- The part of a model that a tensor belongs to, by its name: "lora_unet_down_blocks_0", "down_blocks.0".
+local function block(name)
+  return name:match "^lora_unet_%a+_blocks_%d+" or name:match "^lora_%a+_mid_block" or name:match "^(lora_te%d?)_" or name:match "^([^.]+%.[^.]+)%."
+    or name:match "^[^.]+"
+end
+
+-- A line of each block: how many tensors, of what, how large.
+local function put_blocks(file, names, put)
+  local blocks, by = {}, {}
+  for _, name in ipairs(names) do
+    local tensor, title = file.tensors[name], block(name)
+    local it = by[title]
+    if not it then
+      it = { title = title, count = 0, size = 0, dtype = tensor.dtype }
+      by[title], blocks[#blocks + 1] = it, it
+    end
+    it.count, it.size = it.count + 1, it.size + tensor.size
+    if it.dtype ~= tensor.dtype then it.dtype = "mixed" end
+  end
+  for i, it in ipairs(blocks) do
+    if i > MOST_BLOCKS then
+      put(("  ... and %d more groups"):format(#blocks - MOST_BLOCKS))
+      break
+    end
+    put(("  %5d  %-5s %9s  %s"):format(it.count, it.dtype, outputs.size_text(it.size), it.title))
+  end
+end
+
+local function put_lora(meta, names, put)
+  local modules, text = 0, 0
+  for _, name in ipairs(names) do
+    if name:find "%.lora_down%.weight$" then
+      modules = modules + 1
+      if name:find "^lora_te" then text = text + 1 end
+    end
+  end
+  put(("  a LoRA%s for %s: rank %s, alpha %s, %s%s"):format(meta.ss_output_name and (" %q"):format(meta.ss_output_name) or "",
+    meta["modelspec.architecture"] or meta.ss_base_model_version or "an unknown base", meta.ss_network_dim or "?", meta.ss_network_alpha or "?",
+    set.count(modules, "layer"), text > 0 and (" (%d of the text encoder)"):format(text) or ""))
+  if meta["modelspec.trigger_phrase"] then put(("  its trigger is %q"):format(meta["modelspec.trigger_phrase"])) end
+  if meta.ss_steps then
+    put(("  %s steps%s%s"):format(meta.ss_steps, meta.ss_num_train_images and " on " .. meta.ss_num_train_images .. " pictures" or "",
+      meta.ss_sd_model_name and meta.ss_sd_model_name ~= "None" and " with the base " .. meta.ss_sd_model_name or ""))
+  end
+end
+
+-- What it is and its tensors by block; with `all`, every line of metadata and every tensor.
+local function show_safetensors(path, put, all)
   local file, message, code = safetensors.open(path)
   if not file then return refused(message, code) end
-  local names, total = {}, 0
-  for name, tensor in pairs(file.tensors) do
-    names[#names + 1] = name
-    total = total + tensor.size
-  end
-  table.sort(names)
-  put(("%s  safetensors, %s, %s"):format(path, set.count(#names, "tensor"), outputs.size_text(total)))
-  local meta = file.metadata or {}
-  if meta.ss_network_module or meta["modelspec.architecture"] then
-    local modules, text = 0, 0
-    for _, name in ipairs(names) do
-      if name:find "%.lora_down%.weight$" then
-        modules = modules + 1
-        if name:find "^lora_te" then text = text + 1 end
-      end
-    end
-    put(("  a LoRA%s for %s: rank %s, alpha %s, %s%s"):format(meta.ss_output_name and (" %q"):format(meta.ss_output_name) or "",
-      meta["modelspec.architecture"] or meta.ss_base_model_version or "an unknown base", meta.ss_network_dim or "?", meta.ss_network_alpha or "?",
-      set.count(modules, "layer"), text > 0 and (" (%d of the text encoder)"):format(text) or ""))
-    if meta["modelspec.trigger_phrase"] then put(("  its trigger is %q"):format(meta["modelspec.trigger_phrase"])) end
-    if meta.ss_steps then
-      put(("  %s steps%s%s"):format(meta.ss_steps, meta.ss_num_train_images and " on " .. meta.ss_num_train_images .. " pictures" or "",
-        meta.ss_sd_model_name and meta.ss_sd_model_name ~= "None" and " with the base " .. meta.ss_sd_model_name or ""))
-    end
-  end
-  local keys = {}
+  local names, keys, meta = {}, {}, file.metadata or {}
+  for name in pairs(file.tensors) do names[#names + 1] = name end
   for key in pairs(meta) do keys[#keys + 1] = key end
+  table.sort(names)
   table.sort(keys)
+  put(("%s  safetensors, %s, %s"):format(path, set.count(#names, "tensor"), outputs.size_text(fs.stat(path).size)))
+  if meta.ss_network_module or meta["modelspec.architecture"] then put_lora(meta, names, put) end
+  local note = meta["calotype.checkpoint"] and json.decode(meta["calotype.checkpoint"])
+  if type(note) == "table" and note.step then put(("  where a training stands: parameters and moments after step %s"):format(note.step)) end
+  if not all then
+    put_blocks(file, names, put)
+    put(("  --all lists %s%s"):format(set.count(#names, "tensor"), #keys > 0 and " and " .. set.count(#keys, "line") .. " of metadata" or ""))
+    return true
+  end
   for _, key in ipairs(keys) do
     local value = tostring(meta[key])
     put(("  %s = %s"):format(key, #value > 100 and value:sub(1, 97) .. "..." or value))
@@ -170,10 +206,48 @@ local function show_text(path, put)
   return true
 end
 
+local function show_page(path, put)
+  put(("%s  an HTML page, %s: open it in a browser"):format(path, outputs.size_text(fs.stat(path).size)))
+  return true
+end
+
+-- A base as diffusers keeps it: what there is of it, and what is missing.
+local function put_base(path, put)
+  local train_lora, there, lacking = require "recipe.verbs.train_lora", {}, {}
+  for _, name in ipairs(train_lora.NEEDS) do
+    local list = fs.stat(path .. "/" .. name) and there or lacking
+    list[#list + 1] = name
+  end
+  put(("  a base as diffusers keeps it: %s%s"):format(table.concat(there, ", "), #lacking > 0 and "; it lacks " .. table.concat(lacking, ", ") or ""))
+  if #lacking > 0 then return end
+  local fine, model = script.call(train_lora.open_base, path, function(message) script.fail { message = message, source = false } end)
+  if not fine then
+    put("  it cannot be used: " .. tostring(model.message))
+    return
+  end
+  local width, height = require("train.sampler").own_size(model)
+  put(("  it draws %d x %d and reads %d tokens of a prompt"):format(width, height, model.length))
+end
+
+-- The folder of a run: which steps are kept.
+local function put_checkpoints(list, put)
+  local steps, state = {}, nil
+  for _, entry in ipairs(list) do
+    local step = entry.path:match "/step%-(%d+)%.safetensors$"
+    if step then steps[#steps + 1] = tonumber(step) end
+    if entry.path:find "/last%.state$" then state = entry.path end
+  end
+  if #steps == 0 then return end
+  table.sort(steps)
+  local note = state and require("train.checkpoint").note(state)
+  put(("  checkpoints of a training: %s, step %d%s; %s"):format(set.count(#steps, "LoRA"), steps[1], #steps > 1 and (" to %d"):format(steps[#steps]) or "",
+    note and ("it goes on from step %s"):format(tostring(note.step)) or "without last.state it does not go on"))
+end
+
 local function show_folder(path, put)
-  local list, message, code = fs.list(path)
+  local list, message, code = fs.list(path, true)
   if not list then return refused(message, code) end
-  local kinds, names, total = {}, {}, 0
+  local kinds, names, files, total = {}, {}, 0, 0
   for _, entry in ipairs(list) do
     local kind = entry.kind == "file" and (entry.path:match "%.([^./]+)$" or "file"):lower() or entry.kind
     if not kinds[kind] then
@@ -181,26 +255,48 @@ local function show_folder(path, put)
       names[#names + 1] = kind
     end
     kinds[kind] = kinds[kind] + 1
-    if entry.kind == "file" then total = total + entry.size end
+    if entry.kind == "file" then files, total = files + 1, total + entry.size end
   end
   table.sort(names)
-  put(("%s  %s, %s"):format(path, set.count(#list, "entry", "entries"), outputs.size_text(total)))
-  for _, name in ipairs(names) do put(("  %5d  %s"):format(kinds[name], name)) end
+  put(("%s  a folder, %s in it and below, %s"):format(path, set.count(files, "file"), outputs.size_text(total)))
+  for _, name in ipairs(names) do put(("  %5d  %s"):format(kinds[name], name == "folder" and kinds[name] > 1 and "folders" or name)) end
+  if fs.stat(path .. "/unet/config.json") then put_base(path, put) end
+  put_checkpoints(fs.list(path) or {}, put)
+  return true
+end
+
+--- The project's own store, which no recipe reads: `folder` is where store.db lies. False when there is none.
+---@param folder string
+---@param put fun(line: string)
+---@return boolean there
+function M.store(folder, put)
+  local store, message, code = require("native.store").open(folder, { existing = true })
+  if code == "NOTFOUND" then return false end
+  put(("%s  calotype's store: captions and who wrote them, what was measured and what was made; recipes cannot read it"):format(folder))
+  if not store then
+    put("  it cannot be opened: " .. message)
+    return true
+  end
+  local runs = store:runs(1000000) or {}
+  local last = runs[1]
+  put(last and ("  %s; the last: %s, %s"):format(set.count(#runs, "run"), last.recipe, last.status or "not finished") or "  no runs yet")
+  store:close()
   return true
 end
 
 local SHOWERS = { zip = show_zip, safetensors = show_safetensors, state = show_safetensors, txt = show_text, caption = show_text,
-  lua = show_text, json = show_text, md = show_text }
+  lua = show_text, json = show_text, md = show_text, csv = show_text, html = show_page, htm = show_page }
 
 --- Show a file or a folder. True, or nil, message, code.
 ---@param path string
 ---@param put fun(line: string)
-function M.path(path, put)
+---@param all? boolean list everything, where there is much
+function M.path(path, put, all)
   local info, message, code = fs.stat(path)
   if not info then return refused(message, code) end
   if info.kind == "folder" then return show_folder(path, put) end
   local shower = SHOWERS[(path:match "%.([^./]+)$" or ""):lower()]
-  return (shower or show_picture)(path, put)
+  return (shower or show_picture)(path, put, all)
 end
 
 return M

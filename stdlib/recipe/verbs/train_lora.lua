@@ -87,7 +87,7 @@ local function open_base(path, fail)
   if not fits then fail(message, again, code) end
   return model
 end
-M.open_base = open_base
+M.open_base, M.NEEDS = open_base, NEEDS
 
 -- What the captions beside the pictures say, for `check`: how many lack the trigger.
 local function look_at_captions(state)
