@@ -131,9 +131,10 @@ demo: deps ## set up, build, and go from the pictures of examples/shapes to a Lo
 face: demo ## the README's pictures, from what the demo made
 	@cp out/shapes/grid.png docs/demo-grid.png && cp out/shapes/sheet.png docs/demo-sheet.png
 
-bench: ## scan rate, start to prompt, check: medians; on a quiet machine
+bench: ## scan rate, start to prompt, check, a LoRA's step: medians; on a quiet machine
 	@$(MAKE) --no-print-directory -j2 $(PROGRAM) $(HOST)
 	@tests/bench/pictures.sh $(PROGRAM)
+	@tests/bench/lora.sh $(PROGRAM)
 
 goldens: ## optional: make the goldens again with PyTorch and its family (PyPI) and compare; PYTHON=... if you have them
 	@.ci/goldens

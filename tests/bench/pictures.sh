@@ -42,9 +42,11 @@ milliseconds() { awk "BEGIN { printf \"%.1f\", $1 / 1e6 }"; }
 before='rm -rf .calotype' scan=$(seconds "$program" run scan.lua)
 before= again=$(seconds "$program" run scan.lua)
 before= start=$(seconds "$program" version)
+before= prompt=$(seconds "$program" repl)
 before= checked=$(seconds "$program" check four.lua)
 size=$(du -sm pictures | cut -f1)
 echo "first scan of 200 JPEGs (1024 x 768, $size MB), with the sheet: $(milliseconds "$scan") ms, $(awk "BEGIN { printf \"%.0f\", 200 / ($scan / 1e9) }") pictures/s"
 echo "the same again: $(milliseconds "$again") ms"
 echo "start and end of the program (version): $(milliseconds "$start") ms"
+echo "to the prompt and out of it (repl): $(milliseconds "$prompt") ms"
 echo "check of a four-line recipe: $(milliseconds "$checked") ms"

@@ -243,6 +243,13 @@ static cal_status prepare_segment(cal_plan *p, int index, cal_error *err) {
   return CAL_OK;
 }
 
+static void tell(const cal_plan *p) {
+  static const char *const names[CAL_SEGMENTS] = {"accumulate", "apply", "sample"};
+  const cal_plan_size z = cal_plan_sizes(p);
+  for (int i = 0; i < CAL_SEGMENTS; i++)
+    if (z.steps[i]) cal_debug(4, "plan: %s: %d steps in %d calls of the driver", names[i], z.steps[i], z.enqueues[i]);
+}
+
 cal_plan *cal_plan_new(cal_context *c, const cal_schedule *s, const cal_plan_options *options, cal_error *err) {
   cal_error own = {0};
   if (!err) err = &own;
@@ -255,7 +262,7 @@ cal_plan *cal_plan_new(cal_context *c, const cal_schedule *s, const cal_plan_opt
   bool good = take_memory(p, err) == CAL_OK;
   for (int i = 0; i < CAL_SEGMENTS && good; i++) good = prepare_segment(p, i, err) == CAL_OK;
   uint64_t needed;
-  if (good && check_memory(p, &needed, err) == CAL_OK) return p;
+  if (good && check_memory(p, &needed, err) == CAL_OK) return tell(p), p;
   cal_plan_free(p);
   return NULL;
 }
