@@ -410,7 +410,9 @@ test("typos anywhere have their place and the right word", function()
     { 'local x = = 5', "recipe.lua:1:11" },
     { 'image.laod "x.png"', "did you mean 'load'?" },
     { 'images "@/photos":keep_if(5)', "takes a function" },
-    { 'local a = images "@/photos":sheet { to = "@/a.png" }\na:report { to = "@/a.png.html" }\na:sheet { to = "@/a.png" }', "is written twice" },
+    { 'local a = images "@/photos":sheet { to = "@/a.png" }\na:report { to = "@/a.png.html" }\na:sheet { to = "@/a.png" }', "is written twice", "recipe.lua:1 writes it too" },
+    { 'local a = images "@/photos":sheet { to = "@/a.png" }:take(1):sheet { to = "@/a.png" }', "is written twice", "this line has written it before" },
+    { 'for n = 1, 2 do images "@/photos":take(n):export { as = "kohya", to = "@/k" } end', "is written twice", "put what changes into the name" },
   }
   for _, case in ipairs(cases) do
     for _, done in ipairs { place.run(case[1]), place.check(case[1]) } do

@@ -257,14 +257,16 @@ function Session:sink(sink)
   if self.live then require("recipe.stage").evaluate(sink) end
 end
 
---- A sink will write here: two sinks must not write the same file.
+--- A stage will write here: nothing is written twice, not by two stages of one line either, nor by one line that is run again.
 function Session:output(path, state)
   local absolute = fs.absolute(path) or path
   local other = self.outputs[absolute]
-  if other and other.at.line ~= state.at.line and not self.live then
-    self:fail(state.at, ("%s is written twice"):format(path), { key = "to", value = true, hint = ("line %d writes it too"):format(other.at.line) })
+  if other and not self.live then
+    local where, here = place.text(other), place.text(state.at)
+    self:fail(state.at, ("%s is written twice"):format(path), { key = "to", value = true,
+      hint = where == here and "this line has written it before: in a loop, put what changes into the name" or ("%s writes it too"):format(where) })
   end
-  self.outputs[absolute] = { at = state.at }
+  self.outputs[absolute] = state.at
   table.insert(self.outputs, { path = path, verb = state.verb.name, at = state.at })
 end
 
