@@ -32,11 +32,6 @@ local function wave(grey, circle, x, y)
   return strength ^ 2 / 2 / (variance + 1), strength, math.atan(s, c)
 end
 
-local function median(list)
-  table.sort(list)
-  return list[(#list + 1) // 2]
-end
-
 -- What the circles around a place show.
 local function around(grey, x, y)
   local shares, strengths, turn, before = {}, {}, 0, nil
@@ -46,8 +41,10 @@ local function around(grey, x, y)
     if before then turn = turn + (phase - before + math.pi) % (2 * math.pi) - math.pi end
     before = phase
   end
-  local twist = turn / PERIODS / (RADII[#RADII] - RADII[1])
-  return { x = x, y = y, share = median(shares), second = shares[2], contrast = median(strengths), twist = twist }
+  table.sort(shares)
+  table.sort(strengths)
+  local middle, twist = (#circles + 1) // 2, turn / PERIODS / (RADII[#RADII] - RADII[1])
+  return { x = x, y = y, share = shares[middle], second = shares[2], contrast = strengths[middle], twist = twist }
 end
 
 --- The place that is most like the middle of a pinwheel: `share` of the light and dark on its circles that is the wave (half of them
