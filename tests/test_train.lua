@@ -159,6 +159,13 @@ test("what changed between two trainings is told in words", function()
   check.equal(checkpoint.differences({ a = { 1, 2 } }, { a = { 1, 2 } }), {})
 end)
 
+test("numbers become bytes and come back, and the first that is not finite is found", function()
+  local floats = require "train.floats"
+  check.equal(floats.numbers(floats.bytes { 1, -0.5, 3 }), { 1.0, -0.5, 3.0 })
+  check.equal(floats.not_finite(floats.bytes { 1, -0.5, 3.4e38 }), nil)
+  for _, bad in ipairs { 0 / 0, math.huge, -math.huge } do check.equal(floats.not_finite(floats.bytes { 1, bad, 0, bad }), 2) end
+end)
+
 -- Pictures as numbers ---------------------------------------------------------------------------------------------------
 
 test("a picture becomes numbers from -1 to 1 and comes back; gray is repeated, alpha laid over white", function()
@@ -176,5 +183,9 @@ test("a picture becomes numbers from -1 to 1 and comes back; gray is repeated, a
   check.equal(#image.floats { picture:gray() }, 24)
   check.near((string.unpack("<f", image.floats { image.new(1, 1, { 0, 0, 0, 0 }) })), 1, 0)
   check.fails("no whole number of such pictures", image.of_floats, "abc", 2, 1)
+  for _, bad in ipairs { 0 / 0, math.huge, -math.huge } do
+    check.equal(check.refused("green of the pixel at 1, 2 is ", image.of_floats(string.pack("<" .. ("f"):rep(18), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+      bad, 0), 2, 3)), "FORMAT")
+  end
   check.fails("picture 2 is 3 x 1, the first is 2 x 1", image.floats, { picture, image.new(3, 1) })
 end)

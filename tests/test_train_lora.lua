@@ -333,6 +333,65 @@ on_device("the LoRA's report is written again when anything on it changes: the h
   check.contains(report("", options, ":take(5)"), "lora.html unchanged")
 end)
 
+local function drawn(options, rest)
+  return ([[local class = images.drawn { base = "%s", prompts = { "a photo of a door", "a red house" }, width = 16, height = 16, steps = 2, to = "@/class"%s }
+%s]]):format(BASE, options and ", " .. options or "", rest or 'class:sheet { to = "@/out/sheet.png" }')
+end
+
+-- The tiny base with one tensor of a part so large that what it makes has no end.
+local function overflowing(place, part, tensor, number)
+  copy_base(place, function(name, bytes)
+    if name:match "^[^/]+" ~= part or not name:find "safetensors$" then return bytes end
+    local t = check.ok(safetensors.open(BASE .. "/" .. name).tensors[tensor], tensor)
+    return bytes:sub(1, t.offset) .. string.pack("<f", number or 3e38):rep(t.size // 4) .. bytes:sub(t.offset + t.size + 1)
+  end)
+end
+
+on_device("numbers without end are refused with what they are of, where they stand and what to do; none is kept or becomes black", function()
+  local place = new()
+  local text = recipe("base = '@/base'"):gsub('base = "tests/golden/tiny", ', "")
+  local class = drawn("count = 2"):gsub("tests/golden/tiny", "@/base")
+  local function says(run, ...)
+    local done = place.run(run)
+    check.equal(done.exit, 1, done.log)
+    for _, part in ipairs { ... } do check.contains(done.text, part) end
+    check.ok(not fs.stat(place.path "runs") and not fs.stat(place.path "class"))
+  end
+  overflowing(place, "vae", "quant_conv.weight")
+  says(text, "p1.png: the VAE's latents are not finite, number ", " of 512; the base may be damaged: get its folder again")
+  overflowing(place, "vae", "quant_conv.weight", 6e4)
+  says((text:gsub("lr = 1e%-2", '%0, dtype = "f16"')), "p1.png: the VAE's latents are not finite", 'dtype = "bf16" has more room')
+  overflowing(place, "text_encoder", "text_model.final_layer_norm.weight")
+  says(text, '"": the text encoder\'s states are not finite, number ', "of 1848; the base may be damaged")
+  says(class, "the pictures were not drawn", "the text encoder's states are not finite")
+  overflowing(place, "unet", "conv_out.weight")
+  says(class, '"a photo of a door", seed 0: after 2 steps the latents are not finite, number 1 of 256; the base may be damaged')
+  overflowing(place, "vae", "decoder.conv_out.weight")
+  says(class, '"a photo of a door", seed 0: image: ', " of the pixel at ")
+  place.write("base/vae/diffusion_pytorch_model.safetensors", fs.read(BASE .. "/vae/diffusion_pytorch_model.safetensors"))
+  check.contains(fine(place.run(class)).log, "2 drawn now")
+end)
+
+on_device("a sample that is not finite does not end a training, and is said; :samples refuses it", function()
+  local place = new()
+  overflowing(place, "vae", "decoder.conv_out.weight")
+  local native, warned = require "native.log", {}
+  local say = native.say
+  native.say = function(kind, line) if kind == "warning" then warned[#warned + 1] = line end end
+  local text = recipe("base = '@/base', sample = { every = 2, prompts = { 'a zkr' }, steps = 1 }",
+    'lora:samples { prompts = { "a zkr" }, seeds = { 3 }, strength = { 1 }, steps = 2, to = "@/grid.png" }'):gsub('base = "tests/golden/tiny", ', "")
+  local ok, done = pcall(place.run, text)
+  native.say = say
+  check.ok(ok, done)
+  check.equal(done.exit, 1)
+  check.contains(done.log, "train_lora                4 steps, loss")
+  check.contains(table.concat(warned, "\n"), 'step 2: no sample: "a zkr", seed 0, strength 1: image: ')
+  check.contains(done.text, "the samples were not drawn")
+  check.contains(done.text, '"a zkr", seed 3, strength 1: image: ')
+  check.contains(done.text, "the LoRA learned too fast: an earlier checkpoint or a lower strength may draw")
+  check.ok(not fs.stat(place.path "grid.png"))
+end)
+
 -- What a recipe counts in the pictures it draws -------------------------------------------------------------------------
 
 local function counting(fn, more)
@@ -409,6 +468,12 @@ on_device("samples begin with the noise of a file, and one that does not fit is 
   noise("noise", { 1, 4, 8, 8 })
   says "noise is [1, 4, 8, 8]; [2 or more, 4, 8, 8] are needed"
   noise("noise", { 2, 4, 8, 8 })
+  local whole = place.read "noise.safetensors"
+  local offset, shape = safetensors.open(place.path "noise.safetensors").tensors.noise.offset, { 2, 4, 8, 8 }
+  local at = offset + 4 * (((1 * shape[2] + 2) * shape[3] + 3) * shape[4] + 5)
+  place.write("noise.safetensors", whole:sub(1, at) .. string.pack("<f", 0 / 0) .. whole:sub(at + 5))
+  says "noise.safetensors: noise[1, 2, 3, 5] is not finite, counted from 0; make the file again"
+  place.write("noise.safetensors", whole)
   fine(place.run(text))
   check.equal(#fs.list(place.path "each"), 4)
   check.contains(fine(place.run(text)).log, "nothing to do")
@@ -583,11 +648,6 @@ test("show tells of a LoRA what it is", function()
 end)
 
 -- Pictures that a base draws by itself -----------------------------------------------------------------------------------
-
-local function drawn(options, rest)
-  return ([[local class = images.drawn { base = "%s", prompts = { "a photo of a door", "a red house" }, width = 16, height = 16, steps = 2, to = "@/class"%s }
-%s]]):format(BASE, options and ", " .. options or "", rest or 'class:sheet { to = "@/out/sheet.png" }')
-end
 
 on_device("a base draws pictures with their prompts as captions; a picture drawn is never drawn again", function()
   local place = new()

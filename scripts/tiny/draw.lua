@@ -66,7 +66,7 @@ function draw.new(options)
       end
       decoder:set(z, network:bytes(s.latents))
       assert(decoder:run "sample")
-      local part = image.of_floats(decoder:bytes(y), world.SIDE, world.SIDE)
+      local part = assert(image.of_floats(decoder:bytes(y), world.SIDE, world.SIDE))
       table.move(part, 1, math.min(B, #prompts - at + 1), #pictures + 1, pictures)
     end
     return pictures

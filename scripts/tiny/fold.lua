@@ -3,19 +3,9 @@
 --
 --   local change = fold.into(g, plan, means, deviations)     -- for train.fresh's save
 
+local floats = require "train.floats"
+
 local fold = {}
-
-local function numbers_of(bytes)
-  local list = {}
-  for i = 1, #bytes // 4 do list[i] = string.unpack("<f", bytes, 4 * i - 3) end
-  return list
-end
-
-local function bytes_of(list)
-  local parts = {}
-  for i, x in ipairs(list) do parts[i] = string.pack("<f", x) end
-  return table.concat(parts)
-end
 
 ---@param means number[] of each channel of the code
 ---@param deviations number[]
@@ -23,7 +13,7 @@ end
 function fold.into(g, from, means, deviations)
   local n, taken = #means, {}
   for _, l in ipairs(g.loads) do taken[l.name] = l end
-  local function average(name) return numbers_of(assert(from:bytes(taken[name].average))) end
+  local function average(name) return floats.numbers(assert(from:bytes(taken[name].average))) end
   local matrix = average "post_quant_conv.weight" -- before it is scaled
 
   local changes = {
@@ -48,9 +38,9 @@ function fold.into(g, from, means, deviations)
   }
   return function(name, bytes)
     if not changes[name] then return bytes end
-    local list = numbers_of(bytes)
+    local list = floats.numbers(bytes)
     changes[name](list)
-    return bytes_of(list)
+    return floats.bytes(list)
   end
 end
 

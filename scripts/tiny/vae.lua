@@ -98,7 +98,7 @@ local function measure_with(device, config, from, g)
       assert(plan:run "sample")
       local list = plan:get(square)
       for i = 1, count do out[#out + 1] = -10 * math.log(math.max(list[i], 1e-10), 10) end
-      decoded = table.move(image.of_floats(plan:bytes(y), side, side), 1, count, #decoded + 1, decoded)
+      decoded = table.move(assert(image.of_floats(plan:bytes(y), side, side)), 1, count, #decoded + 1, decoded)
       codes[#codes + 1], deviation = plan:get(mean), plan:get(noise)
     end
     return out, decoded, codes, deviation

@@ -9,6 +9,7 @@
 -- The key is the content: the picture's bytes, how it was scaled and cropped, the weights; never a path.
 
 local clip = require "models.clip"
+local floats = require "train.floats"
 local folder = require "models.folder"
 local fs = require "native.fs"
 local hash = require "native.hash"
@@ -22,6 +23,11 @@ local vae = require "models.vae"
 local encoded = {}
 
 local VERSION = 1
+
+--- What to do about numbers that are not finite though the files' are.
+function encoded.way_out(dtype)
+  return dtype == "f16" and 'dtype = "bf16" has more room' or "the base may be damaged: get its folder again from where it came from"
+end
 
 -- sha256 of a file: a checkpoint of gigabytes is read once, then known by its path, size and time.
 local function file_hash(store, path)
@@ -152,11 +158,10 @@ function encoded.latents(job)
       local bytes
       bytes, message, code = plan:bytes(both)
       if not bytes then return nil, message, code end
-      for at = 1, #bytes, 4 * 997 do -- a look here and there: a VAE that overflows does so everywhere
-        local n = string.unpack("<f", bytes, at)
-        if n ~= n or n == math.huge or n == -math.huge then
-          return nil, ("%s: the VAE's latents are not finite"):format(job.pictures[i].path), "FORMAT"
-        end
+      local bad = floats.not_finite(bytes)
+      if bad then
+        return nil, ("%s: the VAE's latents are not finite, number %d of %d; %s"):format(job.pictures[i].path, bad, #bytes // 4,
+          encoded.way_out(job.dtype)), "FORMAT"
       end
       out[i] = keep(store, "latents", keys[i], bytes)
       done = done + 1
@@ -205,6 +210,11 @@ function encoded.texts(job)
     local bytes
     bytes, message, code = plan:bytes(states)
     if not bytes then return nil, message, code end
+    local bad = floats.not_finite(bytes)
+    if bad then
+      return nil, ("%q: the text encoder's states are not finite, number %d of %d; %s"):format(it.text, bad, #bytes // 4,
+        encoded.way_out(job.dtype)), "FORMAT"
+    end
     out[it.text] = keep(store, "text", it.key, bytes)
     bar:set(i)
   end

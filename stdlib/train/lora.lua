@@ -12,6 +12,7 @@
 local batches = require "train.batches"
 local checkpoint = require "train.checkpoint"
 local encoded = require "train.encoded"
+local floats = require "train.floats"
 local fs = require "native.fs"
 local hash = require "native.hash"
 local json = require "native.json"
@@ -111,12 +112,6 @@ end
 
 -- --- A step --------------------------------------------------------------------------------------------------------------
 
-local function floats(list)
-  local parts = {}
-  for i, x in ipairs(list) do parts[i] = string.pack("<f", x) end
-  return table.concat(parts)
-end
-
 -- What a plan is fed: rows = { { encoded =, caption =, t =, weight = }, ... }, as many as the batch.
 local function feed(job, it, rows, random)
   local t, plan, noise = it.net.train, it.plan, job.noise
@@ -137,7 +132,7 @@ local function feed(job, it, rows, random)
   plan:set(t.encoded, latents)
   plan:set(t.draw, random:normal(#latents // 8))
   plan:set(t.noise, random:normal(#latents // 8))
-  for name, list in pairs(numbers) do plan:set(t[name], floats(list)) end
+  for name, list in pairs(numbers) do plan:set(t[name], floats.bytes(list)) end
   if t.ids then plan:set(t.ids, ids) else plan:set(t.context, table.concat(context)) end
 end
 
@@ -288,6 +283,10 @@ local function sample(job, step)
   for i, prompt in ipairs(s.prompts) do
     local picture, message, code = job.sampler:draw { prompt = prompt, negative = s.negative, seed = s.seed, strength = 1, steps = s.steps,
       cfg = s.cfg, sampler = s.sampler }
+    if code == "NUMBER" then -- the run goes on: what it learns is looked at apart
+      job.warn(("step %d: no sample: %s"):format(step, message))
+      return true
+    end
     if not picture then return nil, message, code end
     cells[i] = { title = prompt, cells = { { picture = picture, label = ("step %d, seed %d"):format(step, s.seed) } } }
   end

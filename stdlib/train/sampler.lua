@@ -6,6 +6,7 @@
 
 local batches = require "train.batches"
 local encoded = require "train.encoded"
+local floats = require "train.floats"
 local folder = require "models.folder"
 local hash = require "native.hash"
 local image = require "native.image"
@@ -57,6 +58,14 @@ local function both(self, prompt, negative)
   return ids
 end
 
+-- A picture of which nothing can be seen is none: where it went wrong, and what may help.
+local function lost(self, row, what)
+  local strength = row.strength and row.strength ~= 0 and (", strength %g"):format(row.strength) or ""
+  local learned = strength ~= "" and "; or the LoRA learned too fast: an earlier checkpoint or a lower strength may draw" or ""
+  return nil, ("%q, seed %d%s: %s; %s%s"):format(row.prompt, row.seed, strength, what, encoded.way_out(self.dtype), learned), "NUMBER"
+end
+
+--- Refuses with "NUMBER" when latents or picture are not finite.
 ---@param row { prompt: string, negative?: string, seed: integer, strength?: number, steps: integer, cfg: number, sampler?: string, noise?: string }
 ---@return userdata? picture
 ---@return string? message
@@ -64,8 +73,8 @@ end
 function Sampler:draw(row)
   local s, plan = self.net.sample, self.plan
   local steps = schedule[row.sampler or "ddim"](schedule.noise(self.model.scheduler), { steps = row.steps })
-  local bytes, numbers = row.noise or self:noise(row.seed), {}
-  for i = 1, #bytes // 4 do numbers[i] = string.unpack("<f", bytes, 4 * i - 3) * steps.start end
+  local numbers = floats.numbers(row.noise or self:noise(row.seed))
+  for i, x in ipairs(numbers) do numbers[i] = x * steps.start end
   plan:set(s.latents, numbers)
   plan:set(s.ids or s.context, both(self, row.prompt, row.negative or ""))
   if s.strength then plan:set(s.strength, row.strength) end
@@ -78,6 +87,8 @@ function Sampler:draw(row)
   end
   local latents, message, code = plan:bytes(s.latents)
   if not latents then return nil, message, code end
+  local bad = floats.not_finite(latents)
+  if bad then return lost(self, row, ("after %d steps the latents are not finite, number %d of %d"):format(#steps, bad, #latents // 4)) end
   self.decoder:set(self.z, latents)
   local ok
   ok, message, code = self.decoder:run "sample"
@@ -86,7 +97,11 @@ function Sampler:draw(row)
   pixels, message, code = self.decoder:bytes(self.picture)
   if not pixels then return nil, message, code end
   local shape = self.picture:shape()
-  return image.of_floats(pixels, shape[3], shape[2])[1]
+  local list
+  list, message, code = image.of_floats(pixels, shape[3], shape[2])
+  if list then return list[1] end
+  if code == "FORMAT" then return lost(self, row, message) end
+  return nil, message, code
 end
 
 function Sampler:close()

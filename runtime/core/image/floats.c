@@ -1,5 +1,7 @@
 #include "core/image/floats.h"
 
+#include <math.h>
+
 void cal_image_to_floats(const cal_image *im, float *out) {
   const size_t places = (size_t)im->width * (size_t)im->height;
   const unsigned char *p = im->pixels;
@@ -17,6 +19,13 @@ cal_image *cal_image_from_floats(const float *numbers, int width, int height, ca
   const size_t count = cal_image_size(im);
   for (size_t i = 0; i < count; i++) {
     const float x = numbers[i];
+    if (!isfinite(x)) {
+      const int place = (int)(i / 3);
+      cal_fail(err, CAL_E_FORMAT, "image: %s of the pixel at %d, %d is %f, not a finite number",
+               (const char *[]){"red", "green", "blue"}[i % 3], place % width, place / width, (double)x);
+      cal_image_free(im);
+      return NULL;
+    }
     im->pixels[i] = x >= 1 ? 255 : x > -1 ? (unsigned char)((x + 1) * 127.5F + 0.5F) : 0;
   }
   return im;

@@ -19,7 +19,8 @@
 /* Height * width * 3 numbers, sample / 127.5 - 1. Gray becomes three equal channels; alpha is laid over white. */
 void cal_image_to_floats(const cal_image *im, float *out);
 
-/* Three channels, rounded to the nearest sample; beyond -1 and 1 is cut off, what is not a number becomes black. */
+/* Three channels, rounded to the nearest sample; beyond -1 and 1 is cut off. NULL and *err on failure: CAL_E_MEMORY, CAL_E_LIMIT, and
+ * CAL_E_FORMAT when a number is not finite (the message names the first one's pixel). */
 cal_image *cal_image_from_floats(const float *numbers, int width, int height, cal_error *err);
 
 #endif

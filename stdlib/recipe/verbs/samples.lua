@@ -94,6 +94,11 @@ local function read_noise(context, path, count, canvas, channels)
       end
     end
     out[i + 1] = table.concat(parts)
+    local bad = require("train.floats").not_finite(out[i + 1])
+    if bad then
+      local place = (bad - 1) // C
+      fail(("%s: noise[%d, %d, %d, %d] is not finite, counted from 0; make the file again"):format(path, i, (bad - 1) % C, place // W, place % W), "FORMAT")
+    end
   end
   return out
 end
