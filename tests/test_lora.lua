@@ -129,6 +129,51 @@ test("a LoRA of another rank or other targets is refused with the name", functio
   check.refused("belongs to no layer that this LoRA adapts", lora_file.load(path, other.lora, other.ref))
 end)
 
+test("an alpha that is no short decimal comes back in every kind of number, and another one is told apart", function()
+  local path = tmp "lora.safetensors"
+  for _, alpha in ipairs { 1 / 3, 0.001, 2 / 3 * 1000, 12.345678901234567 } do
+    local net = network { alpha = alpha }
+    fill(net)
+    for _, dtype in ipairs { "f32", "f16", "bf16" } do
+      check.ok(lora_file.save(path, net.lora, net.ref, { dtype = dtype }))
+      check.equal(tonumber(safetensors.open(path).metadata.ss_network_alpha), alpha)
+      check.ok(lora_file.load(path, net.lora, net.ref))
+      check.refused("this LoRA has", lora_file.load(path, network({ alpha = alpha * 1.02 }).lora, net.ref))
+    end
+  end
+  check.equal({ lora_file.text(1 / 3), lora_file.text(0.1), lora_file.text(5e-5), lora_file.text(16.0), lora_file.text(3), lora_file.text "x" },
+    { "0.3333333333333333", "0.1", "5e-05", "16", "3", "x" })
+end)
+
+test("alpha is what the tensors say; where there is none it is the rank, as kohya has it; what is no number is refused", function()
+  local net, path = network { alpha = 4 }, tmp "lora.safetensors"
+  fill(net)
+  check.ok(lora_file.save(path, net.lora, net.ref, { dtype = "f32" }))
+  local bytes = fs.read(path)
+  local name = "lora_unet_down_blocks_0_attentions_0_proj_in.alpha"
+  local at = safetensors.open(path).tensors[name].offset
+  local function with(new) check.ok(fs.write(path, bytes:sub(1, at) .. new .. bytes:sub(at + 5))) end
+  with(string.pack("<f", 2))
+  check.refused('"lora_unet_down_blocks_0_attentions_0_proj_in" was trained with alpha 2, this LoRA has 4', lora_file.load(path, net.lora, net.ref))
+  with(string.pack("<f", 0 / 0))
+  check.refused("was trained with alpha", lora_file.load(path, net.lora, net.ref))
+  local function only_pairs(alpha, extra)
+    local other, tensors = network { alpha = alpha, match = function(p) return p:find "to_q$" ~= nil end }, {}
+    fill(other)
+    for _, m in ipairs(other.lora.modules) do
+      for _, part in ipairs { "down", "up" } do
+        tensors[#tensors + 1] = { name = ("%s.lora_%s.weight"):format(adapters.kohya_name(m.path), part), shape = m[part]:shape(), bytes = other.ref:bytes(m[part]) }
+      end
+      if extra then tensors[#tensors + 1] = { name = adapters.kohya_name(m.path) .. ".alpha", shape = { 2 }, bytes = string.pack("<ff", 4, 4) } end
+    end
+    check.ok(weights.save(path, tensors, { dtype = "f16" }))
+    return lora_file.load(path, other.lora, other.ref)
+  end
+  check.ok(only_pairs(4))
+  check.refused("was trained with alpha 4, this LoRA has 2", only_pairs(2))
+  check.refused('.alpha" is no number', only_pairs(4, true))
+end)
+
 test("a number that is not finite is never written, and the file before stays", function()
   local net, path = network(), tmp "lora.safetensors"
   fill(net)

@@ -106,6 +106,15 @@ for _, kind in ipairs { { "UNet", "batch = 2" }, { "UNet and text encoder", "lr 
   end)
 end
 
+on_device("alpha = 1/3 goes through training, stopping, drawing and the file", function()
+  local place = new()
+  local text = recipe("alpha = 1 / 3", 'lora:export { to = "@/out/zkr.safetensors" }\nlora:samples { prompts = { "a" }, seeds = { 0 }, steps = 2, to = "@/out/grid.png" }')
+  fine(place.run(text))
+  fine(place.run(text, { params = { steps = "6" } }))
+  check.equal(metadata(place, "out/zkr.safetensors").ss_network_alpha, "0.3333333333333333")
+  check.contains(fine(place.run(text, { params = { steps = "6" } })).log, "nothing to do: both outputs are unchanged")
+end)
+
 on_device("another option makes another run, says what changed, and leaves the first as it is", function()
   local place = new()
   fine(place.run(recipe()))

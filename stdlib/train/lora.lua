@@ -233,7 +233,7 @@ local function metadata_of(job, step)
     ss_min_snr_gamma = o.min_snr or "None", ss_caption_dropout_rate = o.caption_dropout, ss_clip_skip = o.clip_skip > 1 and o.clip_skip or "None",
     ss_num_train_images = #job.pictures - others, ss_num_validation_images = job.held and #job.held or 0, ss_num_reg_images = others,
     ss_num_batches_per_epoch = job.order.per_epoch, ss_epoch = job.order:round(step), ss_steps = step, ss_max_train_steps = o.steps,
-    ss_network_args = o.targets == "everything" and json.encode { conv_dim = ("%d"):format(o.rank), conv_alpha = ("%g"):format(o.alpha) } or nil,
+    ss_network_args = o.targets == "everything" and json.encode { conv_dim = ("%d"):format(o.rank), conv_alpha = lora_file.text(o.alpha) } or nil,
     ss_batch_size_per_device = o.batch, ss_total_batch_size = o.batch, ss_bucket_info = json.encode { buckets = info },
     ss_training_started_at = job.started, ss_training_finished_at = os.time(), ss_mixed_precision = o.dtype or "no", ss_cache_latents = "True",
     ["modelspec.architecture"] = second and (v and "stable-diffusion-v2-768-v/lora" or "stable-diffusion-v2-512/lora") or "stable-diffusion-v1/lora",

@@ -16,7 +16,35 @@ local function file_shape(m)
   return { m.rank, m.into, m.size, m.size }, { m.out, m.rank, 1, 1 }
 end
 
-local function text(x) return math.type(x) == "float" and x % 1 == 0 and ("%d"):format(x) or tostring(x) end
+-- Numbers as the shortest text that is the same number again; whole ones without a point.
+local function text(x)
+  if math.type(x) ~= "float" then return tostring(x) end
+  if math.tointeger(x) then return ("%d"):format(x) end
+  for digits = 1, 16 do
+    local short = ("%%.%dg"):format(digits):format(x)
+    if tonumber(short) == x then return short end
+  end
+  return ("%.17g"):format(x)
+end
+lora_file.text = text
+
+-- How far a number may be from what a file has of it: half a step of its kind, relative.
+local ROUNDED = { F16 = 2.0 ^ -11, BF16 = 2.0 ^ -8, F32 = 2.0 ^ -24 }
+
+-- A file's tensor of one element as a number; nil when it is something else.
+local function scalar(bytes, tensor)
+  local count = 1
+  for _, size in ipairs(tensor.shape) do count = count * size end
+  if count ~= 1 then return nil end
+  local at = tensor.offset + 1
+  if tensor.dtype == "F32" then return (string.unpack("<f", bytes, at)) end
+  if not ROUNDED[tensor.dtype] then return nil end
+  local n = string.unpack("<I2", bytes, at)
+  if tensor.dtype == "BF16" then return (string.unpack("<f", string.pack("<I4", n << 16))) end
+  local sign, exponent, rest = n >> 15 == 1 and -1 or 1, n >> 10 & 31, n & 1023
+  if exponent == 31 then return nil end
+  return sign * (exponent == 0 and rest * 2.0 ^ -24 or (1024 + rest) * 2.0 ^ (exponent - 25))
+end
 
 --- Metadata that every file has; what the caller knows of the run comes on top and wins.
 local function with_defaults(lora, more)
@@ -90,10 +118,9 @@ end
 function lora_file.load(path, lora, into)
   local file, message, code = safetensors.open(path)
   if not file then return nil, message, code end
-  local alpha = tonumber(file.metadata.ss_network_alpha)
-  if alpha and alpha ~= lora.alpha then
-    return nil, ("%s: it was trained with alpha %g, this LoRA has %g"):format(path, alpha, lora.alpha), "FORMAT"
-  end
+  local bytes
+  bytes, message, code = fs.read(path)
+  if not bytes then return nil, message, code end
   local list = {}
   for _, m in ipairs(lora.modules) do
     local name = adapters.kohya_name(m.path)
@@ -103,6 +130,14 @@ function lora_file.load(path, lora, into)
       if not tensor then return nil, ("%s: no \"%s.%s\"; it was trained with other targets"):format(path, name, part), "NOTFOUND" end
       local got, want = table.concat(tensor.shape, ", "), table.concat(expected, ", ")
       if got ~= want then return nil, ("%s: \"%s.%s\" is [%s], this model and rank make it [%s]"):format(path, name, part, got, want), "FORMAT" end
+    end
+    -- kohya: without the tensor, alpha is the rank.
+    local tensor = file.tensors[name .. ".alpha"]
+    local alpha, near = m.rank, 0
+    if tensor then alpha, near = scalar(bytes, tensor), ROUNDED[tensor.dtype] end
+    if not alpha then return nil, ("%s: \"%s.alpha\" is no number"):format(path, name), "FORMAT" end
+    if not (math.abs(alpha - m.alpha) <= near * math.abs(m.alpha)) then -- luacheck: ignore 581 (NaN)
+      return nil, ("%s: \"%s\" was trained with alpha %g, this LoRA has %g"):format(path, name, alpha, m.alpha), "FORMAT"
     end
     list[#list + 1] = { value = m.down, name = name .. ".lora_down.weight", kernel = (m.size or 1) > 1 }
     list[#list + 1] = { value = m.up, name = name .. ".lora_up.weight" }
