@@ -141,8 +141,9 @@ on_device("three steps in a row that are not finite end the run at the last good
   check.ok(step >= 1 and fs.stat(("%s/step-%06d.safetensors"):format(run_folder(place), step)))
 end)
 
--- Latents that are no numbers: the n-th that are asked for of the first `held` pictures (in batches of one: step n), and all behind them.
-local function poisoned(n, held, fn)
+-- Runs fn with other latents: change(n, i, good) gives those of picture i, or good() itself; n counts those of the first `held` pictures, which
+-- in batches of one is the step.
+local function with_latents(held, change, fn)
   local encoded = require "train.encoded"
   local real = encoded.latents
   encoded.latents = function(job)
@@ -151,14 +152,33 @@ local function poisoned(n, held, fn)
     for i, good in ipairs(out or {}) do
       out[i] = function()
         if i <= held then shown = shown + 1 end
-        if i > held or shown == n then return string.pack("<f", 0 / 0):rep(#good() // 4) end
-        return good()
+        return change(shown, i, good)
       end
     end
     return out, made, code
   end
   local ok, result = pcall(fn)
   encoded.latents = real
+  return ok and result or error(result, 0)
+end
+
+-- Latents that are no numbers: in step n, and of all pictures behind the first `held`.
+local function poisoned(n, held, fn)
+  return with_latents(held, function(shown, i, good)
+    return (i > held or shown == n) and string.pack("<f", 0 / 0):rep(#good() // 4) or good()
+  end, fn)
+end
+
+-- Ctrl-C in step n.
+local function pressed(n, held, fn)
+  local script = require "native.script"
+  local real, level = script.interrupted, 0
+  script.interrupted = function() return level end
+  local ok, result = pcall(with_latents, held, function(shown, _, good)
+    if shown == n then level = 1 end
+    return good()
+  end, fn)
+  script.interrupted = real
   return ok and result or error(result, 0)
 end
 
@@ -197,6 +217,90 @@ on_device("a last step that is not finite is kept: the run is done and has its f
   check.contains(done.log, "1 skipped")
   check.equal(metadata(place, "out/zkr.safetensors").ss_steps, "4")
   check.equal(checkpoint.note(run_folder(place) .. "/last.state").step, 4)
+end)
+
+on_device("the LoRA of the last step that was removed is written again from the state", function()
+  local place = new()
+  fine(place.run(recipe()))
+  local path = run_folder(place) .. "/step-000004.safetensors"
+  local sum = metadata(place, "out/zkr.safetensors").sshs_model_hash
+  for _, gone in ipairs { function() fs.remove(path) end, function() fs.write(path, fs.read(path):sub(1, 100)) end } do
+    gone()
+    local done = fine(place.run(recipe()))
+    check.contains(done.log, "step-000004.safetensors was gone: written again from @/runs/")
+    check.contains(done.log, "4 steps, known")
+    check.ok(not done.log:find("nan", 1, true) and not done.log:find("resuming", 1, true), done.log)
+    check.contains(done.log, "nothing to do")
+    check.equal(check.ok(safetensors.open(path)).metadata.sshs_model_hash, sum)
+  end
+end)
+
+on_device("a run to fewer steps than a state has is kept in a state of its own, goes on from it, and is known afterwards", function()
+  local place, whole = new(), new()
+  local text = recipe("", 'lora:export { to = "@/out/zkr.safetensors" }\nlora:report { to = "@/out/lora.html" }')
+  fine(place.run(text, { params = { steps = "8" } }))
+  local state = run_folder(place) .. "/last.state"
+  local before = fs.read(state)
+  local seven = { params = { steps = "7" } }
+  local done = pressed(3, 5, function() return place.run(text, seven) end)
+  check.equal(done.exit, 130)
+  check.contains(done.text, "go on with: calotype run")
+  check.contains(done.text .. done.log, "beyond steps = 7")
+  check.equal(checkpoint.note(run_folder(place) .. "/until-000007.state").step, 3)
+  done = fine(place.run(text, seven))
+  check.contains(done.log, "resuming at step 3")
+  check.contains(done.log, "4 steps, loss")
+  fine(whole.run(text, seven))
+  check.equal(metadata(place, "out/zkr.safetensors").sshs_model_hash, metadata(whole, "out/zkr.safetensors").sshs_model_hash)
+  check.ok(fs.read(state) == before)
+  done = fine(place.run(text, seven))
+  check.contains(done.log, "7 steps, known")
+  check.contains(done.log, "nothing to do: both outputs are unchanged")
+  fs.remove(run_folder(place) .. "/until-000007.state") -- the file says what it is
+  check.contains(fine(place.run(text, seven)).log, "nothing to do: both outputs are unchanged")
+  local result = fine(place.run(text:gsub("out/lora.html", "out/other.html"), seven))
+  check.contains(result.log, "other.html written")
+  check.ok(not place.read "out/other.html":find("step 8", 1, true))
+  check.contains(fine(place.run(text, { params = { steps = "8" } })).log, "8 steps, known")
+end)
+
+on_device("what Ctrl-C left out of a step is made up when the run goes on, also of the last step", function()
+  local place, whole = new(), new()
+  local text = recipe 'validate = photos, sample = { every = 2, prompts = { "a zkr" }, steps = 2 }'
+  fine(whole.run(text))
+  check.equal(pressed(2, 5, function() return place.run(text) end).exit, 130)
+  local folder = run_folder(place)
+  check.ok(not fs.stat(folder .. "/samples/step-000002.png"))
+  local done = pressed(2, 5, function() return place.run(text) end) -- steps 3 and 4
+  check.contains(done.log, "step 2: held-out loss")
+  check.ok(fs.stat(folder .. "/samples/step-000002.png") and not fs.stat(folder .. "/samples/step-000004.png"))
+  done = fine(place.run(text))
+  check.contains(done.log, "step 4: held-out loss")
+  check.contains(done.log, "4 steps, known")
+  local a, b = checkpoint.note(folder .. "/last.state"), checkpoint.note(run_folder(whole) .. "/last.state")
+  check.equal(a.validation, b.validation)
+  for _, name in ipairs { "step-000002", "step-000004" } do
+    check.ok(fs.read(("%s/samples/%s.png"):format(folder, name)) == fs.read(("%s/samples/%s.png"):format(run_folder(whole), name)), name)
+  end
+  check.ok(not fine(place.run(text)).log:find "held%-out")
+end)
+
+on_device("what is asked for after a run was done is made of its last step, and said", function()
+  local place = new()
+  fine(place.run(recipe()))
+  local text = recipe('validate = photos, sample = { every = 2, prompts = { "a zkr" }, steps = 2 }'):gsub("every = 2, to", "every = 3, to")
+  local done = fine(place.run(text))
+  check.contains(done.log, "checkpoint.every, sample.cfg")
+  check.contains(done.log, "validate changed after these steps were done: what lies before the last of them stays as it is")
+  check.contains(done.log, "step 4: held-out loss")
+  check.contains(done.log, "4 steps, known")
+  local picture = run_folder(place) .. "/samples/step-000004.png"
+  local first = check.ok(fs.read(picture))
+  check.ok(not fs.stat(run_folder(place) .. "/samples/step-000002.png"))
+  check.ok(not fine(place.run(text)).log:find "held%-out loss")
+  fine(place.run((text:gsub("a zkr", "a door"))))
+  check.ok(fs.read(picture) ~= first)
+  check.contains(fine(place.run(recipe(), { params = { steps = "1" } })).log, "train_lora                1 step, loss")
 end)
 
 on_device("a base whose last timestep is noise alone learns with min_snr", function()
@@ -398,6 +502,9 @@ on_device("a sample that is not finite does not end a training, and is said; :sa
   check.contains(done.text, "the samples were not drawn")
   check.contains(done.text, '"a zkr", seed 3, strength 1: image: ')
   check.contains(done.text, "the LoRA learned too fast: an earlier checkpoint or a lower strength may draw")
+  local again = place.run(text)
+  check.contains(again.log, "4 steps, known")
+  check.ok(not again.log:find("latents:", 1, true), "a sample that cannot be drawn is tried again")
   check.ok(not fs.stat(place.path "grid.png"))
 end)
 

@@ -7,6 +7,7 @@
 -- A run's folder is named after all that decides its numbers, so that other options get a folder of their own and nothing is overwritten:
 --   checkpoints/wtrclr-3f2a91c0/step-000250.safetensors  LoRA files, usable as they are
 --   checkpoints/wtrclr-3f2a91c0/last.state               parameters and moments in f32 of the last of them
+--   checkpoints/wtrclr-3f2a91c0/until-000200.state       the same of a run to fewer steps than last.state stands at
 --   checkpoints/wtrclr-3f2a91c0/samples/step-000250.png
 
 local batches = require "train.batches"
@@ -20,9 +21,11 @@ local log = require "native.log"
 local loop = require "train.loop"
 local lora_file = require "train.lora_file"
 local network = require "train.network"
+local safetensors = require "native.safetensors"
 local sampler = require "train.sampler"
 local schedule = require "models.schedule"
 local script = require "native.script"
+local set = require "recipe.set"
 local vae = require "models.vae"
 
 local lora = {}
@@ -33,22 +36,41 @@ local VALIDATION_TIMES = { 0.125, 0.375, 0.625, 0.875 } -- shares of all timeste
 
 local function gib(bytes) return bytes < 1e8 and ("%.1f MB"):format(bytes / 1e6) or ("%.2f GB"):format(bytes / 1e9) end
 
--- All that decides the numbers; two runs that agree here are one run.
-local function identity(job, base)
-  local o, rows = job.options, {}
-  for i, p in ipairs(job.pictures) do
+-- Pictures as they are shown, by content.
+local function digest_of(pictures)
+  local rows = {}
+  for i, p in ipairs(pictures) do
     local b = p.bucket
     rows[i] = json.array { p.sha256, p.caption, p.weight, b.width, b.height, b.scale_width, b.scale_height, b.crop_x, b.crop_y }
   end
+  return hash.sha256(json.encode(json.array(rows)))
+end
+
+-- All that decides the numbers; two runs that agree here are one run.
+local function identity(job, base)
+  local o = job.options
   return {
-    version = VERSION, base = base, pictures = hash.sha256(json.encode(json.array(rows))),
+    version = VERSION, base = base, pictures = digest_of(job.pictures),
     rank = o.rank, alpha = o.alpha, targets = o.targets, batch = o.batch, lr = { unet = o.lr.unet, text = o.lr.text }, warmup = o.warmup,
     weight_decay = o.weight_decay, clip = o.clip, min_snr = o.min_snr or 0, caption_dropout = o.caption_dropout, clip_skip = o.clip_skip,
     seed = o.seed, dtype = o.dtype or "as in the files", cooldown = o.cooldown > 0 and o.cooldown or nil, steps = o.cooldown > 0 and o.steps or nil,
   }
 end
 
+-- What a run was asked for besides: it may change without making another run, and what lies behind stays as it is.
+local function asked(job)
+  return { checkpoint = { every = job.options.checkpoint.every }, sample = job.options.sample, validate = job.held and job.held_digest or nil }
+end
+
 local function path_of(folder, step) return ("%s/step-%06d.safetensors"):format(folder, step) end
+
+local function picture_of(folder, step) return ("%s/samples/step-%06d.png"):format(folder, step) end
+
+-- The metadata of a LoRA file of ours; nil when there is none, or not a whole one.
+local function metadata_in(path)
+  local file = safetensors.open(path)
+  return file and file.metadata.sshs_model_hash and file.metadata or nil
+end
 
 local function age(path)
   local info = fs.stat(path)
@@ -240,6 +262,7 @@ local function metadata_of(job, step)
     ["modelspec.prediction_type"] = v and "v" or "epsilon", ["modelspec.title"] = job.title or job.name, ["modelspec.author"] = job.author,
     ["modelspec.date"] = os.date("!%Y-%m-%dT%H:%M:%SZ"), ["modelspec.resolution"] = ("%dx%d"):format(o.resolution, o.resolution),
     ["modelspec.trigger_phrase"] = job.trigger, ["modelspec.timestep_range"] = ("0,%d"):format(noise.steps),
+    ["calotype.seconds"] = job.note.seconds,
     ["calotype.dataset"] = job.identity.pictures, ["calotype.device"] = job.device_name,
     ["calotype.base_unet"] = job.base.unet, ["calotype.base_text_encoder"] = job.base.text_encoder, ["calotype.base_vae"] = job.base.vae,
     ["calotype.training"] = json.encode(job.identity), ["calotype.resumed_at"] = job.resumed and json.encode(json.array(job.resumed)) or nil,
@@ -248,21 +271,36 @@ local function metadata_of(job, step)
   return metadata
 end
 
-local function save(job, step)
-  local note = job.note
-  if job.held and script.interrupted() == 0 then
-    local loss, message, code = validate(job)
-    if not loss then return nil, message, code end
-    local fine = loop.finite(loss)
-    note.validation[#note.validation + 1] = { step = step, loss = fine and loss or json.null }
-    job.say(("step %d: held-out loss %s"):format(step, fine and ("%.4f"):format(loss) or "not finite"))
+-- The held-out loss of a step into the note, in place of what was measured on the same pictures before.
+local function measure(job, step)
+  local loss, message, code = validate(job)
+  if not loss then return nil, message, code end
+  local fine, rows = loop.finite(loss), {}
+  for _, row in ipairs(job.note.validation) do
+    if row.step ~= step or (row.held and row.held ~= job.held_digest) then rows[#rows + 1] = row end
   end
-  local path = path_of(job.folder, step)
-  local sum, message, code = lora_file.save(path, job.first.net.lora, job.first.plan, { dtype = "f16", metadata = metadata_of(job, step) })
+  rows[#rows + 1] = { step = step, loss = fine and loss or json.null, held = job.held_digest }
+  job.note.validation = rows
+  job.say(("step %d: held-out loss %s"):format(step, fine and ("%.4f"):format(loss) or "not finite"))
+  return true
+end
+
+local function write_file(job, step)
+  local sum, message, code = lora_file.save(path_of(job.folder, step), job.first.net.lora, job.first.plan, { dtype = "f16", metadata = metadata_of(job, step) })
   if not sum then return nil, message, code end
-  note.step, note.updates, note.file = step, job.updates, sum
-  if job.beyond then return true end -- a later state is there and stays
-  return checkpoint.save(job.folder .. "/last.state", job.first.plan, job.kept, note)
+  job.note.file = sum
+  return true
+end
+
+local function write_state(job) return checkpoint.save(job.state, job.first.plan, job.kept, job.note) end
+
+local function save(job, step)
+  local note, ok, message, code = job.note, true, nil, nil
+  if job.held and script.interrupted() == 0 then ok, message, code = measure(job, step) end
+  if ok then ok, message, code = write_file(job, step) end
+  if not ok then return nil, message, code end
+  note.step, note.updates, note.asked = step, job.updates, asked(job)
+  return write_state(job)
 end
 
 -- Loss by step, in JSON short enough for a header: means over as many steps as make 1000 points. What is not finite is no part of a mean.
@@ -278,13 +316,22 @@ local function remember_losses(job, account, from)
   end
 end
 
+-- What of `sample` decides a picture: how often it is drawn does not.
+local function sample_digest(job)
+  local o = job.options.sample
+  return hash.sha256(json.encode { prompts = json.array(o.prompts), negative = o.negative, steps = o.steps, cfg = o.cfg, seed = o.seed, sampler = o.sampler })
+end
+
+local NONE = " is not finite" -- after the digest of a picture that could not be drawn
+
 local function sample(job, step)
-  local s, cells = job.options.sample, {}
+  local s, cells, path = job.options.sample, {}, picture_of(job.folder, step)
   for i, prompt in ipairs(s.prompts) do
     local picture, message, code = job.sampler:draw { prompt = prompt, negative = s.negative, seed = s.seed, strength = 1, steps = s.steps,
       cfg = s.cfg, sampler = s.sampler }
     if code == "NUMBER" then -- the run goes on: what it learns is looked at apart
       job.warn(("step %d: no sample: %s"):format(step, message))
+      job.store:put("drawn", fs.absolute(path), sample_digest(job) .. NONE)
       return true
     end
     if not picture then return nil, message, code end
@@ -292,34 +339,104 @@ local function sample(job, step)
   end
   local grid, message, code = sampler.grid(cells)
   if not grid then return nil, message, code end
-  return grid:save(("%s/samples/step-%06d.png"):format(job.folder, step))
+  local saved
+  saved, message, code = grid:save(path)
+  if not saved then return nil, message, code end
+  job.store:put("drawn", fs.absolute(path), sample_digest(job))
+  return true
+end
+
+-- What belongs to the step that a note stands at and is not there, because Ctrl-C came or because it was not asked for then.
+local function owed(job, note)
+  local o, step, missing = job.options, note.step, {}
+  if step == 0 then return missing end
+  missing.file = step == o.steps and not metadata_in(path_of(job.folder, step))
+  if job.held and (step % o.checkpoint.every == 0 or step == o.steps) then
+    missing.loss = true
+    for _, row in ipairs(note.validation) do
+      if row.step == step and (not row.held or row.held == job.held_digest) then missing.loss = false end
+    end
+  end
+  if o.sample and step % o.sample.every == 0 then
+    local path = picture_of(job.folder, step)
+    local now, as = sample_digest(job), job.store:get("drawn", fs.absolute(path))
+    missing.picture = as ~= now .. NONE and not (fs.stat(path) and (as or now) == now)
+  end
+  return missing
+end
+
+-- Make it up from the parameters of that step, which the plan holds.
+local function make_up(job, missing)
+  local step, ok, message, code = job.note.step, true, nil, nil
+  if missing.file then
+    ok, message, code = write_file(job, step)
+    if ok then job.say(("%s was gone: written again from %s"):format(path_of(job.folder, step), job.from)) end
+  end
+  if ok and missing.loss and script.interrupted() == 0 then
+    ok, message, code = measure(job, step)
+    if ok and step == job.options.steps then ok, message, code = write_state(job) end -- else the next checkpoint keeps it
+  end
+  if ok and missing.picture and script.interrupted() == 0 then ok, message, code = sample(job, step) end
+  return ok, message, code
 end
 
 -- --- The whole -----------------------------------------------------------------------------------------------------------
 
--- Where this run stands: nil to begin, or the note of what is there. Tells why an earlier run is not gone on with.
+-- The states in this run's folder, by their steps.
+local function states_of(job)
+  local out = {}
+  for _, entry in ipairs(fs.stat(job.folder) and fs.list(job.folder) or {}) do
+    if entry.path:find "%.state$" then
+      local note, message, code = checkpoint.note(entry.path)
+      if not note then job.fail(("the run cannot go on: %s"):format(message), { code = code, hint = ("remove %s to begin anew"):format(entry.path) }) end
+      out[#out + 1] = { path = entry.path, note = note }
+    end
+  end
+  table.sort(out, function(a, b) return a.note.step < b.note.step end)
+  return out
+end
+
+-- Where this run stands: the state to go on from and the one with the most steps, { path, note } each, nil to begin. Tells why an earlier
+-- run is not gone on with, and chooses where this one is kept: a state beyond its steps stays.
 local function look_back(job)
-  local o, state = job.options, job.folder .. "/last.state"
+  local o = job.options
   local key = fs.absolute(o.checkpoint.to) .. "/" .. job.name
   local before = job.store:get("training", key)
   job.store:put("training", key, json.encode { identity = job.identity, folder = job.folder })
-  local note
-  if fs.stat(state) then
-    local message, code
-    note, message, code = checkpoint.note(state)
-    if not note then job.fail(("the run cannot go on: %s"):format(message), { code = code, hint = ("remove %s to begin anew"):format(state) }) end
+  job.state = job.folder .. "/last.state"
+  local from, most
+  for _, it in ipairs(states_of(job)) do
+    most = it
+    if it.note.step <= o.steps then from = it end
   end
-  if note and job.fresh then
+  if most and job.fresh then
     job.say(("not resuming: --fresh (%s stays until it is written again)"):format(job.folder))
     return nil
   end
-  if note then return note end
+  if most and most.note.step > o.steps then job.state = ("%s/until-%06d.state"):format(job.folder, o.steps) end
+  if most then return from, most end
   local last = before and json.decode(before)
   if last and last.folder ~= job.folder and fs.stat(last.folder .. "/last.state") then
     local lines = checkpoint.differences(last.identity, job.identity)
     if #lines > 0 then
       job.say(("not resuming: %s changed%s; %s stays as it is"):format(table.concat(lines, ", "), job.line and " (" .. job.line .. ")" or "", last.folder))
     end
+  end
+end
+
+-- Of a run that is done: what was asked for differently since. Its last step is made up for, the steps before are not there any more.
+local function tell_changes(job, note)
+  local seen, names = {}, {}
+  local _, changed = checkpoint.differences(note.asked or asked(job), asked(job))
+  for _, name in ipairs(changed) do
+    name = name:gsub("%.%d+$", "")
+    if not seen[name] then
+      seen[name] = true
+      names[#names + 1] = name
+    end
+  end
+  if #names > 0 then
+    job.say(("%s changed after these steps were done: what lies before the last of them stays as it is"):format(table.concat(names, ", ")))
   end
 end
 
@@ -333,9 +450,32 @@ local function refuse(job, message, code, more)
   job.fail(message, more)
 end
 
+-- What a note tells of the run up to a step: it may be of a longer one. `metadata` are those of the step's file.
+local function up_to(job, note, step, metadata)
+  local part = {}
+  for key, value in pairs(note) do part[key] = value end
+  local function those(list, wanted)
+    local out = {}
+    for _, row in ipairs(list or {}) do if wanted(row) then out[#out + 1] = row end end
+    return out
+  end
+  part.losses = those(note.losses, function(row) return row.step <= step end)
+  part.validation = those(note.validation, function(row)
+    return row.step <= step and job.held and (not row.held or row.held == job.held_digest)
+  end)
+  if note.step ~= step then
+    part.step, part.seconds = step, tonumber(metadata["calotype.seconds"])
+    part.resumed = json.decode(metadata["calotype.resumed_at"] or "[]")
+  end
+  part.file = metadata.sshs_model_hash
+  return part
+end
+
 local function result_of(job, note, step)
+  local path = path_of(job.folder, step)
   return {
-    kind = "lora", items = {}, rejected = {}, cuts = {}, path = path_of(job.folder, step), folder = job.folder, step = step, note = note,
+    kind = "lora", items = {}, rejected = {}, cuts = {}, path = path, folder = job.folder, step = step,
+    note = up_to(job, note, step, metadata_in(path) or {}),
     options = job.options, model = job.model, base = job.base, device = job.device, device_name = job.device_name, memory = job.memory,
     name = job.name, trigger = job.trigger, store = job.store, identity = job.identity, count = #job.pictures, held = job.held and #job.held or 0,
   }
@@ -354,15 +494,20 @@ function lora.train(job)
   job.base = must(encoded.fingerprints(store, model))
   job.identity = identity(job, job.base)
   job.folder = ("%s/%s-%s"):format(o.checkpoint.to, job.name, hash.sha256(json.encode(job.identity)):sub(1, 8))
-  local note = look_back(job)
+  job.held_digest = job.held and digest_of(job.held):sub(1, 16)
+  local from, most = look_back(job)
+  local missing = from and owed(job, from.note) or {}
+  local path = path_of(job.folder, o.steps)
   -- Done already, now or on the way to more steps than are wanted now.
-  if note and note.step >= o.steps and fs.stat(path_of(job.folder, o.steps)) then
-    job.account(("%s, known: %s"):format(("%d steps"):format(o.steps), path_of(job.folder, o.steps)))
-    return result_of(job, note, o.steps)
-  end
-  if note and note.step > o.steps then
-    job.say(("not resuming: the checkpoint is at step %d, beyond steps = %d; it stays"):format(note.step, o.steps))
-    job.beyond, note = note.step, nil
+  local done = from and from.note.step == o.steps and from or most
+  if done and done.note.step >= o.steps and metadata_in(path) then
+    tell_changes(job, done.note)
+    if done ~= from or not (missing.loss or missing.picture) then
+      job.account(("%s, known: %s"):format(set.count(o.steps, "step"), path))
+      return result_of(job, done.note, o.steps)
+    end
+  elseif most and not from then
+    job.say(("not resuming: the checkpoint is at step %d, beyond steps = %d; it stays"):format(most.note.step, o.steps))
   end
 
   job.noise = schedule.noise(model.scheduler)
@@ -420,8 +565,8 @@ function lora.train(job)
     extra[1] = job.sampler.decoder:sizes()
   end
   local m = memory_of(job.plans, first, extra)
-  local split = ("%s for weights, %s for parameters and moments, %s for what is computed in %d %s"):format(gib(m.weights), gib(m.states), gib(m.arena),
-    #sizes, #sizes == 1 and "size" or "sizes")
+  local split = ("%s for weights, %s for parameters and moments, %s for what is computed in %s"):format(gib(m.weights), gib(m.states), gib(m.arena),
+    set.count(#sizes, "size"))
   if m.all > job.memory then
     job.fail(("training needs %s (%s), there %s %s"):format(gib(m.all), split, o.memory and "may be" or "are", gib(job.memory)),
       { hint = fit_hint(m, job.memory, o, #sizes, math.max(sampler.own_size(model))) })
@@ -437,12 +582,12 @@ function lora.train(job)
     parameters[#parameters + 1] = { path = it.path .. ".up", value = it.up }
   end
   job.kept = checkpoint.of(first.net.g.graph, parameters)
-  local state = job.folder .. "/last.state"
-  if note then
-    job.say(("resuming at step %d (checkpoint %s old)"):format(note.step, age(state)))
-    job.note = must(checkpoint.load(state, first.plan, job.kept))
+  if from then
+    local resuming = from.note.step < o.steps
+    if resuming then job.say(("resuming at step %d (checkpoint %s old)"):format(from.note.step, age(from.path))) end
+    job.note, job.from = must(checkpoint.load(from.path, first.plan, job.kept)), from.path
     job.resumed = job.note.resumed
-    job.resumed[#job.resumed + 1] = note.step
+    if resuming then job.resumed[#job.resumed + 1] = from.note.step end
   else
     job.note = { step = 0, updates = 0, losses = {}, stride = 1, validation = {}, started = os.time(), seconds = 0, resumed = {} }
   end
@@ -450,16 +595,17 @@ function lora.train(job)
   job.updates = job.note.updates
   job.order = batches.new(job.pictures, { batch = o.batch, seed = o.seed })
 
-  local from = job.note.step
+  must(make_up(job, missing))
+  local begin = job.note.step
   local done_before = job.note.seconds
-  local counted = from
+  local counted = begin
   job.note.stride = math.max(job.note.stride, o.steps // 1000)
   local losses = {}
   local each = {}
   if o.sample then each[1] = { every = o.sample.every, run = function(step) return sample(job, step) end } end
   local ended, account
   ended, account, code, message = loop.run {
-    label = "training", steps = o.steps, from = from, warn = job.warn, each = each, save_every = o.checkpoint.every,
+    label = "training", steps = o.steps, from = begin, warn = job.warn, each = each, save_every = o.checkpoint.every,
     step = function(i)
       local loss, norm, problem = run_step(job, i)
       if loss then losses[#losses + 1] = loss end
@@ -473,7 +619,7 @@ function lora.train(job)
     end,
   }
   if not ended then
-    local saved = message and message.saved or from
+    local saved = message and message.saved or begin
     local hint
     if code == "NUMBER" then
       hint = "lower lr" .. (o.dtype == "f16" and ", or take dtype = \"bf16\"" or "")
@@ -486,13 +632,17 @@ function lora.train(job)
   if ended == "interrupted" then
     refuse(job, ("stopped after step %d of %d; %s is kept"):format(account.done, o.steps, path_of(job.folder, account.saved)), "INTERRUPT")
   end
-  local final = result_of(job, job.note, o.steps)
-  job.account(("%d steps, loss %.4f%s, %.2f s a step: %s"):format(o.steps - from, account.loss or 0 / 0,
-    account.skipped > 0 and (", %d skipped"):format(account.skipped) or "", account.seconds / math.max(1, o.steps - from), final.path))
+  local ran = o.steps - begin
+  if ran > 0 then
+    job.account(("%s%s%s, %.2f s a step: %s"):format(set.count(ran, "step"), account.loss and (", loss %.4f"):format(account.loss) or "",
+      account.skipped > 0 and (", %d skipped"):format(account.skipped) or "", account.seconds / ran, path))
+  else
+    job.account(("%s, known: %s"):format(set.count(o.steps, "step"), path))
+  end
   if job.sampler then job.sampler:close() end
   for _, it in pairs(job.plans) do if it ~= first then it.plan:close() end end
   first.plan:close()
-  return final
+  return result_of(job, job.note, o.steps)
 end
 
 --- A sampler with a trained LoRA: a plan of its own. `states` of the prompts are made and kept where the text encoder is frozen.

@@ -1,6 +1,7 @@
 local hash = require "native.hash"
 local json = require "native.json"
 local outputs = require "recipe.outputs"
+local set = require "recipe.set"
 
 local M = {
   name = "export", on = "lora", version = 1, sink = true,
@@ -26,7 +27,7 @@ end
 
 --- What a result is, for keys of outputs.
 function M.digest(result)
-  return hash.sha256(json.encode { identity = result.identity, step = result.step, file = result.note.step == result.step and result.note.file or "" })
+  return hash.sha256(json.encode { identity = result.identity, step = result.step, file = result.note.file or "" })
 end
 
 function M.run(context, options, result)
@@ -40,8 +41,7 @@ function M.run(context, options, result)
     metadata["modelspec.license"] = options.license or metadata["modelspec.license"]
   end)
   if not ok then context.fail(("%s was not written"):format(options.to), { hint = message, code = code }) end
-  outputs.record(context, options.to, key, { options.to }, ("%d steps, rank %d"):format(result.step, result.options.rank))
-
+  outputs.record(context, options.to, key, { options.to }, ("%s, rank %d"):format(set.count(result.step, "step"), result.options.rank))
 end
 
 return M

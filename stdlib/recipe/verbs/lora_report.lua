@@ -73,7 +73,7 @@ function M.run(context, options, result)
   local trained = stage.state(stage.state(context.stage).inputs[1])
   local grids, samples = grids_of(session, trained.self), files_of(result.folder .. "/samples", "%.png$")
   local page = pages.new(context, options, "a LoRA", result.trigger)
-  page.lead(("%d steps on %s in %s on %s"):format(result.step, set.count(result.count), log.duration(note.seconds or 0), result.device_name))
+  page.lead(("%s on %s in %s on %s"):format(set.count(result.step, "step"), set.count(result.count), log.duration(note.seconds or 0), result.device_name))
 
   if #grids > 0 then page.heading "Samples" end
   for _, grid in ipairs(grids) do
@@ -124,7 +124,7 @@ function M.run(context, options, result)
     { "dataset", result.identity.pictures:sub(1, 16) },
   }
   if #(note.resumed or {}) > 0 then made[#made + 1] = { "resumed at step", table.concat(note.resumed, ", ") } end
-  page.finish(options.to, ("%d steps"):format(result.step), made)
+  page.finish(options.to, set.count(result.step, "step"), made)
 end
 
 return M
