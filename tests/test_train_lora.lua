@@ -59,7 +59,7 @@ lora:report { to = "@/out/lora.html" }]]
   local done = fine(place.run(text))
   check.ok(done.log:find "^on [^\n]+%(a CPU%)", done.log) -- the first line names the device
   check.contains(done.log, "latents: 5 made, 0 known")
-  check.ok(done.log:find "memory: [%d.]+ MB: [%d.]+ MB for weights, [%d.]+ MB for parameters and moments, [%d.]+ MB for what is computed in %d size")
+  check.ok(done.log:find "memory: [%d.]+ %a+: [%d.]+ %a+ for weights, [%d.]+ %a+ for parameters and moments, [%d.]+ %a+ for what is computed in %d size")
   check.contains(done.log, "step 6: held-out loss")
   local folder = run_folder(place)
   for _, name in ipairs { "step-000002.safetensors", "step-000004.safetensors", "step-000006.safetensors", "last.state", "samples/step-000003.png",
@@ -317,7 +317,7 @@ on_device("a training that cannot fit is refused with the numbers before its fir
   local place = new()
   local done = place.run(recipe("memory = 0.001"))
   check.equal(done.exit, 1)
-  check.ok(done.text:find "training needs [%d.]+ MB %([%d.]+ MB for weights, .*, there may be 1.0 MB", done.text)
+  check.ok(done.text:find "training needs [%d.]+ MB %([%d.]+ kB for weights, .*, there may be 1.0 MB", done.text)
   check.ok(not fs.stat(place.path "runs"))
   done = place.run(recipe("batch = 4, memory = 0.0035"))
   check.ok(done.text:find "batch = %d needs about", done.text)
@@ -506,6 +506,20 @@ on_device("a sample that is not finite does not end a training, and is said; :sa
   check.contains(again.log, "4 steps, known")
   check.ok(not again.log:find("latents:", 1, true), "a sample that cannot be drawn is tried again")
   check.ok(not fs.stat(place.path "grid.png"))
+end)
+
+on_device("metadata say precision and prediction in the words that other programs know", function()
+  local place = new()
+  for dtype, word in pairs { f16 = "fp16", bf16 = "bf16", f32 = "no" } do
+    fine(place.run((recipe(('dtype = "%s"'):format(dtype))), { params = { steps = "1" } }))
+    check.equal(metadata(place, "out/zkr.safetensors").ss_mixed_precision, word)
+  end
+  for kind, word in pairs { v_prediction = "v", sample = "sample", epsilon = "epsilon" } do
+    copy_base(place, function(name, bytes) return name:find "^scheduler/" and bytes:gsub('"epsilon"', '"' .. kind .. '"') or bytes end)
+    fine(place.run((recipe("min_snr = 5"):gsub(BASE:gsub("%p", "%%%0"), "@/base")), { params = { steps = "1" }, fresh = true }))
+    local m = metadata(place, "out/zkr.safetensors")
+    check.equal({ m["modelspec.prediction_type"], m.ss_mixed_precision }, { word, "no" })
+  end
 end)
 
 -- What a recipe counts in the pictures it draws -------------------------------------------------------------------------

@@ -26,15 +26,15 @@ local sampler = require "train.sampler"
 local schedule = require "models.schedule"
 local script = require "native.script"
 local set = require "recipe.set"
+local size_text = require("recipe.outputs").size_text
 local vae = require "models.vae"
 
 local lora = {}
 
 local VERSION = 1 -- of what a run's numbers follow from
 local STREAM = batches.STREAM
+local KOHYA = { f16 = "fp16", bf16 = "bf16" } -- kohya's words for what is mixed in
 local VALIDATION_TIMES = { 0.125, 0.375, 0.625, 0.875 } -- shares of all timesteps
-
-local function gib(bytes) return bytes < 1e8 and ("%.1f MB"):format(bytes / 1e6) or ("%.2f GB"):format(bytes / 1e9) end
 
 -- Pictures as they are shown, by content.
 local function digest_of(pictures)
@@ -120,12 +120,12 @@ local function fit_hint(m, has, o, count, own)
   local fixed = m.weights + m.states
   if fixed < has then
     local batch = math.floor(o.batch * (has - fixed) / m.arena)
-    if batch >= 1 and batch < o.batch then return ("batch = %d needs about %s"):format(batch, gib(fixed + m.arena * batch / o.batch)) end
+    if batch >= 1 and batch < o.batch then return ("batch = %d needs about %s"):format(batch, size_text(fixed + m.arena * batch / o.batch)) end
     local step = math.min(64, own)
     local side = math.min(own, math.floor(o.resolution * ((has - fixed) / m.arena * o.batch) ^ 0.5 / step) * step)
     if side >= step and side < o.resolution then
       local needs = fixed + m.arena / o.batch * (side / o.resolution) ^ 2
-      return ("resolution = %d%s needs about %s"):format(side, o.batch > 1 and " with batch = 1" or "", gib(needs))
+      return ("resolution = %d%s needs about %s"):format(side, o.batch > 1 and " with batch = 1" or "", size_text(needs))
     end
     if count > 1 then return ("the pictures have %d sizes, each with memory of its own: fewer buckets need less"):format(count) end
   end
@@ -257,9 +257,9 @@ local function metadata_of(job, step)
     ss_num_batches_per_epoch = job.order.per_epoch, ss_epoch = job.order:round(step), ss_steps = step, ss_max_train_steps = o.steps,
     ss_network_args = o.targets == "everything" and json.encode { conv_dim = ("%d"):format(o.rank), conv_alpha = lora_file.text(o.alpha) } or nil,
     ss_batch_size_per_device = o.batch, ss_total_batch_size = o.batch, ss_bucket_info = json.encode { buckets = info },
-    ss_training_started_at = job.started, ss_training_finished_at = os.time(), ss_mixed_precision = o.dtype or "no", ss_cache_latents = "True",
+    ss_training_started_at = job.started, ss_training_finished_at = os.time(), ss_mixed_precision = KOHYA[o.dtype] or "no", ss_cache_latents = "True",
     ["modelspec.architecture"] = second and (v and "stable-diffusion-v2-768-v/lora" or "stable-diffusion-v2-512/lora") or "stable-diffusion-v1/lora",
-    ["modelspec.prediction_type"] = v and "v" or "epsilon", ["modelspec.title"] = job.title or job.name, ["modelspec.author"] = job.author,
+    ["modelspec.prediction_type"] = v and "v" or noise.prediction, ["modelspec.title"] = job.title or job.name, ["modelspec.author"] = job.author,
     ["modelspec.date"] = os.date("!%Y-%m-%dT%H:%M:%SZ"), ["modelspec.resolution"] = ("%dx%d"):format(o.resolution, o.resolution),
     ["modelspec.trigger_phrase"] = job.trigger, ["modelspec.timestep_range"] = ("0,%d"):format(noise.steps),
     ["calotype.seconds"] = job.note.seconds,
@@ -565,13 +565,13 @@ function lora.train(job)
     extra[1] = job.sampler.decoder:sizes()
   end
   local m = memory_of(job.plans, first, extra)
-  local split = ("%s for weights, %s for parameters and moments, %s for what is computed in %s"):format(gib(m.weights), gib(m.states), gib(m.arena),
-    set.count(#sizes, "size"))
+  local split = ("%s for weights, %s for parameters and moments, %s for what is computed in %s"):format(size_text(m.weights), size_text(m.states),
+    size_text(m.arena), set.count(#sizes, "size"))
   if m.all > job.memory then
-    job.fail(("training needs %s (%s), there %s %s"):format(gib(m.all), split, o.memory and "may be" or "are", gib(job.memory)),
+    job.fail(("training needs %s (%s), there %s %s"):format(size_text(m.all), split, o.memory and "may be" or "are", size_text(job.memory)),
       { hint = fit_hint(m, job.memory, o, #sizes, math.max(sampler.own_size(model))) })
   end
-  job.say(("memory: %s: %s; %s has %s"):format(gib(m.all), split, o.memory and "it may use, the plan" or "the device", gib(job.memory)))
+  job.say(("memory: %s: %s; %s has %s"):format(size_text(m.all), split, o.memory and "it may use, the plan" or "the device", size_text(job.memory)))
   must(network.load(first.net, first.plan, model))
   if job.sampler then must(job.sampler:load()) end
   network.start(first.net, first.plan, o.seed)
@@ -672,7 +672,7 @@ function lora.sampler(result, size, prompts)
   if not drawing then return nil, message, code end
   local m = memory_of({ { sizes = plan:sizes() } }, { sizes = plan:sizes() }, { drawing.decoder:sizes() })
   if m.all > result.memory then
-    return nil, ("drawing needs %s, there are %s; a smaller size needs less"):format(gib(m.all), gib(result.memory)), "LIMIT"
+    return nil, ("drawing needs %s, there are %s; a smaller size needs less"):format(size_text(m.all), size_text(result.memory)), "LIMIT"
   end
   local ok
   for _, load in ipairs { function() return network.load(net, plan, model) end, function() return drawing:load() end,
