@@ -508,6 +508,22 @@ on_device("a sample that is not finite does not end a training, and is said; :sa
   check.ok(not fs.stat(place.path "grid.png"))
 end)
 
+on_device("no path, caption or text given to a parameter is in the metadata; the author only as the header names it", function()
+  local place = new()
+  local text = recipe("", 'lora:export { to = p.to .. "/zkr.safetensors" }'):gsub("rank = { 2, min = 1 } }", [[rank = { 2, min = 1 },
+    to = { "@/out", kind = "folder" }, word = { "Anna Karenina" }, kind = { "small", kind = "choice", choices = { "small", "large" } }, flip = { true } }]])
+  local header = 'recipe "x" { author = "A. Nonym" }\n'
+  for _, named in ipairs { false, true } do
+    fine(place.run(named and header .. text or text, { params = { word = "Maria Stuart" }, fresh = named }))
+    local m = metadata(place, "out/zkr.safetensors")
+    check.equal(json.decode(m["calotype.params"]), { steps = 4, rank = 2, kind = "small", flip = true })
+    check.equal(m["modelspec.author"], named and "A. Nonym" or nil)
+    for key, value in pairs(m) do
+      for _, part in ipairs { "Anna", "Maria", "a photo of", place.folder, "/out" } do check.ok(not value:find(part, 1, true), key .. " tells " .. part) end
+    end
+  end
+end)
+
 on_device("metadata say precision and prediction in the words that other programs know", function()
   local place = new()
   for dtype, word in pairs { f16 = "fp16", bf16 = "bf16", f32 = "no" } do

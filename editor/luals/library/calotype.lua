@@ -280,7 +280,7 @@ function images_set:train_lora(options) end
 ---@return calotype.lora
 function lora:samples(options) end
 
----Write the LoRA as one .safetensors file that diffusers, ComfyUI and A1111 open: kohya's names, alpha, 16-bit floats, and metadata that say how it was made. Nothing in it tells paths, captions or who you are.
+---Write the LoRA as one .safetensors file that diffusers, ComfyUI and A1111 open: kohya's names, alpha, 16-bit floats, and metadata that say how it was made. No path, no caption and no text given to a parameter is in it; an author is named only where the recipe's header names one.
 ---@param options calotype.lora_export_options
 ---@return calotype.lora
 function lora:export(options) end

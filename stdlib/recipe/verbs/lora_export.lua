@@ -6,7 +6,8 @@ local set = require "recipe.set"
 local M = {
   name = "export", on = "lora", version = 1, sink = true,
   doc = "Write the LoRA as one .safetensors file that diffusers, ComfyUI and A1111 open: kohya's names, alpha, 16-bit floats, and metadata "
-    .. "that say how it was made. Nothing in it tells paths, captions or who you are.",
+    .. "that say how it was made. No path, no caption and no text given to a parameter is in it; an author is named only where the recipe's header "
+    .. "names one.",
   example = 'lora:export { to = "out/[trigger].safetensors" }',
   options = {
     { "to", "path", required = true, doc = "the file to write; may have [trigger]" },

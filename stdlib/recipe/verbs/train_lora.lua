@@ -210,16 +210,14 @@ local function bucketed(context, options, items, multiple)
   return out
 end
 
-local PATHS = { folder = true, file = true, path = true, model = true }
+local TOLD = { integer = true, number = true, boolean = true, choice = true }
 
--- The recipe's text by content, for provenance; its parameters with paths reduced to names.
+-- The recipe's text by content, for provenance; of its parameters the numbers, switches and choices: a path or a text may tell who somebody is.
 local function provenance(context, input)
   local script = require "native.script"
   local session, values, authors = context.session, {}, {}
   for _, row in ipairs(session.list) do
-    local value = row.value
-    if type(value) == "string" and PATHS[row.kind] then value = value:match "[^/]*/*$" end
-    values[row.name] = value == nil and json.null or value
+    if TOLD[row.kind] then values[row.name] = row.value == nil and json.null or row.value end
   end
   for _, item in ipairs(input.items) do
     local by = item.caption_by
