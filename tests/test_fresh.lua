@@ -18,7 +18,22 @@ test("the rate climbs, stays, and falls along a cosine to its floor", function()
   check.near(at(51), 2, 1e-12)
   check.near(at(76), 2 * (0.1 + 0.9 * 0.5), 1e-12)
   check.ok(at(100) > 0.2 and at(100) < 0.21)
-  check.near(rates.new { peak = 1, steps = 10 }(1), 1, 1e-12)
+  check.equal({ rates.new { peak = 1 }(1), rates.new { peak = 1, warmup = 4 }(2), rates.new { peak = 1, warmup = 4 }(99) }, { 1, 0.5, 1 })
+end)
+
+-- A trained base is the same again only where every rate is, so these are compared without a tolerance.
+test("the rate is to the last bit what models were trained with", function()
+  for _, o in ipairs { { 1e-3, 11000, 200, 0.3, 0.02 }, { 1e-3, 9000, 50, 0.2, 0.01 }, { 7e-4, 333, 0, 0, 0 } } do
+    local peak, steps, warmup, hold, floor = table.unpack(o)
+    local at = rates.new { peak = peak, steps = steps, warmup = warmup, hold = hold, floor = floor }
+    for step = 1, steps do
+      local up, done = warmup > 0 and math.min(1, step / warmup) or 1, (step - 1) / steps
+      local down = 0.5 + 0.5 * math.cos(math.pi * math.min(1, (done - hold) / (1 - hold)))
+      if at(step) ~= (done <= hold and peak * up or peak * up * (floor + (1 - floor) * down)) then check.equal(at(step), nil, ("step %d"):format(step)) end
+    end
+  end
+  local at = rates.new { peak = 1e-3, steps = 700, warmup = 10, cooldown = 233 }
+  for step = 1, 700 do check.equal(at(step), 1e-3 * math.min(1, step / 10) * math.min(1, (701 - step) / 233)) end
 end)
 
 -- What is kept ------------------------------------------------------------------------------------------------------------

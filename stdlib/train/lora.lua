@@ -21,6 +21,7 @@ local log = require "native.log"
 local loop = require "train.loop"
 local lora_file = require "train.lora_file"
 local network = require "train.network"
+local rate = require "train.rate"
 local safetensors = require "native.safetensors"
 local sampler = require "train.sampler"
 local schedule = require "models.schedule"
@@ -173,9 +174,7 @@ local function run_step(job, i)
   local ok, message, code = it.plan:run "accumulate"
   if not ok then return nil, message, code end
   local first, adamw = job.first.plan, job.first.net.optimizer
-  local lr = (o.lr.unet > 0 and o.lr.unet or o.lr.text) * (o.warmup > 0 and math.min(1, i / o.warmup) or 1)
-  if o.cooldown > 0 then lr = lr * math.min(1, (o.steps + 1 - i) / o.cooldown) end
-  for name, number in pairs(adamw.numbers(job.updates + 1, lr)) do first:set(adamw.inputs[name], number) end
+  for name, number in pairs(adamw.numbers(job.updates + 1, job.rate(i))) do first:set(adamw.inputs[name], number) end
   ok, message, code = first:run "apply"
   if not ok then return nil, message, code end
   local loss, norm
@@ -594,6 +593,7 @@ function lora.train(job)
   job.note.resumed, job.started = job.resumed or job.note.resumed, job.note.started
   job.updates = job.note.updates
   job.order = batches.new(job.pictures, { batch = o.batch, seed = o.seed })
+  job.rate = rate.new { peak = o.lr.unet > 0 and o.lr.unet or o.lr.text, steps = o.steps, warmup = o.warmup, cooldown = o.cooldown }
 
   must(make_up(job, missing))
   local begin = job.note.step
