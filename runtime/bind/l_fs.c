@@ -108,6 +108,14 @@ static int l_make_folder(lua_State *L) {
   return 1;
 }
 
+/* fs.writable(path [, folder]) -> true | nil, message, code: whether it could be written now. Nothing is made. */
+static int l_writable(lua_State *L) {
+  cal_error err = {0};
+  if (cal_fs_writable(cal_bind_fs(L), luaL_checkstring(L, 1), lua_toboolean(L, 2), &err)) return cal_push_refusal(L, &err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 static int l_remove(lua_State *L) {
   cal_error err = {0};
   if (cal_fs_remove(cal_bind_fs(L), luaL_checkstring(L, 1), &err)) return cal_push_refusal(L, &err);
@@ -125,10 +133,12 @@ static int l_remove_folder(lua_State *L) {
 
 int luaopen_cal_fs(lua_State *L);
 int luaopen_cal_fs(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"grant", l_grant}, {"allows", l_allows}, {"absolute", l_absolute},       {"read", l_read},     {"write", l_write},
-      {"stat", l_stat},   {"list", l_list},     {"make_folder", l_make_folder}, {"remove", l_remove}, {"remove_folder", l_remove_folder},
-      {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"grant", l_grant},       {"allows", l_allows},
+                                       {"absolute", l_absolute}, {"read", l_read},
+                                       {"write", l_write},       {"stat", l_stat},
+                                       {"list", l_list},         {"make_folder", l_make_folder},
+                                       {"remove", l_remove},     {"remove_folder", l_remove_folder},
+                                       {"writable", l_writable}, {NULL, NULL}};
   cal_register_type(L, "calotype.listing", (const luaL_Reg[]){{NULL, NULL}}, l_listing_free, l_listing_text);
   luaL_newlib(L, functions);
   return 1;

@@ -174,7 +174,7 @@ static int l_save(lua_State *L) {
   }
   if (!status) status = hash_data(cal_bind_fs(L), path, hex, &err);
   if (status) {
-    cal_error_context(&err, "%s", path);
+    if (strncmp(err.text, path, strlen(path)) != 0) cal_error_context(&err, "%s", path); /* files name themselves */
     return cal_push_refusal(L, &err);
   }
   lua_settop(L, shell);

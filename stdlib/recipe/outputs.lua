@@ -50,7 +50,7 @@ function M.declare(state, key, folder, pictures)
     path = trigger.fill(path, (state.trigger:gsub("[/%c]", "_")))
     state.options[key] = path
   end
-  session:permit(path, "write", state.at, key)
+  session:permit(path, "write", state.at, key, folder)
   if pictures then check_not_among_inputs(state, key, path, folder) end
   local info = fs.stat(path)
   if info and (info.kind == "folder") ~= (folder or false) then

@@ -192,11 +192,19 @@ function Session:allowed(path, rights)
 end
 
 --- The recipe wants to read or write here. Refused with 3 when its header does not say so; inferred when it has no `allow`.
-function Session:permit(path, rights, at, key)
+--- What will be written (as a `folder`) must be writable now: nobody trains for hours to learn that it is not.
+function Session:permit(path, rights, at, key, folder)
   if not self:allowed(path, rights) then
     local top = path:match "^([^/]+)/" or path
     self:fail(at, ("the recipe's header does not allow it to %s %s"):format(rights, path),
       { exit = 3, key = key, value = true, text = not key and path or nil, hint = ("add it: allow = { %s = { %q } }"):format(rights, top) })
+  end
+  if rights == "write" and key then
+    local ok, message, code = fs.writable(path, folder)
+    if not ok then
+      self:fail(at, message, { key = key, value = true, code = code, world = true, hint = code == "ARG" and "rename it, or name another folder"
+        or "let yourself write there, or name another folder" })
+    end
   end
   local mark = rights .. " " .. path
   if self.inferred[mark] then return end
@@ -243,7 +251,10 @@ function Session:permit_inputs(state)
   for _, input in ipairs(state.inputs) do
     for _, step in ipairs(stage.lineage(input)) do
       local from = stage.state(step)
-      if from.verb.name == "images" then for _, path in ipairs(from.options.from) do self:permit(path, "write", state.at, "beside") end end
+      for _, path in ipairs(from.verb.name == "images" and from.options.from or {}) do
+        local info = fs.stat(path)
+        self:permit(path, "write", state.at, "beside", info and info.kind == "folder")
+      end
     end
   end
 end

@@ -509,6 +509,7 @@ function lora.train(job)
     job.say(("not resuming: the checkpoint is at step %d, beyond steps = %d; it stays"):format(most.note.step, o.steps))
   end
 
+  for _, folder in ipairs { job.folder, o.sample and job.folder .. "/samples" } do must(fs.writable(folder, true)) end
   job.noise = schedule.noise(model.scheduler)
   local all = table.move(job.pictures, 1, #job.pictures, 1, {})
   for _, picture in ipairs(job.held or {}) do all[#all + 1] = picture end

@@ -506,6 +506,27 @@ void cal_fs_list_free(cal_fs_info *list, size_t count) {
 
 /* ---- writing ---- */
 
+cal_status cal_fs_writable(const cal_fs *fs, const char *path, bool folder, cal_error *err) {
+  char *at = cal_fs_absolute(fs, path, err);
+  if (!at) return CAL_E_ARG;
+  struct stat st;
+  int missing = 0;
+  for (bool up = !folder;; up = true) {
+    if (up) at[last_slash(at) > at ? last_slash(at) - at : 1] = 0;
+    missing = stat(at, &st) ? errno : 0;
+    if ((missing != ENOENT && missing != ENOTDIR) || !at[1]) break;
+  }
+  size_t base = strlen(fs->base);
+  const char *shown = at; /* as it was said, where that was relative */
+  if (*path != '/' && strncmp(at, fs->base, base) == 0 && (at[base] == '/' || !at[base])) shown = at[base] ? at + base + 1 : ".";
+  cal_status status = CAL_OK;
+  if (missing) status = cal_fail_errno(err, missing, "%s cannot be written", path);
+  else if (!S_ISDIR(st.st_mode)) status = cal_fail(err, CAL_E_ARG, "%s is a file, not a folder", shown);
+  else if (faccessat(AT_FDCWD, at, W_OK | X_OK, AT_EACCESS)) status = cal_fail_errno(err, errno, "nothing can be written to %s", shown);
+  cal_free(at);
+  return status;
+}
+
 struct cal_fs_file {
   int fd, folder;      /* folder: the one that will hold the file */
   char *path;          /* as the caller said it, for messages */

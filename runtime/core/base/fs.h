@@ -87,6 +87,11 @@ int cal_fs_file_descriptor(cal_fs_file *file); /* borrowed, for libraries that w
 cal_status cal_fs_file_commit(cal_fs_file *file, cal_error *err);
 void cal_fs_file_discard(cal_fs_file *file);
 
+/* Whether `path` could be written now: the nearest of its folders that is there is a folder that takes new files (with `folder`, the path
+ * is to be a folder itself). Only asked by name, before anything is granted or made: CAL_E_ARG "out is a file, not a folder", else what
+ * the system says. A disk that fills up later is not foreseen. */
+cal_status cal_fs_writable(const cal_fs *fs, const char *path, bool folder, cal_error *err);
+
 cal_status cal_fs_make_folder(const cal_fs *fs, const char *path, cal_error *err); /* with its parents; existing is fine */
 cal_status cal_fs_remove(const cal_fs *fs, const char *path, cal_error *err);      /* a file */
 

@@ -178,7 +178,7 @@ function M.declare(state)
     end
     o.checkpoint.to = trigger.fill(to, (state.trigger:gsub("[/%c]", "_")))
   end
-  session:permit(o.checkpoint.to, "write", at, "checkpoint")
+  session:permit(o.checkpoint.to, "write", at, "checkpoint", true)
   check_trigger(state, model)
   if o.validate then state.inputs = { state.inputs[1], o.validate } end
   state.base = model

@@ -1,0 +1,100 @@
+-- What somebody who came an hour ago runs into: each sentence must say what is so and what to do next.
+local device = require "native.device"
+local fs = require "native.fs"
+local recipes = dofile "tests/recipes.lua"
+
+local opened, why = device.open()
+local BASE = "tests/golden/tiny"
+
+local pipe = io.popen "pwd; readlink /proc/$PPID/exe; id -u"
+local here, program, root = pipe:read "l", pipe:read "l":gsub("/tests/host$", "/calotype"), pipe:read "l" == "0"
+pipe:close()
+if not program:find "^/" then program = here .. "/" .. program end
+
+local function new(count)
+  local place = recipes.new(tmp "place")
+  for i = 1, count or 3 do place.photo(("p%d.png"):format(i), { seed = i, width = 40, height = 32 }) end
+  return place
+end
+
+-- The program in the place's folder; what it prints, without colours, and its exit code.
+local function shell(place, command, before)
+  place.write("command.sh", ("cd %s || exit\nexport CALOTYPE_STORE=store CALOTYPE_STDLIB=%s/stdlib\n%s\n"):format(place.folder, here,
+    (command:gsub("calotype", program))))
+  local out = io.popen(("%s sh %s/command.sh 2>&1; echo \"exit $?\""):format(before or "", place.folder))
+  local text, exit = out:read "a":match "^(.*)exit (%d+)\n$"
+  out:close()
+  return text, tonumber(exit)
+end
+
+local function ends(exit, done)
+  if done.exit ~= exit then error(("exit %s: %s\n%s"):format(done.exit, done.text, done.log), 2) end
+  return done
+end
+
+local function on_device(name, fn)
+  test(name, function()
+    if not opened then skip(why) end
+    fn()
+  end)
+end
+
+-- Where nothing can be written ------------------------------------------------------------------------------------------
+
+-- Root may write everywhere, unless it gives that up.
+local PLAIN = root and "setpriv --bounding-set=-all --inh-caps=-all" or ""
+local function can_be_plain()
+  local place = new(0)
+  return select(2, shell(place, "mkdir locked && chmod 555 locked && ! touch locked/x", PLAIN)) == 0
+end
+
+local TRAINING = ([[
+local photos = images "photos" :caption { with = template { text = "a [trigger]" }, trigger = "zkr" }
+local lora = photos:train_lora { base = "%s/%s", resolution = 16, rank = 2, steps = 2, checkpoint = { to = "runs" },
+  sample = { every = 1, prompts = { "a [trigger]" }, steps = 1 } }
+lora:export { to = "out/lora.safetensors" }
+lora:samples { prompts = { "a [trigger]" }, to = "out/grid.png", pictures = "each" }
+]]):format(here, BASE)
+
+test("a folder that cannot be written is told before anything is computed, by check too", function()
+  if not can_be_plain() then skip "needs setpriv, or somebody who is not root" end
+  local place = new()
+  place.write("train.lua", TRAINING)
+  place.write("class.lua", ('images.drawn { base = "%s/%s", prompts = { "a door" }, to = "out/a/b" } :sheet { to = "sheet.png" }'):format(here, BASE))
+  place.write("beside.lua", 'images "photos" :caption { with = template {}, trigger = "zkr" } :export { as = "sidecars", beside = true }')
+  for _, case in ipairs { { "out", "train", "to = " }, { "runs", "train", "checkpoint = " }, { "each", "train", "pictures = " },
+    { "out", "class", "to = " }, { "photos", "beside", "beside = " } } do
+    for _, what in ipairs { "check", "run" } do
+      local text, exit = shell(place, ("mkdir -p %s && chmod 555 %s && calotype %s %s.lua; code=$?; chmod 755 %s; exit $code"):format(case[1], case[1], what,
+        case[2], case[1]), PLAIN)
+      check.equal(exit, 3, text)
+      check.contains(text, ("error: nothing can be written to %s: Permission denied"):format(case[1]))
+      check.contains(text, case[3])
+      check.contains(text, "let yourself write there, or name another folder")
+      check.ok(not text:find "latents" and not fs.stat(place.path "store"), text)
+    end
+  end
+end)
+
+on_device("a run's own folder that was locked is told before it trains, once", function()
+  if not can_be_plain() then skip "needs setpriv, or somebody who is not root" end
+  local place = new()
+  place.write("train.lua", TRAINING)
+  local text, exit = shell(place, "calotype train.lua && rm runs/*/step* runs/*/last.state && chmod 555 runs/* && calotype train.lua", PLAIN)
+  check.equal(exit, 3, text)
+  check.ok(text:find "error: nothing can be written to runs/zkr%-%x+: Permission denied" and not text:find "resuming", text)
+  text, exit = shell(place, "chmod 755 runs/* && chmod 555 runs/*/samples && calotype train.lua", PLAIN)
+  check.equal(exit, 3, text)
+  check.contains(text, "/samples: Permission denied")
+end)
+
+test("a file where a folder is wanted is called that", function()
+  local place = new()
+  place.write("out", "foo")
+  local text = 'images "@/photos" :sheet { to = "@/out/sheet.png" }'
+  for _, exit in ipairs { 2, 1 } do
+    local done = ends(exit, exit == 2 and place.check(text) or place.run(text))
+    check.contains(done.text, "@/out is a file, not a folder")
+    check.contains(done.text, "rename it, or name another folder")
+  end
+end)
