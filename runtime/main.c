@@ -313,12 +313,12 @@ static int do_command(cal_runtime *rt, const invocation *in) {
   lua_pushcfunction(L, invoke);
   lua_pushlightuserdata(L, (void *)(uintptr_t)in);
   if (lua_pcall(L, 1, 1, 1) == LUA_OK) return (int)lua_tointeger(L, -1);
-  bool stopped = cal_stop_pending(L, -1) || cal_fault_stopped(L, -1);
+  bool stopped = cal_fault_stopped(L, -1) || (cal_stop_pending(L, -1) && cal_fault_exit(L, -1) != CAL_EXIT_STOPPED);
   int code = stopped ? CAL_EXIT_STOPPED : cal_fault_exit(L, -1);
   if (code == CAL_EXIT_FAILED && strcmp(in->command->name, "check") == 0) code = CAL_EXIT_USAGE; /* it found something */
   fflush(stdout);
   if (stopped) {
-    fputs("interrupted: what is done is kept, the same command goes on from here\n", stderr);
+    fputs("stopped: what is done is kept, the same command goes on from here\n", stderr);
     return code;
   }
   lua_pushcfunction(L, cal_fault_print);

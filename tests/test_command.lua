@@ -203,7 +203,7 @@ test("Ctrl-C stops a recipe whatever it does, with 130", function()
     "coroutine.wrap(function() while true do pcall(error) end end)()", "local s = ('a'):rep(1e5) while true do pcall(s.match, s, '.-b') end",
     "xpcall(error, function() while true do end end)", "local x <close> = setmetatable({}, { __close = function() while true do end end })" } do
     local path = write(text)
-    ends(130, path, "interrupted", nil, FINGER)
+    ends(130, path, "stopped: what is done is kept", nil, FINGER)
   end
 end)
 

@@ -98,3 +98,64 @@ test("a file where a folder is wanted is called that", function()
     check.contains(done.text, "rename it, or name another folder")
   end
 end)
+
+-- When no picture is left -----------------------------------------------------------------------------------------------
+
+test("when all pictures are rejected, whoever needs one points at the step that rejected most", function()
+  local place = new(4)
+  place.photo("big.png", { seed = 9, width = 700, height = 700 })
+  place.photo("dull.png", { seed = 9, width = 600, height = 600 })
+  local text = [[
+local style = images "@/photos"
+  :dedupe { by = "exact" }
+  :reject { side_below = 512, aspect_above = 1.2 }
+  :reject { side_below = 5000 }
+local train, held = style:split { held_out = 4 }
+train:export { as = "kohya", to = "@/out" }
+]]
+  local done = ends(1, place.run(text))
+  check.contains(done.text, "no picture is left: of 6, 4 were rejected by :reject at recipe.lua:3 (4 aspect, 4 side), 2 were rejected by :reject at recipe.lua:4 (2 side)")
+  check.contains(done.text, "recipe.lua:3:4")
+  check.contains(done.text, "loosen :reject; why each one went: :sheet or :report")
+  local broken = recipes.new(tmp "broken")
+  broken.write("photos/a.png", "this is no PNG")
+  done = ends(1, broken.run 'images "@/photos" :split { held_out = 4 } :export { as = "kohya", to = "@/out" }')
+  check.contains(done.text, "no picture is left: all 1 could not be read")
+end)
+
+-- What a recipe is, where its files are not -----------------------------------------------------------------------------
+
+test("info tells what a recipe is also where its pictures and its base are not, and says so of them", function()
+  local place = recipes.new(tmp "place")
+  local text = [[recipe "style" { about = "a style" }
+local p = params { steps = { 10, help = "updates" } }
+local photos = images "@/none" :caption { with = template {}, trigger = "zkr" }
+local lora = photos:train_lora { base = "@/models/sd15", steps = p.steps, checkpoint = { to = "@/runs/[trigger]" } }
+lora:export { to = "@/out/lora.safetensors" }
+lora:samples { prompts = { "a [trigger]" }, to = "@/out/grid.png" }
+images.drawn { base = "@/models/sd15", prompts = { "a door" }, to = "@/class" } :sheet { to = "@/out/sheet.png" }]]
+  local said = ends(0, place.info(text)).out
+  for _, part in ipairs { "about     a style", "steps          10  integer  updates", "@/none (is not there)", "@/models/sd15 (is not there)",
+    "@/runs/zkr", "@/class", "@/out/grid.png", "samples " } do check.contains(said, part) end
+  ends(2, place.check(text))
+  check.contains(ends(2, place.info((text:gsub("steps = p", "stepps = p")))).text, "did you mean 'steps'?") -- its own text must be right
+end)
+
+-- Ctrl-C ----------------------------------------------------------------------------------------------------------------
+
+test("Ctrl-C is no mistake: what is kept and how to go on, without a place in the recipe", function()
+  local place = new()
+  local script = require "native.script"
+  for _, case in ipairs { { "stopped after step 3 of 9; x is kept", "stopped: after step 3 of 9; x is kept\n" },
+    { "interrupted", "stopped: what is done is kept\n" }, { "photos/a.png: interrupted", "stopped: photos/a.png: interrupted\n" } } do
+    local _, fault = script.call(script.fail, { message = case[1], exit = 130, source = "recipe.lua", line = 3, hint = "go on with: x" })
+    check.equal(script.render(fault), case[2] .. "     = go on with: x\n")
+  end
+  place.write("slow.lua", 'local p = params { n = { 1 } }\nimages "photos" :keep_if(function(p) for i = 1, 1e9 do local _ = i end return true end) :sheet { to = "out/s.png" }')
+  local text, exit = shell(place, [[calotype run -p "n=1" slow.lua & p=$!
+    n=0; while [ $n -lt 200 ] && [ ! -e store ]; do sleep 0.05; n=$((n + 1)); done; sleep 0.2
+    kill -INT $p; wait $p]])
+  check.equal(exit, 130, text)
+  check.contains(text, "stopped: what is done is kept\n     = go on with: calotype run slow.lua -p n=1\n")
+  check.ok(not text:find("-->", 1, true) and not text:find "error", text)
+end)

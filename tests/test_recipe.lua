@@ -245,7 +245,7 @@ test("all rejected means nothing is exported, and it is said", function()
   local place = place_with(1)
   local done = place.run(FOUR_LINES:gsub("512", "5000") .. "")
   check.equal(done.exit, 1)
-  check.contains(done.text, "there are no pictures to export: all were rejected")
+  check.contains(done.text, "no picture is left: all 1 were rejected by :reject at recipe.lua:2 (1 side)")
 end)
 
 test("a name that is not UTF-8 is shown with marks and exported plainly", function()

@@ -753,7 +753,7 @@ on_device("Ctrl-C keeps the step, ends with 130 and the command to go on; the re
   local said = out:read "a"
   out:close()
   check.contains(said, "exit 130")
-  local step = tonumber(said:match "stopped after step (%d+) of 100000")
+  local step = tonumber(said:match "stopped: after step (%d+) of 100000")
   check.ok(step, said)
   check.contains(said, ("go on with: calotype run %s/stopped.lua -p steps=100000"):format(place.folder))
   check.equal(checkpoint.note(run_folder(place) .. "/last.state").step, step)
@@ -842,7 +842,7 @@ on_device("Ctrl-C between two drawn pictures keeps those that are drawn", functi
   local said = out:read "a"
   out:close()
   check.contains(said, "exit 130")
-  check.contains(said, "those drawn are kept: run again for the rest")
+  check.contains(said, "those drawn are kept")
   check.ok(not fs.stat(place.path "class"))
   check.contains(fine(place.run(drawn "count = 2")).log, "2 pictures, all known")
 end)

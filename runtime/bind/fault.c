@@ -371,7 +371,7 @@ int cal_fault_raise(lua_State *L, int index) {
   index = lua_absindex(L, index);
   lua_newtable(L);
   int to = lua_gettop(L);
-  static const char *const keys[] = {"message", "hint", "source", "line", "column", "width", "exit", "notes"};
+  static const char *const keys[] = {"message", "hint", "source", "line", "column", "width", "exit", "notes", "world"};
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     lua_getfield(L, index, keys[i]);
     lua_setfield(L, to, keys[i]);
@@ -462,10 +462,34 @@ static void add_excerpt(cal_buffer *b, const cal_chunk *chunk, int line, int col
   cal_buffer_add_byte(b, '\n');
 }
 
+/* Ctrl-C is no mistake: no place, what is kept, how to go on. The fault's table is at `t`. */
+static void add_stopped(lua_State *L, cal_buffer *b, int t) {
+  const char *message = text_field(L, t, "message"), *hint = text_field(L, t, "hint");
+  if (strncmp(message, "stopped", 7) == 0) message += 7;
+  else if (strncmp(message, "interrupted", 11) == 0) message += 11;
+  message += strspn(message, " :");
+  cal_buffer_add_text(b, "stopped: ");
+  if (!*message) message = "what is done is kept";
+  cal_buffer_add_printable(b, message, strlen(message));
+  cal_buffer_add_byte(b, '\n');
+  if (hint) add_marked(b, 4, "", hint);
+  if (lua_getfield(L, t, "notes") == LUA_TTABLE)
+    for (int i = 1; lua_rawgeti(L, -1, i) == LUA_TSTRING; i++, lua_pop(L, 1)) add_marked(b, 4, "", lua_tostring(L, -1));
+}
+
 void cal_fault_push_text(lua_State *L, int index) {
   index = lua_absindex(L, index);
   cal_runtime *rt = cal_runtime_of(L);
   cal_buffer *b = cal_push_shell(L, "calotype.buffer", sizeof *b);
+  if (is_fault(L, index) && cal_fault_exit(L, index) == CAL_EXIT_STOPPED) {
+    int top = lua_gettop(L);
+    lua_getiuservalue(L, index, 1);
+    add_stopped(L, b, top + 1);
+    lua_settop(L, top);
+    cal_push_buffer(L, b);
+    lua_remove(L, -2);
+    return;
+  }
   cal_buffer_add_text(b, "error: ");
   if (!is_fault(L, index)) {
     const char *text = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : NULL;
@@ -538,7 +562,7 @@ static int l_gc(lua_State *L) {
 }
 
 static int l_index(lua_State *L) {
-  static const char *const open[] = {"message", "hint", "source", "line", "column", "exit", NULL};
+  static const char *const open[] = {"message", "hint", "source", "line", "column", "exit", "world", NULL};
   luaL_checkudata(L, 1, TYPE);
   const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
   for (int i = 0; open[i]; i++)

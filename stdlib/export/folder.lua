@@ -44,8 +44,8 @@ function M.write(context, options, input, key, folder_of)
       bundle.write(base .. ".txt", captions[i] .. "\n")
       bar:set(#bundle.files // 2)
       if script.interrupted() > 0 then
-        bundle.fail(("stopped after %d of %d pictures in %s; none that were not there before are kept"):format(#bundle.files // 2, #items, options.to),
-          { exit = 130, hint = "run again to write them" })
+        bundle.fail(("stopped after %d of %d pictures in %s; none that were not there before are kept"):format(#bundle.files // 2, #items,
+          options.to), { exit = 130 })
       end
     end
   end

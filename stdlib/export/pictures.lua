@@ -73,10 +73,37 @@ function M.file(context, item, upright, quality)
 end
 
 --- An export without pictures is a mistake nobody wants to find later.
-function M.need_some(context, items)
-  if #items == 0 then
-    context.fail("there are no pictures to export: all were rejected", { hint = "look at the reasons with :report or :sheet, and loosen a cut" })
+--- Told at the step that rejected most.
+function M.need_some(context, input)
+  if #input.items > 0 then return end
+  local by, steps = {}, {}
+  for _, reject in ipairs(input.rejected) do
+    local name = "could not be read"
+    if reject.verb ~= "images" then name = ("were rejected by :%s%s"):format(reject.verb, reject.line and " at " .. reject.line or "") end
+    if not by[name] then
+      by[name] = { name = name, verb = reject.verb, line = reject.line, count = 0, why = {} }
+      steps[#steps + 1] = by[name]
+    end
+    local step = by[name]
+    step.count = step.count + 1
+    for quantity in ("; " .. reject.reason):gmatch "; (%a+)" do step.why[quantity] = (step.why[quantity] or 0) + 1 end
   end
+  if #steps == 0 then context.fail("there are no pictures") end
+  table.sort(steps, function(a, b)
+    if a.count ~= b.count then return a.count > b.count end
+    return a.name < b.name
+  end)
+  local parts = {}
+  for i, step in ipairs(steps) do
+    local why = {}
+    for reason, count in pairs(step.why) do why[#why + 1] = ("%d %s"):format(count, reason) end
+    table.sort(why)
+    parts[i] = (#steps == 1 and "" or step.count .. " ") .. step.name .. (step.verb == "reject" and " (" .. table.concat(why, ", ") .. ")" or "")
+  end
+  local all = #steps == 1 and ("all %d "):format(#input.rejected) or ("of %d, "):format(#input.rejected)
+  context.fail(("no picture is left: %s%s"):format(all, table.concat(parts, ", ")),
+    { of = steps[1], hint = steps[1].verb == "images" and "what it says of each: :sheet or :report"
+      or ("loosen :%s; why each one went: :sheet or :report"):format(steps[1].verb) })
 end
 
 --- "2 captions had the trigger twice or not at all" and the like, for the account.

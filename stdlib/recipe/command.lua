@@ -56,6 +56,10 @@ local function permissions(session)
   else
     for _, want in ipairs(session.inferred) do table.insert(by[want.rights], want.path) end
   end
+  by.read = table.move(by.read, 1, #by.read, 1, {})
+  for i, path in ipairs(by.read) do
+    if select(3, fs.grant(path, "read")) == "NOTFOUND" then by.read[i] = path .. " (is not there)" end
+  end
   local function text(list) return #list > 0 and table.concat(list, ", ") or "nothing" end
   return text(by.read), text(by.write)
 end
@@ -116,6 +120,12 @@ function M.run(options)
     sessions.native_store(store):finish_run(run, fault.exit == 130 and "interrupted" or "failed", tostring(fault.message or fault))
   end
   session:close()
+  if not ok and fault.exit == 130 then
+    local again = "go on with: " .. session:again()
+    local told = fault.hint and fault.hint:find(session:again(), 1, true)
+    script.fail { message = fault.message == "interrupted" and "stopped" or fault.message, source = false, exit = 130,
+      hint = fault.hint or again, notes = fault.hint and not told and { again } or nil }
+  end
   if not ok then error(fault, 0) end
   local new, same = 0, 0
   for _, output in ipairs(session.written) do if output.new then new = new + 1 else same = same + 1 end end

@@ -127,6 +127,7 @@ end
 ---@field notes? string[]
 ---@field exit? integer 2 unless told
 ---@field code? string
+---@field world? boolean it is about files and devices, not about the recipe's text
 
 --- Raise the error that the command line prints with excerpt and caret.
 ---@param at? calotype.place
@@ -138,7 +139,7 @@ function M.fail(at, message, more)
   if at and at.source and at.line then line, column, width = locate(at, more) end
   script.fail {
     message = message, hint = more.hint, notes = more.notes, exit = more.exit or 2,
-    source = at and at.source, line = line, column = column, width = width,
+    world = more.world, source = at and at.source, line = line, column = column, width = width,
   }
 end
 

@@ -83,9 +83,22 @@ function Session:reading(at)
   }
 end
 
+-- A word as a shell takes it.
+local function shell_word(text)
+  return text:find "[^%w_./=,:@%%+-]" and "'" .. text:gsub("'", "'\\''") .. "'" or text
+end
+
+--- The command that goes on with this run.
+function Session:again()
+  local parameters = {}
+  for key, value in pairs(self.given) do parameters[#parameters + 1] = " -p " .. shell_word(key .. "=" .. value) end
+  table.sort(parameters)
+  return "calotype run " .. shell_word(self.file or "recipe.lua") .. table.concat(parameters)
+end
+
 --- Ctrl-C: stop between steps; what is done is kept.
 function Session:poll(at)
-  if script.interrupted() > 0 then self:fail(at, "stopped", { exit = 130, hint = "what is done is kept: run again to go on" }) end
+  if script.interrupted() > 0 then self:fail(at, "stopped", { exit = 130 }) end
 end
 
 -- --- Header and permissions -------------------------------------------------------------------------------------------
@@ -199,7 +212,7 @@ function Session:permit(path, rights, at, key, folder)
     self:fail(at, ("the recipe's header does not allow it to %s %s"):format(rights, path),
       { exit = 3, key = key, value = true, text = not key and path or nil, hint = ("add it: allow = { %s = { %q } }"):format(rights, top) })
   end
-  if rights == "write" and key then
+  if rights == "write" and key and self.mode ~= "info" then
     local ok, message, code = fs.writable(path, folder)
     if not ok then
       self:fail(at, message, { key = key, value = true, code = code, world = true, hint = code == "ARG" and "rename it, or name another folder"
@@ -305,7 +318,7 @@ function Session:store()
     if not native then
       script.fail { message = ("the store %s cannot be opened: %s"):format(self.store_folder, message),
         exit = code == "BUSY" and 75 or code == "DENIED" and 3 or 1,
-        hint = "CALOTYPE_STORE names another folder" }
+        hint = "set CALOTYPE_STORE=FOLDER to keep it elsewhere" }
     end
     self.opened = setmetatable({ native = native }, Checked)
   end

@@ -11,6 +11,7 @@ local json = require "native.json"
 local log = require "native.log"
 local place = require "recipe.place"
 local schema = require "recipe.schema"
+local script = require "native.script"
 local set = require "recipe.set"
 local suggest = require "recipe.suggest"
 local verbs = require "recipe.verbs"
@@ -40,7 +41,12 @@ function M.new(session, verb, options, inputs, at, part)
   local trigger
   for _, input in ipairs(inputs) do trigger = trigger or state_of[input].trigger end
   state_of[self] = { self = self, kind = kind, session = session, verb = verb, options = options, inputs = inputs, at = at, trigger = trigger, part = part }
-  if verb.declare then verb.declare(state_of[self]) end
+  if verb.declare and session.mode ~= "info" then
+    verb.declare(state_of[self])
+  elseif verb.declare then -- what a recipe is can be told where its files are not
+    local ok, fault = script.call(verb.declare, state_of[self])
+    if not ok and not fault.world then error(fault, 0) end
+  end
   return self
 end
 
@@ -85,7 +91,12 @@ local function context_of(state)
       more.exit = more.exit or 1
       if more.code == "INTERRUPT" then more.exit = 130 end
       if more.code == "DENIED" then more.exit = 3 end
-      place.fail(state.at, message, more)
+      local at = state.at
+      for _, step in ipairs(more.of and M.lineage(state.self) or {}) do -- the step that the complaint is of
+        local other = state_of[step]
+        if other.verb.name == more.of.verb and place.text(other.at) == more.of.line then at = other.at end
+      end
+      place.fail(at, message, more)
     end,
   }
 end

@@ -116,7 +116,7 @@ function M.run(context, options, input)
       written = written + 1
       texts[i] = { text = text, by = { author = provider.author, provider = name, key = keys[i] } }
       bar:set(written)
-      if script.interrupted() > 0 then context.fail("stopped", { exit = 130, hint = "captions so far are kept: run again to go on" }) end
+      if script.interrupted() > 0 then context.fail("stopped", { exit = 130, hint = "captions so far are kept" }) end
     end
     -- What cost nothing reaches the disk together; what may have cost money, each before the next is asked for.
     local function ask() return pcall(provider.ask, asked, provider_options, answer) end

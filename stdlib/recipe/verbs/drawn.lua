@@ -44,6 +44,8 @@ function M.declare(state)
   end
   session:permit_device(at)
   session:permit(o.base, "read", at, "base")
+  o.count = o.count or #o.prompts
+  outputs.declare(state, "to", true)
   local sampler = require "train.sampler"
   state.base = require("recipe.verbs.train_lora").open_base(o.base, function(message, hint, code)
     session:fail(at, message, { key = "base", value = true, hint = hint, code = code, world = true })
@@ -57,8 +59,6 @@ function M.declare(state)
       session:fail(at, ("%s %d: with this base sides are multiples of %d"):format(key, o[key], multiple), { key = key, value = true })
     end
   end
-  o.count = o.count or #o.prompts
-  outputs.declare(state, "to", true)
 end
 
 -- PNG files by number; what was drawn before is known by what it was drawn from.
@@ -92,7 +92,7 @@ local function draw(context, options, model)
     bar:set(ticks)
   end
   for _, it in ipairs(missing) do
-    if script.interrupted() > 0 then context.fail("stopped between two pictures", { exit = 130, hint = "those drawn are kept: run again for the rest" }) end
+    if script.interrupted() > 0 then context.fail("stopped between two pictures", { exit = 130, hint = "those drawn are kept" }) end
     local picture
     picture, message, code = drawing:draw(it.row)
     if not picture then refuse(message, code) end

@@ -46,7 +46,7 @@ function M.declare(state)
 end
 
 function M.run(context, options, input)
-  pictures.need_some(context, input.items)
+  pictures.need_some(context, input)
   local key = hash.sha256(json.encode { verb = "export", version = M.version, options = options, input = set.digest(input),
     calotype = script.versions().calotype })
   if options.to and outputs.unchanged(context, options.to, key) then return end

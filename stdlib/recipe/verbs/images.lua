@@ -120,7 +120,7 @@ function M.run(context, options)
   check_shared_sidecars(paths, fail)
   local store = context.store()
   local records, did, code = dataset.scan(sessions.native_store(store), paths, { label = M.label(options) })
-  if not records then fail(did, code == "INTERRUPT" and "what is done is kept: run again to go on" or nil, code) end
+  if not records then fail(did, nil, code) end
   local out, captions, by_people, noted = set.new {}, 0, {}, {}
   for i, record in ipairs(records) do
     local item = M.item(paths[i], record)

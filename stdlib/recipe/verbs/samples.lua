@@ -173,7 +173,7 @@ function M.run(context, options, result)
     for s, strength in ipairs(options.strength) do
       local cells = {}
       for i, seed in ipairs(options.seeds) do
-        if script.interrupted() > 0 then context.fail("stopped between two samples", { exit = 130, hint = "run again to draw them" }) end
+        if script.interrupted() > 0 then context.fail("stopped between two samples", { exit = 130 }) end
         local picture
         picture, message, code = drawing:draw { prompt = prompt, negative = options.negative, seed = seed, strength = strength, steps = options.steps,
           cfg = options.cfg, sampler = options.sampler, noise = noise and noise[i] }

@@ -1,4 +1,5 @@
 local hash = require "native.hash"
+local pictures = require "export.pictures"
 local set = require "recipe.set"
 
 local M = {
@@ -13,6 +14,7 @@ local M = {
 }
 
 function M.run(context, options, input)
+  pictures.need_some(context, input)
   if options.held_out >= #input.items then
     context.fail((":split holds out %d of %s; nothing would be left"):format(options.held_out, set.count(#input.items)),
       { key = "held_out", value = true, hint = "hold out fewer" })

@@ -136,29 +136,12 @@ function M.declare(state)
   local o, session, at = state.options, state.session, state.at
   session:permit_device(at)
   session:permit(o.base, "read", at, "base")
-  local model = open_base(o.base, function(message, hint, code)
-    session:fail(at, message, { key = "base", value = true, hint = hint, code = code, world = true })
-  end)
-  local multiple = sampler().multiple(model)
-  if o.resolution % multiple ~= 0 then
-    session:fail(at, ("resolution %d: with this base sides are multiples of %d"):format(o.resolution, multiple),
-      { key = "resolution", value = true, hint = ("take %d"):format(math.max(multiple, (o.resolution + multiple // 2) // multiple * multiple)) })
-  end
-  local own_width, own_height = sampler().own_size(model)
-  if o.resolution > 2 * math.max(own_width, own_height) then
-    session:warn(("resolution %d: this base draws %d x %d; far above that it needs much memory and learns little. Try resolution = %d"):format(o.resolution,
-      own_width, own_height, math.max(own_width, own_height)), at)
-  end
   if o.lr.unet == 0 and o.lr.text == 0 then session:fail(at, "nothing is learned with lr 0", { key = "lr", value = true }) end
   if o.cooldown > o.steps then
     session:fail(at, ("cooldown %d: there are %d steps"):format(o.cooldown, o.steps),
       { key = "cooldown", value = true, hint = ("take %d"):format(o.steps // 3) })
   end
   o.alpha = o.alpha or o.rank
-  local blocks = model.text_encoder.config.num_hidden_layers
-  if math.tointeger(blocks) and o.clip_skip > blocks then
-    session:fail(at, ("clip_skip %d: the text encoder has %d blocks"):format(o.clip_skip, blocks), { key = "clip_skip", value = true })
-  end
   if o.sample then
     for i, prompt in ipairs(o.sample.prompts) do
       if trigger.wanted(prompt) then
@@ -179,8 +162,25 @@ function M.declare(state)
     o.checkpoint.to = trigger.fill(to, (state.trigger:gsub("[/%c]", "_")))
   end
   session:permit(o.checkpoint.to, "write", at, "checkpoint", true)
-  check_trigger(state, model)
   if o.validate then state.inputs = { state.inputs[1], o.validate } end
+  local model = open_base(o.base, function(message, hint, code)
+    session:fail(at, message, { key = "base", value = true, hint = hint, code = code, world = true })
+  end)
+  local multiple = sampler().multiple(model)
+  if o.resolution % multiple ~= 0 then
+    session:fail(at, ("resolution %d: with this base sides are multiples of %d"):format(o.resolution, multiple),
+      { key = "resolution", value = true, hint = ("take %d"):format(math.max(multiple, (o.resolution + multiple // 2) // multiple * multiple)) })
+  end
+  local own_width, own_height = sampler().own_size(model)
+  if o.resolution > 2 * math.max(own_width, own_height) then
+    session:warn(("resolution %d: this base draws %d x %d; far above that it needs much memory and learns little. Try resolution = %d"):format(o.resolution,
+      own_width, own_height, math.max(own_width, own_height)), at)
+  end
+  local blocks = model.text_encoder.config.num_hidden_layers
+  if math.tointeger(blocks) and o.clip_skip > blocks then
+    session:fail(at, ("clip_skip %d: the text encoder has %d blocks"):format(o.clip_skip, blocks), { key = "clip_skip", value = true })
+  end
+  check_trigger(state, model)
   state.base = model
 end
 
@@ -234,15 +234,10 @@ local function provenance(context, input)
   }
 end
 
--- A word as a shell takes it.
-local function shell_word(text)
-  return text:find "[^%w_./=,:@%%+-]" and "'" .. text:gsub("'", "'\\''") .. "'" or text
-end
-
 function M.run(context, options, input, held)
   local lora = require "train.lora"
   local session = context.session
-  pictures.need_some(context, input.items)
+  pictures.need_some(context, input)
   local captions, mended = pictures.captions(context, input.items)
   if mended > 0 then session:say(("  the trigger was set right in %s"):format(set.count(mended, "caption"))) end
   local device, name, memory = session:device(options.device, context.at)
@@ -254,9 +249,6 @@ function M.run(context, options, input, held)
     for i, picture in ipairs(list) do picture.caption, picture.other = texts[i], context.trigger ~= nil and items[i].trigger == nil end
     return list
   end
-  local parameters = {}
-  for key, value in pairs(session.given) do parameters[#parameters + 1] = " -p " .. shell_word(key .. "=" .. value) end
-  table.sort(parameters)
   return lora.train {
     options = options, model = model, device = device, device_name = name,
     memory = options.memory and math.min(memory, options.memory * 1e9) or memory,
@@ -265,7 +257,7 @@ function M.run(context, options, input, held)
     name = (context.trigger or session.name or "lora"):gsub("[^%w_-]+", "_"), trigger = context.trigger,
     title = session.name, author = session.header and session.header.author,
     line = context.line, fresh = session.fresh, provenance = provenance(context, input),
-    again = "calotype run " .. shell_word(session.file or "recipe.lua") .. table.concat(parameters),
+    again = session:again(),
     say = function(text) session:say("  " .. text) end,
     warn = function(text) require("native.log").say("warning", text) end,
     account = context.account,
