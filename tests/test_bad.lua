@@ -95,7 +95,7 @@ test("pictures that are cut or lie are rejected with the byte, and the others go
     few:export { as = "replicate", to = "@/out/a.zip" }
   ]]
   check.equal(done.exit, 0, done.text)
-  check.contains(done.log, "9 pictures, all new, 5 unreadable")
+  check.contains(done.log, "9 pictures: 4 new, 5 unreadable (first cut.jpg: ")
   local page = place.read "out/r.html"
   for _, part in ipairs { "cut.png", "the PNG is cut off", "cut.jpg", "large.png", "page.jpg", "empty file" } do check.contains(page, part) end
   check.equal(#require("native.zip").list(place.path "out/a.zip"), 8)

@@ -98,8 +98,36 @@ test("a damaged picture is a reject with the decoder's reason, not a failure", f
   place.write("photos/broken.png", place.read("photos/p1.png"):sub(1, 400))
   place.write("photos/empty.jpg", "")
   local done = ok(place.run(FOUR_LINES .. 'hall:report { to = "@/out/r.html" }'))
-  check.contains(done.log, "2 unreadable")
+  check.contains(done.log, "4 pictures: 2 new, 2 unreadable (first broken.png: broken PNG: 568 x 520")
   check.contains(place.read "out/r.html", "broken.png")
+  check.contains(ok(place.run(FOUR_LINES)).log, "4 pictures: 2 known, 2 unreadable (first broken.png: ")
+end)
+
+test("the account's counts add up: copies, broken files, pictures with two reasons", function()
+  local place = place_with(3)
+  place.write("photos/copy.png", place.read "photos/p1.png")
+  place.write("photos/empty.jpg", "")
+  place.photo("small.png", { seed = 9, width = 300, height = 400 })
+  place.photo("soft.png", { seed = 10, width = 700, height = 700, cells = 2 })
+  place.photo("both.png", { seed = 11, width = 300, height = 300, cells = 2 })
+  local done = ok(place.run [[images "@/photos" :reject { side_below = 512, sharpness_below = "lowest 30%" } :sheet { to = "@/out/sheet.png" }]])
+  check.contains(done.log, "8 pictures: 6 new, 1 with known content, 1 unreadable (empty.jpg: ")
+  local shown = check.ok(done.log:match "(%d kept, %d rejected: [^\n]+)")
+  local kept, rejected, reasons = shown:match "(%d) kept, (%d) rejected: (.*)"
+  local sum = 0
+  for count in reasons:gmatch "%d" do sum = sum + tonumber(count) end
+  check.equal({ sum, tonumber(kept) + sum }, { tonumber(rejected), 7 }, shown)
+  check.contains(shown, "1 side, 1 sharpness, 1 side and sharpness")
+end)
+
+test("files that are no pictures are told by their endings, with what to do about them", function()
+  local place = place_with(2)
+  for _, name in ipairs { "a.heic", "b.HEIC", "c.mov", "README" } do place.write("photos/" .. name, "x") end
+  place.write("photos/p1.txt", "words")
+  check.contains(ok(place.run(FOUR_LINES)).log,
+    "2 pictures, all new; 1 caption beside them; 4 other files left alone: 2 .heic, 1 without an ending, 1 .mov (HEIC is not read: convert to JPEG)")
+  place.write("phone/a.heic", "x")
+  check.contains(place.run((FOUR_LINES:gsub("photos", "phone"))).text, "it holds 1 file that no picture decoder reads: 1 .heic (HEIC is not read")
 end)
 
 test("metadata = lines puts one line for each picture, in file order", function()

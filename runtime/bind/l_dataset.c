@@ -80,10 +80,10 @@ static void set_count(lua_State *L, const char *key, size_t count) {
   lua_setfield(L, -2, key);
 }
 
-/* dataset.scan(store, {path, ...} [, {label =}]) -> records, {files =, hashed =, measured =} | nil, message, code
+/* dataset.scan(store, {path, ...} [, {label =}]) -> records, {files =, hashed =, measured =, new =} | nil, message, code
  * A record: path, sha256, size, mtime_ns, width, height, format, orientation, phash, phashes, brightness, entropy, sharpness, alpha,
  * gray, thumb (a blob's sha256), profile (a colour profile's name, when it is not sRGB's); of a file that cannot be used: path, error,
- * code. The counts are of work really done. */
+ * code. The counts are of work really done; `new` are those of the measured that are good. */
 static int l_scan(lua_State *L) {
   cal_store **store = luaL_checkudata(L, 1, "calotype.store");
   if (!*store) return luaL_error(L, "the store is closed");
@@ -111,6 +111,7 @@ static int l_scan(lua_State *L) {
   set_count(L, "files", count);
   set_count(L, "hashed", shell->scan.hashed);
   set_count(L, "measured", shell->scan.measured);
+  set_count(L, "new", shell->scan.new);
   return 2;
 }
 

@@ -384,6 +384,7 @@ cal_status cal_scan_files(const cal_fs *fs, cal_store *store, const char *const 
     status = look_up_contents(&s, sorted, good, err);
   }
   if (!status) status = run_pass(&s, measure_file, keep_measures, label ? label : "measuring", &scan->measured, err);
+  for (size_t i = 0; !status && i < s.todo_count; i++) scan->new += s.todo[i]->item->measures != NULL;
   if (!status) status = share(sorted, good, err);
   if (!status)
     for (size_t i = 0; i < count; i++) settle(&s.all[i]);

@@ -43,8 +43,9 @@ typedef struct {
 } cal_scan_item;
 
 typedef struct {
-  cal_scan_item *items; /* in the order of the paths */
-  size_t count, hashed, measured;
+  cal_scan_item *items;           /* in the order of the paths */
+  size_t count, hashed, measured; /* measured: also those that turned out to be broken; `new` are the others */
+  size_t new;
 } cal_scan;
 
 /* One bad file is its item's error; the scan fails only for the store, for memory and for Ctrl-C. `label` stands before

@@ -7,6 +7,9 @@ local set = require "recipe.set"
 -- What the decoder reads; other files in a folder are counted and left alone.
 local PICTURES = { jpg = true, jpeg = true, png = true, webp = true, bmp = true, gif = true, tif = true, tiff = true }
 
+-- What people take for pictures and no decoder here reads.
+local CONVERT = { heic = "HEIC", heif = "HEIC", avif = "AVIF", jxl = "JPEG XL", cr2 = "raw", cr3 = "raw", nef = "raw", arw = "raw", dng = "raw", psd = "PSD" }
+
 -- Name, stem and extension. Bytes of a name that are no UTF-8, and control characters, are shown as marks; the path keeps them.
 local function split_name(path)
   local name = path:match "[^/]+$" or path
@@ -23,7 +26,26 @@ local function hidden(path) -- below the folder that was named: dot files, and w
   return path:find "/%.[^/]*" ~= nil or path:find("/__MACOSX/", 1, true) ~= nil
 end
 
--- Picture files of one source, sorted by path; second: how many files were something else.
+-- { heic = 2, mov = 1 } -> "2 .heic, 1 .mov (HEIC is not read: convert to JPEG)"
+local function others_text(others)
+  local list, parts, convert = {}, {}, nil
+  for extension in pairs(others) do list[#list + 1] = extension end
+  table.sort(list, function(a, b)
+    if others[a] ~= others[b] then return others[a] > others[b] end
+    return a < b
+  end)
+  for i, extension in ipairs(list) do
+    convert = convert or CONVERT[extension]
+    if i > 4 and #list > 5 then
+      parts[#parts + 1] = ("%d more kinds"):format(#list - 4)
+      break
+    end
+    parts[i] = ("%d %s"):format(others[extension], extension == "" and "without an ending" or "." .. extension)
+  end
+  return table.concat(parts, ", ") .. (convert and (" (%s is not read: convert to JPEG)"):format(convert) or "")
+end
+
+-- Picture files of one source, sorted by path; second: how many files were something else, by their endings.
 local function find(source, recursive, fail)
   local info, message, code = fs.stat(source)
   if not info then
@@ -34,10 +56,10 @@ local function find(source, recursive, fail)
     end
     fail(("there is no folder or picture %s"):format(source), message, code, source)
   end
-  if info.kind == "file" then return { source }, 0 end
+  if info.kind == "file" then return { source }, {} end
   local list, problem, problem_code = fs.list(source, recursive)
   if not list then fail(("the folder %s cannot be read"):format(source), problem, problem_code, source) end
-  local pictures, others, folders, captions = {}, 0, 0, 0
+  local pictures, others, folders, captions = {}, {}, 0, 0
   for _, entry in ipairs(list) do
     local below = "/" .. entry.path:sub(#source:gsub("/+$", "") + 1):gsub("^/+", "")
     if entry.kind == "folder" then
@@ -46,13 +68,15 @@ local function find(source, recursive, fail)
       local _, _, extension = split_name(entry.path)
       if PICTURES[extension] then pictures[#pictures + 1] = entry.path
       elseif extension == "txt" or extension == "caption" then captions = captions + 1
-      else others = others + 1 end
+      else others[extension] = (others[extension] or 0) + 1 end
     end
   end
   if #pictures == 0 then
-    local what = others > 0 and ("it holds %s that no picture decoder reads"):format(set.count(others, "file")) or "it is empty"
-    if others == 0 and folders > 0 then what = "it holds only folders"
-    elseif others == 0 and captions > 0 then what = ("it holds %s and no picture"):format(set.count(captions, "caption file")) end
+    local what, count = "it is empty", 0
+    for _, n in pairs(others) do count = count + n end
+    if count > 0 then what = ("it holds %s that no picture decoder reads: %s"):format(set.count(count, "file"), others_text(others))
+    elseif folders > 0 then what = "it holds only folders"
+    elseif captions > 0 then what = ("it holds %s and no picture"):format(set.count(captions, "caption file")) end
     fail(("the folder %s has no pictures: %s"):format(source, what),
       folders > 0 and not recursive and ("its %s are read too with images { %q, recursive = true }"):format(set.count(folders, "folder"), source)
         or "pictures are .jpg, .png, .webp, .bmp, .gif and .tif", nil, source)
@@ -111,11 +135,13 @@ end
 
 function M.run(context, options)
   local function fail(message, hint, code) context.fail(message, { hint = hint, code = code }) end
-  local paths, others = {}, 0
+  local paths, others, other_count = {}, {}, 0
   for _, source in ipairs(options.from) do
     local found, other = find(source, options.recursive, fail)
     table.move(found, 1, #found, #paths + 1, paths)
-    others = others + other
+    for extension, count in pairs(other) do
+      others[extension], other_count = (others[extension] or 0) + count, other_count + count
+    end
   end
   check_shared_sidecars(paths, fail)
   local store = context.store()
@@ -157,17 +183,22 @@ function M.run(context, options)
     context.warn(("%s has the colour profile \"%s\"%s; colours are taken as sRGB"):format(first.path, first.profile,
       #other_colours > 1 and (", %d more have one that is not sRGB"):format(#other_colours - 1) or ""))
   end
-  local hashed, measured = did.hashed or 0, did.measured or 0
-  local parts = { set.count(#paths) }
-  if hashed == 0 and measured == 0 then parts[#parts + 1] = "all known"
-  elseif measured == 0 then parts[#parts + 1] = ("%d read again, all known"):format(hashed)
-  elseif measured == #paths then parts[#parts + 1] = "all new"
-  elseif hashed == #paths then parts[#parts + 1] = ("%d new, %d with known content"):format(measured, #paths - measured)
-  else parts[#parts + 1] = ("%d new, %d known"):format(measured, #paths - measured) end
-  if #out.rejected > 0 then parts[#parts + 1] = ("%d unreadable"):format(#out.rejected) end
-  if captions > 0 then parts[#parts + 1] = set.count(captions, "caption") .. " beside them" end
-  if others > 0 then parts[#parts + 1] = set.count(others, "other file") .. " left alone" end
-  context.account(table.concat(parts, ", "))
+  -- The counts add up to all files.
+  local new, bad = did.new, #out.rejected
+  local known = #paths - bad - new
+  local parts = {}
+  if new > 0 then parts[#parts + 1] = ("%d new"):format(new) end
+  if known > 0 then parts[#parts + 1] = ("%d %s"):format(known, new > 0 and did.hashed == #paths and "with known content" or "known") end
+  if bad > 0 then
+    local first = out.rejected[1]
+    parts[#parts + 1] = ("%d unreadable (%s%s: %s)"):format(bad, bad > 1 and "first " or "", first.item.name, first.reason)
+  end
+  local text = set.count(#paths) .. ": " .. table.concat(parts, ", ")
+  if #parts == 1 and bad == 0 then text = ("%s, all %s"):format(set.count(#paths), new > 0 and "new" or "known") end
+  if new == 0 and did.hashed > 0 and known > 0 then text = ("%s (%d read again)"):format(text, did.hashed) end
+  if captions > 0 then text = ("%s; %s beside them"):format(text, set.count(captions, "caption")) end
+  if other_count > 0 then text = ("%s; %s left alone: %s"):format(text, set.count(other_count, "other file"), others_text(others)) end
+  context.account(text)
   return out
 end
 

@@ -50,22 +50,31 @@ function M.run(context, options, input)
       }
     end
   end
-  local by, reasons = {}, {}
+  local by, together, order, reasons = {}, {}, {}, {} -- together: by what a picture was rejected, each picture once
   local out, count = set.filter(input, "reject", context.line, function(item)
-    local found = {}
-    for _, cut in ipairs(cuts) do
+    local found, names, rank = {}, {}, 0
+    for i, cut in ipairs(cuts) do
       local quantity = quantities.by_name[cut.quantity]
       local value = quantity.of(item)
       if value and ((cut.below and value < cut.threshold) or (not cut.below and value > cut.threshold)) then
         found[#found + 1] = ("%s %s is %s %s%s"):format(cut.quantity, quantities.text(quantity, value), cut.below and "below" or "above",
           quantities.text(quantity, cut.threshold), cut.share and " (" .. cut.share .. ")" or "")
         by[cut.quantity] = (by[cut.quantity] or 0) + 1
+        names[#names + 1], rank = cut.quantity, rank * 10 + i
       end
     end
-    if #found > 0 then return table.concat(found, "; ") end
+    if #found == 0 then return nil end
+    local name = table.concat(names, " and ")
+    if not together[rank] then
+      together[rank] = { name = name, count = 0, rank = rank }
+      order[#order + 1] = together[rank]
+    end
+    together[rank].count = together[rank].count + 1
+    return table.concat(found, "; ")
   end)
   table.move(cuts, 1, #cuts, #out.cuts + 1, out.cuts)
-  for _, cut in ipairs(cuts) do if by[cut.quantity] then reasons[#reasons + 1] = ("%d %s"):format(by[cut.quantity], cut.quantity) end end
+  table.sort(order, function(a, b) return a.rank < b.rank end)
+  for i, it in ipairs(order) do reasons[i] = ("%d %s"):format(it.count, it.name) end
   for _, cut in ipairs(cuts) do
     local wanted = cut.share and math.floor(#cut.values * options[cut.option].percent / 100 + 1e-9) or 0
     if wanted > (by[cut.quantity] or 0) then
