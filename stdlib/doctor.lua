@@ -5,7 +5,7 @@ local system = require "native.system"
 
 local M = {}
 
-local function gib(bytes) return bytes and ("%.1f GiB"):format(bytes / 2 ^ 30) or "unknown" end
+local function gb(bytes) return bytes and ("%.1f GB"):format(bytes / 1e9) or "unknown" end
 
 local function rows(out, mark, label, text) out[#out + 1] = ("  %s %-14s %s"):format(mark, label, text) end
 
@@ -41,8 +41,8 @@ local function devices(out)
   end
   for _, device in ipairs(list) do
     rows(out, "+", device.kind, ("%s   (%s)"):format(device.name, device.platform))
-    rows(out, " ", "", ("%d compute units, %s, largest buffer %s, f16 %s, %s"):format(device.compute_units, gib(device.memory),
-      gib(device.largest_buffer), device.half and "yes" or "no", device.c_version))
+    rows(out, " ", "", ("%d compute units, %s, largest buffer %s, f16 %s, %s"):format(device.compute_units, gb(device.memory),
+      gb(device.largest_buffer), device.half and "yes" or "no", device.c_version))
   end
   return true
 end
@@ -51,7 +51,7 @@ local function machine(out)
   local list, columns = system.machine(), log.terminal()
   out[#out + 1] = "machine"
   rows(out, " ", "threads", ("%d   (CALOTYPE_THREADS changes that)"):format(list.threads))
-  rows(out, " ", "memory", ("%s, %s unused"):format(gib(list.memory), gib(list.free_memory)))
+  rows(out, " ", "memory", ("%s, %s unused"):format(gb(list.memory), gb(list.free_memory)))
   rows(out, " ", "terminal", columns and ("%d columns"):format(columns) or "none: output goes to a file or a pipe")
   local store = script.env "CALOTYPE_STORE" or ".calotype"
   local writable = system.writable(store)

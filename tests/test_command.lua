@@ -177,6 +177,7 @@ test("help, version and doctor say what they are", function()
   check.contains(ends(0, "version"), "calotype 0.")
   check.contains(ends(0, "--version"), "lua 5.4")
   local code, out, errors = run "doctor"
+  check.ok(out:find "%d GB" and not out:find "GiB", out)
   check.ok(code == 0 or code == 1)
   check.contains(out, "OpenCL devices")
   check.contains(out, "threads")

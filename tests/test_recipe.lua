@@ -495,6 +495,22 @@ test("the sheet shows kept and rejected pictures", function()
   check.ok(require("native.image").load(place.path "out/t.png"):height() < sheet:height() + 1)
 end)
 
+test("text that does not fit on a sheet ends after a whole word", function()
+  local wrapped = require("recipe.verbs.sheet").wrapped
+  local lines = wrapped("images: the JPEG is cut off: it goes on after byte 3865, the end of the file", 200, 2)
+  check.equal(#lines, 2)
+  check.ok(lines[2]:find "^on after byte 3865, the [%a ]*%a%.%.%.$", lines[2])
+  check.ok(("the end of the file"):find(lines[2]:match "3865, (.-)%.%.%.$" .. "%f[%s]"), lines[2])
+  check.equal(wrapped("short", 200, 2), { "short" })
+  check.ok(wrapped(("w"):rep(99) .. " x", 200, 1)[1]:find "^w+%.%.%.$")
+end)
+
+test("a long path keeps its last folders in the account, each whole", function()
+  local place = place_with(1)
+  place.photo("../deep/er/and/deeper/b.png", { seed = 3 })
+  check.contains(ok(place.run 'images "@/deep/er/and/deeper":sheet { to = "@/s.png" }').log, "  images .../er/and/deeper  1 picture, all new")
+end)
+
 test("the report is one page that loads nothing and escapes everything", function()
   local place = recipes.new(tmp "place")
   place.photo("a<b>&'.png", { seed = 1 })

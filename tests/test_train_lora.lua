@@ -4,6 +4,7 @@ local device = require "native.device"
 local fs = require "native.fs"
 local image = require "native.image"
 local json = require "native.json"
+local log = require "native.log"
 local recipes = dofile "tests/recipes.lua"
 local safetensors = require "native.safetensors"
 
@@ -60,6 +61,7 @@ lora:report { to = "@/out/lora.html" }]]
   check.ok(done.log:find "^on [^\n]+%(a CPU%)", done.log) -- the first line names the device
   check.contains(done.log, "latents: 5 made, 0 known")
   check.ok(done.log:find "memory: [%d.]+ %a+: [%d.]+ %a+ for weights, [%d.]+ %a+ for parameters and moments, [%d.]+ %a+ for what is computed in %d size")
+  check.ok(done.log:find "computed in %d size; [%d.]+ GB are free now\n" or done.log:find "computed in %d sizes; [%d.]+ GB are free now\n", done.log)
   check.contains(done.log, "step 6: held-out loss")
   local folder = run_folder(place)
   for _, name in ipairs { "step-000002.safetensors", "step-000004.safetensors", "step-000006.safetensors", "last.state", "samples/step-000003.png",
@@ -127,6 +129,22 @@ on_device("another option makes another run, says what changed, and leaves the f
   check.contains(less.log, "not resuming: the checkpoint is at step 4, beyond steps = 3; it stays")
   check.ok(fs.read(first .. "/last.state") == before)
   check.contains(fine(place.run(recipe(), { params = { steps = "2" } })).log, "2 steps, known")
+end)
+
+on_device("fewer than five pictures to train on are warned of", function()
+  local place, said = new(), {}
+  local before = log.say
+  log.say = function(level, text) said[#said + 1] = level .. ": " .. text end
+  local done = place.run((recipe():gsub("photos:train_lora", "photos:take(1):train_lora")))
+  log.say = before
+  fine(done)
+  check.contains(table.concat(said, "\n"), "1 picture to train on: below 5 a LoRA tends to repeat its pictures")
+  said = {}
+  log.say = function(level, text) said[#said + 1] = level .. ": " .. text end
+  done = place.run(recipe())
+  log.say = before
+  fine(done)
+  check.equal(said, {})
 end)
 
 on_device("three steps in a row that are not finite end the run at the last good checkpoint", function()
@@ -673,9 +691,11 @@ local function finds(place, text, part, exit)
   return done
 end
 
-test("check tells the trigger's tokens, captions that lack it and prompts that lack it", function()
+test("check tells of a trigger that is a word or very long, captions that lack it and prompts that lack it", function()
   local place = new()
-  finds(place, recipe(), 'the trigger "zkr" is 3 tokens: z k r</w>', 0)
+  check.ok(not finds(place, recipe(), "fine", 0).out:find "the trigger")
+  finds(place, (recipe():gsub('trigger = "zkr"', 'trigger = "dog"')), 'the trigger "dog" is a word that the base may know', 0)
+  finds(place, (recipe():gsub('trigger = "zkr"', 'trigger = "xqzvkwjxqz"')), 'the trigger "xqzvkwjxqz" takes 10 of the ', 0)
   place.write("photos/p1.txt", "a zkr")
   place.write("photos/p2.txt", "a red door")
   local done = finds(place, recipe 'sample = { prompts = { "a door" } }', "1 of 2 captions beside the pictures lacks the trigger", 0)

@@ -31,12 +31,18 @@ end
 --- A line of the account, for people.
 function Session:say(text) if self.mode == "run" or self.live then self.to(text) end end
 
+-- "images examples/shapes/pictures" -> "images .../pictures": a long path keeps its last folders, whole where one fits.
+local function short_label(label)
+  if #label <= 24 then return label end
+  local first = label:match "^%S+"
+  local room = 20 - #first
+  local tail = label:sub(-math.max(1, room)):gsub("^[\128-\191]+", "")
+  return ("%s ...%s"):format(first, tail:match "/.*[^/].*$" or tail)
+end
+
 --- "  reject              33 kept, 3 rejected                     0.1 s"
 function Session:account(label, text, seconds)
-  if #label > 24 then -- a long path keeps its end
-    local first = label:match "^%S+"
-    label = first .. " ..." .. label:sub(-math.max(1, 20 - #first)):gsub("^[\128-\191]+", "")
-  end
+  label = short_label(label)
   self:say(("  %-24s  %s%s"):format(label, text, seconds >= 0.05 and "   " .. log.duration(seconds) or ""))
 end
 

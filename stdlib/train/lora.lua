@@ -571,7 +571,8 @@ function lora.train(job)
     job.fail(("training needs %s (%s), there %s %s"):format(size_text(m.all), split, o.memory and "may be" or "are", size_text(job.memory)),
       { hint = fit_hint(m, job.memory, o, #sizes, math.max(sampler.own_size(model))) })
   end
-  job.say(("memory: %s: %s; %s has %s"):format(size_text(m.all), split, o.memory and "it may use, the plan" or "the device", size_text(job.memory)))
+  job.say(("memory: %s: %s; %s"):format(size_text(m.all), split, (o.memory and "it may use %s" or job.device:info().cpu and "%s are free now"
+    or "the device has %s"):format(size_text(job.memory))))
   must(network.load(first.net, first.plan, model))
   if job.sampler then must(job.sampler:load()) end
   network.start(first.net, first.plan, o.seed)

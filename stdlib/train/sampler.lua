@@ -171,8 +171,8 @@ local PAPER, INK, FAINT, MARK = { 250, 249, 246 }, { 34, 34, 34 }, { 120, 118, 1
 
 local function fitted(text, width)
   if image.text_width(text, SIZE) <= width then return text end
-  while #text > 0 and image.text_width(text .. "..", SIZE) > width do text = text:sub(1, (utf8.offset(text, -1) or #text) - 1) end
-  return text .. ".."
+  while #text > 0 and image.text_width(text .. "...", SIZE) > width do text = text:sub(1, (utf8.offset(text, -1) or #text) - 1) end
+  return text:gsub("%s+$", "") .. "..."
 end
 
 --- Pictures in rows with a line of text above each row and one below each picture; a row has as many lines as it needs.

@@ -30,13 +30,13 @@ function M.declare(state)
   outputs.declare(state, "to", false, true)
 end
 
--- Text that fits a width, cut with "..".
+local function fits(text, width) return image.text_width(text, SIZE) <= width end
+
+-- Text that fits a width, cut with "...".
 local function fitted(text, width)
-  if image.text_width(text, SIZE) <= width then return text end
-  while #text > 0 and image.text_width(text .. "..", SIZE) > width do
-    text = text:sub(1, (utf8.offset(text, -1) or #text) - 1)
-  end
-  return text .. ".."
+  if fits(text, width) then return text end
+  while #text > 0 and not fits(text .. "...", width) do text = text:sub(1, (utf8.offset(text, -1) or #text) - 1) end
+  return text:gsub("%s+$", "") .. "..."
 end
 
 -- At most `lines` lines of whole words that fit a width.
@@ -44,10 +44,12 @@ local function wrapped(text, width, lines)
   local out, line = {}, ""
   for word in text:gmatch "%S+" do
     local longer = line == "" and word or line .. " " .. word
-    if line ~= "" and image.text_width(longer, SIZE) > width then
+    if line ~= "" and not fits(longer, width) then
       out[#out + 1], line = line, word
       if #out == lines then
-        out[lines] = fitted(out[lines] .. " " .. word .. " ", width)
+        local whole = out[lines]
+        while whole:find " " and not fits(whole .. "...", width) do whole = whole:gsub("%s+%S*$", "") end
+        out[lines] = fitted(whole .. "...", width)
         return out
       end
     else
@@ -57,6 +59,8 @@ local function wrapped(text, width, lines)
   if line ~= "" then out[#out + 1] = fitted(line, width) end
   return out
 end
+
+M.wrapped = wrapped
 
 local function thumbnail(context, item)
   local bytes = item.thumb and context.store():blob(item.thumb)

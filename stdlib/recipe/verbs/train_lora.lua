@@ -58,6 +58,9 @@ local M = {
   },
 }
 
+local MOST_TOKENS = 8 -- of a trigger, before it is told
+local FEW = 5 -- pictures; with fewer a LoRA learns these pictures, not what they have in common
+
 local NEEDS = { "unet", "vae", "text_encoder", "tokenizer", "scheduler" }
 
 --- Open a base and say what it lacks; `fail(message, hint, code)` does not come back.
@@ -117,9 +120,13 @@ local function check_trigger(state, model)
   end
   local ids = model.tokenizer:tokens(word)
   if not ids then return end
-  local names = {}
-  for i, id in ipairs(ids) do names[i] = model.tokenizer:token(id) or "?" end
-  session:note(("the trigger %q is %s: %s"):format(word, set.count(#ids, "token"), table.concat(names, " ")))
+  -- A made-up word falls into a few pieces, and that is fine. One piece is a word of the base; many take the room of others.
+  if #ids == 1 then
+    session:note(("the trigger %q is a word that the base may know: what it means there mixes in, a made-up word does not"):format(word))
+  elseif #ids > MOST_TOKENS then
+    session:note(("the trigger %q takes %d of the %d places for pieces of words that a caption has: a shorter one leaves more"):format(word, #ids,
+      model.length - 2))
+  end
   if session.mode ~= "check" then return end
   local with, without = look_at_captions(state)
   if without > 0 then
@@ -238,6 +245,9 @@ function M.run(context, options, input, held)
   local lora = require "train.lora"
   local session = context.session
   pictures.need_some(context, input)
+  if #input.items < FEW then
+    context.warn(("%s to train on: below %d a LoRA tends to repeat its pictures; 10 to 30 are usual"):format(set.count(#input.items), FEW))
+  end
   local captions, mended = pictures.captions(context, input.items)
   if mended > 0 then session:say(("  the trigger was set right in %s"):format(set.count(mended, "caption"))) end
   local device, name, memory = session:device(options.device, context.at)
