@@ -556,6 +556,50 @@ on_device("metadata say precision and prediction in the words that other program
   end
 end)
 
+on_device("no plan stays open: after a run that ends well, and after refusals at every place", function()
+  local place, devices, open = new(), {}, device.open
+  local function plans_after(text)
+    collectgarbage "stop" -- what is closed is closed by us
+    device.open = function(...)
+      local made, message, code = open(...)
+      devices[#devices + 1] = made
+      return made, message, code
+    end
+    local ran, done = pcall(place.run, text)
+    device.open = open
+    collectgarbage "restart"
+    check.ok(ran, done)
+    check.equal(tostring(devices[#devices]), "device (closed)", done.text) -- the command closed it, and there was no plan that kept it
+    return done
+  end
+  local text = recipe("base = '@/base', validate = held, sample = { every = 2, prompts = { 'a zkr' }, steps = 1 }",
+    'lora:samples { prompts = { "a zkr" }, seeds = { 0 }, strength = { 1 }, steps = 1, to = "@/grid.png" }'):gsub('base = "tests/golden/tiny", ', "")
+    :gsub("local lora = photos", "local train, held = photos:split { held_out = 1 }\nlocal lora = train")
+  local class = drawn("count = 1"):gsub("tests/golden/tiny", "@/base")
+  local function whole() copy_base(place, function(_, bytes) return bytes end) end
+  local function refused(what, said) check.contains(plans_after(what).text, said) end
+  overflowing(place, "vae", "quant_conv.weight")
+  refused(text, "the VAE's latents")
+  overflowing(place, "text_encoder", "text_model.final_layer_norm.weight")
+  refused(text, "the text encoder's states")
+  overflowing(place, "unet", "conv_in.weight", 0 / 0)
+  refused(text, 'tensor "conv_in.weight"')
+  refused(class, 'tensor "conv_in.weight"')
+  whole()
+  refused((text:gsub("lr = 1e%-2", "%0, memory = 0.0015")), "training needs")
+  overflowing(place, "vae", "decoder.conv_out.weight")
+  refused(class, "the pictures were not drawn")
+  refused(text, "the samples were not drawn")
+  overflowing(place, "vae", "decoder.conv_out.weight", 0 / 0)
+  refused(class, 'tensor "decoder.conv_out.weight"')
+  whole()
+  fine(plans_after(class))
+  fine(plans_after(text))
+  place.write("noise.safetensors", "x")
+  refused((text:gsub("seeds = {", 'noise = "@/noise.safetensors", %0')), "noise.safetensors")
+  refused((text:gsub("seeds = {", "width = 4096, height = 4096, %0"):gsub("lr = 1e%-2", "%0, memory = 0.02")), "drawing needs")
+end)
+
 -- What a recipe counts in the pictures it draws -------------------------------------------------------------------------
 
 local function counting(fn, more)

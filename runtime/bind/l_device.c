@@ -41,7 +41,8 @@ static int l_device_free(lua_State *L) {
 
 static int l_device_text(lua_State *L) {
   device_box *box = luaL_checkudata(L, 1, DEVICE);
-  if (!box->c || box->closed) lua_pushliteral(L, "device (closed)");
+  if (!box->c) lua_pushliteral(L, "device (closed)");
+  else if (box->closed) lua_pushfstring(L, "device (closed, goes with the last of %d plans)", box->plans);
   else lua_pushfstring(L, "device (%s)", box->c->name);
   return 1;
 }
@@ -96,14 +97,17 @@ cal_status cal_write_target(lua_State *L, int arg, cal_value v, const void *byte
   return cal_plan_write(box->plan, v, bytes, size, err);
 }
 
-static int l_plan_free(lua_State *L) {
-  plan_box *box = luaL_checkudata(L, 1, PLAN);
-  if (!box->device) return 0;
+static void close_plan(plan_box *box) {
+  if (!box->device) return;
   cal_plan_free(box->plan);
   cal_schedule_free(box->schedule);
   device_box *device = box->device;
   *box = (plan_box){0};
   if (!--device->plans && device->closed) cal_context_close(device->c), device->c = NULL;
+}
+
+static int l_plan_free(lua_State *L) {
+  close_plan(luaL_checkudata(L, 1, PLAN));
   return 0;
 }
 
@@ -141,7 +145,9 @@ static int l_plan(lua_State *L) {
   device->plans++;
   box->schedule = cal_schedule_new(graph->g, &place, &err);
   box->plan = box->schedule ? cal_plan_new(device->c, box->schedule, &options, &err) : NULL;
-  return box->plan ? 1 : cal_push_refusal(L, &err);
+  if (box->plan) return 1;
+  close_plan(box);
+  return cal_push_refusal(L, &err);
 }
 
 /* plan:set(value, bytes in its dtype | {numbers} | number) */

@@ -9,6 +9,7 @@
 -- The key is the content: the picture's bytes, how it was scaled and cropped, the weights; never a path.
 
 local clip = require "models.clip"
+local closing = require "train.closing"
 local floats = require "train.floats"
 local folder = require "models.folder"
 local fs = require "native.fs"
@@ -130,6 +131,7 @@ function encoded.latents(job)
     end
   end
   local bar <close> = log.progress("latents", missing)
+  local open <close> = closing.list()
   local done, first = 0, nil
   for _, name in ipairs(order) do
     local b = job.pictures[groups[name][1]].bucket
@@ -139,6 +141,7 @@ function encoded.latents(job)
     local both = g.concat(mean, logvar)
     g.graph:output("sample", both)
     local plan, message, code = job.device:plan(g.graph, { like = first })
+    open[#open + 1] = plan
     local ok, held = plan, first and first:sizes()
     if plan then ok, message, code = within(job, plan:sizes(), held and held.arena + held.scratch or 0) end
     if not ok then return nil, ("the VAE at %s: %s"):format(name, message), code end
@@ -169,7 +172,6 @@ function encoded.latents(job)
     end
     if plan ~= first then plan:close() end
   end
-  if first then first:close() end
   return out, missing
 end
 
@@ -196,7 +198,7 @@ function encoded.texts(job)
   local ids = g.input("ids", "i32", { 1, model.length })
   local states = clip.encode(g, ids, model.text_encoder:weights(g), model.text_encoder.config, job.clip_skip)
   g.graph:output("sample", states)
-  local plan, message, code = job.device:plan(g.graph)
+  local plan <close>, message, code = job.device:plan(g.graph)
   local ok = plan
   if plan then ok, message, code = within(job, plan:sizes(), 0) end
   if not ok then return nil, "the text encoder: " .. message, code end
@@ -218,7 +220,6 @@ function encoded.texts(job)
     out[it.text] = keep(store, "text", it.key, bytes)
     bar:set(i)
   end
-  plan:close()
   return out, #todo
 end
 

@@ -12,6 +12,7 @@
 
 local batches = require "train.batches"
 local checkpoint = require "train.checkpoint"
+local closing = require "train.closing"
 local encoded = require "train.encoded"
 local floats = require "train.floats"
 local fs = require "native.fs"
@@ -80,8 +81,8 @@ end
 
 -- --- Plans ---------------------------------------------------------------------------------------------------------------
 
--- One plan per size of pictures; the first has the optimizer and draws samples, the others share its weights and parameters.
-local function make_plans(job, sizes)
+-- One plan per size of pictures; the first has the optimizer and draws samples, the others share its weights and parameters. `open` closes them.
+local function make_plans(job, sizes, open)
   local o, model = job.options, job.model
   local down = 1 << (#vae.config(model.vae.config).widths - 1)
   local canvas = o.sample and sampler.canvas(model, o.resolution, o.resolution) or nil
@@ -97,6 +98,7 @@ local function make_plans(job, sizes)
     if not ok then return nil, tostring(net), "FORMAT" end
     local plan, message, code = job.device:plan(net.g.graph, { like = first and first.plan or nil })
     if not plan then return nil, message, code end
+    open[#open + 1] = plan
     plans[size.name] = { net = net, plan = plan, sizes = plan:sizes() }
     first = first or plans[size.name]
   end
@@ -556,12 +558,14 @@ function lora.train(job)
     return a.name < b.name
   end)
   local message, code
-  job.plans, job.first, code = make_plans(job, sizes)
+  local open <close> = closing.list()
+  job.plans, job.first, code = make_plans(job, sizes, open)
   if not job.plans then refuse(job, job.first, code) end
   local first, extra = job.first, {}
   if o.sample then
     job.sampler = must(sampler.new { device = job.device, model = model, net = first.net, plan = first.plan, dtype = o.dtype,
       states = function(text) return job.texts[text]() end })
+    open[#open + 1] = job.sampler
     extra[1] = job.sampler.decoder:sizes()
   end
   local m = memory_of(job.plans, first, extra)
@@ -641,9 +645,6 @@ function lora.train(job)
   else
     job.account(("%s, known: %s"):format(set.count(o.steps, "step"), path))
   end
-  if job.sampler then job.sampler:close() end
-  for _, it in pairs(job.plans) do if it ~= first then it.plan:close() end end
-  first.plan:close()
   return result_of(job, job.note, o.steps)
 end
 
@@ -669,20 +670,15 @@ function lora.sampler(result, size, prompts)
   plan, message, code = result.device:plan(net.g.graph)
   if not plan then return nil, message, code end
   local drawing
-  drawing, message, code = sampler.new { device = result.device, model = model, net = net, plan = plan, dtype = o.dtype,
+  drawing, message, code = sampler.new { device = result.device, model = model, net = net, plan = plan, dtype = o.dtype, owns_plan = true,
     states = function(text) return texts[text]() end }
   if not drawing then return nil, message, code end
-  local m = memory_of({ { sizes = plan:sizes() } }, { sizes = plan:sizes() }, { drawing.decoder:sizes() })
-  if m.all > result.memory then
-    return nil, ("drawing needs %s, there are %s; a smaller size needs less"):format(size_text(m.all), size_text(result.memory)), "LIMIT"
-  end
-  local ok
-  for _, load in ipairs { function() return network.load(net, plan, model) end, function() return drawing:load() end,
-    function() return lora_file.load(result.path, net.lora, plan) end } do
-    ok, message, code = load()
+  return drawing:ready(result.memory, function()
+    local ok
+    ok, message, code = network.load(net, plan, model)
     if not ok then return nil, message, code end
-  end
-  return drawing
+    return lora_file.load(result.path, net.lora, plan)
+  end)
 end
 
 return lora

@@ -17,13 +17,15 @@ local script = require "native.script"
 local unet = require "models.unet"
 local vae = require "models.vae"
 
+local size_text = require("recipe.outputs").size_text
+
 local sampler = {}
 
 local Sampler = {}
 Sampler.__index = Sampler
 
---- `net` was built with sample and canvas; `plan` is its plan, loaded; `states(text)` gives the text encoder's states where it is frozen.
---- The decoder is a plan of its own.
+--- `net` was built with sample and canvas; `plan` is its plan; `states(text)` gives the text encoder's states where it is frozen.
+--- The decoder is a plan of its own. With `owns_plan` the plan is the sampler's: closed with it, and when there is none.
 ---@return table? sampler
 ---@return string? message
 ---@return string? code
@@ -38,13 +40,41 @@ function sampler.new(options)
   g.graph:output("sample", self.picture)
   local message, code
   self.decoder, message, code = self.device:plan(g.graph)
-  if not self.decoder then return nil, message, code end
+  if not self.decoder then
+    if self.owns_plan then self.plan:close() end
+    return nil, message, code
+  end
   self.decoder_graph = g
   return self
 end
 
 --- Stream the VAE in: apart, so that memory can be looked at first.
 function Sampler:load() return folder.load(self.decoder_graph, self.decoder, self.model.vae) end
+
+--- For a sampler that owns its plan: look whether both plans fit into `memory` bytes, then stream the VAE in and call `load()`, which
+--- streams in the rest. The sampler, or a refusal, and it is closed.
+---@param memory integer
+---@param load fun(): boolean?, string?, string?
+---@return table? sampler
+---@return string? message
+---@return string? code
+function Sampler:ready(memory, load)
+  local needs = 0
+  for _, plan in ipairs { self.plan, self.decoder } do
+    local sizes = plan:sizes()
+    needs = needs + sizes.weights + sizes.states + sizes.arena + sizes.inputs + sizes.constants + sizes.scratch
+  end
+  local ok, message, code
+  if needs > memory then
+    message, code = ("drawing needs %s, there are %s; a smaller size needs less"):format(size_text(needs), size_text(memory)), "LIMIT"
+  else
+    ok, message, code = load()
+    if ok then ok, message, code = self:load() end
+  end
+  if ok then return self end
+  self:close()
+  return nil, message, code
+end
 
 --- The noise that a seed stands for: f32 bytes [h, w, 4].
 function Sampler:noise(seed) return hash.random(seed, batches.STREAM.sample):normal(self.width * self.height * self.channels) end
@@ -108,6 +138,7 @@ function Sampler:close()
   self.decoder:close()
   if self.owns_plan then self.plan:close() end
 end
+Sampler.__close = Sampler.close
 
 --- A sampler of a base without a LoRA. `base` are its fingerprints (train.encoded); the states of all prompts, negative ones too, are made now.
 ---@param options table device, model, base, store, memory in bytes, width, height, prompts, dtype
@@ -129,18 +160,7 @@ function sampler.of_base(options)
   drawing, message, code = sampler.new { device = options.device, model = model, net = net, plan = plan, dtype = options.dtype, owns_plan = true,
     states = function(text) return texts[text]() end }
   if not drawing then return nil, message, code end
-  local needs = 0
-  for _, sizes in ipairs { plan:sizes(), drawing.decoder:sizes() } do
-    needs = needs + sizes.weights + sizes.states + sizes.arena + sizes.inputs + sizes.constants + sizes.scratch
-  end
-  if needs > options.memory then
-    return nil, ("drawing needs %.2f GB, there are %.2f GB; a smaller size needs less"):format(needs / 1e9, options.memory / 1e9), "LIMIT"
-  end
-  local ok
-  ok, message, code = folder.load(g, plan, model.unet)
-  if ok then ok, message, code = drawing:load() end
-  if not ok then return nil, message, code end
-  return drawing
+  return drawing:ready(options.memory, function() return folder.load(g, plan, model.unet) end)
 end
 
 --- What a base draws by itself: width and height in pixels. A config's sample_size is one side of the latents, or height and width, or

@@ -81,10 +81,9 @@ local function draw(context, options, model)
   if #missing == 0 then return pictures, 0 end
 
   local device, _, memory = context.session:device(options.device, context.at)
-  local drawing
-  drawing, message, code = sampler.of_base { device = device, model = model, base = base, store = store, memory = memory, width = options.width,
-    height = options.height, prompts = table.move(options.prompts, 1, #options.prompts, 2, { options.negative }) }
-  if not drawing then refuse(message, code) end
+  local drawing <close>, problem, problem_code = sampler.of_base { device = device, model = model, base = base, store = store, memory = memory,
+    width = options.width, height = options.height, prompts = table.move(options.prompts, 1, #options.prompts, 2, { options.negative }) }
+  if not drawing then refuse(problem, problem_code) end
   local bar <close> = log.progress("drawn", #missing * options.steps)
   local ticks = 0
   function drawing.tick()
@@ -99,7 +98,6 @@ local function draw(context, options, model)
     it.sha = store:put_blob(assert(picture:encode "png"))
     store:put("drawn", it.key, it.sha)
   end
-  drawing:close()
   return pictures, #missing
 end
 

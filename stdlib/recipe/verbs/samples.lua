@@ -158,7 +158,7 @@ function M.run(context, options, result)
   end
 
   local prompts = table.move(options.prompts, 1, #options.prompts, 2, { options.negative })
-  local drawing, message, code = lora.sampler(result, { width = width, height = height }, prompts)
+  local drawing <close>, message, code = lora.sampler(result, { width = width, height = height }, prompts)
   if not drawing then context.fail("the samples were not drawn", { hint = message, code = code }) end
   local noise = options.noise and read_noise(context, options.noise, #options.seeds, drawing, drawing.channels)
   local total = #options.prompts * #options.strength * #options.seeds
