@@ -787,6 +787,13 @@ test("check finds options that cannot be, with the place inside a table of optio
   finds(place, recipe("", 'lora:samples { prompts = { "x" }, to = "@/x.png", count = 3 }'), "option 'count' of lora:samples takes a function, not 3")
   finds(place, recipe("clip_skip = 5"), "clip_skip 5: the text encoder has 2 blocks")
   finds(place, recipe("", 'lora:export { to = "@/x.zip" }'), "is not .safetensors")
+  local function without(options, rest)
+    return ('images "@/photos":train_lora { base = "%s", resolution = 16%s }%s'):format(BASE, options, rest or ':export { to = "@/x.safetensors" }')
+  end
+  for text, part in pairs { [without ', sample = { prompts = { "[trigger]" } }'] = "a prompt has", [without ', checkpoint = { to = "@/[trigger]" }'] = "option 'to' of 'checkpoint' has",
+    [without("", ':samples { prompts = { "a [trigger]" }, to = "@/x.png" }')] = "a prompt has", [without("", ':export { to = "@/[trigger].safetensors" }')] = "option 'to' of :export has" } do
+    check.contains(finds(place, text, part .. " [trigger], but no trigger is declared").text, 'declare it: :caption { trigger = "..." }')
+  end
   finds(place, recipe("", 'lora:samples { prompts = { "x" }, to = "@/x.gif" }'), "neither .png nor .jpg")
   finds(place, recipe("", 'lora:samples { prompts = { "x" }, to = "@/x.png", width = 12 }'), "width 12: with this base sides are multiples of 8")
   finds(place, recipe("", 'lora:dedupe {}'), ":dedupe works on pictures; this is a LoRA")

@@ -42,14 +42,8 @@ end
 function M.declare(state, key, folder, pictures)
   local session, path = state.session, state.options[key]
   if not path then return nil end
-  if trigger.wanted(path) then
-    if not state.trigger then
-      session:fail(state.at, ("option '%s' of :%s has [trigger], but no trigger is declared"):format(key, state.verb.name),
-        { key = key, value = true, hint = 'declare it: :caption { trigger = "..." }' })
-    end
-    path = trigger.fill(path, (state.trigger:gsub("[/%c]", "_")))
-    state.options[key] = path
-  end
+  path = trigger.filled(state, path, ("option '%s' of :%s"):format(key, state.verb.name), { key = key, value = true }, true)
+  state.options[key] = path
   session:permit(path, "write", state.at, key, folder)
   if pictures then check_not_among_inputs(state, key, path, folder) end
   local info = fs.stat(path)

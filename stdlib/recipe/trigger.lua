@@ -45,6 +45,23 @@ function M.wanted(text) return text:find("[trigger]", 1, true) ~= nil end
 ---@return string
 function M.fill(text, trigger) return (text:gsub("%[trigger%]", (trigger:gsub("%%", "%%%%")))) end
 
+--- The text of an option with the trigger put in, while a recipe is read. Where none is declared that is told: `what` begins the sentence
+--- ("a prompt"), `where` is for session:fail. In names of files the trigger has no slash.
+---@param state table of the stage
+---@param text string
+---@param what string
+---@param where table
+---@param file? boolean
+---@return string
+function M.filled(state, text, what, where, file)
+  if not M.wanted(text) then return text end
+  if not state.trigger then
+    where.hint = 'declare it: :caption { trigger = "..." }'
+    state.session:fail(state.at, what .. " has [trigger], but no trigger is declared", where)
+  end
+  return M.fill(text, file and state.trigger:gsub("[/%c]", "_") or state.trigger)
+end
+
 --- The text with the trigger: in the placeholder's place, or in front where it was missing.
 ---@param text string
 ---@param trigger string

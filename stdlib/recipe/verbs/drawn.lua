@@ -3,6 +3,7 @@ local images = require "recipe.verbs.images"
 local json = require "native.json"
 local log = require "native.log"
 local outputs = require "recipe.outputs"
+local sampling = require "recipe.sampling"
 local script = require "native.script"
 local sessions = require "recipe.session"
 local set = require "recipe.set"
@@ -19,11 +20,9 @@ local M = {
     { "base", "folder", required = true, doc = "a model as diffusers keeps it" },
     { "prompts", "list", of = "text", required = true, doc = "what is drawn, in turn" },
     { "count", "integer", min = 1, max = 100000, doc = "how many pictures; one for each prompt when left out" },
-    { "negative", "text", default = "", doc = "what guidance leads away from" },
+    sampling.negative,
     { "seed", "integer", min = 0, default = 0, doc = "the noise of the first picture; the next has the next seed" },
-    { "steps", "integer", min = 1, max = 1000, default = 20, doc = "of the sampler" },
-    { "cfg", "number", min = 0, max = 100, default = 7.5, doc = "guidance; 1 follows the prompt as trained" },
-    { "sampler", "choice", choices = { "ddim", "euler" }, default = "ddim", doc = "how noise is taken away" },
+    sampling.steps, sampling.cfg, sampling.sampler,
     { "width", "integer", min = 8, max = 4096, unit = "px", doc = "the base's own when left out" },
     { "height", "integer", min = 8, max = 4096, unit = "px", doc = "the base's own when left out" },
     { "to", "folder", required = true, doc = "where the pictures go, as PNG files" },
@@ -46,19 +45,12 @@ function M.declare(state)
   session:permit(o.base, "read", at, "base")
   o.count = o.count or #o.prompts
   outputs.declare(state, "to", true)
-  local sampler = require "train.sampler"
   state.base = require("recipe.verbs.train_lora").open_base(o.base, function(message, hint, code)
     session:fail(at, message, { key = "base", value = true, hint = hint, code = code, world = true })
   end)
-  local multiple = sampler.multiple(state.base)
-  local own = {}
-  own.width, own.height = sampler.own_size(state.base)
-  for _, key in ipairs { "width", "height" } do
-    o[key] = o[key] or own[key]
-    if o[key] % multiple ~= 0 then
-      session:fail(at, ("%s %d: with this base sides are multiples of %d"):format(key, o[key], multiple), { key = key, value = true })
-    end
-  end
+  local width, height = require("train.sampler").own_size(state.base)
+  o.width, o.height = o.width or width, o.height or height
+  sampling.check_sides(state, state.base)
 end
 
 -- PNG files by number; what was drawn before is known by what it was drawn from.

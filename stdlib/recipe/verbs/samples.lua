@@ -5,6 +5,7 @@ local json = require "native.json"
 local log = require "native.log"
 local lora_export = require "recipe.verbs.lora_export"
 local outputs = require "recipe.outputs"
+local sampling = require "recipe.sampling"
 local script = require "native.script"
 local set = require "recipe.set"
 local trigger = require "recipe.trigger"
@@ -17,12 +18,10 @@ local M = {
   example = 'lora:samples { prompts = { "a photo of [trigger]" }, seeds = { 0, 1, 2 }, to = "out/grid.png" }',
   options = {
     { "prompts", "list", of = "text", required = true, doc = "what is drawn; may have [trigger]" },
-    { "negative", "text", default = "", doc = "what guidance leads away from" },
+    sampling.negative,
     { "strength", "list", of = "number", min = -8, max = 8, default = { 0, 1 }, doc = "how much the LoRA counts; 0 is the base alone" },
     { "seeds", "list", of = "integer", min = 0, default = { 0, 1, 2, 3 }, doc = "the noise a picture begins with, the same for every strength" },
-    { "steps", "integer", min = 1, max = 1000, default = 20, doc = "of the sampler" },
-    { "cfg", "number", min = 0, max = 100, default = 7.5, doc = "guidance; 1 follows the prompt as trained" },
-    { "sampler", "choice", choices = { "ddim", "euler" }, default = "ddim", doc = "how noise is taken away" },
+    sampling.steps, sampling.cfg, sampling.sampler,
     { "width", "integer", min = 8, max = 4096, unit = "px", doc = "the training's resolution when left out" },
     { "height", "integer", min = 8, max = 4096, unit = "px", doc = "the training's resolution when left out" },
     { "noise", "path", doc = "a .safetensors file whose tensor \"noise\" [n, 4, h, w] stands for the seeds, in order: to compare with other programs" },
@@ -44,12 +43,7 @@ function M.declare(state)
     if #o[key] == 0 then session:fail(at, ("option '%s' of :samples is empty"):format(key), { key = key, value = true }) end
   end
   for i, prompt in ipairs(o.prompts) do
-    if trigger.wanted(prompt) then
-      if not state.trigger then
-        session:fail(at, "a prompt has [trigger], but no trigger is declared", { key = "prompts", hint = 'declare it: :caption { trigger = "..." }' })
-      end
-      o.prompts[i] = trigger.fill(prompt, state.trigger)
-    end
+    o.prompts[i] = trigger.filled(state, prompt, "a prompt", { key = "prompts" })
   end
   if o.count then callback.key(o.count, session.known, at) end
   session:permit_device(at)
@@ -57,16 +51,8 @@ function M.declare(state)
   outputs.declare(state, "to", false, true)
   if o.pictures then outputs.declare(state, "pictures", true, true) end
   -- Sizes are known from the training's options: a wrong one is told by `check`.
-  local stage = require "recipe.stage"
-  local trained = stage.state(state.inputs[1])
-  if trained.base then
-    local multiple = require("train.sampler").multiple(trained.base)
-    for _, key in ipairs { "width", "height" } do
-      if o[key] and o[key] % multiple ~= 0 then
-        session:fail(at, ("%s %d: with this base sides are multiples of %d"):format(key, o[key], multiple), { key = key, value = true })
-      end
-    end
-  end
+  local trained = require("recipe.stage").state(state.inputs[1])
+  if trained.base then sampling.check_sides(state, trained.base) end
 end
 
 -- The tensor "noise" of a file: our layout, f32 bytes for each of its pictures.

@@ -2,6 +2,7 @@ local fs = require "native.fs"
 local hash = require "native.hash"
 local json = require "native.json"
 local pictures = require "export.pictures"
+local sampling = require "recipe.sampling"
 local set = require "recipe.set"
 local trigger = require "recipe.trigger"
 
@@ -43,11 +44,9 @@ local M = {
     { "sample", "options", doc = "pictures drawn while training, into the folder of the checkpoints", options = {
       { "every", "integer", min = 1, default = 250, doc = "steps" },
       { "prompts", "list", of = "text", required = true, doc = "what is drawn; may have [trigger]" },
-      { "negative", "text", default = "", doc = "what guidance leads away from" },
-      { "steps", "integer", min = 1, max = 1000, default = 20, doc = "of the sampler" },
-      { "cfg", "number", min = 0, max = 100, default = 7.5, doc = "guidance; 1 follows the prompt as trained" },
+      sampling.negative, sampling.steps, sampling.cfg,
       { "seed", "integer", min = 0, default = 0, doc = "the noise that all samples begin with" },
-      { "sampler", "choice", choices = { "ddim", "euler" }, default = "ddim", doc = "how noise is taken away" },
+      sampling.sampler,
     } },
     { "checkpoint", "options", alone = "every", default = {}, doc = "what is kept on the way; every one is kept until you remove it", options = {
       { "every", "integer", min = 1, default = 250, doc = "steps" },
@@ -151,23 +150,11 @@ function M.declare(state)
   o.alpha = o.alpha or o.rank
   if o.sample then
     for i, prompt in ipairs(o.sample.prompts) do
-      if trigger.wanted(prompt) then
-        if not state.trigger then
-          session:fail(at, "a prompt has [trigger], but no trigger is declared",
-            { key = "prompts", inside = "sample", hint = 'declare it: :caption { trigger = "..." }' })
-        end
-        o.sample.prompts[i] = trigger.fill(prompt, state.trigger)
-      end
+      o.sample.prompts[i] = trigger.filled(state, prompt, "a prompt", { key = "prompts", inside = "sample" })
     end
     if #o.sample.prompts == 0 then session:fail(at, "'sample' has no prompts", { key = "prompts", inside = "sample", value = true }) end
   end
-  local to = o.checkpoint.to
-  if trigger.wanted(to) then
-    if not state.trigger then
-      session:fail(at, "option 'to' of 'checkpoint' has [trigger], but no trigger is declared", { key = "to", inside = "checkpoint", value = true })
-    end
-    o.checkpoint.to = trigger.fill(to, (state.trigger:gsub("[/%c]", "_")))
-  end
+  o.checkpoint.to = trigger.filled(state, o.checkpoint.to, "option 'to' of 'checkpoint'", { key = "to", inside = "checkpoint", value = true }, true)
   session:permit(o.checkpoint.to, "write", at, "checkpoint", true)
   if o.validate then state.inputs = { state.inputs[1], o.validate } end
   local model = open_base(o.base, function(message, hint, code)
