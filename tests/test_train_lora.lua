@@ -835,6 +835,24 @@ on_device("Ctrl-C keeps the step, ends with 130 and the command to go on; the re
   check.equal(metadata(place, "out/zkr.safetensors").sshs_model_hash, metadata(whole, "out/zkr.safetensors").sshs_model_hash)
 end)
 
+-- The device promises more than the system gives: the promise is the machine's free memory, the system's limit is this process's.
+on_device("an allocation that fails on the device ends the run with one sentence and the next step, and leaves nothing half-written", function()
+  if program:find "asan" then skip "the address sanitizer needs more address space than the test leaves" end
+  local place = new()
+  place.write("large.lua", (recipe("batch = 1024, device = 'cpu'"):gsub("resolution = 16", "resolution = 64"):gsub("@", place.folder)))
+  local line = "ulimit -v 1500000; CALOTYPE_STDLIB=stdlib CALOTYPE_STORE=F/store P run F/large.lua 2>&1; echo \"exit $?\""
+  local out = io.popen((line:gsub("F/", place.folder .. "/"):gsub("P run", program .. " run")))
+  local said = out:read "a"
+  out:close()
+  if said:find "training needs" then skip "the machine has too little memory to promise it" end
+  check.contains(said, "exit 1\n")
+  check.ok(said:find "error: what is computed: not enough memory for %d+ more bytes", said)
+  check.contains(said, "a smaller resolution, batch or rank needs less")
+  check.equal(select(2, said:gsub("error: ", "")), 1)
+  check.ok(not fs.stat(place.path "runs") and not fs.stat(place.path "out"))
+  fine(place.run((recipe():gsub("resolution = 16", "resolution = 64")), { params = { steps = "1" } })) -- what was encoded before is known
+end)
+
 test("show tells of a LoRA what it is", function()
   if not opened then skip(why) end
   local place = new()

@@ -444,7 +444,7 @@ end
 local function refuse(job, message, code, more)
   more = more or {}
   more.code = code
-  if code == "LIMIT" then more.hint = more.hint or "a smaller resolution, batch or rank needs less" end
+  if code == "LIMIT" or code == "MEMORY" then more.hint = more.hint or "a smaller resolution, batch or rank needs less" end
   if code == "INTERRUPT" then
     more.exit, more.hint = 130, more.hint or ("go on with: " .. job.again)
   end
