@@ -69,3 +69,15 @@ test("wrong arguments raise", function()
   check.fails("number expected", hash.random, "x")
   check.fails("string expected", hash.sha256, nil)
 end)
+
+test("a file's hash is its bytes', also in pieces and with a bar", function()
+  local fs = require "native.fs"
+  local path = tmp "large"
+  for _, size in ipairs { 0, 1, (1 << 24) - 1, 1 << 24, (1 << 24) + 1, 40000000 } do
+    local bytes = ("calotype"):rep(size // 8) .. ("x"):rep(size % 8)
+    assert(fs.write(path, bytes))
+    check.equal(hash.file(path), hash.sha256(bytes), size)
+    check.equal(hash.file(path, "hashing"), hash.sha256(bytes), size)
+  end
+  check.refused("none", hash.file(path .. "none", "hashing"))
+end)

@@ -1,5 +1,6 @@
 /* l_hash.c - native.hash: names by content, and numbers by seed. */
 #include "bind/bind.h"
+#include "core/base/progress.h"
 #include "core/base/random.h"
 #include "core/base/sha256.h"
 
@@ -13,13 +14,25 @@ static int l_sha256(lua_State *L) {
   return 1;
 }
 
-/* hash.file(path) -> the sha256 of a file's content | nil, message, code */
+enum { PIECE = 1 << 24 };
+
+/* hash.file(path [, label]) -> the sha256 of a file's content | nil, message, code. With a label, a bar in MB says how far it is. */
 static int l_file(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1), *label = luaL_optstring(L, 2, NULL);
   cal_error err = {0};
   cal_mapping map;
-  if (cal_fs_map(cal_bind_fs(L), luaL_checkstring(L, 1), &map, &err)) return cal_push_refusal(L, &err);
+  if (cal_fs_map(cal_bind_fs(L), path, &map, &err)) return cal_push_refusal(L, &err);
+  cal_progress *bar = label ? cal_progress_new(label, map.size / 1000000) : NULL;
   char hex[CAL_SHA256_HEX];
-  cal_sha256_hex(map.data, map.size, hex);
+  cal_sha256 hash;
+  cal_sha256_start(&hash);
+  for (size_t at = 0; at < map.size; at += PIECE) {
+    size_t size = map.size - at < PIECE ? map.size - at : PIECE;
+    cal_sha256_add(&hash, map.data + at, size);
+    cal_progress_set(bar, (at + size) / 1000000);
+  }
+  cal_sha256_end(&hash, hex);
+  cal_progress_free(bar);
   cal_fs_unmap(&map);
   lua_pushstring(L, hex);
   return 1;

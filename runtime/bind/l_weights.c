@@ -3,6 +3,7 @@
 
 #include "bind/tensor.h"
 #include "core/base/memory.h"
+#include "core/base/progress.h"
 #include "core/base/sha256.h"
 #include "core/train/weights.h"
 
@@ -17,6 +18,7 @@ typedef struct {
   cal_st_tensor *tensors;
   cal_st_note *notes;
   void *bytes;
+  cal_progress *bar;
 } work;
 
 static int l_work_free(lua_State *L) {
@@ -26,6 +28,7 @@ static int l_work_free(lua_State *L) {
   cal_free(w->tensors);
   cal_free(w->notes);
   cal_free(w->bytes);
+  cal_progress_free(w->bar);
   *w = (work){0};
   return 0;
 }
@@ -35,14 +38,16 @@ static int l_work_text(lua_State *L) {
   return 1;
 }
 
-/* weights.load(path, plan or reference, {{value=, name=, kernel=}, ...}) -> bytes read | nil, message, code. One tensor at a time is in
- * memory. `name`: in the file. */
+/* weights.load(path, plan or reference, {{value=, name=, kernel=}, ...} [, label]) -> bytes read | nil, message, code. One tensor at a time
+ * is in memory. `name`: in the file. With a label, a bar over the tensors says how far it is. */
 static int l_load(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   cal_graph_box *graph = cal_check_target(L, 2);
   luaL_checktype(L, 3, LUA_TTABLE);
+  const char *label = luaL_optstring(L, 4, NULL);
   cal_error err = {0};
   work *w = cal_push_shell(L, WORK, sizeof *w);
+  if (label) w->bar = cal_progress_new(label, (size_t)luaL_len(L, 3));
   if (!(w->st = cal_st_open(cal_bind_fs(L), path, &err))) return cal_push_refusal(L, &err);
   lua_Integer total = 0;
   for (lua_Integer i = 1, count = luaL_len(L, 3); i <= count; i++) {
@@ -67,12 +72,15 @@ static int l_load(lua_State *L) {
     }
     if (!status) status = cal_write_target(L, 2, v, w->bytes, size, &err);
     if (status) {
+      cal_progress_free(w->bar), w->bar = NULL;
       cal_error_context(&err, "%s", path);
       return cal_push_refusal(L, &err);
     }
     total += (lua_Integer)t->size;
+    cal_progress_set(w->bar, (size_t)i);
     lua_pop(L, 4);
   }
+  cal_progress_free(w->bar), w->bar = NULL;
   lua_pushinteger(L, total);
   return 1;
 }

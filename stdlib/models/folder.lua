@@ -211,7 +211,7 @@ function folder.load(g, target, part)
     end
   end
   for _, file in ipairs(order) do
-    local ok, message, code = weights.load(file, target, by_file[file])
+    local ok, message, code = weights.load(file, target, by_file[file], ("tensors of the %s"):format(part.root))
     if not ok then return nil, message, code end
   end
   return true

@@ -38,7 +38,7 @@ local function file_hash(store, path)
   local known = store:get("file", key)
   if known then return known end
   local sum
-  sum, message, code = hash.file(path)
+  sum, message, code = hash.file(path, "hashing the base, MB")
   if not sum then return nil, message, code end
   store:put("file", key, sum)
   return sum

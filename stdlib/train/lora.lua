@@ -87,7 +87,8 @@ local function make_plans(job, sizes, open)
   local down = 1 << (#vae.config(model.vae.config).widths - 1)
   local canvas = o.sample and sampler.canvas(model, o.resolution, o.resolution) or nil
   local plans, first = {}, nil
-  for _, size in ipairs(sizes) do
+  local bar <close> = log.progress("sizes planned", #sizes)
+  for n, size in ipairs(sizes) do
     local ok, net = pcall(network.build, model, {
       rank = o.rank, alpha = o.alpha, targets = o.targets, text = o.lr.text > 0, unet = o.lr.unet > 0, device = job.device, dtype = o.dtype,
       clip_skip = o.clip_skip, width = size.width // down, height = size.height // down, batch = o.batch, canvas = canvas,
@@ -101,6 +102,7 @@ local function make_plans(job, sizes, open)
     open[#open + 1] = plan
     plans[size.name] = { net = net, plan = plan, sizes = plan:sizes() }
     first = first or plans[size.name]
+    bar:set(n)
   end
   return plans, first
 end
