@@ -123,12 +123,36 @@ on_device("another option makes another run, says what changed, and leaves the f
   local first = run_folder(place)
   local before = fs.read(first .. "/last.state")
   local done = fine(place.run(recipe(), { params = { rank = "4" } }))
-  check.contains(done.log, "not resuming: alpha 2 -> 4, rank 2 -> 4 changed (recipe.lua:3)")
+  check.contains(done.log, "not resuming: alpha 2 -> 4, rank 2 -> 4 (recipe.lua:3); ")
   check.ok(fs.read(first .. "/last.state") == before)
   local less = fine(place.run(recipe(), { params = { steps = "3" } }))
   check.contains(less.log, "not resuming: the checkpoint is at step 4, beyond steps = 3; it stays")
   check.ok(fs.read(first .. "/last.state") == before)
   check.contains(fine(place.run(recipe(), { params = { steps = "2" } })).log, "2 steps, known")
+end)
+
+on_device("what makes a run another is told in words, against the nearest of those before", function()
+  local place = new()
+  local function says(part, text, more)
+    local done = fine(place.run(text, { params = more }))
+    if part then check.contains(done.log, "not resuming: " .. part .. " (recipe.lua:3); @/runs/zkr-")
+    else check.ok(not done.log:find "not resuming", done.log) end
+    return done.log:match "not resuming: [^;]*; (%S+) stays as it is"
+  end
+  says(nil, recipe())
+  local first = run_folder(place):gsub(place.folder:gsub("%p", "%%%0"), "@")
+  says("resolution 16 -> 32", (recipe():gsub("resolution = 16", "resolution = 32")))
+  -- The run just before had another resolution; the first is nearer.
+  check.equal(says("3 pictures instead of 5", (recipe():gsub("photos:train_lora", "photos:take(3):train_lora"))), first)
+  check.equal(says("other captions", (recipe():gsub("a photo of", "a view of"))), first)
+  check.equal(says("other weights of pictures", (recipe():gsub("photos:train_lora", "photos:weight(2):train_lora"))), first)
+  check.equal(says("seed 0 -> 1", recipe "seed = 1"), first)
+  place.photo("p2.png", { seed = 99, width = 40, height = 32 })
+  says("other pictures", recipe())
+  says(nil, recipe(), { steps = "5" }) -- goes on
+  place = new()
+  says(nil, recipe())
+  says("other sizes or crops of the pictures", (recipe():gsub("photos:train_lora", "photos:bucket { resolution = 64, step = 8, min = 32, max = 128 }:train_lora")))
 end)
 
 on_device("fewer than five pictures to train on are warned of", function()
@@ -267,7 +291,7 @@ on_device("a run to fewer steps than a state has is kept in a state of its own, 
   check.equal(checkpoint.note(run_folder(place) .. "/until-000007.state").step, 3)
   done = fine(place.run(text, seven))
   check.contains(done.log, "resuming at step 3")
-  check.contains(done.log, "4 steps, loss")
+  check.contains(done.log, "7 steps (4 now), loss")
   fine(whole.run(text, seven))
   check.equal(metadata(place, "out/zkr.safetensors").sshs_model_hash, metadata(whole, "out/zkr.safetensors").sshs_model_hash)
   check.ok(fs.read(state) == before)
@@ -424,7 +448,7 @@ on_device("another noise schedule or tokenizer makes another run, other samples 
   fine(place.run(text))
   local function again(what)
     local done = fine(place.run(text))
-    check.contains(done.log, "not resuming: base." .. what)
+    check.contains(done.log, "not resuming: the base's " .. what)
     check.contains(done.log, "1 drawn now")
     check.contains(done.log, "@/grid.png written")
     check.contains(fine(place.run(text)).log, "nothing to do")
@@ -718,7 +742,7 @@ on_device("cooldown lets lr fall to 0 at the end, and ties a run to its number o
   check.equal(metadata(flat, "out/zkr.safetensors").ss_lr_scheduler, "constant")
   check.ok(m.sshs_model_hash ~= metadata(flat, "out/zkr.safetensors").sshs_model_hash)
   local done = fine(place.run(recipe "cooldown = 2", { params = { steps = "6" } }))
-  check.contains(done.log, "not resuming: steps 4 -> 6 changed")
+  check.contains(done.log, "not resuming: steps 4 -> 6 (recipe.lua:3)")
 end)
 
 -- What `check` finds: nothing of this needs a device ---------------------------------------------------------------------

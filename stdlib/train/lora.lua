@@ -23,6 +23,7 @@ local loop = require "train.loop"
 local lora_file = require "train.lora_file"
 local network = require "train.network"
 local rate = require "train.rate"
+local runs = require "train.runs"
 local safetensors = require "native.safetensors"
 local sampler = require "train.sampler"
 local schedule = require "models.schedule"
@@ -403,9 +404,7 @@ end
 -- run is not gone on with, and chooses where this one is kept: a state beyond its steps stays.
 local function look_back(job)
   local o = job.options
-  local key = fs.absolute(o.checkpoint.to) .. "/" .. job.name
-  local before = job.store:get("training", key)
-  job.store:put("training", key, json.encode { identity = job.identity, folder = job.folder })
+  local near = runs.remember(job.store, fs.absolute(o.checkpoint.to) .. "/" .. job.name, job)
   job.state = job.folder .. "/last.state"
   local from, most
   for _, it in ipairs(states_of(job)) do
@@ -418,12 +417,8 @@ local function look_back(job)
   end
   if most and most.note.step > o.steps then job.state = ("%s/until-%06d.state"):format(job.folder, o.steps) end
   if most then return from, most end
-  local last = before and json.decode(before)
-  if last and last.folder ~= job.folder and fs.stat(last.folder .. "/last.state") then
-    local lines = checkpoint.differences(last.identity, job.identity)
-    if #lines > 0 then
-      job.say(("not resuming: %s changed%s; %s stays as it is"):format(table.concat(lines, ", "), job.line and " (" .. job.line .. ")" or "", last.folder))
-    end
+  if near then
+    job.say(("not resuming: %s%s; %s stays as it is"):format(table.concat(near.causes, ", "), job.line and " (" .. job.line .. ")" or "", near.folder))
   end
 end
 
@@ -642,7 +637,8 @@ function lora.train(job)
   end
   local ran = o.steps - begin
   if ran > 0 then
-    job.account(("%s%s%s, %.2f s a step: %s"):format(set.count(ran, "step"), account.loss and (", loss %.4f"):format(account.loss) or "",
+    job.account(("%s%s%s%s, %.2f s a step: %s"):format(set.count(o.steps, "step"), ran < o.steps and (" (%d now)"):format(ran) or "",
+      account.loss and (", loss %.4f"):format(account.loss) or "",
       account.skipped > 0 and (", %d skipped"):format(account.skipped) or "", account.seconds / ran, path))
   else
     job.account(("%s, known: %s"):format(set.count(o.steps, "step"), path))
