@@ -87,16 +87,16 @@ $(HOST): tests/c/host.c $(CORE_O)
 tests: $(PROGRAM) $(HOST) $(C_TEST_PROGRAMS)
 
 test: deps ## set up, build, run all tests; T=image runs those of one noun
-	@$(MAKE) --no-print-directory -j2 tests
+	@$(MAKE) -s --no-print-directory -j2 tests
 	@BUILD=$(BUILD) T=$(T) tests/run.sh
 
 test-ops: deps ## every op in every dtype by every candidate of the device, against loops in double
-	@$(MAKE) --no-print-directory -j2 $(BUILD)/tests/test_ops
+	@$(MAKE) -s --no-print-directory -j2 $(BUILD)/tests/test_ops
 	@BUILD=$(BUILD) T=ops CALOTYPE_OPS=all tests/run.sh
 
 # use_tls=0: the leak checker of gcc 12 crashes on the thread-local memory of oneDNN, which is opened late.
 asan: deps ## the tests under the address, undefined-behaviour and leak checkers
-	@$(MAKE) --no-print-directory MODE=asan -j2 tests
+	@$(MAKE) -s --no-print-directory MODE=asan -j2 tests
 	@BUILD=build/asan T=$(T) ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=$(CURDIR)/tests/leaks.txt:print_suppressions=0:use_tls=0 tests/run.sh
 
 deps: ## install what the build needs (apt-get; lists for brew, dnf, pacman)
@@ -116,7 +116,7 @@ fuzz: deps-check ## feed the readers of foreign bytes (libFuzzer); FUZZ_SECONDS=
 	@.ci/fuzz $(FUZZ_SECONDS)
 
 doctor: deps ## what was found and what is missing; which OpenCL devices there are
-	@$(MAKE) --no-print-directory $(PROGRAM) && $(PROGRAM) doctor
+	@$(MAKE) -s --no-print-directory $(PROGRAM) && $(PROGRAM) doctor
 
 PREFIX ?= /usr/local
 install: $(PROGRAM) ## copy the program and the editor files below PREFIX (/usr/local)
@@ -125,14 +125,14 @@ install: $(PROGRAM) ## copy the program and the editor files below PREFIX (/usr/
 	cp -R editor $(DESTDIR)$(PREFIX)/share/calotype/
 
 demo: deps ## set up, build, and go from the pictures of examples/shapes to a LoRA and to pictures it draws
-	@$(MAKE) --no-print-directory -j2 $(PROGRAM)
+	@$(MAKE) -s --no-print-directory -j2 $(PROGRAM)
 	@$(PROGRAM) run examples/shapes/recipe.lua
 
 face: demo ## the README's pictures, from what the demo made
 	@cp out/shapes/grid.png docs/demo-grid.png && cp out/shapes/sheet.png docs/demo-sheet.png
 
 bench: ## scan rate, start to prompt, check, a LoRA's step: medians; on a quiet machine
-	@$(MAKE) --no-print-directory -j2 $(PROGRAM) $(HOST)
+	@$(MAKE) -s --no-print-directory -j2 $(PROGRAM) $(HOST)
 	@tests/bench/pictures.sh $(PROGRAM)
 	@tests/bench/lora.sh $(PROGRAM)
 

@@ -51,7 +51,19 @@ static const command commands[] = {
     {"help", "[TOPIC]", "this text, or that of a verb: calotype help reject", false, "recipe.help", "text"},
     {NULL, NULL, NULL, false, NULL, NULL}};
 
-static const char *const options[] = {"--quiet", "--trace", "--fresh", "--all", "--help", "--version", "-p", "-q", "-h", "-V", NULL};
+static const char *const options[] = {"--quiet", "--trace", "--fresh", "--all", "--help", "--version", NULL}; /* that may be meant */
+
+/* What can be given besides; `of`: the one command it belongs to, "" those that read a recipe, NULL all. */
+static const struct {
+  const char *word, *about, *of;
+} flags[] = {{"-p NAME=VALUE", "set a parameter of the recipe; NAME=@FILE takes the value from a file", ""},
+             {"--fresh", "train from the first step and write every output again; captions, measurements and latents are kept", "run"},
+             {"--all", "show: every tensor and every line of metadata", "show"},
+             {"-q, --quiet", "only errors", NULL},
+             {"--trace", "errors with every function on the way, those of calotype too", NULL},
+             {"-h, --help", "this text; of one command: calotype check --help", NULL},
+             {"-V, --version", "calotype version", NULL},
+             {"--", "what follows is no option: calotype run -- -odd-name.lua", NULL}};
 
 /* --- What is wrong with the command line --------------------------------------------------------------------------- */
 
@@ -193,7 +205,8 @@ static int read_words(invocation *in, int count, char **words) {
     else if (strcmp(word, "-V") == 0 || strcmp(word, "--version") == 0) in->command = find_command("version");
     else return wrong_option(word);
   }
-  if (in->help) in->subject = is_script(in) ? in->command->name : NULL, in->command = find_command("help");
+  if (in->help)
+    in->subject = in->command && strcmp(in->command->name, "help") != 0 ? in->command->name : NULL, in->command = find_command("help");
   if (in->command && in->command->subject && in->command->subject[0] != '[' && !in->subject)
     return is_script(in) ? no_folder(in->command) : wrong(NULL, "calotype %s needs a file", in->command->name);
   if (in->all && (!in->command || strcmp(in->command->name, "show") != 0)) return wrong(NULL, "--all belongs to calotype show");
@@ -227,22 +240,26 @@ static int memory_cap(size_t *bytes) {
 
 /* --- Doing it ------------------------------------------------------------------------------------------------------ */
 
+static void put_flags(const command *c) {
+  for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+    const char *of = flags[i].of;
+    if (!c || !of || (*of ? strcmp(of, c->name) == 0 : c->recipe)) printf("  %-15s %s\n", flags[i].word, flags[i].about);
+  }
+}
+
 static void put_help(void) {
   puts("calotype " CAL_VERSION ": from a folder of pictures to a LoRA\n");
   for (const command *c = commands; c->name; c++) printf("  calotype %-8s %-8s %s\n", c->name, c->subject ? c->subject : "", c->about);
   puts("\nScripts that come with it: calotype NAME FOLDER [SETTING=VALUE ...]; calotype help NAME says more\n");
   for (const cal_embedded *file = cal_embedded_files; file->path; file++)
     if (file->script) printf("  %-16s %.*s\n", file->script, (int)strcspn(about_script(file), "\n"), about_script(file));
+  putchar('\n');
+  put_flags(NULL);
   puts(
+      "\nA recipe that comes through a pipe is run: calotype < hall.lua; so is FILE where it is -.\n"
       "\n"
-      "  -p NAME=VALUE   set a parameter of the recipe; NAME=@FILE takes the value from a file\n"
-      "  -q, --quiet     only errors\n"
-      "  --trace         errors with every function on the way, those of calotype too\n"
-      "  --fresh         do again what is already done\n"
-      "  --all           show: every tensor and every line of metadata\n"
-      "  --              what follows is no option: calotype run -- -odd-name.lua\n"
-      "\n"
-      "Ends with 0 ok, 1 failed, 2 wrong usage or check, 3 not permitted, 4 :expect failed, 75 try again, 130 interrupted.");
+      "Ends with 0 ok, 1 failed on the way, 2 not begun (wrong usage, a mistake in the recipe, a file that is not there),\n"
+      "3 not permitted, 4 :expect failed, 75 try again, 130 interrupted.");
 }
 
 static void set_text(lua_State *L, const char *key, const char *text) { lua_pushstring(L, text), lua_setfield(L, -2, key); }
@@ -360,6 +377,7 @@ int main(int count, char **words) {
   const command *about = strcmp(in.command->name, "help") == 0 ? find_command(in.subject) : NULL;
   if (about) {
     printf("calotype %s%s%s\n  %s\n", about->name, about->subject ? " " : "", about->subject ? about->subject : "", about->about);
+    putchar('\n'), put_flags(about);
     goto done;
   }
   const cal_embedded *script = strcmp(in.command->name, "help") == 0 ? find_script(in.subject) : NULL;

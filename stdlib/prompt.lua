@@ -13,7 +13,7 @@ function M.env() return require "recipe.command".repl_env() end
 ---@param topic string
 ---@return string
 function M.help(topic)
-  topic = topic:match "^(.-)%s*$"
+  topic = topic:match "^(.-)[%s\"')]*$" -- ?reject, help reject, help("reject")
   if topic == "" then
     return "?reject explains a verb, ?images a function; Tab completes names; a line ending in ; shows nothing;\n"
       .. "_ is the last result; Ctrl-C stops what runs; Ctrl-D or exit leaves.\n"

@@ -66,7 +66,7 @@ test("a base that is cut, lies or does not fit itself: check and run tell which 
     local whole = fs.read(BASE .. "/" .. name)
     place.write("base/" .. name, change(whole))
     for what, done in pairs { check = place.check(TRAINING), run = place.run(TRAINING), ["run drawn"] = place.run(DRAWN) } do
-      check.equal(done.exit, what == "check" and 2 or 1, name)
+      check.equal(done.exit, 2, name .. what)
       check.contains(done.text, "@/base")
       check.contains(done.text, "recipe.lua:3:10")
       check.contains(done.text, "\n     = ")

@@ -92,8 +92,7 @@ test("a file where a folder is wanted is called that", function()
   local place = new()
   place.write("out", "foo")
   local text = 'images "@/photos" :sheet { to = "@/out/sheet.png" }'
-  for _, exit in ipairs { 2, 1 } do
-    local done = ends(exit, exit == 2 and place.check(text) or place.run(text))
+  for _, done in ipairs { ends(2, place.check(text)), ends(2, place.run(text)) } do
     check.contains(done.text, "@/out is a file, not a folder")
     check.contains(done.text, "rename it, or name another folder")
   end
@@ -158,4 +157,107 @@ test("Ctrl-C is no mistake: what is kept and how to go on, without a place in th
   check.equal(exit, 130, text)
   check.contains(text, "stopped: what is done is kept\n     = go on with: calotype run slow.lua -p n=1\n")
   check.ok(not text:find("-->", 1, true) and not text:find "error", text)
+end)
+
+-- What was meant --------------------------------------------------------------------------------------------------------
+
+test("[triger] is told wherever a recipe or a caption has it", function()
+  local place = new()
+  local text = [[images "@/photos" :caption { with = template { text = "a {stem}, [trigger]" }, trigger = "zkr", prefix = "[trigger] " }
+  :export { as = "kohya", to = "@/out/[trigger]" }]]
+  ends(0, place.check(text))
+  for n = 1, 3 do
+    local count = 0
+    local done = ends(2, place.check((text:gsub("%[trigger%]", function() count = count + 1 return count == n and "[triger]" or nil end))))
+    check.contains(done.text, "has [triger]")
+    check.contains(done.text, "did you mean [trigger]?")
+  end
+  check.contains(ends(2, place.check((text:gsub("%[trigger%]", "[Trigger]", 1)))).text, "has [Trigger]")
+  local done = ends(2, place.check((TRAINING:gsub('"photos"', '"@/photos"'):gsub('prompts = { "a %[trigger%]', 'prompts = { "a door", "a [tirgger]'))))
+  check.contains(done.text, "option 'prompts' of 'sample' of :train_lora [2] has [tirgger]")
+  place.write("photos/p1.txt", "a [triggr] door\n")
+  done = ends(1, place.run((text:gsub("prefix = .-} ?", "} "))))
+  check.contains(done.text, "the caption of @/photos/p1.png has [triggr]")
+  place.write("photos/p1.txt", "a door [sic], [2020]\n") -- other words in brackets are words
+  ends(0, place.run(text))
+end)
+
+test("a path with a typo has the one that is there as its hint", function()
+  local place = new()
+  check.contains(ends(2, place.check 'images "@/photo" :sheet { to = "@/s.png" }').text, 'did you mean "@/photos"?')
+  check.contains(ends(2, place.check 'images "@/photos/p11.png" :sheet { to = "@/s.png" }').text, 'did you mean "@/photos/p1.png"?')
+  check.contains(ends(2, place.check 'images "@/quite/else" :sheet { to = "@/s.png" }').text, "relative paths start in the folder you are in")
+  place.write(".hidden/x", "x")
+  check.contains(ends(2, place.check 'images "@/hidden" :sheet { to = "@/s.png" }').text, "relative paths start")
+  local done = ends(2, place.check 'image "@/photos" :sheet { to = "@/s.png" }')
+  check.contains(done.text, "image is no function")
+  check.contains(done.text, "did you mean 'images'?")
+  check.contains(done.text, "recipe.lua:1:1")
+  place.write("hall.lua", "print 'hall'")
+  for words, part in pairs { ["check photo/x/y"] = "did you mean photos/x/y?", ["info hall"] = "did you mean hall.lua?", ["check hal.lua"] = "did you mean hall.lua?",
+    ["show photoz/p1.png"] = "did you mean photos/p1.png?", ["info nosuch"] = "cannot be read" } do
+    local text, exit = shell(place, "calotype " .. words)
+    check.equal(exit, 2, text)
+    check.contains(text, part)
+    check.equal(select(2, text:gsub("did you mean", "")), part:find "^did" and 1 or 0, text)
+  end
+end)
+
+test("a folder above or inside a base says where the base is", function()
+  local place = new()
+  local text = 'images "@/photos" :caption { with = template {}, trigger = "zkr" } :train_lora { base = "%s", resolution = 16 } :export { to = "@/x.safetensors" }'
+  for base, hint in pairs { ["tests/golden/tiny/unet"] = "name the base itself: tests/golden/tiny", ["examples/models"] = "examples/models/tiny inside it is one",
+    ["@/photos"] = "a base is a folder as diffusers keeps it", ["examples/models/tini"] = 'did you mean "examples/models/tiny"?' } do
+    local done = ends(2, place.check(text:format(base)))
+    check.contains(done.text, hint)
+    check.ok(not done.text:find "lacks", done.text)
+  end
+end)
+
+test("a number that stands for one of several options is told by the name that was written", function()
+  local place = new()
+  local done = ends(2, place.check(([[images "@/photos" :caption { with = template {}, trigger = "zkr" }
+  :train_lora { base = "%s", resolution = 16, lr = 10 } :export { to = "@/x.safetensors" }]]):format(BASE)))
+  check.contains(done.text, "option 'lr' of :train_lora is 10; it must be 0 to 1")
+  check.ok(done.text:find "recipe.lua:2:%d%d" and not done.text:find "unet", done.text)
+end)
+
+-- Help ------------------------------------------------------------------------------------------------------------------
+
+test("help of a command has its options; only what is there and told of is suggested", function()
+  local place = new(0)
+  local text = shell(place, "calotype check --help")
+  check.ok(text:find "^calotype check FILE\n" and text:find "-p NAME=VALUE" and not text:find "--fresh", text)
+  check.contains(shell(place, "calotype run --help"), "--fresh")
+  check.contains(shell(place, "calotype show --help"), "--all")
+  local all = shell(place, "calotype --help")
+  for _, part in ipairs { "-V, --version", "-h, --help", "calotype < hall.lua", "2 not begun" } do check.contains(all, part) end
+  local exit
+  text, exit = shell(place, "calotype -x")
+  check.equal(exit, 2)
+  check.equal(text, "error: unknown option '-x'\n     = calotype help lists what there is\n")
+  check.contains(shell(place, "calotype --hlep"), "did you mean '--help'?")
+end)
+
+test("help is understood at the prompt as it is typed", function()
+  local place = new(0)
+  for _, line in ipairs { "help reject", "?reject", 'help("reject")', "help :reject", "help 'reject'" } do
+    place.write("lines", line .. "\n")
+    check.contains(shell(place, "calotype repl <lines"), "images:reject { side_below")
+  end
+  for _, line in ipairs { "help", "help()", "?" } do
+    place.write("lines", line .. "\n")
+    check.contains(shell(place, "calotype repl <lines"), "A recipe is: images from folders")
+  end
+  place.write("lines", "helper = 3\nhelper\nhelp = 4\nhelp + 1\n")
+  check.contains(shell(place, "calotype repl <lines"), "3\n5")
+end)
+
+on_device("a training that was done again is not called nothing", function()
+  local place = new()
+  place.write("train.lua", TRAINING)
+  local text, exit = shell(place, "calotype train.lua && calotype train.lua && rm -r runs && calotype train.lua")
+  check.equal(exit, 0, text)
+  check.equal(select(2, text:gsub("\nnothing to do: all 3 outputs are unchanged", "")), 1, text)
+  check.contains(text, "\ndone: trained again: all 3 outputs are unchanged")
 end)

@@ -426,7 +426,7 @@ on_device("weights that are not finite, or cut, stop the run with the tensor's o
   check.ok(not fs.stat(place.path "runs"))
   copy_base(place, function(name, bytes) return name:find "^vae/.*safetensors" and bytes:sub(1, #bytes // 2) or bytes end)
   done = place.run((recipe():gsub(BASE:gsub("%p", "%%%0"), "@/base")))
-  check.equal(done.exit, 1)
+  check.equal(done.exit, 2)
   check.contains(done.text, "vae/diffusion_pytorch_model.safetensors")
 end)
 
@@ -775,7 +775,7 @@ test("check finds a base that lacks files or is none", function()
   local place = new()
   local function with(base) return (recipe():gsub(BASE:gsub("%p", "%%%0"), base)) end
   finds(place, with "@/none", "there is no base @/none")
-  finds(place, with "@/photos", "lacks unet, vae, text_encoder, tokenizer, scheduler")
+  finds(place, with "@/photos", "@/photos is no base")
   finds(place, with "@/photos/p1.png", "is a file")
   for name, part in pairs { ["scheduler/scheduler_config.json"] = "lacks scheduler", ["tokenizer/merges.txt"] = "merges.txt", ["vae/config.json"] = "config.json",
     ["unet/diffusion_pytorch_model.safetensors"] = "no diffusion_pytorch_model.safetensors" } do
@@ -806,7 +806,7 @@ test("check finds options that cannot be, with the place inside a table of optio
   finds(place, recipe "targets = 'attn'", 'it can be "transformers", "attention" or "everything"')
   finds(place, recipe "validate = 3", "option 'validate' of :train_lora takes a set of pictures, not 3")
   finds(place, (recipe():gsub("lr = 1e%-2", "lr = { unet = 0 }")), "nothing is learned with lr 0")
-  finds(place, (recipe():gsub("lr = 1e%-2", "lr = 'fast'")), "option 'unet' of 'lr' of :train_lora takes a number, not \"fast\"")
+  finds(place, (recipe():gsub("lr = 1e%-2", "lr = 'fast'")), "option 'lr' of :train_lora takes a number or { unet, text }, not \"fast\"")
   finds(place, recipe("cooldown = 9"), "cooldown 9: there are 4 steps")
   finds(place, recipe("", 'lora:samples { prompts = { "x" }, to = "@/x.png", count = 3 }'), "option 'count' of lora:samples takes a function, not 3")
   finds(place, recipe("clip_skip = 5"), "clip_skip 5: the text encoder has 2 blocks")

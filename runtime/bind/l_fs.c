@@ -116,6 +116,14 @@ static int l_writable(lua_State *L) {
   return 1;
 }
 
+/* fs.nearest(path) -> the path that was meant, where one is there beside it | nil. For messages. */
+static int l_nearest(lua_State *L) {
+  char *path = cal_fs_nearest(cal_bind_fs(L), luaL_checkstring(L, 1));
+  if (!path) return lua_pushnil(L), 1;
+  cal_buffer b = {.data = path, .size = strlen(path), .capacity = strlen(path) + 1};
+  return cal_push_buffer(L, &b);
+}
+
 static int l_remove(lua_State *L) {
   cal_error err = {0};
   if (cal_fs_remove(cal_bind_fs(L), luaL_checkstring(L, 1), &err)) return cal_push_refusal(L, &err);
@@ -133,12 +141,19 @@ static int l_remove_folder(lua_State *L) {
 
 int luaopen_cal_fs(lua_State *L);
 int luaopen_cal_fs(lua_State *L) {
-  static const luaL_Reg functions[] = {{"grant", l_grant},       {"allows", l_allows},
-                                       {"absolute", l_absolute}, {"read", l_read},
-                                       {"write", l_write},       {"stat", l_stat},
-                                       {"list", l_list},         {"make_folder", l_make_folder},
-                                       {"remove", l_remove},     {"remove_folder", l_remove_folder},
-                                       {"writable", l_writable}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"grant", l_grant},
+                                       {"allows", l_allows},
+                                       {"absolute", l_absolute},
+                                       {"read", l_read},
+                                       {"write", l_write},
+                                       {"stat", l_stat},
+                                       {"list", l_list},
+                                       {"make_folder", l_make_folder},
+                                       {"remove", l_remove},
+                                       {"remove_folder", l_remove_folder},
+                                       {"writable", l_writable},
+                                       {"nearest", l_nearest},
+                                       {NULL, NULL}};
   cal_register_type(L, "calotype.listing", (const luaL_Reg[]){{NULL, NULL}}, l_listing_free, l_listing_text);
   luaL_newlib(L, functions);
   return 1;

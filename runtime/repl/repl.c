@@ -1,5 +1,6 @@
 #include "repl/repl.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -187,6 +188,17 @@ static bool leaves(const char *line) {
   return strcmp(line, "exit") == 0 || strcmp(line, "quit") == 0 || strcmp(line, "exit()") == 0 || strcmp(line, "quit()") == 0;
 }
 
+/* help, help reject, help "reject", help(): what is behind the word; NULL when the line is something else. */
+static const char *asks_help(const char *line) {
+  line += strspn(line, " \t");
+  if (*line == '?') return line;
+  if (strncmp(line, "help", 4) != 0) return NULL;
+  line += 4;
+  const char *topic = line + strspn(line, " \t(\"':");
+  if (topic == line && *line) return NULL;
+  return !*topic || *topic == ')' || *topic == '_' || isalpha((unsigned char)*topic) ? topic : NULL;
+}
+
 int cal_repl(cal_runtime *rt) {
   session s = {.rt = rt, .L = rt->L, .number = 1};
   lua_settop(s.L, 0);
@@ -223,8 +235,9 @@ int cal_repl(cal_runtime *rt) {
       continue;
     }
     cal_lines_remember(s.in, line);
-    if (!text.size && line[blank] == '?') {
-      help(&s, line + blank);
+    const char *topic = text.size ? NULL : asks_help(line);
+    if (topic) {
+      help(&s, topic);
     } else {
       if (text.size) cal_buffer_add_byte(&text, '\n');
       cal_buffer_add(&text, line, size);

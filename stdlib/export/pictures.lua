@@ -34,7 +34,8 @@ function M.captions(context, items)
     if text == "" then
       missing[#missing + 1] = item
     else
-      local changed = false
+      local changed, misspelt = false, trigger.misspelt(text)
+      if misspelt then context.fail(("the caption of %s has %s"):format(item.path, misspelt), { hint = "did you mean [trigger]?" }) end
       if item.trigger then
         text, changed = trigger.once(text, item.trigger)
       elseif trigger.wanted(text) then

@@ -18,6 +18,12 @@ local CHECK_SECONDS = 2
 
 local function print_line(text) io.stdout:write(text, "\n") end
 
+-- The file that is there and was meant.
+local function meant(file)
+  if not file:find "%.lua$" and select(3, fs.grant(file .. ".lua", "read")) ~= "NOTFOUND" then return file .. ".lua" end
+  return fs.nearest(file)
+end
+
 -- Compile and evaluate a recipe: stages and sinks are known afterwards, nothing was computed.
 local function read(options, mode)
   local file = options.file
@@ -26,7 +32,7 @@ local function read(options, mode)
   if ok then text, message, code = fs.read(file) end
   if not text then
     script.fail { message = ("the recipe %s cannot be read: %s"):format(file, message), source = false, exit = code == "DENIED" and 3 or 2,
-      hint = code == "NOTFOUND" and not file:find "%.lua$" and ("did you mean %s.lua?"):format(file)
+      hint = code == "NOTFOUND" and meant(file) and ("did you mean %s?"):format(meant(file))
         or code ~= "NOTFOUND" and code ~= "DENIED" and ("a recipe is a Lua file; calotype show %s tells what this is"):format(file) or nil }
   end
   if text:find("\0", 1, true) and text:sub(1, 1) ~= "\27" then
@@ -132,7 +138,7 @@ function M.run(options)
   local seconds = log.duration(log.clock() - began)
   if new == 0 and same > 0 then
     local which = same == 1 and "the output is" or same == 2 and "both outputs are" or ("all %d outputs are"):format(same)
-    session:say(("nothing to do: %s unchanged   %s"):format(which, seconds))
+    session:say(("%s: %s unchanged   %s"):format(session.trained and "done: trained again" or "nothing to do", which, seconds))
   else
     session:say(("done: %s written%s   %s"):format(set.count(new, "output"), same > 0 and (", %d unchanged"):format(same) or "", seconds))
   end
@@ -220,7 +226,9 @@ function M.show(path, all)
   if ok then ok, message, code = show.path(path, print_line, all)
   elseif code == "DENIED" then ok = show.store((path:gsub("/+$", ""):gsub("/?store%.db$", "")), print_line) end
   if not ok then
-    script.fail { message = message, source = false, exit = code == "DENIED" and 3 or 1 }
+    local near = code == "NOTFOUND" and fs.nearest(path)
+    script.fail { message = message, source = false, exit = code == "DENIED" and 3 or code == "NOTFOUND" and 2 or 1,
+      hint = near and ("did you mean %s?"):format(near) or nil }
   end
   return 0
 end

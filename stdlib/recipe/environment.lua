@@ -35,6 +35,10 @@ local function read_only(name, values)
     __newindex = function(_, key)
       place.fail(place.here(tostring(key)), ("%s cannot be changed; '%s' was assigned"):format(name, tostring(key)), { token = tostring(key) })
     end,
+    __call = function()
+      place.fail(place.here(name), ("%s is no function"):format(name),
+        { token = name, hint = name == "image" and "did you mean 'images'? A picture as a value is image.load" or ("?%s shows what it has"):format(name) })
+    end,
     -- Not `next, values`: a loop's second value would be the table itself, and could be written to.
     __pairs = function() return function(_, key) return next(values, key) end end,
   })

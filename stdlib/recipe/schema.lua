@@ -12,6 +12,7 @@
 -- a table with options of its own, { "sample", "options", options = { ... } }; with alone = "unet" a lone value stands for that one.
 local place = require "recipe.place"
 local suggest = require "recipe.suggest"
+local trigger = require "recipe.trigger"
 
 local M = {}
 
@@ -159,6 +160,8 @@ function readers.text(value, option, context)
   local text, complaint, hint = M.interpolate(value, context)
   if not text then return nil, complaint, hint end
   if text:find "%z" then return nil, "has a zero byte" end
+  local misspelt = trigger.misspelt(text)
+  if misspelt then return nil, ("has %s"):format(misspelt), "did you mean [trigger]?" end
   if not utf8.len(text) then return nil, "is not UTF-8" end
   if option.match and not text:find(option.match) then return nil, ("is %s; %s"):format(M.show(text), option.match_doc) end
   return text
@@ -247,7 +250,13 @@ function readers.stage(value, option, context)
 end
 
 function readers.options(value, option, context)
-  if type(value) ~= "table" and option.alone then value = { [option.alone] = value } end
+  if type(value) ~= "table" and option.alone then
+    local alone = option.schema.by_name[option.alone]
+    local read, complaint, hint = readers[alone.type](value, alone, context)
+    if read == nil and complaint:find "^takes" then return wrong(value, option) end
+    if read == nil then return nil, complaint, hint end
+    value = { [option.alone] = value }
+  end
   if type(value) ~= "table" or (context.is_stage and context.is_stage(value)) then return wrong(value, option) end
   local inner = {}
   for key, part in pairs(context) do inner[key] = part end

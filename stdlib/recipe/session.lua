@@ -65,10 +65,11 @@ end
 --- Something worth knowing that `check` prints.
 function Session:note(text) if self.mode == "check" then self.notes[#self.notes + 1] = text end end
 
---- Raise an error of the recipe at its place. more.world: about files, not about the text; more.code = "DENIED" ends with 3.
-function Session:fail(at, message, more)
+--- Raise an error of the recipe at its place. more.world: about files, not about the text (`info` goes on without them); more.code = "DENIED"
+--- ends with 3.
+function Session.fail(_, at, message, more)
   more = more or {}
-  more.exit = more.exit or (more.code == "DENIED" and 3) or (more.world and self.mode ~= "check" and 1) or 2
+  more.exit = more.exit or (more.code == "DENIED" and 3) or 2
   place.fail(at, message, more)
 end
 

@@ -5,6 +5,8 @@
 --   trigger.once("zkr, a zkr door", "zkr")           --> "zkr, a door"
 --
 -- Trainers look for the trigger as a piece of text ("TOK" is found in "TOKYO"); here only a whole word counts.
+local suggest = require "recipe.suggest"
+
 local M = {}
 
 local WORD = "[%w_\128-\255]"
@@ -38,6 +40,15 @@ end
 ---@param text string
 ---@return boolean
 function M.wanted(text) return text:find("[trigger]", 1, true) ~= nil end
+
+--- A word in square brackets that was meant to be [trigger], with its brackets; nil when there is none.
+---@param text string
+---@return string?
+function M.misspelt(text)
+  for word in text:gmatch "%[([%w_]+)%]" do
+    if word ~= "trigger" and suggest.closest(word, { "trigger" }) then return "[" .. word .. "]" end
+  end
+end
 
 --- Put the trigger where [trigger] stands.
 ---@param text string

@@ -643,7 +643,9 @@ function lora.train(job)
   else
     job.account(("%s, known: %s"):format(set.count(o.steps, "step"), path))
   end
-  return result_of(job, job.note, o.steps)
+  local result = result_of(job, job.note, o.steps)
+  result.trained = ran > 0
+  return result
 end
 
 --- A sampler with a trained LoRA: a plan of its own. `states` of the prompts are made and kept where the text encoder is frozen.

@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "core/base/suggest.h"
 #if defined(__linux__)
 #include <linux/openat2.h>
 #include <sys/syscall.h>
@@ -505,6 +507,48 @@ void cal_fs_list_free(cal_fs_info *list, size_t count) {
 }
 
 /* ---- writing ---- */
+
+char *cal_fs_nearest(const cal_fs *fs, const char *path) {
+  char *at = cal_fs_absolute(fs, path, NULL), *found = NULL;
+  if (!at) return NULL;
+  struct stat st;
+  char *part = at, *end = at;
+  do { /* the first part that is not there */
+    part = end + 1;
+    end = part + strcspn(part, "/");
+    char kept = *end;
+    *end = 0;
+    bool there = stat(at, &st) == 0;
+    *end = kept;
+    if (!there) break;
+  } while (*end);
+  char *word = cal_copy_text(part, NULL);
+  if (word) word[end - part] = 0;
+  char above = part[0];
+  part[0] = 0;
+  DIR *stream = word && *word ? opendir(at) : NULL;
+  part[0] = above;
+  cal_suggestion s = {.word = word};
+  char *names[4096];
+  size_t count = 0;
+  for (struct dirent *entry; stream && count < sizeof names / sizeof *names && (entry = readdir(stream));)
+    if (entry->d_name[0] != '.' && (names[count] = cal_copy_text(entry->d_name, NULL))) cal_suggestion_offer(&s, names[count++]);
+  if (stream) closedir(stream);
+  const char *best = stream ? cal_suggestion_best(&s) : NULL;
+  size_t base = strlen(fs->base);
+  const char *from = *path != '/' && strncmp(at, fs->base, base) == 0 && at[base] == '/' ? at + base + 1 : at;
+  cal_buffer text = {0};
+  if (best && from <= part) {
+    cal_buffer_add(&text, from, (size_t)(part - from));
+    cal_buffer_add_text(&text, best);
+    cal_buffer_add_text(&text, end);
+    found = cal_buffer_take(&text);
+  }
+  while (count) cal_free(names[--count]);
+  cal_free(word);
+  cal_free(at);
+  return found;
+}
 
 cal_status cal_fs_writable(const cal_fs *fs, const char *path, bool folder, cal_error *err) {
   char *at = cal_fs_absolute(fs, path, err);

@@ -92,6 +92,10 @@ void cal_fs_file_discard(cal_fs_file *file);
  * the system says. A disk that fills up later is not foreseen. */
 cal_status cal_fs_writable(const cal_fs *fs, const char *path, bool folder, cal_error *err);
 
+/* For messages: `path` with its first missing part exchanged for the name beside it that was meant, or NULL. Names with a dot in front are
+ * not offered. Owned. */
+char *cal_fs_nearest(const cal_fs *fs, const char *path);
+
 cal_status cal_fs_make_folder(const cal_fs *fs, const char *path, cal_error *err); /* with its parents; existing is fine */
 cal_status cal_fs_remove(const cal_fs *fs, const char *path, cal_error *err);      /* a file */
 

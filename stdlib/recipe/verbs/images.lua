@@ -52,7 +52,9 @@ local function find(source, recursive, fail)
     -- What is not there is not granted either: that is no refusal.
     if code == "DENIED" then code = select(3, fs.grant(source, "read")) or code end
     if code == "NOTFOUND" then
-      message, code = "relative paths start in the folder you are in; those beside the recipe's file are written here \"photos\"", nil
+      local near = fs.nearest(source)
+      message, code = near and ("did you mean %q?"):format(near)
+        or "relative paths start in the folder you are in; those beside the recipe's file are written here \"photos\"", nil
     end
     fail(("there is no folder or picture %s"):format(source), message, code, source)
   end

@@ -60,19 +60,35 @@ local M = {
 local MOST_TOKENS = 8 -- of a trigger, before it is told
 local FEW = 5 -- pictures; with fewer a LoRA learns these pictures, not what they have in common
 
+local A_BASE = "a base is a folder as diffusers keeps it, with unet, vae, text_encoder, tokenizer and scheduler"
 local NEEDS = { "unet", "vae", "text_encoder", "tokenizer", "scheduler" }
 
 --- Open a base and say what it lacks; `fail(message, hint, code)` does not come back.
 local function open_base(path, fail)
   local info = fs.stat(path)
-  if not info then fail(("there is no base %s"):format(path), "a base is a folder as diffusers keeps it", "NOTFOUND") end
+  if not info then
+    local near = fs.nearest(path)
+    fail(("there is no base %s"):format(path), near and ("did you mean %q?"):format(near) or A_BASE, "NOTFOUND")
+  end
   if info.kind ~= "folder" then
     fail(("the base %s is a file"):format(path), "a single checkpoint file is not read yet: convert it to a diffusers folder", "FORMAT")
   end
   local lacking = {}
   for _, name in ipairs(NEEDS) do if not fs.stat(path .. "/" .. name) then lacking[#lacking + 1] = name end end
+  if #lacking == #NEEDS then
+    local above, name = path:match "^(.-)/*([^/]+)/*$"
+    for _, need in ipairs(NEEDS) do
+      if name == need then fail(("%s is a part of a base"):format(path), ("name the base itself: %s"):format(above == "" and "." or above), "NOTFOUND") end
+    end
+    for _, entry in ipairs(fs.list(path) or {}) do
+      if entry.kind == "folder" and fs.stat(entry.path .. "/unet") and fs.stat(entry.path .. "/vae") then
+        fail(("%s is no base"):format(path), ("%s inside it is one"):format(entry.path), "NOTFOUND")
+      end
+    end
+    fail(("%s is no base"):format(path), A_BASE, "NOTFOUND")
+  end
   if #lacking > 0 then
-    fail(("the base %s lacks %s"):format(path, table.concat(lacking, ", ")), "it needs the folders " .. table.concat(NEEDS, ", "), "NOTFOUND")
+    fail(("the base %s lacks %s"):format(path, table.concat(lacking, ", ")), "get the whole folder again from where it came from", "NOTFOUND")
   end
   local ok, model, message, code = pcall(require("models.folder").open, path)
   if not ok then fail(tostring(model), nil, "FORMAT") end
@@ -246,7 +262,7 @@ function M.run(context, options, input, held)
     for i, picture in ipairs(list) do picture.caption, picture.other = texts[i], context.trigger ~= nil and items[i].trigger == nil end
     return list
   end
-  return lora.train {
+  local result = lora.train {
     options = options, model = model, device = device, device_name = name,
     memory = options.memory and math.min(memory, options.memory * 1e9) or memory,
     store = context.store(), pictures = prepared(input.items, captions),
@@ -260,6 +276,8 @@ function M.run(context, options, input, held)
     account = context.account,
     fail = context.fail,
   }
+  session.trained = session.trained or result.trained
+  return result
 end
 
 
