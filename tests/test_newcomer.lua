@@ -261,3 +261,38 @@ on_device("a training that was done again is not called nothing", function()
   check.equal(select(2, text:gsub("\nnothing to do: all 3 outputs are unchanged", "")), 1, text)
   check.contains(text, "\ndone: trained again: all 3 outputs are unchanged")
 end)
+
+-- The account -----------------------------------------------------------------------------------------------------------
+
+test("the columns of the account stand under each other whatever letters the names have", function()
+  local place = recipes.new(tmp "place")
+  local columns = {}
+  for _, name in ipairs { "größe", "photos", "eine sehr lange Straße mit Bäumen überall" } do
+    fs.make_folder(place.path(name))
+    place.write(name .. "/a.png", recipes.picture { seed = 1, width = 40, height = 32 }:encode "png")
+    local text = shell(place, ([[echo 'images "%s" :take(1) :sheet { to = "s.png" }' >r.lua && calotype r.lua --fresh]]):format(name))
+    for line in text:gmatch "[^\n]+" do
+      local before = line:match "^(  images .-  )1 picture" or line:match "^(  take .-  )1 kept"
+      if before then columns[#columns + 1] = check.ok(utf8.len(before), line) end
+    end
+  end
+  check.equal(columns, { 28, 28, 28, 28, 28, 28 })
+end)
+
+test("a run's first lines are short: the device, then what is run and where its outputs go", function()
+  local place = new()
+  local text = [[local photos = images "@/photos" :caption { with = template {}, trigger = "zkr" }
+photos:sheet { to = "@/out/a/sheet.png" }
+photos:export { as = "kohya", to = "@/out/k" }
+photos:report { to = "@/out/a/b/r.html" }]]
+  local first = ends(0, place.run(text)).log:match "^[^\n]*"
+  check.equal(first, "@/recipe.lua   reads @/photos   writes 3 outputs below @/out")
+  local said = ends(0, place.info(text)).out
+  for _, path in ipairs { "@/out/a/sheet.png", "@/out/k", "@/out/a/b/r.html" } do check.contains(said, path) end
+  place.write("two.lua", 'local p = images "photos" p:sheet { to = "a/s.png" } p:sheet { to = "b/s.png" } p:sheet { to = "c.png" }')
+  check.contains(shell(place, "calotype two.lua"), "two.lua   reads photos   writes 3 outputs in a, b, c.png")
+  if not opened then return end
+  place.write("train.lua", TRAINING)
+  local lines = shell(place, "calotype train.lua")
+  check.ok(lines:find "^on [^\n]+\ntrain.lua   reads [^\n]+   writes 3 outputs in runs, out, each\n", lines)
+end)

@@ -67,7 +67,32 @@ local function permissions(session)
     if select(3, fs.grant(path, "read")) == "NOTFOUND" then by.read[i] = path .. " (is not there)" end
   end
   local function text(list) return #list > 0 and table.concat(list, ", ") or "nothing" end
-  return text(by.read), text(by.write)
+  return text(by.read), text(by.write), by
+end
+
+-- The folder that holds all of them; "." when they lie in several.
+local function common_folder(paths)
+  local common
+  for _, path in ipairs(paths) do
+    local folder = path:match "^(.*)/[^/]*$" or "."
+    common = common or folder
+    while common ~= "." and folder ~= common and folder:sub(1, #common + 1) ~= common .. "/" do common = common:match "^(.*)/[^/]*$" or "." end
+  end
+  return common
+end
+
+-- What is written, in a few words; `info` lists it.
+local function short(paths, outputs)
+  if #paths <= 2 then return #paths > 0 and table.concat(paths, ", ") or "nothing" end
+  local folder, count = common_folder(paths), set.count(outputs, "output")
+  if folder ~= "." then return ("%s below %s"):format(count, folder == "" and "/" or folder) end
+  local tops, seen = {}, {}
+  for _, path in ipairs(paths) do
+    local top = path:match "^/?[^/]+"
+    if not seen[top] then tops[#tops + 1] = top end
+    seen[top] = true
+  end
+  return ("%s in %s"):format(count, table.concat(tops, ", "))
 end
 
 local function need_sink(session)
@@ -77,15 +102,16 @@ local function need_sink(session)
     { exit = 2, hint = 'end with an output, for example :sheet { to = "out/sheet.png" }' })
 end
 
+-- The first lines of a run: the device alone, then what is run, on what.
 local function title(session, options)
   local name = session.name and session.name .. (session.header and session.header.version and " " .. session.header.version or "")
   local given = {}
   for _, row in ipairs(session.list) do if row.given then given[#given + 1] = row.name .. "=" .. schema.show(row.value) end end
-  local reads, writes = permissions(session)
+  local reads, _, by = permissions(session)
   local parts = { options.file, #given > 0 and table.concat(given, " ") or nil }
   if name then table.insert(parts, 1, name) end
   parts[#parts + 1] = "reads " .. reads
-  parts[#parts + 1] = "writes " .. writes
+  parts[#parts + 1] = "writes " .. short(by.write, #session.outputs)
   local devices, seen = {}, {}
   for _, made in ipairs(session.stages) do
     local state = stage.state(made)
@@ -95,8 +121,8 @@ local function title(session, options)
       seen[device] = true
     end
   end
-  if #devices > 0 then table.insert(parts, 1, "on " .. table.concat(devices, " and ")) end
-  return table.concat(parts, "   ")
+  if #devices > 0 then session:say("on " .. table.concat(devices, " and ")) end
+  session:say(table.concat(parts, "   "))
 end
 
 -- Expectations first: nothing is written when one fails.
@@ -116,7 +142,7 @@ function M.run(options)
   local session = read(options, "run")
   need_sink(session)
   if #session.sinks == 0 then return 0 end
-  session:say(title(session, options))
+  title(session, options)
   local store = session:store()
   local run = store:start_run { recipe = options.file, params = json.encode(session:values()) }
   local ok, fault = script.call(evaluate_sinks, session)

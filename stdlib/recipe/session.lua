@@ -31,19 +31,22 @@ end
 --- A line of the account, for people.
 function Session:say(text) if self.mode == "run" or self.live then self.to(text) end end
 
+-- How many columns a text takes, as far as letters take one.
+local function wide(text) return utf8.len(text) or #text end
+
 -- "images examples/shapes/pictures" -> "images .../pictures": a long path keeps its last folders, whole where one fits.
 local function short_label(label)
-  if #label <= 24 then return label end
+  if wide(label) <= 24 then return label end
   local first = label:match "^%S+"
   local room = 20 - #first
-  local tail = label:sub(-math.max(1, room)):gsub("^[\128-\191]+", "")
+  local tail = label:sub(utf8.len(label) and utf8.offset(label, -math.max(1, room)) or -math.max(1, room))
   return ("%s ...%s"):format(first, tail:match "/.*[^/].*$" or tail)
 end
 
 --- "  reject              33 kept, 3 rejected                     0.1 s"
 function Session:account(label, text, seconds)
   label = short_label(label)
-  self:say(("  %-24s  %s%s"):format(label, text, seconds >= 0.05 and "   " .. log.duration(seconds) or ""))
+  self:say(("  %s%s  %s%s"):format(label, (" "):rep(24 - wide(label)), text, seconds >= 0.05 and "   " .. log.duration(seconds) or ""))
 end
 
 --- Something a person should know; said once.
