@@ -367,6 +367,45 @@ on_device("a training that cannot fit is refused with the numbers before its fir
   check.contains(done.text, "resolution = 16 needs about") -- what the base itself draws, though more would fit
 end)
 
+-- How many plans fn makes, and what it returns.
+local function plans_made(fn)
+  local methods, count = debug.getmetatable(opened).__index, 0
+  local real = methods.plan
+  methods.plan = function(...)
+    count = count + 1
+    return real(...)
+  end
+  local ok, result = pcall(fn)
+  methods.plan = real
+  if not ok then error(result, 0) end
+  return count, result
+end
+
+on_device("memory is looked at before any is taken, for training and for drawing; the hint names what fits, and that fits", function()
+  local place = new()
+  fine(place.run(recipe(), { params = { steps = "1" } })) -- latents and text states are known from here on
+  local count, done = plans_made(function() return place.run(recipe("batch = 4, memory = 0.0035")) end)
+  check.equal({ count, done.exit }, { 0, 1 })
+  local batch = tonumber(done.text:match "batch = (%d) needs about")
+  check.ok(batch, done.text)
+  fine(place.run(recipe(("batch = %d, memory = 0.0035"):format(batch)), { params = { steps = "1" } }))
+  if batch < 3 then check.equal(place.run(recipe(("batch = %d, memory = 0.0035"):format(batch + 1))).exit, 1) end
+  done = place.run(recipe("memory = 0.0012"))
+  check.contains(done.text, "the pictures have 2 sizes, each with memory of its own: one size needs about")
+  done = place.run((recipe("memory = 0.001, rank = 512"):gsub("rank = p.rank, ", "")))
+  check.contains(done.text, "this base is too large for it: rank = 1 on 1 picture of 16 px with dtype = \"bf16\" still needs")
+  done = place.run((recipe("memory = 0.004, rank = 512"):gsub("rank = p.rank, ", "")))
+  local rank = done.text:match "rank = (%d+) needs about"
+  fine(place.run((recipe(("memory = 0.004, rank = %s"):format(rank)):gsub("rank = p.rank, ", "")), { params = { steps = "1" } }))
+
+  -- The samples are larger than what was trained.
+  local text = recipe("memory = 0.004", 'lora:samples { prompts = { "a" }, seeds = { 0 }, steps = 1, width = 256, height = 256, to = "@/x.png" }')
+  fine(place.run((text:gsub("width = 256, height = 256, ", ""))))
+  count, done = plans_made(function() return place.run(text) end)
+  check.equal({ count, done.exit }, { 0, 1 })
+  check.contains(done.text, "a smaller size needs less")
+end)
+
 on_device("what the frozen parts of a base need is within memory, too", function()
   local encoded, folder, store = require "train.encoded", require "models.folder", require "native.store"
   local place = new()

@@ -127,6 +127,10 @@ static cal_plan *like_of(lua_State *L) {
   return box->plan;
 }
 
+static cal_schedule_options schedule_options(lua_State *L, const device_box *device) {
+  return (cal_schedule_options){.largest_chunk = (int64_t)device->c->largest_buffer, .no_fusion = !cal_option_boolean(L, 3, "fusion", 1)};
+}
+
 /* device:plan(graph [, {candidate=, or_portable=true, wait_each=, fusion=true, like=plan}]) -> plan | nil, message, code */
 static int l_plan(lua_State *L) {
   device_box *device = check_device(L);
@@ -135,7 +139,7 @@ static int l_plan(lua_State *L) {
                               .or_portable = cal_option_boolean(L, 3, "or_portable", 1),
                               .wait_each = cal_option_boolean(L, 3, "wait_each", 0),
                               .like = like_of(L)};
-  cal_schedule_options place = {.largest_chunk = (int64_t)device->c->largest_buffer, .no_fusion = !cal_option_boolean(L, 3, "fusion", 1)};
+  cal_schedule_options place = schedule_options(L, device);
   plan_box *box = cal_push_shell(L, PLAN, sizeof *box);
   lua_createtable(L, 2, 0);
   for (int arg = 1; arg <= 2; arg++) lua_pushvalue(L, arg), lua_rawseti(L, -2, arg);
@@ -233,17 +237,36 @@ static int l_set_group(lua_State *L) {
   return cal_plan_write_group(box->plan, group, 0, count, in, &err) ? cal_raise(L, &err) : 0;
 }
 
+static void push_bytes(lua_State *L, const cal_plan_size *size) {
+  const struct {
+    const char *key;
+    int64_t value;
+  } bytes[] = {{"arena", size->arena},   {"weights", size->weights},     {"states", size->states},
+               {"inputs", size->inputs}, {"constants", size->constants}, {"scratch", size->scratch}};
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) lua_pushinteger(L, bytes[i].value), lua_setfield(L, -2, bytes[i].key);
+}
+
+/* device:sizes(graph [, {fusion=true}]) -> what a plan of it will take, {arena, weights, states, inputs, constants, scratch = 0} in bytes |
+ * nil, message, code. Nothing is taken for it; scratch is known when the plan is there. */
+static int l_device_sizes(lua_State *L) {
+  device_box *device = check_device(L);
+  cal_graph_box *graph = cal_check_graph(L, 2);
+  cal_schedule_options place = schedule_options(L, device);
+  cal_error err = {0};
+  cal_schedule *s = cal_schedule_new(graph->g, &place, &err);
+  if (!s) return cal_push_refusal(L, &err);
+  cal_plan_size size = cal_plan_sizes_of(s);
+  cal_schedule_free(s);
+  push_bytes(L, &size);
+  return 1;
+}
+
 /* plan:sizes() -> {arena, weights, states, inputs, constants, scratch} in bytes, {steps, enqueues} per segment */
 static int l_sizes(lua_State *L) {
   static const char *const names[] = {"accumulate", "apply", "sample"};
   cal_plan_size size = cal_plan_sizes(check_plan(L)->plan);
-  const struct {
-    const char *key;
-    int64_t value;
-  } bytes[] = {{"arena", size.arena},   {"weights", size.weights},     {"states", size.states},
-               {"inputs", size.inputs}, {"constants", size.constants}, {"scratch", size.scratch}};
-  lua_newtable(L);
-  for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) lua_pushinteger(L, bytes[i].value), lua_setfield(L, -2, bytes[i].key);
+  push_bytes(L, &size);
   for (int part = 0; part < 2; part++) {
     lua_newtable(L);
     for (int i = 0; i < CAL_SEGMENTS; i++) lua_pushinteger(L, part ? size.enqueues[i] : size.steps[i]), lua_setfield(L, -2, names[i]);
@@ -273,7 +296,8 @@ static int l_times(lua_State *L) {
 
 int luaopen_cal_device(lua_State *L);
 int luaopen_cal_device(lua_State *L) {
-  static const luaL_Reg device_methods[] = {{"info", l_info}, {"plan", l_plan}, {"close", l_device_free}, {NULL, NULL}};
+  static const luaL_Reg device_methods[] = {
+      {"info", l_info}, {"plan", l_plan}, {"sizes", l_device_sizes}, {"close", l_device_free}, {NULL, NULL}};
   static const luaL_Reg plan_methods[] = {{"set", l_set},         {"run", l_run},     {"bytes", l_bytes}, {"get", l_get},
                                           {"group", l_group},     {"sizes", l_sizes}, {"times", l_times}, {"set_group", l_set_group},
                                           {"close", l_plan_free}, {NULL, NULL}};

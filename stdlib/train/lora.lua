@@ -21,6 +21,7 @@ local json = require "native.json"
 local log = require "native.log"
 local loop = require "train.loop"
 local lora_file = require "train.lora_file"
+local memory = require "train.memory"
 local network = require "train.network"
 local rate = require "train.rate"
 local runs = require "train.runs"
@@ -30,7 +31,6 @@ local schedule = require "models.schedule"
 local script = require "native.script"
 local set = require "recipe.set"
 local size_text = require("recipe.outputs").size_text
-local vae = require "models.vae"
 
 local lora = {}
 
@@ -83,59 +83,32 @@ end
 -- --- Plans ---------------------------------------------------------------------------------------------------------------
 
 -- One plan per size of pictures; the first has the optimizer and draws samples, the others share its weights and parameters. `open` closes them.
-local function make_plans(job, sizes, open)
-  local o, model = job.options, job.model
-  local down = 1 << (#vae.config(model.vae.config).widths - 1)
-  local canvas = o.sample and sampler.canvas(model, o.resolution, o.resolution) or nil
-  local plans, first = {}, nil
-  local bar <close> = log.progress("sizes planned", #sizes)
-  for n, size in ipairs(sizes) do
-    local ok, net = pcall(network.build, model, {
-      rank = o.rank, alpha = o.alpha, targets = o.targets, text = o.lr.text > 0, unet = o.lr.unet > 0, device = job.device, dtype = o.dtype,
-      clip_skip = o.clip_skip, width = size.width // down, height = size.height // down, batch = o.batch, canvas = canvas,
-      sample = not first and o.sample or nil,
-      train = not first and { clip = o.clip > 0 and o.clip or nil, weight_decay = o.weight_decay,
-        text_rate = o.lr.unet > 0 and o.lr.text / o.lr.unet or 1 } or nil,
-    })
-    if not ok then return nil, tostring(net), "FORMAT" end
-    local plan, message, code = job.device:plan(net.g.graph, { like = first and first.plan or nil })
-    if not plan then return nil, message, code end
-    open[#open + 1] = plan
-    plans[size.name] = { net = net, plan = plan, sizes = plan:sizes() }
-    first = first or plans[size.name]
+local function make_plans(job, graphs, open)
+  local first = graphs[1]
+  local bar <close> = log.progress("sizes planned", #graphs)
+  for n, it in ipairs(graphs) do
+    local message, code
+    it.plan, message, code = job.device:plan(it.net.g.graph, { like = it ~= first and first.plan or nil })
+    if not it.plan then return nil, message, code end
+    open[#open + 1] = it.plan
+    it.sizes = it.plan:sizes()
+    job.plans[it.name] = it
     bar:set(n)
   end
-  return plans, first
+  job.first = first
+  return true
 end
 
--- Weights and parameters once, what is computed for every size.
-local function memory_of(plans, first, extra)
-  local m = { weights = first.sizes.weights, states = first.sizes.states, arena = 0 }
-  local function computed(sizes) return sizes.arena + sizes.inputs + sizes.constants + sizes.scratch end
-  for _, it in pairs(plans) do m.arena = m.arena + computed(it.sizes) end
-  for _, sizes in ipairs(extra) do
-    m.weights = m.weights + sizes.weights
-    m.arena = m.arena + computed(sizes)
+-- Refuse what does not fit, with the numbers; else the sum.
+local function look_at_memory(job, graphs, sizes)
+  local m = memory.sum(graphs)
+  m.text = ("%s for weights, %s for parameters and moments, %s for what is computed in %s"):format(size_text(m.weights), size_text(m.states),
+    size_text(m.arena), set.count(#graphs, "size"))
+  if m.all > job.memory then
+    job.fail(("training needs %s (%s), there %s %s"):format(size_text(m.all), m.text, job.options.memory and "may be" or "are", size_text(job.memory)),
+      { hint = memory.hint(job, sizes, m.scratch) })
   end
-  m.all = m.weights + m.states + m.arena
   return m
-end
-
--- `own`: the side of the pictures that the base draws by itself; nothing above it is proposed.
-local function fit_hint(m, has, o, count, own)
-  local fixed = m.weights + m.states
-  if fixed < has then
-    local batch = math.floor(o.batch * (has - fixed) / m.arena)
-    if batch >= 1 and batch < o.batch then return ("batch = %d needs about %s"):format(batch, size_text(fixed + m.arena * batch / o.batch)) end
-    local step = math.min(64, own)
-    local side = math.min(own, math.floor(o.resolution * ((has - fixed) / m.arena * o.batch) ^ 0.5 / step) * step)
-    if side >= step and side < o.resolution then
-      local needs = fixed + m.arena / o.batch * (side / o.resolution) ^ 2
-      return ("resolution = %d%s needs about %s"):format(side, o.batch > 1 and " with batch = 1" or "", size_text(needs))
-    end
-    if count > 1 then return ("the pictures have %d sizes, each with memory of its own: fewer buckets need less"):format(count) end
-  end
-  return "dtype = \"bf16\" halves the weights; a lower rank needs less for parameters"
 end
 
 -- --- A step --------------------------------------------------------------------------------------------------------------
@@ -554,25 +527,20 @@ function lora.train(job)
     if a.count ~= b.count then return a.count > b.count end
     return a.name < b.name
   end)
-  local message, code
+  local graphs = must(memory.graphs(job, o, sizes))
+  look_at_memory(job, graphs, sizes) -- before any is taken
   local open <close> = closing.list()
-  job.plans, job.first, code = make_plans(job, sizes, open)
-  if not job.plans then refuse(job, job.first, code) end
-  local first, extra = job.first, {}
+  job.plans = {}
+  must(make_plans(job, graphs, open))
+  local first = job.first
   if o.sample then
     job.sampler = must(sampler.new { device = job.device, model = model, net = first.net, plan = first.plan, dtype = o.dtype,
       states = function(text) return job.texts[text]() end })
     open[#open + 1] = job.sampler
-    extra[1] = job.sampler.decoder:sizes()
+    graphs.extra[1] = job.sampler.decoder:sizes()
   end
-  local m = memory_of(job.plans, first, extra)
-  local split = ("%s for weights, %s for parameters and moments, %s for what is computed in %s"):format(size_text(m.weights), size_text(m.states),
-    size_text(m.arena), set.count(#sizes, "size"))
-  if m.all > job.memory then
-    job.fail(("training needs %s (%s), there %s %s"):format(size_text(m.all), split, o.memory and "may be" or "are", size_text(job.memory)),
-      { hint = fit_hint(m, job.memory, o, #sizes, math.max(sampler.own_size(model))) })
-  end
-  job.say(("memory: %s: %s; %s"):format(size_text(m.all), split, (o.memory and "it may use %s" or job.device:info().cpu and "%s are free now"
+  local m = look_at_memory(job, graphs, sizes) -- now with what steps work in
+  job.say(("memory: %s: %s; %s"):format(size_text(m.all), m.text, (o.memory and "it may use %s" or job.device:info().cpu and "%s are free now"
     or "the device has %s"):format(size_text(job.memory))))
   must(network.load(first.net, first.plan, model))
   if job.sampler then must(job.sampler:load()) end
@@ -606,8 +574,7 @@ function lora.train(job)
   local losses = {}
   local each = {}
   if o.sample then each[1] = { every = o.sample.every, run = function(step) return sample(job, step) end } end
-  local ended, account
-  ended, account, code, message = loop.run {
+  local ended, account, code, message = loop.run {
     label = "training", steps = o.steps, from = begin, warn = job.warn, each = each, save_every = o.checkpoint.every,
     step = function(i)
       local loss, norm, problem = run_step(job, i)
@@ -666,6 +633,16 @@ function lora.sampler(result, size, prompts)
   end
   local net = network.build(model, { rank = o.rank, alpha = o.alpha, targets = o.targets, text = o.lr.text > 0, unet = o.lr.unet > 0,
     device = result.device, dtype = o.dtype, clip_skip = o.clip_skip, canvas = canvas, sample = true })
+  local decoder = sampler.decoder { device = result.device, model = model, net = net, dtype = o.dtype }
+  local bytes = {}
+  for i, g in ipairs { net.g, decoder.g } do
+    bytes[i], message, code = result.device:sizes(g.graph)
+    if not bytes[i] then return nil, message, code end
+  end
+  local all = memory.sum({ { sizes = bytes[1] }, extra = { bytes[2] } }).all
+  if all > result.memory then -- before any is taken; `ready` looks again, with what steps work in
+    return nil, ("drawing needs %s, there are %s; a smaller size needs less"):format(size_text(all), size_text(result.memory)), "LIMIT"
+  end
   local plan
   plan, message, code = result.device:plan(net.g.graph)
   if not plan then return nil, message, code end

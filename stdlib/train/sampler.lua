@@ -24,6 +24,16 @@ local sampler = {}
 local Sampler = {}
 Sampler.__index = Sampler
 
+--- The graph that makes pictures of latents: { g, z, picture }. `net` as for sampler.new.
+function sampler.decoder(options)
+  local model, net = options.model, options.net
+  local g = layers.new { device = options.device, dtype = options.dtype }
+  local z = g.input("latents", "f32", net.sample.latents:shape())
+  local picture = vae.decode(g, z / net.scale, model.vae:weights(g), model.vae.config)
+  g.graph:output("sample", picture)
+  return { g = g, z = z, picture = picture }
+end
+
 --- `net` was built with sample and canvas; `plan` is its plan; `states(text)` gives the text encoder's states where it is frozen.
 --- The decoder is a plan of its own. With `owns_plan` the plan is the sampler's: closed with it, and when there is none.
 ---@return table? sampler
@@ -34,17 +44,14 @@ function sampler.new(options)
   for key, value in pairs(options) do self[key] = value end
   local shape = self.net.sample.latents:shape()
   self.width, self.height, self.channels = shape[3], shape[2], shape[4]
-  local g = layers.new { device = options.device, dtype = options.dtype }
-  self.z = g.input("latents", "f32", shape)
-  self.picture = vae.decode(g, self.z / self.net.scale, self.model.vae:weights(g), self.model.vae.config)
-  g.graph:output("sample", self.picture)
+  local made = sampler.decoder(options)
+  self.z, self.picture, self.decoder_graph = made.z, made.picture, made.g
   local message, code
-  self.decoder, message, code = self.device:plan(g.graph)
+  self.decoder, message, code = self.device:plan(made.g.graph)
   if not self.decoder then
     if self.owns_plan then self.plan:close() end
     return nil, message, code
   end
-  self.decoder_graph = g
   return self
 end
 

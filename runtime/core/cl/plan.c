@@ -97,16 +97,20 @@ static int64_t total(int count, const int64_t *bytes) {
   return sum;
 }
 
-cal_plan_size cal_plan_sizes(const cal_plan *p) {
-  const cal_schedule *s = p->schedule;
+cal_plan_size cal_plan_sizes_of(const cal_schedule *s) {
   cal_plan_size size = {.arena = total(s->arena_chunks, s->arena_chunk),
                         .weights = total(s->weight_chunks, s->weight_chunk),
                         .states = total(s->state_chunks, s->state_chunk),
                         .inputs = s->inputs_size,
-                        .constants = s->constants_size,
-                        .scratch = (int64_t)p->scratch.bytes};
+                        .constants = s->constants_size};
   for (int group = CAL_NO_GROUP + 1; group < CAL_GROUPS; group++)
     if (s->group_used[group]) size.states += s->flat_size * 4;
+  return size;
+}
+
+cal_plan_size cal_plan_sizes(const cal_plan *p) {
+  cal_plan_size size = cal_plan_sizes_of(p->schedule);
+  size.scratch = (int64_t)p->scratch.bytes;
   for (int i = 0; i < CAL_SEGMENTS; i++) {
     size.steps[i] = p->segment[i].steps;
     for (int j = 0; j < p->segment[i].stretches; j++) {

@@ -69,6 +69,9 @@ typedef struct {
 } cal_plan_size;
 cal_plan_size cal_plan_sizes(const cal_plan *p);
 
+/* The same before there is a plan and anything is taken: without scratch, steps and enqueues, which the candidates decide. */
+cal_plan_size cal_plan_sizes_of(const cal_schedule *s);
+
 /* The candidate that a step got, by number: for tests, tuning and the report. */
 const char *cal_plan_choice(const cal_plan *p, cal_segment segment, int step);
 
