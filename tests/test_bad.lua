@@ -132,6 +132,21 @@ test("show tells what is wrong with a file in one sentence, with its name", func
   end
 end)
 
+test("no output may lie in a base, whichever the recipe names first", function()
+  local place = new()
+  local training = TRAINING:gsub("@/base", BASE)
+  local function refused(text)
+    local done = place.check(text)
+    check.equal(done.exit, 2, done.text)
+    check.contains(done.text, "would lie in the base " .. BASE)
+  end
+  refused((training:gsub("@/out/lora", BASE .. "/unet/diffusion_pytorch_model")))
+  refused((training:gsub("@/runs", BASE .. "/runs")))
+  refused('images "@/photos":sheet { to = "' .. BASE .. '/s.png" }\n' .. training)
+  refused((DRAWN:gsub("@/base", BASE):gsub("@/class", BASE .. "/unet")))
+  check.equal(place.check(training).exit, 0)
+end)
+
 test("what no device can hold is refused with the numbers and what needs less", function()
   if not require("native.device").open() then skip "needs an OpenCL device" end
   local place = new()

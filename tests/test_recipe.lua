@@ -269,6 +269,12 @@ test("pictures are not written where the next run would read them", function()
   ok(place.check 'images "@/photos":report { to = "@/photos/r.html" }')
 end)
 
+test("a recipe's own file may have a name without an ending: no folder takes its place", function()
+  local place = place_with(1)
+  ok(place.run 'assert(fs.write("@/notes/words", "x"))\nimages "@/photos":sheet { to = "@/s.png" }')
+  check.equal(fs.read(place.path "notes/words"), "x")
+end)
+
 test("all rejected means nothing is exported, and it is said", function()
   local place = place_with(1)
   local done = place.run(FOUR_LINES:gsub("512", "5000") .. "")

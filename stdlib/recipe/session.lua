@@ -22,7 +22,7 @@ function M.new(options)
     mode = options.mode or "run", live = options.mode == "live", file = options.file, given = options.params or {},
     store_folder = options.store or script.env "CALOTYPE_STORE" or ".calotype", fresh = options.fresh,
     sinks = {}, stages = {}, outputs = {}, warnings = {}, warned = {}, notes = {}, inferred = {}, list = {}, written = {}, known = {},
-    modules = {}, findings = {},
+    modules = {}, findings = {}, bases = {},
     to = options.say or function(text) log.say("info", text) end,
   }, Session)
   return self
@@ -175,10 +175,11 @@ function Session:declare(name, header, at)
   end
 end
 
--- Files to be written are granted through their folder: a root that is not there yet becomes a folder.
-local function writable_root(path)
+-- Files to be written are granted through their folder: a root that is not there yet becomes a folder. `folder`: what the path will be;
+-- nil where only its name can tell.
+local function writable_root(path, folder)
   local info = fs.stat(path)
-  if info and info.kind == "folder" or not path:find "%.%w+$" then return path end
+  if folder or info and info.kind == "folder" or folder == nil and not path:find "%.%w+$" then return path end
   return path:match "^(.+)/[^/]*$" or (path:sub(1, 1) == "/" and "/" or ".")
 end
 
@@ -214,6 +215,22 @@ function Session:allowed(path, rights)
   return false
 end
 
+-- What a base is made of is not written over: it may be gigabytes, and not to be had again.
+local function check_not_in_base(self, base, path, at, key)
+  if contains(base, path) then
+    self:fail(at, ("%s would lie in the base %s"):format(path, base), { key = key, value = true, text = path, hint = "write it elsewhere" })
+  end
+end
+
+--- The recipe wants to read a base here; no output may lie in it, whichever comes first.
+function Session:permit_base(path, at, key)
+  self:permit(path, "read", at, key)
+  for _, want in ipairs(self.inferred) do
+    if want.rights == "write" then check_not_in_base(self, path, want.path, want.at) end
+  end
+  table.insert(self.bases, path)
+end
+
 --- The recipe wants to read or write here. Refused with 3 when its header does not say so; inferred when it has no `allow`.
 --- What will be written (as a `folder`) must be writable now: nobody trains for hours to learn that it is not.
 function Session:permit(path, rights, at, key, folder)
@@ -229,12 +246,13 @@ function Session:permit(path, rights, at, key, folder)
         or "let yourself write there, or name another folder" })
     end
   end
+  for _, base in ipairs(rights == "write" and self.bases or {}) do check_not_in_base(self, base, path, at, key) end
   local mark = rights .. " " .. path
   if self.inferred[mark] then return end
   self.inferred[mark] = true
-  table.insert(self.inferred, { rights = rights, path = path })
+  table.insert(self.inferred, { rights = rights, path = path, at = at })
   if self.allow or ((self.mode == "check" or self.mode == "info") and rights == "write") then return end
-  local ok, message, code = fs.grant(rights == "write" and writable_root(path) or path, rights)
+  local ok, message, code = fs.grant(rights == "write" and writable_root(path, folder) or path, rights)
   if not ok and not (rights == "read" and code == "NOTFOUND") then
     self:fail(at, message, { key = key, value = true, text = path, code = code, world = true })
   end

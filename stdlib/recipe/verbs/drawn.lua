@@ -42,7 +42,7 @@ function M.declare(state)
     end
   end
   session:permit_device(at)
-  session:permit(o.base, "read", at, "base")
+  session:permit_base(o.base, at, "base")
   o.count = o.count or #o.prompts
   outputs.declare(state, "to", true)
   state.base = require("recipe.verbs.train_lora").open_base(o.base, function(message, hint, code)

@@ -157,7 +157,7 @@ end
 function M.declare(state)
   local o, session, at = state.options, state.session, state.at
   session:permit_device(at)
-  session:permit(o.base, "read", at, "base")
+  session:permit_base(o.base, at, "base")
   if o.lr.unet == 0 and o.lr.text == 0 then session:fail(at, "nothing is learned with lr 0", { key = "lr", value = true }) end
   if o.cooldown > o.steps then
     session:fail(at, ("cooldown %d: there are %d steps"):format(o.cooldown, o.steps),
