@@ -43,7 +43,7 @@ local BROKEN = {
   { "vae/diffusion_pytorch_model.safetensors", function(bytes) return bytes:sub(1, 8) .. "{{{{" .. bytes:sub(13) end, "json: line 1, column 2" },
   { "text_encoder/model.safetensors", function() return ("# a page that says the file has moved\n"):rep(40) end, "the header claims" },
   { "text_encoder/config.json", number("intermediate_size", 7), "is [48, 24] in the file, but the config makes it [7, 24]" },
-  { "text_encoder/config.json", number("hidden_size", '"x"'), "hidden_size is x; a number is expected" },
+  { "text_encoder/config.json", number("hidden_size", '"x"'), '@/base/text_encoder/config.json: hidden_size is "x"; a whole number from 1 to 65536 is expected' },
   { "text_encoder/config.json", number("vocab_size", 99), "the tokenizer has 814 tokens, the text encoder's vocab_size is 99" },
   { "vae/config.json", number("norm_num_groups", 3), "8 channels do not fall into 3 groups" },
   { "vae/config.json", number("latent_channels", 8), "encoder.conv_out.weight" },
@@ -51,7 +51,7 @@ local BROKEN = {
   { "unet/config.json", number("cross_attention_dim", 48), "cross_attention_dim is 48" },
   { "unet/config.json", number("in_channels", 5), "in_channels is 5" },
   { "unet/config.json", number("layers_per_block", 3), "is missing; the config needs it with" },
-  { "unet/config.json", function() return "[1, 2]" end, "unet: the config's block_out_channels is nil" },
+  { "unet/config.json", function() return "[1, 2]" end, "@/base/unet/config.json: down_block_types is missing; a list is expected" },
   { "tokenizer/vocab.json", cut(100), "vocab" },
   { "tokenizer/merges.txt", function() return "no merges\nin here at all\n" end, "merges" },
   { "scheduler/scheduler_config.json", function() return '{ "num_train_timesteps": -5 }' end, "num_train_timesteps" },
@@ -76,6 +76,111 @@ test("a base that is cut, lies or does not fit itself: check and run tell which 
     check.ok(not fs.stat(place.path "runs") and not fs.stat(place.path "out") and not fs.stat(place.path "class"), name)
     place.write("base/" .. name, whole)
   end
+  check.equal(place.check(TRAINING).exit, 0)
+end)
+
+-- part, key, what its config says instead, what is told after the key
+local WHOLE = "a whole number from %d to %d is expected"
+local EPSILON, BETA = "a number from 1e-12 to 0.1 is expected", "a number from 1e-09 to 0.999999 is expected"
+local COUNT, WIDTH = WHOLE:format(1, 1024), WHOLE:format(1, 65536)
+local MANY = "[" .. ("64, "):rep(999) .. "64]"
+local WILD = {
+  { "unet", "block_out_channels", "[1000000000, 16, 16]", "[1] is 1000000000; " .. WIDTH },
+  { "unet", "block_out_channels", "[8, 16, 1e9]", "[3] is 1000000000; " .. WIDTH },
+  { "unet", "block_out_channels", "[0, 16, 16]", "[1] is 0; " .. WIDTH },
+  { "unet", "block_out_channels", "[8, -16, 16]", "[2] is -16; " .. WIDTH },
+  { "unet", "block_out_channels", "[8, 16.5, 16]", "[2] is 16.5; " .. WIDTH },
+  { "unet", "block_out_channels", "[8, null, 16]", "[2] is null; " .. WIDTH },
+  { "unet", "block_out_channels", "[]", " is []; a list is expected" },
+  { "unet", "block_out_channels", MANY, " has 1000 entries; 1 to 16 are expected" },
+  { "unet", "norm_num_groups", "0", " is 0; " .. COUNT },
+  { "unet", "norm_num_groups", "-1", " is -1; " .. COUNT },
+  { "unet", "norm_num_groups", "3", " is 3; 8 channels do not fall into 3 groups" },
+  { "unet", "num_attention_heads", "0", " is 0; " .. COUNT },
+  { "unet", "num_attention_heads", "-1", " is -1; " .. COUNT },
+  { "unet", "attention_head_dim", "0", " is 0; " .. COUNT },
+  { "unet", "attention_head_dim", "[2, 0, 2]", "[2] is 0; " .. COUNT },
+  { "unet", "attention_head_dim", "[]", " is []; 3 numbers are expected, or one for all" },
+  { "unet", "attention_head_dim", '"2"', ' is "2"; ' .. COUNT },
+  { "unet", "transformer_layers_per_block", "1e9", " is 1000000000; " .. COUNT },
+  { "unet", "layers_per_block", "[1, 1, 1]", " is [1,1,1]; " .. COUNT },
+  { "unet", "layers_per_block", "[]", " is []; " .. COUNT },
+  { "unet", "layers_per_block", "0", " is 0; " .. COUNT },
+  { "unet", "layers_per_block", '"' .. ("x"):rep(500) .. '"', ' is "' .. ("x"):rep(39) .. " ...; " .. COUNT },
+  { "unet", "norm_eps", "-1", " is -1; " .. EPSILON },
+  { "unet", "norm_eps", "0", " is 0; " .. EPSILON },
+  { "unet", "norm_eps", "1e308", " is 1e+308; " .. EPSILON },
+  { "unet", "freq_shift", "4", " is 4; " .. WHOLE:format(0, 1) },
+  { "unet", "downsample_padding", "0", " is 0; 1 is expected" },
+  { "unet", "sample_size", "-1", " is -1; " .. WHOLE:format(1, 8192) },
+  { "unet", "sample_size", "0", " is 0; " .. WHOLE:format(1, 8192) },
+  { "unet", "sample_size", "1.5", " is 1.5; " .. WHOLE:format(1, 8192) },
+  { "unet", "sample_size", '"large"', ' is "large"; ' .. WHOLE:format(1, 8192) },
+  { "unet", "sample_size", "[8, null]", "[2] is null; " .. WHOLE:format(1, 8192) },
+  { "unet", "sample_size", "[]", " is []; 2 numbers are expected, or one for all" },
+  { "unet", "in_channels", "{}", " is {}; " .. WIDTH },
+  { "unet", "mid_block_type", "[1]", " is [1]; calotype knows UNetMidBlock2DCrossAttn" },
+  { "vae", "block_out_channels", MANY, " has 1000 entries; 1 to 16 are expected" },
+  { "vae", "block_out_channels", "[8, 0]", "[2] is 0; " .. WIDTH },
+  { "vae", "block_out_channels", "[8]", "the config has 1 block_out_channels but 2 down_block_types" },
+  { "vae", "norm_num_groups", "0", " is 0; " .. COUNT },
+  { "vae", "norm_num_groups", "-1", " is -1; " .. COUNT },
+  { "vae", "layers_per_block", "[1, 1]", " is [1,1]; " .. COUNT },
+  { "vae", "layers_per_block", "[]", " is []; " .. COUNT },
+  { "vae", "latent_channels", "-4", " is -4; " .. WIDTH },
+  { "vae", "scaling_factor", "0", " is 0; a number from 1e-06 to 1000000 is expected" },
+  { "vae", "scaling_factor", "-1", " is -1; a number from 1e-06" },
+  { "vae", "scaling_factor", "1e300", " is 1e+300; a number from 1e-06" },
+  { "text_encoder", "num_hidden_layers", "0", " is 0; " .. COUNT },
+  { "text_encoder", "num_hidden_layers", "-1", " is -1; " .. COUNT },
+  { "text_encoder", "num_hidden_layers", "1e9", " is 1000000000; " .. COUNT },
+  { "text_encoder", "num_attention_heads", "0", " is 0; " .. COUNT },
+  { "text_encoder", "num_attention_heads", "-1", " is -1; " .. COUNT },
+  { "text_encoder", "layer_norm_eps", "-1", " is -1; " .. EPSILON },
+  { "text_encoder", "layer_norm_eps", "1e308", " is 1e+308; " .. EPSILON },
+  { "text_encoder", "hidden_size", "null", " is missing; " .. WIDTH },
+  { "text_encoder", "vocab_size", "[]", " is []; " .. WHOLE:format(1, 1 << 24) },
+  { "text_encoder", "hidden_act", "[]", " is []; calotype knows quick_gelu, gelu" },
+  { "scheduler", "beta_start", "null", " is null; " .. BETA },
+  { "scheduler", "beta_start", "0", " is 0; " .. BETA },
+  { "scheduler", "beta_end", "1", " is 1; " .. BETA },
+  { "scheduler", "beta_end", "[]", " is []; " .. BETA },
+  { "scheduler", "beta_end", "0.0001", "beta_start is 0.00085, more than its beta_end, 0.0001" },
+  { "scheduler", "num_train_timesteps", "null", " is null; " .. WHOLE:format(1, 100000) },
+  { "scheduler", "num_train_timesteps", "0", " is 0; " .. WHOLE:format(1, 100000) },
+  { "scheduler", "num_train_timesteps", "1e9", " is 1000000000; " .. WHOLE:format(1, 100000) },
+  { "scheduler", "steps_offset", "1000", " is 1000; " .. WHOLE:format(0, 999) },
+  { "scheduler", "prediction_type", "[]", " is []; calotype knows epsilon, v_prediction, sample" },
+}
+
+-- A config with another value for a key, as text: what stands there is a word, a number or a list.
+local function with_value(bytes, key, value)
+  local from, to = bytes:find('"' .. key .. '":%s*%b[]')
+  if not from then from, to = bytes:find('"' .. key .. '":%s*[^,\n]+') end
+  local pair = ('"%s": %s'):format(key, value)
+  if not from then return (bytes:gsub("{", function() return "{ " .. pair .. "," end, 1)) end
+  return bytes:sub(1, from - 1) .. pair .. bytes:sub(to + 1)
+end
+
+test("a number in a base's config that no model can have is told at once with its file, key, value and what is expected", function()
+  local place = new()
+  for _, name in ipairs(FILES) do place.write("base/" .. name, fs.read(BASE .. "/" .. name)) end
+  for _, case in ipairs(WILD) do
+    local part, key, value, says = table.unpack(case)
+    local name = part == "scheduler" and "scheduler/scheduler_config.json" or part .. "/config.json"
+    local whole = fs.read(BASE .. "/" .. name)
+    place.write("base/" .. name, with_value(whole, key, value))
+    local done = place.check(TRAINING)
+    check.equal(done.exit, 2, name .. " " .. key)
+    check.contains(done.text, ("@/base/%s: %s%s"):format(name, says:find "^[ %[]" and key or "", says))
+    check.contains(done.text, "recipe.lua:3:10")
+    check.contains(done.text, "\n     = get the whole folder again")
+    check.equal({ done.text:match "0x%x+" or done.text:match "attempt to" or done.text:match "%.lua:%d+: " }, {}, done.text)
+    place.write("base/" .. name, whole)
+  end
+  -- What is not there has diffusers' default.
+  local bytes = fs.read(BASE .. "/scheduler/scheduler_config.json")
+  place.write("base/scheduler/scheduler_config.json", (bytes:gsub('%s*"num_train_timesteps": 1000,', "")))
   check.equal(place.check(TRAINING).exit, 0)
 end)
 

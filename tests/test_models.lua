@@ -416,22 +416,28 @@ test("a config that does not fit its tensors is told with the tensor and both sh
     function() build_unet(unet_file.tensors, { out_channels = 8 }) end)
   check.fails("the text has width 24, the config's cross_attention_dim is 768", function() build_unet(unet_file.tensors, { cross_attention_dim = 768 }) end)
   check.fails("8 channels do not fall into 3 heads", function() build_unet(unet_file.tensors, { attention_head_dim = 3 }) end)
-  check.fails("unet.down_blocks.0.resnets.0.norm1: 8 channels do not fall into 32 groups", function() build_unet(unet_file.tensors, { norm_num_groups = 32 }) end)
+  check.fails("unet: the config's norm_num_groups is 32; 8 channels do not fall into 32 groups", function() build_unet(unet_file.tensors, { norm_num_groups = 32 }) end)
   local t = unet_file.tensors["conv_in.weight"]
   check.fails("has the dtype I64", build_unet, without(unet_file.tensors, "conv_in.weight", { dtype = "I64", shape = t.shape }))
 end)
 
 test("a config of an unknown family or with nonsense in it is refused by name", function()
   for part, change in pairs {
-    ["addition_embed_type = text_time"] = { addition_embed_type = "text_time" }, ["down_block_types has AttnDownBlock2D"] = { down_block_types = { "AttnDownBlock2D" } },
-    ["mid_block_type is UNetMidBlock2D;"] = { mid_block_type = "UNetMidBlock2D" }, ["act_fn is mish"] = { act_fn = "mish" },
-    ["3 block_out_channels but 1 up_block_types"] = { up_block_types = { "UpBlock2D" } }, ["block_out_channels is many"] = { block_out_channels = "many" },
-    ["block_out_channels[2] is x"] = { block_out_channels = { 8, "x", 16 } }, ["norm_num_groups is x"] = { norm_num_groups = "x" },
-    ["attention_head_dim is 0 for block 1"] = { attention_head_dim = 0 }, ["attention_head_dim is nil for block 3"] = { attention_head_dim = { 2, 2 } },
+    ['addition_embed_type = "text_time"'] = { addition_embed_type = "text_time" },
+    ['down_block_types has "AttnDownBlock2D"; calotype knows CrossAttnDownBlock2D, DownBlock2D'] = { down_block_types = { "AttnDownBlock2D" } },
+    ['mid_block_type is "UNetMidBlock2D";'] = { mid_block_type = "UNetMidBlock2D" }, ['act_fn is "mish"; calotype knows silu'] = { act_fn = "mish" },
+    ["3 block_out_channels but 1 up_block_types"] = { up_block_types = { "UpBlock2D" } }, ['block_out_channels is "many"; a list is expected'] = { block_out_channels = "many" },
+    ['block_out_channels[2] is "x"'] = { block_out_channels = { 8, "x", 16 } }, ['norm_num_groups is "x"'] = { norm_num_groups = "x" },
+    ["attention_head_dim is 0; a whole number from 1 to 1024"] = { attention_head_dim = 0 },
+    ["attention_head_dim is [2,2]; 3 numbers are expected, or one for all"] = { attention_head_dim = { 2, 2 } },
   } do check.fails(part, function() build_unet(unet_file.tensors, change) end) end
-  check.fails("hidden_act is relu", clip.config, { hidden_act = "relu" })
-  check.fails("vocab_size is nil", clip.config, {})
-  check.fails("up_block_types has AttnUpDecoderBlock2D", vae.config, { block_out_channels = { 8 }, down_block_types = { "DownEncoderBlock2D" }, up_block_types = { "AttnUpDecoderBlock2D" } })
+  for width, change in pairs { [7] = { norm_num_groups = 7 }, [2] = { norm_num_groups = 2, freq_shift = 1 } } do
+    change.block_out_channels = { width, 2 * width, 2 * width }
+    check.fails(("block_out_channels[1] is %d; an even number"):format(width), function() build_unet(unet_file.tensors, change) end)
+  end
+  check.fails('hidden_act is "relu"; calotype knows quick_gelu, gelu', clip.config, { hidden_act = "relu" })
+  check.fails("vocab_size is missing; a whole number", clip.config, {})
+  check.fails('up_block_types has "AttnUpDecoderBlock2D"', vae.config, { block_out_channels = { 8 }, down_block_types = { "DownEncoderBlock2D" }, up_block_types = { "AttnUpDecoderBlock2D" } })
 end)
 
 test("null in a config means what its absence means", function()

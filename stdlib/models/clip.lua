@@ -16,17 +16,16 @@ local function block(g, x, w, c)
   return x + g.linear(h, w.mlp.fc2, c.width)
 end
 
---- What config.json of a text_encoder folder says.
+--- What config.json of a text_encoder folder says; every number is one that a model can have.
 function clip.config(config)
   config = layers.plain(config)
-  local function number(key, default) return layers.number("text_encoder", config, key, default) end
-  local activation = config.hidden_act or "quick_gelu"
-  if activation ~= "quick_gelu" and activation ~= "gelu" then
-    error(("text_encoder: the config's hidden_act is %s; calotype knows quick_gelu and gelu"):format(tostring(activation)), 0)
-  end
+  local function whole(key, default, most) return layers.whole("text_encoder", config, key, default, 1, most) end
   return {
-    vocabulary = number "vocab_size", length = number("max_position_embeddings", 77), width = number "hidden_size", inner = number "intermediate_size",
-    layers = number "num_hidden_layers", heads = number "num_attention_heads", epsilon = number("layer_norm_eps", 1e-5), act = activation,
+    act = layers.word("text_encoder", config, "hidden_act", "quick_gelu", { "quick_gelu", "gelu" }),
+    vocabulary = whole("vocab_size", nil, layers.ROWS), length = whole("max_position_embeddings", 77, layers.WIDTH),
+    width = whole("hidden_size", nil, layers.WIDTH), inner = whole("intermediate_size", nil, layers.WIDTH),
+    layers = whole("num_hidden_layers", nil, layers.COUNT), heads = whole("num_attention_heads", nil, layers.COUNT),
+    epsilon = layers.number("text_encoder", config, "layer_norm_eps", 1e-5, 1e-12, 0.1),
   }
 end
 

@@ -9,17 +9,18 @@
 
 local fs = require "native.fs"
 local json = require "native.json"
+local layers = require "models.layers"
 local safetensors = require "native.safetensors"
 local text = require "native.text"
-local vae = require "models.vae"
+local clip, schedule, unet, vae = require "models.clip", require "models.schedule", require "models.unet", require "models.vae"
 local weights = require "native.weights"
 
 local folder = {}
 
 local PARTS = {
-  text_encoder = { root = "text_encoder", stem = "model" },
-  unet = { root = "unet", stem = "diffusion_pytorch_model" },
-  vae = { root = "vae", stem = "diffusion_pytorch_model" },
+  text_encoder = { root = "text_encoder", stem = "model", config = clip.config },
+  unet = { root = "unet", stem = "diffusion_pytorch_model", config = unet.config },
+  vae = { root = "vae", stem = "diffusion_pytorch_model", config = vae.config },
 }
 
 local function read_json(path)
@@ -29,6 +30,15 @@ local function read_json(path)
   value, message, code = json.decode(bytes)
   if type(value) ~= "table" then return nil, ("%s: %s"):format(path, message or "an object is expected"), code or "FORMAT" end
   return value
+end
+
+-- A config that its model can read; what it says of itself, "unet: the config's norm_eps is ...", is told with the file instead.
+local function read_config(path, root, read)
+  local config, message, code = read_json(path)
+  if not config then return nil, message, code end
+  local fine, problem = pcall(read, config)
+  if fine then return config end
+  return nil, ("%s: %s"):format(path, (tostring(problem):gsub("^" .. root .. ": ", ""):gsub("^the config's ", ""))), "FORMAT"
 end
 
 -- Which files hold the tensors: plain, else fp16, else the parts that an index names. Returns a list of names.
@@ -75,7 +85,7 @@ function Part:weights(g) return g.weights(self.root, self.tensors) end
 local function open_part(path, kind)
   local part = setmetatable({ root = kind.root, path = path }, Part)
   local message, code
-  part.config, message, code = read_json(path .. "/config.json")
+  part.config, message, code = read_config(path .. "/config.json", kind.root, kind.config)
   if not part.config then return nil, message, code end
   part.files, message, code = choose(path, kind.stem)
   if not part.files then return nil, message, code end
@@ -141,7 +151,7 @@ function folder.open(path)
   end
   if not found then return nil, ("%s is no model folder: it has none of text_encoder, unet, vae"):format(path), "NOTFOUND" end
   if fs.stat(path .. "/scheduler/scheduler_config.json") then
-    local config, message, code = read_json(path .. "/scheduler/scheduler_config.json")
+    local config, message, code = read_config(path .. "/scheduler/scheduler_config.json", "schedule", schedule.noise)
     if not config then return nil, message, code end
     model.scheduler = config
   end
@@ -164,7 +174,6 @@ end
 ---@return string? message
 ---@return string? code
 function folder.fits(model)
-  local clip, layers, unet = require "models.clip", require "models.layers", require "models.unet"
   local side, states, latent = 64, nil, nil
   local function try(part, build)
     local g = layers.new()

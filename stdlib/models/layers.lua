@@ -12,6 +12,7 @@
 -- what is to be turned while loading.
 
 local graph = require "native.graph"
+local json = require "native.json"
 
 local layers = {}
 
@@ -254,36 +255,111 @@ function layers.plain(config)
   return out
 end
 
+--- A value of a config as its file has it, cut where it is long.
+function layers.shown(value)
+  if value == nil then return "missing" end
+  local kind = type(value)
+  local text = kind ~= "number" and kind ~= "boolean" and json.encode(value) or tostring(value)
+  return #text <= 40 and text or text:sub(1, 40):gsub("[\xC0-\xFF][\x80-\xBF]*$", "") .. " ..."
+end
+
 --- Refuse a config value that this model file does not know; nil and false are what was always there.
 function layers.refuse(model, config, keys)
   for _, key in ipairs(keys) do
     local value = config[key]
     if value then
-      error(("%s: the config has %s = %s, which calotype does not know"):format(model, key, tostring(value)), 0)
+      error(("%s: the config has %s = %s, which calotype does not know"):format(model, key, layers.shown(value)), 0)
     end
   end
 end
 
---- A number of the config, or the default; anything else is told with its name.
-function layers.number(model, config, key, default)
+--- Refuse a config's word that is none of those this model file knows.
+function layers.word(model, config, key, default, known)
   local value = config[key]
   if value == nil then value = default end
-  if math.type(value) == nil then error(("%s: the config's %s is %s; a number is expected"):format(model, key, tostring(value)), 0) end
-  return math.tointeger(value) or value
+  for _, word in ipairs(known) do if value == word then return word end end
+  error(("%s: the config's %s is %s; calotype knows %s"):format(model, key, layers.shown(value), table.concat(known, ", ")), 0)
 end
 
---- A list of the config, of `kind` "number" or "string".
-function layers.list(model, config, key, kind)
+-- How many of each a config may have: far beyond any model there is, and little enough that a wrong one is told at once.
+layers.WIDTH, layers.COUNT, layers.BLOCKS, layers.ROWS = 65536, 1024, 16, 1 << 24
+
+-- The one place where a config's numbers are looked at.
+local function checked(model, key, value, whole, least, most)
+  local number = math.type(value) and (whole and math.tointeger(value) or not whole and value)
+  if number and number >= least and number <= most then return number end
+  local range = least == most and tostring(least) or ("a %snumber from %s to %s"):format(whole and "whole " or "", least, most)
+  error(("%s: the config's %s is %s; %s is expected"):format(model, key, layers.shown(value), range), 0)
+end
+
+--- A whole number of the config, or the default; anything else, less or more is told with its name and what is expected.
+function layers.whole(model, config, key, default, least, most)
+  local value = config[key]
+  if value == nil then value = default end
+  return checked(model, key, value, true, least, most)
+end
+
+--- The same for a number that need not be whole. An epsilon has 1e-12 for its least: below that it may be 0 where it is added.
+function layers.number(model, config, key, default, least, most)
+  local value = config[key]
+  if value == nil then value = default end
+  return checked(model, key, value, false, least, most)
+end
+
+--- A list of the config, as long as a model may have blocks.
+function layers.list(model, config, key)
   local value = config[key]
   if type(value) ~= "table" or #value == 0 then
-    error(("%s: the config's %s is %s; a list is expected"):format(model, key, tostring(value)), 0)
+    error(("%s: the config's %s is %s; a list is expected"):format(model, key, layers.shown(value)), 0)
   end
-  for i, item in ipairs(value) do
-    if type(item) ~= kind then
-      error(("%s: the config's %s[%d] is %s; a %s is expected"):format(model, key, i, tostring(item), kind), 0)
-    end
+  if #value > layers.BLOCKS then
+    error(("%s: the config's %s has %d entries; 1 to %d are expected"):format(model, key, #value, layers.BLOCKS), 0)
   end
   return value
+end
+
+--- The words of such a list, each one of `known`.
+function layers.words(model, config, key, known)
+  local list = layers.list(model, config, key)
+  for _, word in ipairs(list) do
+    if type(word) ~= "string" or known[word] == nil then
+      local words = {}
+      for name in pairs(known) do words[#words + 1] = name end
+      table.sort(words)
+      error(("%s: the config's %s has %s; calotype knows %s"):format(model, key, layers.shown(word), table.concat(words, ", ")), 0)
+    end
+  end
+  return list
+end
+
+--- The widths of a config's blocks, which fall into its groups; both lists of the blocks' kinds are as long.
+function layers.widths(model, config, groups)
+  local key, widths = "block_out_channels", {}
+  for i, width in ipairs(layers.list(model, config, key)) do
+    widths[i] = checked(model, ("%s[%d]"):format(key, i), width, true, 1, layers.WIDTH)
+    if widths[i] % groups ~= 0 then
+      error(("%s: the config's norm_num_groups is %d; %d channels do not fall into %d groups"):format(model, groups, widths[i], groups), 0)
+    end
+  end
+  for _, kinds in ipairs { "down_block_types", "up_block_types" } do
+    local count = #layers.list(model, config, kinds)
+    if count ~= #widths then error(("%s: the config has %d %s but %d %s"):format(model, #widths, key, count, kinds), 0) end
+  end
+  return widths
+end
+
+--- What is one whole number for all of `count` things, or a list of one for each.
+function layers.each(model, config, key, default, count, least, most)
+  local value, list = config[key], {}
+  if value == nil then value = default end
+  if type(value) == "table" and #value ~= count then
+    error(("%s: the config's %s is %s; %d numbers are expected, or one for all"):format(model, key, layers.shown(value), count), 0)
+  end
+  for i = 1, count do
+    if type(value) == "table" then list[i] = checked(model, ("%s[%d]"):format(key, i), value[i], true, least, most)
+    else list[i] = checked(model, key, value, true, least, most) end
+  end
+  return list
 end
 
 return layers

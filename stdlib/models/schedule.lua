@@ -13,6 +13,8 @@
 -- read from its files. A sampler is a list of rows of plain numbers; a row is all that a step needs, so the same row drives a
 -- loop over numbers, small tensors at the prompt, or the scalar inputs of a compiled plan.
 
+local layers = require "models.layers"
+
 local schedule = {}
 
 local function float(x) return (string.unpack("<f", string.pack("<f", x))) end
@@ -39,19 +41,9 @@ local function reversed(list)
   return out
 end
 
-local function choose(config, key, default, legal)
-  local value = config[key]
-  if value == nil then value = default end
-  for _, name in ipairs(legal) do if value == name then return value end end
-  error(("schedule: %s is '%s'; calotype knows %s"):format(key, tostring(value), table.concat(legal, ", ")), 0)
-end
+local function choose(config, key, default, legal) return layers.word("schedule", config, key, default, legal) end
 
-local function number(config, key, default)
-  local value = config[key]
-  if value == nil then value = default end
-  if math.type(value) == nil then error(("schedule: %s is %s; a number is expected"):format(key, tostring(value)), 0) end
-  return value
-end
+local function number(config, key, default, least, most) return layers.number("schedule", config, key, default, least, most) end
 
 local function refuse(config, keys)
   for _, key in ipairs(keys) do
@@ -73,16 +65,17 @@ Noise.__index = Noise
 ---@param config table
 ---@return calotype.Noise
 function schedule.noise(config)
-  local steps = math.tointeger(number(config, "num_train_timesteps", 1000))
-  local first, last = number(config, "beta_start", 0.0001), number(config, "beta_end", 0.02)
+  local given = config -- null for one of these three numbers is refused, as diffusers does; elsewhere it means what its absence means
+  config = layers.plain(config)
+  local shifted = config.rescale_betas_zero_snr -- which takes a last step that is not the first
+  local steps = layers.whole("schedule", given, "num_train_timesteps", 1000, shifted and 2 or 1, 100000)
+  local first, last = number(given, "beta_start", 0.0001, 1e-9, 0.999999), number(given, "beta_end", 0.02, 1e-9, 0.999999)
   local kind = choose(config, "beta_schedule", "linear", { "linear", "scaled_linear" })
   refuse(config, { "trained_betas" })
-  if not steps or steps < 1 or steps > 100000 then
-    error(("schedule: num_train_timesteps is %s; 1 to 100000 are expected"):format(tostring(config.num_train_timesteps)), 0)
-  end
-  if not (first > 0 and last < 1 and first <= last) then
-    error(("schedule: beta_start %g and beta_end %g; expected 0 < beta_start <= beta_end < 1"):format(first, last), 0)
-  end
+  if first > last then error(("schedule: the config's beta_start is %s, more than its beta_end, %s"):format(first, last), 0) end
+  layers.whole("schedule", config, "steps_offset", 0, 0, steps - 1)
+  number(config, "clip_sample_range", 1.0, 1e-6, 1000000)
+  for _, key in ipairs { "sigma_min", "sigma_max" } do number(config, key, 1.0, 1e-6, 1000000) end
   local scaled = kind == "scaled_linear"
   local betas = scaled and linspace(first ^ 0.5, last ^ 0.5, steps) or linspace(first, last, steps)
   local abar, product = {}, 1.0
@@ -90,7 +83,7 @@ function schedule.noise(config)
     product = product * (1 - (scaled and betas[t + 1] ^ 2 or betas[t + 1]))
     abar[t] = product
   end
-  if config.rescale_betas_zero_snr then
+  if shifted then
     -- Lin et al. 2023, algorithm 1: shift sqrt(abar) so that the last is 0, scale it so that the first stays.
     local s0, s1 = abar[0] ^ 0.5, abar[steps - 1] ^ 0.5
     for t = 0, steps - 1 do abar[t] = ((abar[t] ^ 0.5 - s1) * s0 / (s0 - s1)) ^ 2 end
@@ -166,7 +159,7 @@ local function spaced(config, steps, count, spacing, whole)
     list = reversed(linspace(0, steps - 1, count))
     for i, t in ipairs(list) do list[i] = whole and round(t) or float(t) end
   elseif spacing == "leading" then
-    local offset = math.tointeger(number(config, "steps_offset", 0)) or 0
+    local offset = layers.whole("schedule", config, "steps_offset", 0, 0, steps - 1)
     for i = count - 1, 0, -1 do list[#list + 1] = i * (steps // count) + offset end
   else
     local ratio = steps / count
@@ -196,9 +189,9 @@ function schedule.ddim(noise, options)
   local config, count = merged(noise, options)
   refuse(config, { "thresholding" })
   local spacing = choose(config, "timestep_spacing", "leading", { "leading", "trailing", "linspace" })
-  local clip = config.clip_sample ~= false and number(config, "clip_sample_range", 1.0) or NO_CLIP
+  local clip = config.clip_sample ~= false and number(config, "clip_sample_range", 1.0, 1e-6, 1000000) or NO_CLIP
   local last = config.set_alpha_to_one ~= false and 1.0 or noise.abar[0]
-  local eta = number(options, "eta", 0.0)
+  local eta = number(options, "eta", 0.0, 0, 1)
   local sampler = { start = 1.0 }
   for i, t in ipairs(spaced(config, noise.steps, count, spacing, true)) do
     local before = t - noise.steps // count

@@ -51,50 +51,38 @@ end
 local DOWN = { CrossAttnDownBlock2D = true, DownBlock2D = false } -- with transformers or without
 local UP = { CrossAttnUpBlock2D = true, UpBlock2D = false }
 
-local function per_block(config, key, count, default)
-  local value = config[key]
-  if value == nil then value = default end
-  local list = {}
-  for i = 1, count do
-    local item = value
-    if type(value) == "table" then item = value[i] end
-    if not math.tointeger(item) or item < 1 then
-      error(("unet: the config's %s is %s for block %d; a whole number is expected"):format(key, tostring(item), i), 0)
-    end
-    list[i] = math.tointeger(item)
-  end
-  return list
-end
-
---- What config.json of a unet folder says.
+--- What config.json of a unet folder says; every number is one that a model can have.
 function unet.config(config)
   config = layers.plain(config)
-  local function number(key, default) return layers.number("unet", config, key, default) end
+  local WIDTH, COUNT = layers.WIDTH, layers.COUNT
+  local function whole(key, default, most) return layers.whole("unet", config, key, default, 1, most) end
   layers.refuse("unet", config, { "class_embed_type", "addition_embed_type", "encoder_hid_dim", "encoder_hid_dim_type", "time_embedding_dim",
     "time_cond_proj_dim", "dual_cross_attention", "only_cross_attention", "num_class_embeds", "resnet_skip_time_act", "cross_attention_norm",
     "center_input_sample" })
-  local widths = layers.list("unet", config, "block_out_channels", "number")
+  layers.word("unet", config, "mid_block_type", "UNetMidBlock2DCrossAttn", { "UNetMidBlock2DCrossAttn" })
+  layers.word("unet", config, "act_fn", "silu", { "silu" })
   local function kinds(key, known)
     local list = {}
-    for i, kind in ipairs(layers.list("unet", config, key, "string")) do
-      if known[kind] == nil then error(("unet: the config's %s has %s; calotype knows SD1.x and SD2.x"):format(key, kind), 0) end
-      list[i] = known[kind]
-    end
-    if #list ~= #widths then error(("unet: the config has %d block_out_channels but %d %s"):format(#widths, #list, key), 0) end
+    for i, kind in ipairs(layers.words("unet", config, key, known)) do list[i] = known[kind] end
     return list
   end
-  local middle = config.mid_block_type or "UNetMidBlock2DCrossAttn"
-  if middle ~= "UNetMidBlock2DCrossAttn" then
-    error(("unet: the config's mid_block_type is %s; calotype knows UNetMidBlock2DCrossAttn"):format(tostring(middle)), 0)
+  local down, up = kinds("down_block_types", DOWN), kinds("up_block_types", UP)
+  local groups = whole("norm_num_groups", 32, COUNT)
+  local widths = layers.widths("unet", config, groups)
+  local shift = layers.whole("unet", config, "freq_shift", 0, 0, 1)
+  if widths[1] % 2 ~= 0 or widths[1] // 2 <= shift then
+    error(("unet: the config's block_out_channels[1] is %d; an even number from %d is expected"):format(widths[1], 2 + 2 * shift), 0)
   end
-  if (config.act_fn or "silu") ~= "silu" then error(("unet: the config's act_fn is %s; calotype knows silu"):format(tostring(config.act_fn)), 0) end
+  -- Not read here: which side of latents it draws by itself (train.sampler), one for both or height and width.
+  layers.each("unet", config, "sample_size", 64, 2, 1, 8192)
   local heads = config.num_attention_heads and "num_attention_heads" or "attention_head_dim" -- in SD1 and SD2 that is their NUMBER
   return {
-    into = number("in_channels", 4), out = number("out_channels", 4), context = number("cross_attention_dim", 1280),
-    widths = widths, layers = number("layers_per_block", 2), groups = number("norm_num_groups", 32), epsilon = number("norm_eps", 1e-5),
-    heads = per_block(config, heads, #widths, 8), depth = per_block(config, "transformer_layers_per_block", #widths, 1),
-    down = kinds("down_block_types", DOWN), up = kinds("up_block_types", UP), pad = number("downsample_padding", 1),
-    linear_projection = config.use_linear_projection == true, cos_first = config.flip_sin_to_cos ~= false, shift = number("freq_shift", 0),
+    into = whole("in_channels", 4, WIDTH), out = whole("out_channels", 4, WIDTH), context = whole("cross_attention_dim", 1280, WIDTH),
+    widths = widths, layers = whole("layers_per_block", 2, COUNT), groups = groups,
+    epsilon = layers.number("unet", config, "norm_eps", 1e-5, 1e-12, 0.1), heads = layers.each("unet", config, heads, 8, #widths, 1, COUNT),
+    depth = layers.each("unet", config, "transformer_layers_per_block", 1, #widths, 1, COUNT),
+    down = down, up = up, pad = whole("downsample_padding", 1, 1),
+    linear_projection = config.use_linear_projection == true, cos_first = config.flip_sin_to_cos ~= false, shift = shift,
   }
 end
 

@@ -50,22 +50,20 @@ local function decoder(g, z, w, c)
   return g.conv(g.silu(g.group_norm(x, w.conv_norm_out, c.groups, EPSILON)), w.conv_out, c.out)
 end
 
---- What config.json of a vae folder says.
+--- What config.json of a vae folder says; every number is one that a model can have.
 function vae.config(config)
   config = layers.plain(config)
-  local function number(key, default) return layers.number("vae", config, key, default) end
+  local function whole(key, default, most) return layers.whole("vae", config, key, default, 1, most or layers.COUNT) end
   layers.refuse("vae", config, { "latents_mean", "latents_std" })
-  if (config.act_fn or "silu") ~= "silu" then error(("vae: the config's act_fn is %s; calotype knows silu"):format(tostring(config.act_fn)), 0) end
-  for key, known in pairs { down_block_types = "DownEncoderBlock2D", up_block_types = "UpDecoderBlock2D" } do
-    for _, kind in ipairs(layers.list("vae", config, key, "string")) do
-      if kind ~= known then error(("vae: the config's %s has %s; calotype knows %s"):format(key, kind, known), 0) end
-    end
-  end
+  layers.word("vae", config, "act_fn", "silu", { "silu" })
+  layers.words("vae", config, "down_block_types", { DownEncoderBlock2D = true })
+  layers.words("vae", config, "up_block_types", { UpDecoderBlock2D = true })
+  local groups = whole("norm_num_groups", 32)
   return {
-    into = number("in_channels", 3), out = number("out_channels", 3), latent = number("latent_channels", 4),
-    widths = layers.list("vae", config, "block_out_channels", "number"), layers = number("layers_per_block", 1),
-    groups = number("norm_num_groups", 32), attention = config.mid_block_add_attention ~= false,
-    scale = number("scaling_factor", 0.18215), quant = config.use_quant_conv ~= false, post_quant = config.use_post_quant_conv ~= false,
+    into = whole("in_channels", 3, layers.WIDTH), out = whole("out_channels", 3, layers.WIDTH), latent = whole("latent_channels", 4, layers.WIDTH),
+    widths = layers.widths("vae", config, groups), layers = whole("layers_per_block", 1), groups = groups,
+    attention = config.mid_block_add_attention ~= false, scale = layers.number("vae", config, "scaling_factor", 0.18215, 1e-6, 1000000),
+    quant = config.use_quant_conv ~= false, post_quant = config.use_post_quant_conv ~= false,
   }
 end
 
