@@ -7,6 +7,41 @@
 -- The folder becomes a model folder as diffusers reads it; `state/` in it holds the checkpoints, `log.txt` what happened. With the same
 -- settings, device and number of threads the same bits come out, however often it was interrupted. `pinwheels=FOLDER` names the demo's
 -- pictures, which the autoencoder never learns from and is measured with; without them only the measuring is less.
+--
+-- The settings, with what they are without and what they may be:
+--
+--   only=                               one of tokenizer, vae, latents, base, score, foreign
+--   quick=no                            one of yes, no
+--   seed=1                              a whole number from 0 to 4294967295
+--   stop_after=0                        a whole number from 0 to 10000000
+--   vae_widths=24,48,64                 1 to 6 widths, multiples of 2 up to 4096 with commas between
+--   vae_steps=9000                      a whole number from 1 to 1000000
+--   vae_batch=8                         a whole number from 1 to 1024
+--   vae_rate=0.001                      a number from 1e-08 to 1
+--   vae_hold=0.2                        a number from 0 to 1
+--   vae_kl=0.0005                       a number from 0 to 1000
+--   vae_square=4                        a number from 1e-06 to 1000
+--   vocabulary=768                      a whole number from 514 to 65536
+--   length=32                           a whole number from 2 to 4096
+--   pictures=48000                      a whole number from 1 to 1000000
+--   widths=64,96,128,128                1 to 7 widths, multiples of 8 up to 4096 with commas between
+--   blocks=1                            a whole number from 1 to 16
+--   text_width=96                       a multiple of 4 from 4 to 4096
+--   text_layers=2                       a whole number from 1 to 64
+--   steps=11000                         a whole number from 1 to 10000000
+--   batch=32                            a whole number from 1 to 1024
+--   rate=0.001                          a number from 1e-08 to 1
+--   hold=0.3                            a number from 0 to 1
+--   gamma=0                             a number from 0 to 1000
+--   lift=1                              a number from 1 to 1000
+--   noisy=0.5                           a number from 0 to 1
+--   prediction=v_prediction             one of v_prediction, epsilon
+--   beta_end=0.02                       a number from 0.001 to 0.1
+--   every=500                           a whole number from 1 to 10000000
+--   guidance=2.5                        a number from 0 to 100
+--   sample_steps=20                     a whole number from 1 to 1000
+--   prompts=64                          a whole number from 1 to 1000
+--   pinwheels=examples/shapes/pictures  a folder
 
 local checkpoint = require "train.checkpoint"
 local device = require "native.device"
@@ -20,19 +55,47 @@ local M = {}
 
 local PHASES = { "tokenizer", "vae", "latents", "base", "score" }
 
+-- What each setting is: its name, what it is without, what it may be, least and most; `quick` is what quick=yes makes of it. Streams of random
+-- numbers part at a million pictures and steps of the autoencoder. Widths are multiples of `of`: the groups of the norms, and the heads. A
+-- world's picture of 64 places is halved by all widths but the first: 7 leave one place, and a norm's group of one number is always 0.
 local SETTINGS = {
-  only = "", quick = "no", seed = 1, stop_after = 0,
-  vae_widths = "24,48,64", vae_steps = 9000, vae_batch = 8, vae_rate = 1e-3, vae_hold = 0.2, vae_kl = 5e-4, vae_square = 4,
-  vocabulary = 768, length = 32, pictures = 48000,
-  widths = "64,96,128,128", blocks = 1, text_width = 96, text_layers = 2, steps = 11000, batch = 32, rate = 1e-3, hold = 0.3, gamma = 0, lift = 1,
-  noisy = 0.5, prediction = "v_prediction", beta_end = 0.02, every = 500,
-  guidance = 2.5, sample_steps = 20, prompts = 64, pinwheels = "examples/shapes/pictures",
+  { "only", "", "choice", { "tokenizer", "vae", "latents", "base", "score", "foreign" } },
+  { "quick", "no", "choice", { "yes", "no" } },
+  { "seed", 1, "whole", 0, 4294967295 },
+  { "stop_after", 0, "whole", 0, 10000000 },
+  { "vae_widths", "24,48,64", "widths", 1, 6, of = 2, quick = "8,8,8" },
+  { "vae_steps", 9000, "whole", 1, 1000000, quick = 4 },
+  { "vae_batch", 8, "whole", 1, 1024, quick = 2 },
+  { "vae_rate", 1e-3, "real", 1e-8, 1 },
+  { "vae_hold", 0.2, "real", 0, 1 },
+  { "vae_kl", 5e-4, "real", 0, 1000 },
+  { "vae_square", 4, "real", 1e-6, 1000 },
+  { "vocabulary", 768, "whole", 514, 65536, quick = 560 }, -- 256 bytes, 256 at a word's end, begin and end
+  { "length", 32, "whole", 2, 4096 }, -- begin and end; what a tokenizer's config may say
+  { "pictures", 48000, "whole", 1, 1000000, quick = 40 },
+  { "widths", "64,96,128,128", "widths", 1, 7, of = 8, quick = "16,16" },
+  { "blocks", 1, "whole", 1, 16 },
+  { "text_width", 96, "whole", 4, 4096, of = 4, quick = 16 },
+  { "text_layers", 2, "whole", 1, 64, quick = 1 },
+  { "steps", 11000, "whole", 1, 10000000, quick = 4 },
+  { "batch", 32, "whole", 1, 1024, quick = 2 },
+  { "rate", 1e-3, "real", 1e-8, 1 },
+  { "hold", 0.3, "real", 0, 1 },
+  { "gamma", 0, "real", 0, 1000 },
+  { "lift", 1, "real", 1, 1000 },
+  { "noisy", 0.5, "real", 0, 1 },
+  { "prediction", "v_prediction", "choice", { "v_prediction", "epsilon" } },
+  { "beta_end", 0.02, "real", 0.001, 0.1 },
+  { "every", 500, "whole", 1, 10000000 },
+  { "guidance", 2.5, "real", 0, 100 },
+  { "sample_steps", 20, "whole", 1, 1000, quick = 2 },
+  { "prompts", 64, "whole", 1, 1000, quick = 2 },
+  { "pinwheels", "examples/shapes/pictures", "folder" },
 }
-local CHOICES = { only = { "tokenizer", "vae", "latents", "base", "score", "foreign" }, quick = { "yes", "no" }, prediction = { "v_prediction", "epsilon" } }
-local QUICK = {
-  vae_widths = "8,8,8", vae_steps = 4, vae_batch = 2, vocabulary = 560, pictures = 40, widths = "16,16", blocks = 1, text_width = 16, text_layers = 1,
-  steps = 4, batch = 2, sample_steps = 2, prompts = 2,
-}
+local BY_NAME = {}
+for _, setting in ipairs(SETTINGS) do BY_NAME[setting[1]] = setting end
+
+local WIDEST = 4096
 
 local function misused(message, hint) script.fail { message = message, hint = hint, source = false, exit = script.exits.usage } end
 
@@ -41,9 +104,9 @@ local function meant(word, names, otherwise)
   return near and ("did you mean '%s'?"):format(near) or otherwise .. ": " .. table.concat(names, ", ")
 end
 
-local function sorted_names(of)
+local function names_of(settings)
   local names = {}
-  for name in pairs(of) do names[#names + 1] = name end
+  for i, setting in ipairs(settings) do names[i] = setting[1] end
   table.sort(names)
   return names
 end
@@ -53,32 +116,62 @@ local function one_of(list, value)
   return false
 end
 
+local function list_of(text)
+  local list = {}
+  for word in (text .. ","):gmatch "(.-)," do list[#list + 1] = math.tointeger(tonumber(word)) or false end
+  return list
+end
+
+local function within(number, least, most, of) return number and number >= least and number <= most and (not of or number % of == 0) end
+
+-- What a text means for a setting of each kind, nil where it means nothing; and the sentence's part that says what it may be.
+local kinds = {}
+function kinds.choice(s, text) return (text == s[2] or one_of(s[4], text)) and text, "one of " .. table.concat(s[4], ", ") end
+function kinds.folder(_, text) return text ~= "" and text, "a folder" end
+function kinds.whole(s, text)
+  local number, of = math.tointeger(tonumber(text)), s.of and ("multiple of %d"):format(s.of) or "whole number"
+  return within(number, s[4], s[5], s.of) and number, ("a %s from %d to %d"):format(of, s[4], s[5])
+end
+function kinds.real(s, text)
+  local number = tonumber(text)
+  return within(number, s[4], s[5]) and (math.tointeger(number) or number), ("a number from %.7g to %.7g"):format(s[4], s[5])
+end
+function kinds.widths(s, text)
+  local list = list_of(text)
+  local right = #list <= s[5]
+  for _, width in ipairs(list) do right = right and within(width, s.of, WIDEST, s.of) end
+  return right and text, ("%d to %d widths, multiples of %d up to %d with commas between"):format(s[4], s[5], s.of, WIDEST)
+end
+
 local function read_settings(texts)
-  local given, settings = {}, {}
-  for _, name in ipairs(sorted_names(texts)) do
-    local default, value = SETTINGS[name], texts[name]
-    if default == nil then misused(("there is no setting '%s'"):format(name), meant(name, sorted_names(SETTINGS), "the settings")) end
-    if type(default) == "number" then
-      local number = tonumber(value)
-      if not number then misused(("%s=%s: a number is expected"):format(name, value), ("%s=%s is what it is without"):format(name, default)) end
-      value = math.tointeger(number) or number
+  local settings, quick = {}, texts.quick == "yes"
+  for _, s in ipairs(SETTINGS) do settings[s[1]] = quick and s.quick or s[2] end
+  local given = {}
+  for name in pairs(texts) do given[#given + 1] = name end
+  table.sort(given)
+  for _, name in ipairs(given) do
+    local s, text = BY_NAME[name], texts[name]
+    if not s then misused(("there is no setting '%s'"):format(name), meant(name, names_of(SETTINGS), "the settings")) end
+    local value, expected = kinds[s[3]](s, text)
+    local shown = #text > 60 and text:sub(1, 60) .. "..." or text
+    if not value and s[3] == "choice" then
+      misused(("%s=%s: that is none of its values"):format(name, shown), meant(text, s[4], "there are"))
+    elseif not value then
+      misused(("%s=%s: %s is expected"):format(name, shown, expected), ("%s=%s is what it is without"):format(name, settings[name]))
     end
-    local choices = CHOICES[name]
-    if choices and value ~= default and not one_of(choices, value) then
-      misused(("%s=%s: that is none of its values"):format(name, value), meant(value, choices, "there are"))
-    end
-    given[name] = value
-  end
-  for _, from in ipairs { SETTINGS, given.quick == "yes" and QUICK or {}, given } do
-    for name, value in pairs(from) do settings[name] = value end
+    settings[name] = value
   end
   return settings
 end
 
-local function list_of(text)
-  local list = {}
-  for number in text:gmatch "%d+" do list[#list + 1] = math.tointeger(number) end
-  return list
+-- Every width but the first halves what is drawn. Of a folder's VAE the latents' side is what it is; else it follows from vae_widths.
+local function check_depth(settings, side)
+  local most = 1
+  while side > 1 and side % 2 == 0 do side, most = side // 2, most + 1 end
+  if #list_of(settings.widths) > most then
+    misused(("widths=%s: %d at most, one for each halving of the autoencoder's latents and one more"):format(settings.widths, most),
+      "give fewer widths, or fewer vae_widths")
+  end
 end
 
 -- Of this run: the folder, the settings, and what log.txt holds.
@@ -166,7 +259,7 @@ local function the_pinwheels(tiny)
   local ok, message = fs.grant(o.pinwheels, "read")
   if ok then list, message = tiny.pinwheels(o.pinwheels) end
   if list then return list end
-  if o.pinwheels ~= SETTINGS.pinwheels then error(message, 0) end
+  if o.pinwheels ~= BY_NAME.pinwheels[2] then error(message, 0) end
   say(("vae: %s: measured without pinwheels; pinwheels=FOLDER names their pictures"):format(message))
 end
 
@@ -253,6 +346,7 @@ function phases.base()
   for part = 1, made.parts do
     if not made.has(part) then error("the latents are not complete or of another VAE; make them with only=latents", 0) end
   end
+  check_depth(o, made.side)
   local list, shown = made.load()
   local phase = require "tiny.base".new {
     device = the_device(), tokenizer = model.tokenizer, length = model.length, latents = list, shown = shown, side = made.side,
@@ -331,6 +425,8 @@ end
 function M.run(options)
   folder, o, book, opened = options.folder, read_settings(options.params), "", nil
   local state = folder .. "/state"
+  if folder == "" then misused("the folder has no name", "name one that may be written: calotype train_tiny_base out/tiny") end
+  if o.only == "" then check_depth(o, require "tiny.world".SIDE >> (#list_of(o.vae_widths) - 1)) end
   if options.fresh then misused("train_tiny_base has no --fresh", ("remove %s to begin anew"):format(state)) end
   local ok, message, code = fs.grant(folder, "write")
   local there = ok and fs.stat(folder)

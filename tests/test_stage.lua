@@ -232,6 +232,19 @@ test("join keeps order, weights and rejects", function()
   check.equal(names(out.rejected), "p3.png")
 end)
 
+test("weights multiply up to a million and down to a millionth, and no further", function()
+  local place = place_with(1)
+  local eval, set = prompt(place)
+  check.equal(set('return images "@/photos":weight(1000):weight(1000)').items[1].weight, 1e6)
+  check.near(set('return images "@/photos":weight(0.01):weight(0.01):weight(0.01)').items[1].weight, 1e-6, 1e-12)
+  for times, says in pairs { ["1000"] = "p1.png 1e+09", ["0.01"] = "p1.png 1e-08" } do
+    local text = ('local s = images "@/photos" for _ = 1, %d do s = s:weight(%s) end return s.items'):format(times == "1000" and 3 or 4, times)
+    local said = fault_of(eval, text)
+    check.contains(said, says)
+    check.contains(said, "weights multiply; together they may be 1e-06 to 1e+06")
+  end
+end)
+
 test("captions keep who wrote them, and their history stays in the store", function()
   local place = place_with(2)
   place.write("photos/p1.txt", "\xef\xbb\xbfby hand\r\n")

@@ -220,7 +220,7 @@ test("what is wrong with the settings or the folder is said with the next step, 
   end
   wrong(2, "there is no setting 'steppes'\n     = did you mean 'steps'?", "steppes=4")
   wrong(2, "     = the settings: batch, beta_end,", "zzzzzzz=4")
-  wrong(2, "vae_steps=many: a number is expected\n     = vae_steps=9000 is what it is without", "vae_steps=many")
+  wrong(2, "vae_steps=many: a whole number from 1 to 1000000 is expected\n     = vae_steps=9000 is what it is without", "vae_steps=many")
   wrong(2, "only=vea: that is none of its values\n     = did you mean 'vae'?", "only=vea")
   wrong(2, "quick=perhaps: that is none of its values\n     = there are: yes, no", "quick=perhaps")
   wrong(2, "has no --fresh\n     = remove " .. path .. "/state to begin anew", "--fresh")
@@ -230,6 +230,83 @@ test("what is wrong with the settings or the folder is said with the next step, 
   check.contains(said, path .. " is no folder")
   code, said = train("/proc/self/x", "quick=yes")
   check.equal(code, 3, said)
+end)
+
+test("a setting out of its range is told with the range and the default before anything is made, and help lists all of them", function()
+  local path = tmp "ranges"
+  local steps, share, yes = "a whole number from 1 to 10000000", "a number from 0 to 1", "a whole number from 1 to "
+  local widths = "1 to %d widths, multiples of %d up to 4096 with commas between"
+  local rows = { -- name, default, what may be, what may not
+    { "seed", "1", "a whole number from 0 to 4294967295", "0.5", "1e300", "-1" },
+    { "stop_after", "0", "a whole number from 0 to 10000000", "-1", "0.5" },
+    { "vae_widths", "24,48,64", widths:format(6, 2), "", "x", "0", "1,1", "1000000", "8,,8", "8,x", "8,8,8,8,8,8,8", "-2", "2.5" },
+    { "vae_steps", "9000", yes .. "1000000", "0", "-1", "1e18", "1.5" },
+    { "vae_batch", "8", yes .. "1024", "0", "-1", "0.5" },
+    { "vae_rate", "0.001", "a number from 1e-08 to 1", "0", "-1", "2" },
+    { "vae_hold", "0.2", share, "-0.1", "1.1" },
+    { "vae_kl", "0.0005", "a number from 0 to 1000", "-1", "1e9" },
+    { "vae_square", "4", "a number from 1e-06 to 1000", "-1", "0" },
+    { "vocabulary", "768", "a whole number from 514 to 65536", "0", "513", "1e6" },
+    { "length", "32", "a whole number from 2 to 4096", "0", "1", "4097" },
+    { "pictures", "48000", yes .. "1000000", "0", "-1", "1.5" },
+    { "widths", "64,96,128,128", widths:format(7, 8), "", "x", "0", "1,1", "12", "8,8,8,8,8,8,8,8", "1000000", "8;8" },
+    { "blocks", "1", yes .. "16", "0", "-1", "1e6" },
+    { "text_width", "96", "a multiple of 4 from 4 to 4096", "0", "6", "1e9" },
+    { "text_layers", "2", yes .. "64", "0", "-1", "1e6" },
+    { "steps", "11000", steps, "1e18", "0", "-1", "inf", "nan", "1e999" },
+    { "batch", "32", yes .. "1024", "0", "-1", "0.5" },
+    { "rate", "0.001", "a number from 1e-08 to 1", "0", "-0.1" },
+    { "hold", "0.3", share, "-0.1", "1.1" },
+    { "gamma", "0", "a number from 0 to 1000", "-1" },
+    { "lift", "1", "a number from 1 to 1000", "-1", "0" },
+    { "noisy", "0.5", share, "-0.1", "1.1" },
+    { "beta_end", "0.02", "a number from 0.001 to 0.1", "0", "1" },
+    { "every", "500", steps, "0", "-1" },
+    { "guidance", "2.5", "a number from 0 to 100", "1e30", "-1" },
+    { "sample_steps", "20", yes .. "1000", "0", "-1", "0.5" },
+    { "prompts", "64", yes .. "1000", "0", "-1", "0.5" },
+    { "pinwheels", "examples/shapes/pictures", "a folder", "" },
+    { "prediction", "v_prediction", "one of v_prediction, epsilon" },
+    { "quick", "no", "one of yes, no" },
+    { "only", "", "one of tokenizer, vae, latents, base, score, foreign" },
+  }
+  local shown <close> = io.popen(program .. " help train_tiny_base")
+  local help, known = shown:read "a":gsub(" +", " "), {}
+  for _, row in ipairs(rows) do
+    local name, default, expected = table.unpack(row)
+    known[#known + 1] = name
+    check.contains(help, ("\n %s=%s %s\n"):format(name, default, expected))
+    for i = 4, #row do
+      local code, said = train(path, ("'%s=%s'"):format(name, row[i]))
+      check.equal(code, 2, said)
+      check.contains(said, ("error: %s=%s: %s is expected\n     = %s=%s is what it is without\n"):format(name, row[i], expected, name, default))
+    end
+  end
+  table.sort(known)
+  local _, said = train(path, "zzzzzzz=4")
+  check.contains(said, "= the settings: " .. table.concat(known, ", ") .. "\n")
+  local function wrong(text, ...)
+    local code
+    code, said = train(...)
+    check.equal(code, 2, said)
+    check.contains(said, text)
+  end
+  wrong("steps=0: a whole number from 1 to 10000000 is expected\n     = steps=4 is what it is without", path, "quick=yes", "steps=0")
+  wrong("error: the folder has no name\n", "''", "quick=yes")
+  wrong("widths=8,8,8,8: 3 at most, one for each halving of the autoencoder's latents and one more\n     = give fewer widths, or fewer vae_widths", path,
+    "vae_widths=8,8,8,8,8", "widths=8,8,8,8")
+  wrong(("vae_steps=%s...: a whole number"):format(("9"):rep(60)), path, "vae_steps=" .. ("9"):rep(99))
+  check.equal(fs.stat(path), nil)
+end)
+
+test("the least of everything trains, and a base with more widths than its folder's latents can be halved is told", function()
+  if not opened then skip(why) end
+  local least = tmp "least"
+  well(least, "quick=yes", "seed=0", "vae_widths=2,2,2,2,2,2", "vae_steps=1", "vae_batch=1", "vae_hold=1", "vocabulary=514", "length=2", "pictures=1", "widths=8",
+    "text_width=4", "steps=1", "batch=1", "rate=0.5", "hold=1", "noisy=1", "beta_end=0.1", "every=1", "guidance=0", "sample_steps=1", "prompts=1")
+  local code, said = train(least, "quick=yes", "only=base", "pictures=1", "seed=0", "widths=8,8,8")
+  check.equal(code, 2, said)
+  check.contains(said, "widths=8,8,8: 2 at most, one for each halving of the autoencoder's latents and one more\n     = give fewer widths, or fewer vae_widths")
 end)
 
 test("pinwheels that were named must be there", function()

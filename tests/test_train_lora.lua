@@ -704,6 +704,23 @@ on_device("a function counts in the samples what it looks for; the run's last li
   check.ok(select(2, framed:get(x, y)) > 100 + framed:get(x, y), "no green frame")
 end)
 
+on_device("a grid of a megabyte of prompt and of what is counted is drawn, both cut to what fits", function()
+  local place = new()
+  local function grid(prompts, text)
+    return recipe("", ([[lora:samples { prompts = { %s }, seeds = { 0 }, steps = 1, to = "@/out/grid.png",
+  counting = %s, count = function() return true end }]]):format(prompts, text))
+  end
+  fine(place.run(grid('("a zkr "):rep(170000), ("é"):rep(100000)', '("is shown "):rep(100000)')))
+  check.equal(image.load(place.path "out/grid.png"):width(), 240)
+end)
+
+on_device("a count that fills the memory is told with the limit and what raises it", function()
+  local done = new().run(counting "function(picture) local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end end")
+  check.equal(done.exit, 1)
+  check.contains(done.text, ":samples on without LoRA, seed 0: not enough memory")
+  check.contains(done.text, "CALOTYPE_MEMORY=1024 in the environment raises that")
+end)
+
 on_device("a count that is not a pure function of the picture, or breaks, is told with its place", function()
   local place = new()
   local done = place.run(counting "function(picture) seen[#seen + 1] = picture:width() return true end")

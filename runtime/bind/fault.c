@@ -47,6 +47,22 @@ void cal_fault_push_stopped(lua_State *L) {
   wrap(L);
 }
 
+#define MEMORY_HINT "Lua may hold %d MB here; CALOTYPE_MEMORY=1024 in the environment raises that"
+static int memory_cap(const cal_runtime *rt) { return (int)(rt->cap >> 20); }
+
+void cal_fault_push_memory(lua_State *L) {
+  lua_createtable(L, 0, 4);
+  lua_pushliteral(L, "not enough memory");
+  lua_setfield(L, -2, "message");
+  lua_pushfstring(L, MEMORY_HINT, memory_cap(cal_runtime_of(L)));
+  lua_setfield(L, -2, "hint");
+  lua_pushinteger(L, CAL_EXIT_FAILED);
+  lua_setfield(L, -2, "exit");
+  lua_newtable(L);
+  lua_setfield(L, -2, "frames");
+  wrap(L);
+}
+
 /* --- Nearest name -------------------------------------------------------------------------------------------------- */
 
 int cal_fault_push_nearest(lua_State *L, const char *word, int index) {
@@ -497,8 +513,7 @@ void cal_fault_push_text(lua_State *L, int index) {
     if (!text) text = "an error that is not a text";
     cal_buffer_add_printable(b, text, strlen(text));
     cal_buffer_add_byte(b, '\n');
-    if (strcmp(text, "not enough memory") == 0)
-      cal_buffer_printf(b, "     = Lua may hold %zu MB here; CALOTYPE_MEMORY=1024 in the environment raises that\n", rt->cap >> 20);
+    if (strcmp(text, "not enough memory") == 0) cal_buffer_printf(b, "     = " MEMORY_HINT "\n", memory_cap(rt));
   } else {
     lua_getiuservalue(L, index, 1);
     int t = lua_gettop(L), line = (int)integer_field(L, t, "line", 0), column = (int)integer_field(L, t, "column", 0);

@@ -39,6 +39,7 @@ int cal_fault_handler(lua_State *L);
 int cal_fault_raise(lua_State *L, int index);
 
 void cal_fault_push_stopped(lua_State *L); /* "interrupted", with CAL_EXIT_STOPPED */
+void cal_fault_push_memory(lua_State *L);  /* of LUA_ERRMEM, for which Lua calls no handler: the limit and what raises it */
 
 /* Push the whole text, ending in a newline and safe to print. Any error value will do, a plain string too. */
 void cal_fault_push_text(lua_State *L, int index);

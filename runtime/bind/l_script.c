@@ -119,6 +119,9 @@ static int l_call(lua_State *L) {
     if (!cal_interrupt_level()) return cal_stop_raise(L);
     lua_settop(L, 1);
     cal_fault_push_stopped(L);
+  } else if (status == LUA_ERRMEM) {
+    lua_settop(L, 1);
+    cal_fault_push_memory(L);
   }
   lua_pushboolean(L, status == LUA_OK);
   lua_replace(L, 1);

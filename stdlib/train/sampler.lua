@@ -10,6 +10,7 @@ local floats = require "train.floats"
 local folder = require "models.folder"
 local hash = require "native.hash"
 local image = require "native.image"
+local label = require "label"
 local layers = require "models.layers"
 local sampling = require "models.sampling"
 local schedule = require "models.schedule"
@@ -196,12 +197,6 @@ end
 local GAP, SIZE, FRAME = 6, 12, 2
 local PAPER, INK, FAINT, MARK = { 250, 249, 246 }, { 34, 34, 34 }, { 120, 118, 112 }, { 24, 140, 70 }
 
-local function fitted(text, width)
-  if image.text_width(text, SIZE) <= width then return text end
-  while #text > 0 and image.text_width(text .. "...", SIZE) > width do text = text:sub(1, (utf8.offset(text, -1) or #text) - 1) end
-  return text:gsub("%s+$", "") .. "..."
-end
-
 --- Pictures in rows with a line of text above each row and one below each picture; a row has as many lines as it needs.
 ---@param rows { title: string, cells: { picture: userdata, label: string, framed?: boolean }[] }[]
 ---@param columns? integer at most so many pictures beside each other
@@ -226,7 +221,7 @@ function sampler.grid(rows, columns)
   if not sheet then return nil, message, code end
   local y = GAP
   for _, row in ipairs(rows) do
-    sheet:text(GAP, y, fitted(row.title, width - 2 * GAP), { size = SIZE, color = INK })
+    sheet:text(GAP, y, label.fitted(row.title, width - 2 * GAP, SIZE), { size = SIZE, color = INK })
     y = y + SIZE + 6
     for i, cell in ipairs(row.cells) do
       local x, top = GAP + (i - 1) % across * (side + GAP), y + (i - 1) // across * line_height(row)

@@ -1,6 +1,7 @@
 local hash = require "native.hash"
 local image = require "native.image"
 local json = require "native.json"
+local label = require "label"
 local log = require "native.log"
 local outputs = require "recipe.outputs"
 local script = require "native.script"
@@ -30,14 +31,8 @@ function M.declare(state)
   outputs.declare(state, "to", false, true)
 end
 
-local function fits(text, width) return image.text_width(text, SIZE) <= width end
-
--- Text that fits a width, cut with "...".
-local function fitted(text, width)
-  if fits(text, width) then return text end
-  while #text > 0 and not fits(text .. "...", width) do text = text:sub(1, (utf8.offset(text, -1) or #text) - 1) end
-  return text:gsub("%s+$", "") .. "..."
-end
+local function fits(text, width) return label.fits(text, width, SIZE) end
+local function fitted(text, width) return label.fitted(text, width, SIZE) end
 
 -- At most `lines` lines of whole words that fit a width.
 local function wrapped(text, width, lines)
