@@ -291,7 +291,10 @@ photos:report { to = "@/out/a/b/r.html" }]]
   for _, path in ipairs { "@/out/a/sheet.png", "@/out/k", "@/out/a/b/r.html" } do check.contains(said, path) end
   place.write("two.lua", 'local p = images "photos" p:sheet { to = "a/s.png" } p:sheet { to = "b/s.png" } p:sheet { to = "c.png" }')
   check.contains(shell(place, "calotype two.lua"), "two.lua   reads photos   writes 3 outputs in a, b, c.png")
-  if not opened then return end
+end)
+
+on_device("a training's first line is the device alone", function()
+  local place = new()
   place.write("train.lua", TRAINING)
   local lines = shell(place, "calotype train.lua")
   check.ok(lines:find "^on [^\n]+\ntrain.lua   reads [^\n]+   writes 3 outputs in runs, out, each\n", lines)
