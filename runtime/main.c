@@ -18,38 +18,50 @@
 #include "core/base/suggest.h"
 #include "repl/repl.h"
 
-enum { PARAMS = 64, LARGEST_SCRIPT = 1 << 20, MEMORY_MB = 512 };
+enum { PARAMS = 64, WORDS_MOST = 64, LARGEST_SCRIPT = 1 << 20, MEMORY_MB = 512 };
 
 typedef struct {
   char *name, *value; /* owned */
 } param;
 
+/* What a command takes, and what its function gets:
+ *   ONE     its subject, or nothing       f(subject, all)
+ *   RECIPE  a recipe and -p NAME=VALUE    f { file =, text =, params =, fresh = }
+ *   WORDS   words and NAME=VALUE          f { words = { "log", "cat.jpg" }, params = { with = "fake" } }; its module's `help` is a text
+ *   SCRIPT  a folder and NAME=VALUE       f { folder =, params =, fresh = } */
+typedef enum { ONE, RECIPE, WORDS, SCRIPT } takes;
+
 typedef struct command {
   const char *name, *subject, *about;
-  bool recipe; /* takes -p and a recipe */
+  takes takes;
   const char *module, *function;
 } command;
 
 typedef struct {
   const command *command;
-  struct command script; /* what `command` points to when the word was one of scripts/: it takes a folder and NAME=VALUE */
-  const char *subject;   /* the file, the folder, or the topic of help */
-  cal_buffer text;       /* of a recipe that came through stdin */
+  struct command script; /* what `command` points to when the word was one of scripts/ */
+  const char *subject;   /* the file, the folder, or the topic of help; the first of the words */
+  const char *words[WORDS_MOST];
+  int word_count;
+  cal_buffer text; /* of a recipe that came through stdin */
   param params[PARAMS];
   int param_count;
   bool quiet, trace, fresh, all, help;
+  const struct command *about; /* what help is asked about, when it takes words */
 } invocation;
 
 static const command commands[] = {
-    {"run", "FILE", "run a recipe (so does: calotype FILE); running again goes on where it stopped", true, "recipe.command", "run"},
-    {"check", "FILE", "read a recipe and say what is wrong; nothing is computed, written or sent", true, "recipe.command", "check"},
-    {"info", "FILE", "what a recipe is: header, parameters, what it touches and makes", true, "recipe.command", "info"},
-    {"show", "FILE", "what is in a picture, zip, safetensors file or folder", false, "recipe.command", "show"},
-    {"doctor", NULL, "what this machine has, what is missing, which devices there are", false, "doctor", "run"},
-    {"repl", NULL, "the prompt (so does: calotype, on a terminal)", false, NULL, NULL},
-    {"version", NULL, "calotype's version and those of what it stands on", false, NULL, NULL},
-    {"help", "[TOPIC]", "this text, or that of a verb: calotype help reject", false, "recipe.help", "text"},
-    {NULL, NULL, NULL, false, NULL, NULL}};
+    {"run", "FILE", "run a recipe (so does: calotype FILE); running again goes on where it stopped", RECIPE, "recipe.command", "run"},
+    {"check", "FILE", "read a recipe and say what is wrong; nothing is computed, written or sent", RECIPE, "recipe.command", "check"},
+    {"info", "FILE", "what a recipe is: header, parameters, what it touches and makes", RECIPE, "recipe.command", "info"},
+    {"show", "FILE", "what is in a picture, zip, safetensors file or folder", ONE, "recipe.command", "show"},
+    {"captions", "WORD FILE", "the captions of a picture or a folder through time: calotype help captions", WORDS, "recipe.captions",
+     "run"},
+    {"doctor", NULL, "what this machine has, what is missing, which devices there are", ONE, "doctor", "run"},
+    {"repl", NULL, "the prompt (so does: calotype, on a terminal)", ONE, NULL, NULL},
+    {"version", NULL, "calotype's version and those of what it stands on", ONE, NULL, NULL},
+    {"help", "[TOPIC]", "this text, or that of a verb: calotype help reject", ONE, "recipe.help", "text"},
+    {NULL, NULL, NULL, ONE, NULL, NULL}};
 
 static const char *const options[] = {"--quiet", "--trace", "--fresh", "--all", "--help", "--version", NULL}; /* that may be meant */
 
@@ -126,13 +138,15 @@ static const char *about_script(const cal_embedded *file) {
   return dash ? dash + 3 : file->header;
 }
 
-static bool is_script(const invocation *in) { return in->command == &in->script; }
-static bool takes_params(const invocation *in) { return in->command && (in->command->recipe || is_script(in)); }
+static bool is_a(const invocation *in, takes what) { return in->command && in->command->takes == what; }
+static bool takes_params(const invocation *in) { return in->command && in->command->takes != ONE; }
+static bool takes_settings(const invocation *in) { return is_a(in, SCRIPT) || is_a(in, WORDS); } /* NAME=VALUE without -p */
 
-static int no_folder(const command *c) {
+static int no_subject(const command *c) {
   char hint[128];
   snprintf(hint, sizeof hint, "calotype help %s shows how it is called", c->name);
-  return wrong(hint, "calotype %s needs a folder", c->name);
+  if (c->takes == WORDS) return wrong(hint, "calotype %s needs more words: %s", c->name, c->subject);
+  return c->takes == SCRIPT ? wrong(hint, "calotype %s needs a folder", c->name) : wrong(NULL, "calotype %s needs a file", c->name);
 }
 
 /* --- Reading it ---------------------------------------------------------------------------------------------------- */
@@ -164,11 +178,11 @@ static bool is_setting(const char *word) {
   return size && word[size] == '=';
 }
 
-static int add_word(invocation *in, const char *word) {
+static int add_word(invocation *in, const char *word, bool no_setting) {
   if (!in->command && (in->command = find_command(word))) return CAL_EXIT_OK;
   const cal_embedded *file = in->command ? NULL : find_script(word);
   if (file) {
-    in->script = (command){.name = file->script, .subject = "FOLDER", .module = file->script, .function = "run"};
+    in->script = (command){.name = file->script, .subject = "FOLDER", .takes = SCRIPT, .module = file->script, .function = "run"};
     in->command = &in->script;
     return CAL_EXIT_OK;
   }
@@ -177,9 +191,15 @@ static int add_word(invocation *in, const char *word) {
     if (access(word, F_OK) != 0 && !strpbrk(word, "./") && strcmp(word, "-") != 0) return wrong_command(word);
     in->command = find_command("run");
   }
-  if (is_script(in) && is_setting(word)) return add_param(in, "", word);
+  if (takes_settings(in) && is_setting(word) && !no_setting) return add_param(in, "", word);
   if (!in->command->subject) return wrong(NULL, "calotype %s takes nothing more, not '%s'", in->command->name, word);
-  if (in->subject && is_script(in))
+  if (is_a(in, WORDS)) {
+    if (in->word_count == WORDS_MOST) return wrong(NULL, "calotype %s takes at most %d words", in->command->name, WORDS_MOST);
+    in->words[in->word_count++] = word;
+    in->subject = in->words[0];
+    return CAL_EXIT_OK;
+  }
+  if (in->subject && is_a(in, SCRIPT))
     return wrong("its settings are written NAME=VALUE", "calotype %s takes one folder: '%s' is one too many", in->command->name, word);
   if (in->subject) return wrong("what a recipe is to get goes with -p name=value", "one file at a time: '%s' is one too many", word);
   in->subject = word;
@@ -193,7 +213,7 @@ static int read_words(invocation *in, int count, char **words) {
     if (!only_words && strcmp(word, "--") == 0) {
       only_words = true;
     } else if (only_words || word[0] != '-' || !word[1]) {
-      if ((code = add_word(in, word))) return code;
+      if ((code = add_word(in, word, only_words))) return code;
     } else if (strncmp(word, "-p", 2) == 0) {
       const char *text = word[2] ? word + 2 : ++i < count ? words[i] : "";
       if ((code = add_param(in, "-p ", text))) return code;
@@ -207,8 +227,7 @@ static int read_words(invocation *in, int count, char **words) {
   }
   if (in->help)
     in->subject = in->command && strcmp(in->command->name, "help") != 0 ? in->command->name : NULL, in->command = find_command("help");
-  if (in->command && in->command->subject && in->command->subject[0] != '[' && !in->subject)
-    return is_script(in) ? no_folder(in->command) : wrong(NULL, "calotype %s needs a file", in->command->name);
+  if (in->command && in->command->subject && in->command->subject[0] != '[' && !in->subject) return no_subject(in->command);
   if (in->all && (!in->command || strcmp(in->command->name, "show") != 0)) return wrong(NULL, "--all belongs to calotype show");
   if (in->param_count && !takes_params(in))
     return wrong(NULL, "-p sets a recipe's parameters; calotype %s has none", in->command ? in->command->name : "repl");
@@ -243,13 +262,13 @@ static int memory_cap(size_t *bytes) {
 static void put_flags(const command *c) {
   for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
     const char *of = flags[i].of;
-    if (!c || !of || (*of ? strcmp(of, c->name) == 0 : c->recipe)) printf("  %-15s %s\n", flags[i].word, flags[i].about);
+    if (!c || !of || (*of ? strcmp(of, c->name) == 0 : c->takes == RECIPE)) printf("  %-15s %s\n", flags[i].word, flags[i].about);
   }
 }
 
 static void put_help(void) {
   puts("calotype " CAL_VERSION ": from a folder of pictures to a LoRA\n");
-  for (const command *c = commands; c->name; c++) printf("  calotype %-8s %-8s %s\n", c->name, c->subject ? c->subject : "", c->about);
+  for (const command *c = commands; c->name; c++) printf("  calotype %-8s %-9s %s\n", c->name, c->subject ? c->subject : "", c->about);
   puts("\nScripts that come with it: calotype NAME FOLDER [SETTING=VALUE ...]; calotype help NAME says more\n");
   for (const cal_embedded *file = cal_embedded_files; file->path; file++)
     if (file->script) printf("  %-16s %.*s\n", file->script, (int)strcspn(about_script(file), "\n"), about_script(file));
@@ -267,7 +286,11 @@ static void set_text(lua_State *L, const char *key, const char *text) { lua_push
 static void push_options(lua_State *L, const invocation *in) {
   bool from_stdin = in->text.data != NULL;
   lua_newtable(L);
-  set_text(L, is_script(in) ? "folder" : "file", from_stdin ? "stdin" : in->subject);
+  if (is_a(in, WORDS)) {
+    lua_newtable(L);
+    for (int i = 0; i < in->word_count; i++) lua_pushstring(L, in->words[i]), lua_rawseti(L, -2, i + 1);
+    lua_setfield(L, -2, "words");
+  } else set_text(L, is_a(in, SCRIPT) ? "folder" : "file", from_stdin ? "stdin" : in->subject);
   if (from_stdin) lua_pushlstring(L, in->text.data, in->text.size), lua_setfield(L, -2, "text");
   lua_newtable(L);
   for (int i = 0; i < in->param_count; i++) set_text(L, in->params[i].name, in->params[i].value);
@@ -296,10 +319,26 @@ static int put_versions(lua_State *L) {
   return lua_pushinteger(L, CAL_EXIT_OK), 1;
 }
 
+/* calotype help captions: what the command's own module says about its words. */
+static int put_words_help(lua_State *L) {
+  const command *c = lua_touserdata(L, 1);
+  require(L, "native.log");
+  lua_getfield(L, -1, "put");
+  require(L, c->module);
+  lua_getfield(L, -1, "help");
+  lua_remove(L, -2);
+  lua_call(L, 1, 0);
+  return lua_pushinteger(L, CAL_EXIT_OK), 1;
+}
+
 /* The command inside Lua: everything may raise here. Leaves the exit code. */
 static int invoke(lua_State *L) {
   const invocation *in = lua_touserdata(L, 1);
   const command *c = in->command;
+  if (in->about) {
+    lua_pushcfunction(L, put_words_help), lua_pushlightuserdata(L, (void *)(uintptr_t)in->about), lua_call(L, 1, 1);
+    return 1;
+  }
   if (!c->module) return put_versions(L);
   require(L, c->module);
   if (lua_getfield(L, -1, c->function) != LUA_TFUNCTION) return luaL_error(L, "%s.%s is missing", c->module, c->function);
@@ -369,13 +408,14 @@ int main(int count, char **words) {
   int code = read_words(&in, count, words);
   if (code) goto done;
   if (!in.command) in.command = find_command(isatty(STDIN_FILENO) ? "repl" : "run");
-  if (in.command->recipe && (!in.subject || strcmp(in.subject, "-") == 0) && (code = read_stdin(&in.text))) goto done;
+  if (in.command->takes == RECIPE && (!in.subject || strcmp(in.subject, "-") == 0) && (code = read_stdin(&in.text))) goto done;
   if (strcmp(in.command->name, "help") == 0 && !in.subject) {
     put_help();
     goto done;
   }
   const command *about = strcmp(in.command->name, "help") == 0 ? find_command(in.subject) : NULL;
-  if (about) {
+  if (about && about->takes == WORDS) in.about = about;
+  else if (about) {
     printf("calotype %s%s%s\n  %s\n", about->name, about->subject ? " " : "", about->subject ? about->subject : "", about->about);
     putchar('\n'), put_flags(about);
     goto done;

@@ -125,6 +125,27 @@ test("an embedded script is a command: it gets its folder and its settings", fun
   end
 end)
 
+test("a command of several words gets them in order, and its settings apart", function()
+  local function says(text, words, code) check.equal(ends(code or 0, words), text .. "\n") end
+  says("log ", "captions log")
+  says("log|a b.jpg|out/x=y ", "captions log 'a b.jpg' out/x=y")
+  says("compare|photos sample:8 with:fake,x=y", "captions sample=8 compare -p with=fake,x=y photos")
+  says("log|a=1.jpg|-p b:2", "captions b=2 log -- a=1.jpg -p")
+  says("log|- ", "captions log -")
+  says("log code:75", "captions log code=75", 75)
+  says("log list:one\ntwo", "captions log list=@" .. write("one\ntwo", "list.txt"))
+  says(("x"):rep(64, "|") .. " ", "captions" .. (" x"):rep(64))
+  ends(2, "captions" .. (" x"):rep(65), "calotype captions takes at most 64 words")
+  ends(2, "captions", "calotype captions needs more words: WORD FILE\n     = calotype help captions shows how it is called")
+  ends(2, "captions a=1", "calotype captions needs more words")
+  ends(2, "captions log a=@" .. tmp "nowhere", "error: a=@")
+  ends(2, "captoins log", "did you mean 'captions'?")
+  for _, words in ipairs { "help captions", "captions --help", "captions log x --help" } do
+    check.equal(ends(0, words), "words and settings, in any order\n")
+  end
+  check.contains(ends(0, "help"), "\n  calotype captions WORD FILE ")
+end)
+
 test("scripts are listed with what they do, help shows their header, and a typo finds them", function()
   check.contains(ends(0, "help"), "\n  train_tiny_base  train the tiny base from nothing")
   for _, words in ipairs { "help train_tiny_base", "help train-tiny-base", "train_tiny_base --help" } do
