@@ -18,6 +18,10 @@ function M.choose()
   return nil, "auto {} found no caption model that this version could use"
 end
 
+--- The provider that stands for auto {}, as a recipe would have written it; nil and the sentence to say.
+---@return table?, string?
+function M.resolve() return M.choose() end
+
 M.HINT = 'name a provider: with = template { text = "a photo of {stem}" }, with = sidecar {}, or with = fake {} to try'
 
 return M

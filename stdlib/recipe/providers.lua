@@ -3,7 +3,11 @@
 -- A provider is a schema with
 --   author   "model" or "human"
 --   depends  fun(item, options): string     what its text depends on besides options and content (part of the key); may be absent
---   ask      fun(items, options, emit)      emit(i, text [, detail]) for each item it has words for; each is stored at once
+--   ask      fun(items, options, emit, context)   emit(i, text [, detail]) for each item it has words for; each is stored at once
+--   question fun(options): table            those of its options that the answer depends on (part of the key); all when absent
+--   estimate fun(items, options, context)   what asking for them would take, for `calotype plan`; may be absent
+--   finishes true: after Ctrl-C it keeps what it has paid for and stops by itself
+-- detail: model, prompt, cost (dollars; nil: unknown), tokens = { input, output, thought }, finish, fallback, settings.
 -- A script writes `template { text = "..." }` and gets { provider = "template", version = 1, options = { ... } }.
 local schema = require "recipe.schema"
 

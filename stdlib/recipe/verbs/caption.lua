@@ -1,10 +1,6 @@
+local asking = require "recipe.asking"
 local auto = require "caption.auto"
 local callback = require "recipe.callback"
-local hash = require "native.hash"
-local json = require "native.json"
-local log = require "native.log"
-local providers = require "recipe.providers"
-local script = require "native.script"
 local set = require "recipe.set"
 local trigger = require "recipe.trigger"
 
@@ -49,8 +45,8 @@ function M.declare(state)
     session:fail(state.at, ("%s has [trigger], but no trigger is declared"):format(o.with.provider),
       { key = "with", value = true, hint = 'add trigger = "..." to this :caption' })
   end
-  if not o.with or o.with.provider == "auto" then
-    local _, why = auto.choose()
+  local with, why = asking.resolve(o.with)
+  if not with then
     session:warn(("%s; a picture without a caption beside it will stop the run"):format(why), state.at, "auto")
   end
 end
@@ -65,10 +61,9 @@ local function dressed(text, options, word)
 end
 
 function M.run(context, options, input)
-  local store, word = context.store(), context.trigger
-  local name = options.with and options.with.provider or "auto"
-  local provider = providers.by_name[name]
-  local provider_options = options.with and options.with.options or {}
+  local word = context.trigger
+  local with, nobody = asking.resolve(options.with)
+  local name = with and with.provider or "auto"
   local about = {} -- which pictures this :caption is about
   for i, item in ipairs(input.items) do
     about[i] = not options.only or (callback.call(options.only, context.at, "caption", item, set.with(item, {})) and true or false)
@@ -91,39 +86,14 @@ function M.run(context, options, input)
 
   local written = 0
   if #missing > 0 and name == "auto" then
-    local _, why = provider.choose()
-    context.fail(("%s of %d %s no caption, and %s"):format(#missing, #input.items, #missing == 1 and "has" or "have", why),
+    context.fail(("%s of %d %s no caption, and %s"):format(#missing, #input.items, #missing == 1 and "has" or "have", nobody),
       { hint = auto.HINT, notes = { "the first is " .. input.items[missing[1]].path } })
   elseif #missing > 0 then
-    local keys, asked, asked_index = {}, {}, {}
-    local options_text = json.encode { provider = name, version = provider.version, options = provider_options }
-    for _, i in ipairs(missing) do
-      local item = input.items[i]
-      keys[i] = hash.sha256(options_text .. "\n" .. (provider.depends and provider.depends(item, provider_options) or ""))
-      local row = store:caption(item.sha256, keys[i])
-      if row then
-        known = known + 1
-        texts[i] = { text = row.text, by = { author = row.author, provider = name, model = row.model, key = keys[i] } }
-      else
-        asked[#asked + 1], asked_index[#asked_index + 1] = item, i
-      end
-    end
-    local bar = #asked > 0 and log.progress("captions", #asked)
-    local function answer(n, text, detail)
-      local i = asked_index[n]
-      store:add_caption { sha = input.items[i].sha256, key = keys[i], text = text, author = provider.author, provider = name,
-        model = provider.model and provider.model(provider_options) or "", detail = detail or options_text }
-      written = written + 1
-      texts[i] = { text = text, by = { author = provider.author, provider = name, key = keys[i] } }
-      bar:set(written)
-      if script.interrupted() > 0 then context.fail("stopped", { exit = 130, hint = "captions so far are kept" }) end
-    end
-    -- What cost nothing reaches the disk together; what may have cost money, each before the next is asked for.
-    local function ask() return pcall(provider.ask, asked, provider_options, answer) end
-    local ok, problem
-    if provider.instant and #asked > 0 then store:batch(function() ok, problem = ask() end) else ok, problem = ask() end
-    if bar then bar:close() end
-    if not ok then error(problem, 0) end
+    local items = {}
+    for n, i in ipairs(missing) do items[n] = input.items[i] end
+    local done = asking.ask(context, with, items)
+    for n, i in ipairs(missing) do texts[i] = done.texts[n] end
+    known, written = done.known, done.written
   end
 
   local without = 0

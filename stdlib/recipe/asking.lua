@@ -1,0 +1,104 @@
+-- asking.lua - what a :caption asks of a provider: nothing that the store knows, and each answer is kept before the next is looked at.
+--
+--   local with = asking.resolve(options.with)                    -- { provider =, version =, options = }; auto {} is who it stands for
+--   local done = asking.ask(context, with, items)                -- done.texts[i] = { text =, by = }
+--   local plan = asking.plan(context, with, items)               -- the same, only counted: nobody is asked
+--
+-- What a picture's answer is kept under: the picture's content, the provider, those of its options that the answer depends on, and what
+-- `depends` says (the words of the question). How fast, through which tape, up to which ceiling: that changes no answer.
+local auto = require "caption.auto"
+local hash = require "native.hash"
+local json = require "native.json"
+local log = require "native.log"
+local providers = require "recipe.providers"
+local script = require "native.script"
+local sessions = require "recipe.session"
+
+local M = {}
+
+--- Who is asked. nil and the sentence to say where nobody can be.
+---@param with? { provider: string, version: integer, options: table }
+---@return table? with, string? why
+function M.resolve(with)
+  if with and with.provider ~= "auto" then return with end
+  return auto.resolve(with and with.options or {})
+end
+
+local function options_of(with)
+  local provider = providers.by_name[with.provider]
+  return provider, provider.question and provider.question(with.options) or with.options
+end
+
+--- The key that an item's answer is kept under.
+---@return string sha256
+function M.key(with, item)
+  local provider, options = options_of(with)
+  return hash.sha256(json.encode { provider = with.provider, version = provider.version, options = options } .. "\n"
+    .. (provider.depends and provider.depends(item, with.options) or ""))
+end
+
+-- The answers that the store has, and the items without one with their keys.
+local function look(context, with, items)
+  local store, provider = context.store(), providers.by_name[with.provider]
+  local done, asked = { texts = {}, known = 0, written = 0 }, { items = {}, index = {}, keys = {} }
+  for i, item in ipairs(items) do
+    local key = M.key(with, item)
+    local row = store:caption(item.sha256, key)
+    if row then
+      done.known = done.known + 1
+      done.texts[i] = { text = row.text, by = { author = row.author, provider = with.provider, model = row.model, key = key } }
+    else
+      local n = #asked.items + 1
+      asked.items[n], asked.index[n], asked.keys[n] = item, i, key
+    end
+  end
+  return done, asked, provider
+end
+
+--- Ask for the missing ones. A provider gets a context of its own: store(), key(n) of the nth item asked for, spent(row) for money that
+--- brought no caption, fail, warn, session.
+---@param items calotype.item[]
+---@return { texts: table<integer, { text: string, by: table }>, known: integer, written: integer }
+function M.ask(context, with, items)
+  local done, asked, provider = look(context, with, items)
+  if #asked.items == 0 then return done end
+  local store, bar = context.store(), log.progress("captions", #asked.items)
+  local _, question = options_of(with)
+  local about = json.encode { provider = with.provider, version = provider.version, options = question }
+  local function answer(n, text, detail)
+    detail = detail or {}
+    local i, tokens = asked.index[n], detail.tokens or {}
+    local model = detail.model or ""
+    store:add_caption { sha = items[i].sha256, key = asked.keys[n], text = text, author = provider.author, provider = with.provider, model = model,
+      detail = next(detail) and json.encode(detail) or about, prompt = detail.prompt, cost = detail.cost, tokens_in = tokens.input,
+      tokens_out = tokens.output and tokens.output + (tokens.thought or 0) }
+    done.written = done.written + 1
+    done.texts[i] = { text = text, by = { author = provider.author, provider = with.provider, model = detail.model, key = asked.keys[n] } }
+    bar:set(done.written)
+    if script.interrupted() > 0 and not provider.finishes then context.fail("stopped", { exit = 130, hint = "captions so far are kept" }) end
+  end
+  local asking = setmetatable({
+    key = function(n) return asked.keys[n] end,
+    spent = function(row)
+      row.provider = row.provider or with.provider
+      if sessions.native_store(store).add_spend then store:add_spend(row) end
+    end,
+  }, { __index = context })
+  -- What cost nothing reaches the disk together; what may have cost money, each before the next is asked for.
+  local function ask() return pcall(provider.ask, asked.items, with.options, answer, asking) end
+  local ok, problem
+  if provider.instant then store:batch(function() ok, problem = ask() end) else ok, problem = ask() end
+  bar:close()
+  if not ok then error(problem, 0) end
+  return done
+end
+
+--- What asking would do: how many are known, how many would be asked for, and what the provider says of that.
+---@return { known: integer, asked: integer, estimate: table? }
+function M.plan(context, with, items)
+  local done, asked, provider = look(context, with, items)
+  return { known = done.known, asked = #asked.items, texts = done.texts,
+    estimate = #asked.items > 0 and provider.estimate and provider.estimate(asked.items, with.options, context) or nil }
+end
+
+return M
