@@ -34,6 +34,23 @@ test("a folder goes when it is empty, and nothing else does", function()
   check.refused("cannot be removed", fs.remove_folder(folder .. "/a/file"))
 end)
 
+test("a file is moved in one step, its folders are made, and nothing is ever moved over", function()
+  local folder = tmp "moves"
+  check.ok(fs.write(folder .. "/a.txt", "a") and fs.write(folder .. "/b.txt", "b"))
+  check.ok(fs.move(folder .. "/a.txt", folder .. "/deep/er/a.txt"))
+  check.equal({ fs.read(folder .. "/deep/er/a.txt"), (fs.stat(folder .. "/a.txt")) }, { "a" })
+  check.equal(check.refused("is there already", fs.move(folder .. "/b.txt", folder .. "/deep/er/a.txt")), "BUSY")
+  check.equal({ fs.read(folder .. "/b.txt"), fs.read(folder .. "/deep/er/a.txt") }, { "b", "a" })
+  check.equal(check.refused("cannot be moved", fs.move(folder .. "/c.txt", folder .. "/d.txt")), "NOTFOUND")
+  check.equal(check.refused("is no file", fs.move(folder .. "/deep", folder .. "/d")), "ARG")
+  check.refused("b.txt", fs.move(folder .. "/deep/er/a.txt", folder .. "/b.txt/a.txt"))
+  if fs.stat "/dev/shm" then
+    check.ok(os.execute(("ln -s /dev/shm %s/elsewhere"):format(folder)))
+    check.refused("", fs.move(folder .. "/b.txt", folder .. "/elsewhere/b.txt"))
+    check.equal(fs.read(folder .. "/b.txt"), "b")
+  end
+end)
+
 test("a link does not open what is closed to scripts under its own name", function()
   local pipe = io.popen "readlink /proc/$PPID/exe"
   local program = pipe:read "l":gsub("/tests/host$", "/calotype")

@@ -546,10 +546,34 @@ test("a blurred picture is less sharp, and a sharp corner is enough", function()
   check.near(soft:resize(2000, 0, "bilinear"):measure().sharpness, b, b) -- measured at 512 px, whatever the size
 end)
 
+test("noise is found with its size, and texture is not taken for it", function()
+  local hash = require "native.hash"
+  local random, im = hash.random(5), image.new(400, 300, { 128, 128, 128 })
+  check.equal(im:measure().noise, 0)
+  for y = 0, 299 do for x = 0, 399 do -- three dice have a deviation of sqrt(3 (n^2 - 1) / 12): 10 for n = 20
+    local v = 128 + random:below(20) + random:below(20) + random:below(20) - 28
+    im:set(x, y, { v, v, v })
+  end end
+  check.near(im:measure().noise, 10, 1)
+  local half = im:copy():paste(image.new(400, 150, { 90, 90, 90 }), 0, 0)
+  check.equal(half:measure().noise, 0) -- the calm half is what counts
+  check.equal(image.new(400, 300, { 255, 255, 255 }):measure().noise, 0) -- what is clipped says nothing
+end)
+
+test("the squares of a coarse JPEG are found, wherever they begin", function()
+  local im = golden "resize.png":resize(480, 320, "lanczos")
+  local function saved(quality) return image.decode(im:encode("jpeg", { quality = quality }), "x") end
+  local fine, coarse = saved(95):measure().blocking, saved(15):measure().blocking
+  check.ok(coarse > 1.8 and coarse > 1.4 * fine, ("%g and %g"):format(fine, coarse))
+  check.near(saved(15):crop(3, 5, 470, 310):measure().blocking, coarse, 0.3 * coarse)
+  check.equal(image.new(63, 500, { 1, 2, 3 }):measure().blocking, 1)
+  check.equal(image.new(80, 80, { 1, 2, 3 }):measure().blocking, 1)
+end)
+
 test("the smallest pictures are measured", function()
   for _, size in ipairs { { 1, 1 }, { 1, 50 }, { 50, 1 }, { 2, 2 }, { 3, 3 } } do
     local m = image.new(size[1], size[2], { 50, 60, 70 }):measure()
-    check.equal(m.sharpness, 0)
+    check.equal({ m.sharpness, m.noise, m.blocking }, { 0, 0, 1 })
     check.ok(#m.phashes == 8)
   end
 end)

@@ -122,7 +122,7 @@ test("reject cuts by numbers and by shares, and says why with the numbers", func
   check.equal(#out.items, 3)
   check.ok(out.rejected[1].reason:find "^sharpness [%d.]+ is below [%d.]+ %(lowest 40%%%)$", out.rejected[1].reason)
   check.equal(#set('return images "@/photos":reject { sharpness_below = "lowest 10%" }').items, 5) -- a tenth of five is none
-  check.equal(#set('return images "@/photos":reject { side_below = 200, aspect_above = 1.25, dark_below = 0, light_above = 1, entropy_below = 0 }').items, 5)
+  check.equal(#set('return images "@/photos":reject { side_below = 200, aspect_above = 1.25, dark_below = 0, light_above = 1, entropy_below = 0, noise_above = 255, blocking_above = 1000 }').items, 5)
   check.equal(set('return images "@/photos":reject { aspect_above = 1.22 }').cuts[1].threshold, 1.22)
 end)
 

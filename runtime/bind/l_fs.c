@@ -131,6 +131,14 @@ static int l_remove(lua_State *L) {
   return 1;
 }
 
+/* fs.move(from, to) -> true | nil, message, code; "BUSY" when `to` is there already. */
+static int l_move(lua_State *L) {
+  cal_error err = {0};
+  if (cal_fs_move(cal_bind_fs(L), luaL_checkstring(L, 1), luaL_checkstring(L, 2), &err)) return cal_push_refusal(L, &err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 /* fs.remove_folder(path) -> true | nil, message, code; "ARG" when something is in it. */
 static int l_remove_folder(lua_State *L) {
   cal_error err = {0};
@@ -150,6 +158,7 @@ int luaopen_cal_fs(lua_State *L) {
                                        {"list", l_list},
                                        {"make_folder", l_make_folder},
                                        {"remove", l_remove},
+                                       {"move", l_move},
                                        {"remove_folder", l_remove_folder},
                                        {"writable", l_writable},
                                        {"nearest", l_nearest},

@@ -15,6 +15,10 @@ M.list = {
     of = function(item) return item.brightness and item.brightness.p5 end },
   { name = "entropy", unit = "bits", title = "information", digits = 1,
     of = function(item) return item.entropy end },
+  { name = "noise", unit = "", title = "noise (standard deviation in gray levels of 255, calm tiles)", digits = 1,
+    of = function(item) return item.noise end },
+  { name = "blocking", unit = "", title = "steps at the borders of JPEG's squares; 1 none", digits = 2,
+    of = function(item) return item.blocking end },
 }
 
 M.by_name = {}

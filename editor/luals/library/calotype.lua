@@ -59,6 +59,8 @@ local lora = {}
 ---@field dark_below? number|string 99th percentile of the brightness: a picture is dark when even its bright spots are; cleanvision cuts at 0.32 (a number or "lowest 10%" or "highest 10%", 0 to 1)
 ---@field light_above? number|string 5th percentile of the brightness: a picture is washed out when even its shadows are light; cleanvision cuts at 0.95 (a number or "lowest 10%" or "highest 10%", 0 to 1)
 ---@field entropy_below? number|string information in the histogram; below about 3 a picture is nearly empty (a number or "lowest 10%" or "highest 10%", 0 to 10 bits)
+---@field noise_above? number|string standard deviation of the noise in gray levels, in the calm parts; above about 12 it is seen. Fine texture all over counts, too (a number or "lowest 10%" or "highest 10%", 0 to 255)
+---@field blocking_above? number|string steps at the borders of JPEG's squares; about 1.6 at quality 75, 2 at 50, 3 at 20 (a number or "lowest 10%" or "highest 10%", 1 to 1000)
 
 ---@class calotype.dedupe_options
 ---@field by? "phash"|"exact" how pictures are compared ("phash" or "exact", default "phash")

@@ -685,6 +685,13 @@ static bool take_name(cal_fs_file *file) {
   return renameat(file->folder, file->temporary, file->folder, file->name) == 0;
 }
 
+static void sync_folder(int folder) {
+  int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* an O_PATH descriptor cannot be synced */
+  if (fd < 0) return;
+  fsync(fd);
+  close(fd);
+}
+
 static cal_status commit(cal_fs_file *file, bool wait, cal_error *err) {
   const bool done = (!wait || fsync(file->fd) == 0) && take_name(file);
   if (!done) {
@@ -692,11 +699,7 @@ static cal_status commit(cal_fs_file *file, bool wait, cal_error *err) {
     cal_fs_file_discard(file);
     return err ? err->code : CAL_E_IO;
   }
-  int folder = wait ? openat(file->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1; /* an O_PATH descriptor cannot be synced */
-  if (folder >= 0) {
-    fsync(folder);
-    close(folder);
-  }
+  if (wait) sync_folder(file->folder);
   free_file(file);
   return CAL_OK;
 }
@@ -739,24 +742,65 @@ cal_status cal_fs_make_folder(const cal_fs *fs, const char *path, cal_error *err
   return status;
 }
 
+/* The folder that holds `relative`, which must be there; *name is what is left. */
+static int find_parent(const cal_fs *fs, const place *p, const char **name) {
+  const char *slash = last_slash(p->relative);
+  *name = slash ? slash + 1 : p->relative;
+  char *parent = cal_copy_text(p->relative, NULL);
+  if (!parent) return errno = ENOMEM, -1;
+  if (slash) parent[slash - p->relative] = 0;
+  int folder = open_below(fs, p->folder, slash ? parent : ".", O_PATH | O_DIRECTORY), kept = errno;
+  cal_free(parent);
+  errno = kept;
+  return folder;
+}
+
 static cal_status remove_entry(const cal_fs *fs, const char *path, int flags, cal_error *err) {
   place p;
   cal_status status = find_place(fs, path, CAL_FS_WRITE, &p, err);
   if (status) return status;
-  const char *name = last_slash(p.relative) ? last_slash(p.relative) + 1 : p.relative;
-  char *parent = cal_copy_text(p.relative, err);
-  int folder = -1;
-  if (!parent) errno = ENOMEM;
-  else {
-    if (name > p.relative) parent[name - p.relative - 1] = 0;
-    folder = open_below(fs, p.folder, name > p.relative ? parent : ".", O_PATH | O_DIRECTORY);
-  }
+  const char *name;
+  int folder = find_parent(fs, &p, &name);
   if (folder < 0 || unlinkat(folder, name, flags) != 0)
     status =
         errno == ENOTEMPTY || errno == EEXIST ? cal_fail(err, CAL_E_ARG, "%s is not empty", path) : refuse(err, errno, path, "removed");
   if (folder >= 0) close(folder);
-  cal_free(parent);
   leave(&p);
+  return status;
+}
+
+/* Without the call that does it in one step: a second name, then the first one goes. A kill in between leaves both. */
+static int rename_free(int from, const char *name, int to, const char *as) {
+#if defined(SYS_renameat2) && defined(RENAME_NOREPLACE)
+  if (syscall(SYS_renameat2, from, name, to, as, RENAME_NOREPLACE) == 0) return 0;
+  if (errno != ENOSYS && errno != EINVAL) return -1;
+#endif
+  return linkat(from, name, to, as, 0) == 0 && unlinkat(from, name, 0) == 0 ? 0 : -1;
+}
+
+cal_status cal_fs_move(const cal_fs *fs, const char *from, const char *to, cal_error *err) {
+  place a, b;
+  cal_status status = find_place(fs, from, CAL_FS_WRITE, &a, err);
+  if (status) return status;
+  if ((status = find_place(fs, to, CAL_FS_WRITE, &b, err))) return leave(&a), status;
+  const char *name, *as;
+  struct stat st;
+  int source = find_parent(fs, &a, &name), target = -1;
+  if (source < 0 || fstatat(source, name, &st, AT_SYMLINK_NOFOLLOW)) status = refuse(err, errno, from, "moved");
+  else if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode)) status = cal_fail(err, CAL_E_ARG, "%s is no file: it cannot be moved", from);
+  else if ((target = open_parent(fs, &b, &as)) < 0) status = refuse(err, errno, to, "written");
+  else if (rename_free(source, name, target, as)) {
+    if (errno == EEXIST) status = cal_fail(err, CAL_E_BUSY, "%s is there already: %s was not moved over it", to, from);
+    else if (errno == EXDEV) status = cal_fail(err, CAL_E_ARG, "%s and %s are on different disks: nothing is moved between them", from, to);
+    else status = cal_fail_errno(err, errno, "%s cannot be moved to %s", from, to);
+  } else {
+    sync_folder(target);
+    sync_folder(source);
+  }
+  if (source >= 0) close(source);
+  if (target >= 0) close(target);
+  leave(&a);
+  leave(&b);
   return status;
 }
 

@@ -17,6 +17,10 @@ local M = {
       doc = "5th percentile of the brightness: a picture is washed out when even its shadows are light; cleanvision cuts at 0.95" },
     { "entropy_below", "cut", side = "lowest", min = 0, max = 10, unit = "bits", quantity = "entropy",
       doc = "information in the histogram; below about 3 a picture is nearly empty" },
+    { "noise_above", "cut", side = "highest", min = 0, max = 255, quantity = "noise",
+      doc = "standard deviation of the noise in gray levels, in the calm parts; above about 12 it is seen. Fine texture all over counts, too" },
+    { "blocking_above", "cut", side = "highest", min = 1, max = 1000, quantity = "blocking",
+      doc = "steps at the borders of JPEG's squares; about 1.6 at quality 75, 2 at 50, 3 at 20" },
   },
 }
 
