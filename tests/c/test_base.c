@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "core/base/fs.h"
 #include "core/base/sha256.h"
@@ -44,6 +45,59 @@ TEST(a_file_that_does_not_fit_leaves_the_old_one_and_no_other) {
   cal_fs_list_free(list, count);
   cal_buffer_free(&bytes);
   cal_fs_remove(fs, path, &err);
+  cal_fs_free(fs);
+}
+
+/* ---- files that grow ---- */
+
+static cal_fs *grow_folder(char folder[512]) {
+  const char *tmp = getenv("CALOTYPE_TEST_TMP");
+  snprintf(folder, 512, "%s/grow", tmp ? tmp : "/tmp");
+  cal_error err = {0};
+  cal_fs *fs = cal_fs_new(NULL, CAL_FS_GUARDED, &err);
+  CHECK(fs && !cal_fs_grant(fs, folder, CAL_FS_READ | CAL_FS_WRITE, &err));
+  return fs;
+}
+
+TEST(a_file_grows_at_its_end_and_takes_the_place_of_another) {
+  char folder[512], part[600], whole[600];
+  cal_fs *fs = grow_folder(folder);
+  snprintf(part, sizeof part, "%s/deep/a.part", folder);
+  snprintf(whole, sizeof whole, "%s/deep/a", folder);
+  cal_error err = {0};
+  cal_buffer bytes = {0};
+  for (int i = 0; i < 2; i++) {
+    int fd = cal_fs_open_append(fs, part, &err);
+    CHECK(fd >= 0 && write(fd, i ? "cd" : "ab", 2) == 2);
+    if (fd >= 0) close(fd);
+  }
+  CHECK(!cal_fs_write(fs, whole, "old", 3, &err));
+  CHECK(!cal_fs_rename(fs, part, whole, &err));
+  CHECK(!cal_fs_read(fs, whole, 0, &bytes, &err));
+  CHECK_TEXT(bytes.data, "abcd");
+  CHECK(cal_fs_rename(fs, part, whole, &err) == CAL_E_NOTFOUND && strstr(err.text, part));
+  CHECK(cal_fs_rename(fs, whole, "/tmp/calotype-elsewhere", &err) == CAL_E_DENIED);
+  CHECK(cal_fs_open_append(fs, "/tmp/calotype-elsewhere", &err) < 0 && err.code == CAL_E_DENIED);
+  CHECK(cal_fs_open_append(fs, folder, &err) < 0);
+  snprintf(part, sizeof part, "%s/.git/config", folder);
+  CHECK(cal_fs_open_append(fs, part, &err) < 0 && err.code == CAL_E_DENIED);
+  snprintf(part, sizeof part, "%s/link", folder);
+  CHECK(symlink("/tmp/calotype-elsewhere", part) == 0);
+  CHECK(cal_fs_open_append(fs, part, &err) < 0 && err.code == CAL_E_DENIED);
+  unlink(part);
+  cal_buffer_free(&bytes);
+  cal_fs_remove(fs, whole, &err);
+  cal_fs_free(fs);
+}
+
+TEST(free_space_is_that_of_the_nearest_folder_that_is_there) {
+  char folder[512];
+  cal_fs *fs = grow_folder(folder);
+  cal_error err = {0};
+  uint64_t here = 0, below = 0;
+  CHECK(!cal_fs_free_space(fs, "/tmp", &here, &err) && here > 0);
+  CHECK(!cal_fs_free_space(fs, "/tmp/not/there/yet", &below, &err) && below > 0);
+  CHECK(cal_fs_free_space(fs, "", &here, &err) == CAL_E_ARG);
   cal_fs_free(fs);
 }
 

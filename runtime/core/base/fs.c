@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "core/base/suggest.h"
@@ -710,6 +711,63 @@ void cal_fs_file_discard(cal_fs_file *file) {
   if (!file) return;
   if (file->temporary[0]) unlinkat(file->folder, file->temporary, 0);
   free_file(file);
+}
+
+int cal_fs_open_append(const cal_fs *fs, const char *path, cal_error *err) {
+  place p;
+  if (find_place(fs, path, CAL_FS_WRITE, &p, err)) return -1;
+  const char *name = NULL;
+  int folder = open_parent(fs, &p, &name);
+  int fd = folder < 0 ? -1 : open_below(fs, folder, name, O_RDWR | O_CREAT | O_APPEND | O_NONBLOCK);
+  struct stat st;
+  if (fd < 0) refuse(err, errno, path, "written");
+  else if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+    cal_fail(err, CAL_E_ARG, "%s exists and is not a regular file", path);
+    close(fd);
+    fd = -1;
+  }
+  if (folder >= 0) close(folder);
+  leave(&p);
+  return fd;
+}
+
+cal_status cal_fs_rename(const cal_fs *fs, const char *from, const char *to, cal_error *err) {
+  place old, new;
+  cal_status status = find_place(fs, from, CAL_FS_WRITE, &old, err);
+  if (status) return status;
+  status = find_place(fs, to, CAL_FS_WRITE, &new, err);
+  if (status) return leave(&old), status;
+  const char *old_name, *new_name;
+  int old_folder = open_parent(fs, &old, &old_name), new_folder = old_folder < 0 ? -1 : open_parent(fs, &new, &new_name);
+  int fd = new_folder < 0 ? -1 : open_below(fs, old_folder, old_name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+  struct stat st;
+  if (fd < 0) status = refuse(err, errno, from, "renamed");
+  else if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) status = cal_fail(err, CAL_E_ARG, "%s is not a regular file", from);
+  else if (fsync(fd) != 0 || renameat(old_folder, old_name, new_folder, new_name) != 0) status = refuse(err, errno, to, "written");
+  if (fd >= 0) close(fd);
+  fd = status ? -1 : openat(new_folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd >= 0) {
+    fsync(fd);
+    close(fd);
+  }
+  if (old_folder >= 0) close(old_folder);
+  if (new_folder >= 0) close(new_folder);
+  leave(&old);
+  leave(&new);
+  return status;
+}
+
+cal_status cal_fs_free_space(const cal_fs *fs, const char *path, uint64_t *bytes, cal_error *err) {
+  char *at = cal_fs_absolute(fs, path, err);
+  if (!at) return CAL_E_ARG;
+  struct statvfs st;
+  int failed = 0;
+  while ((failed = statvfs(at, &st) ? errno : 0) && (failed == ENOENT || failed == ENOTDIR) && at[1])
+    at[last_slash(at) > at ? last_slash(at) - at : 1] = 0;
+  cal_status status = failed ? cal_fail_errno(err, failed, "the free space of %s cannot be asked for", path) : CAL_OK;
+  if (!failed) *bytes = (uint64_t)st.f_bavail * st.f_frsize;
+  cal_free(at);
+  return status;
 }
 
 static cal_status write_whole(const cal_fs *fs, const char *path, const void *bytes, size_t size, bool wait, cal_error *err) {

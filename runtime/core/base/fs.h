@@ -87,6 +87,16 @@ int cal_fs_file_descriptor(cal_fs_file *file); /* borrowed, for libraries that w
 cal_status cal_fs_file_commit(cal_fs_file *file, cal_error *err);
 void cal_fs_file_discard(cal_fs_file *file);
 
+/* Open for reading and for writing at the end, made (with its folders) when it is not there: for what grows line by line or piece by
+ * piece. A regular file; -1 on failure. The caller closes it. */
+int cal_fs_open_append(const cal_fs *fs, const char *path, cal_error *err);
+
+/* Give a file another name, taking the place of a file that had it: one step. What was written to it is on the disk first. */
+cal_status cal_fs_rename(const cal_fs *fs, const char *from, const char *to, cal_error *err);
+
+/* Bytes that could still be written where `path` is or will be, as the system says. */
+cal_status cal_fs_free_space(const cal_fs *fs, const char *path, uint64_t *bytes, cal_error *err);
+
 /* Whether `path` could be written now: the nearest of its folders that is there is a folder that takes new files (with `folder`, the path
  * is to be a folder itself). Only asked by name, before anything is granted or made: CAL_E_ARG "out is a file, not a folder", else what
  * the system says. A disk that fills up later is not foreseen. */
