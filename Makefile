@@ -112,7 +112,7 @@ fmt: ## format the C files
 	@clang-format -i $$(find runtime tests -name '*.[ch]')
 
 FUZZ_SECONDS ?= 20
-fuzz: deps-check ## feed the readers of foreign bytes (libFuzzer); FUZZ_SECONDS=20 each
+fuzz: deps-check ## feed the readers of foreign bytes (libFuzzer); FUZZ_SECONDS=20 each; T=json: one
 	@.ci/fuzz $(FUZZ_SECONDS)
 
 doctor: deps ## what was found and what is missing; which OpenCL devices there are

@@ -1,0 +1,473 @@
+#include <locale.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "core/base/memory.h"
+#include "core/base/random.h"
+#include "core/caption/gemini.h"
+#include "core/caption/reply.h"
+#include "core/caption/wire.h"
+#include "core/codec/base64.h"
+#include "test.h"
+
+/* ---- base64 ---- */
+
+TEST(base64_gives_the_texts_of_rfc_4648) {
+  static const char *const bytes[] = {"", "f", "fo", "foo", "foob", "fooba", "foobar", "\xff\xfe\xfd\xfb"};
+  static const char *const texts[] = {"", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy", "//79+w=="};
+  for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
+    cal_buffer text = {0}, back = {0};
+    cal_base64_encode(bytes[i], strlen(bytes[i]), &text);
+    CHECK_TEXT(text.data, texts[i]);
+    CHECK(cal_base64_decode(texts[i], strlen(texts[i]), &back, NULL) == CAL_OK);
+    CHECK_TEXT(back.data, bytes[i]);
+    cal_buffer_free(&text);
+    cal_buffer_free(&back);
+  }
+}
+
+TEST(base64_appends_and_comes_back_for_every_length_and_byte) {
+  cal_random r = cal_random_seed(3, 0);
+  for (size_t size = 0; size < 300; size++) {
+    unsigned char bytes[300];
+    for (size_t i = 0; i < size; i++) bytes[i] = (unsigned char)cal_random_below(&r, 256);
+    cal_buffer text = {0}, back = {0};
+    cal_buffer_add_text(&text, "x:");
+    cal_base64_encode(bytes, size, &text);
+    CHECK(text.size == 2 + (size + 2) / 3 * 4 && strlen(text.data) == text.size && !strncmp(text.data, "x:", 2));
+    cal_buffer_add_text(&back, "y:");
+    CHECK(cal_base64_decode(text.data + 2, text.size - 2, &back, NULL) == CAL_OK);
+    CHECK(back.size == size + 2 && !memcmp(back.data + 2, bytes, size) && !back.data[back.size]);
+    cal_buffer_free(&text);
+    cal_buffer_free(&back);
+  }
+}
+
+TEST(base64_that_is_not_strict_is_refused_and_nothing_is_appended) {
+  static const char *const bad[] = {"Zg",
+                                    "Zg=",
+                                    "Zg===",
+                                    "Z===",
+                                    "====",
+                                    "Zg==Zg==",
+                                    "Zm9v\n",
+                                    "Zm 9",
+                                    "Zm9v\nZm9",
+                                    "Zm-_",
+                                    "Z=g=",
+                                    "Zh==",
+                                    "Zm9=",
+                                    "\xc3\xa4Zg",
+                                    "=",
+                                    "==",
+                                    "data"
+                                    ":",
+                                    "Zm9vYg=a"};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    cal_error err = {0};
+    cal_buffer out = {0};
+    cal_buffer_add_text(&out, "kept");
+    CHECK(cal_base64_decode(bad[i], strlen(bad[i]), &out, &err) == CAL_E_FORMAT);
+    CHECK(!strncmp(err.text, "base64: ", 8));
+    CHECK_TEXT(out.data, "kept");
+    CHECK(out.size == 4);
+    cal_buffer_free(&out);
+  }
+}
+
+/* ---- questions ---- */
+
+static const cal_wire_picture jpeg = {"\xff\xd8\xff", 3, "image/jpeg"};
+
+/* The body, or "!" and the message. Read at once: the place is reused. */
+static const char *built(const char *wire_name, const cal_wire_question *q) {
+  static char out[2048];
+  cal_buffer path = {0}, body = {0};
+  const char *type = NULL;
+  cal_error err = {0};
+  cal_status status = cal_wire_find(wire_name)->build(q, &path, &body, &type, &err);
+  if (status) snprintf(out, sizeof out, "!%s", err.text);
+  else snprintf(out, sizeof out, "%s %s %s", path.data, type, body.data);
+  CHECK(status || (type && strlen(body.data) == body.size));
+  cal_buffer_free(&path);
+  cal_buffer_free(&body);
+  return out;
+}
+
+TEST(wires_are_found_by_name_and_listed) {
+  CHECK(cal_wire_find("gemini") == &cal_wire_gemini);
+  CHECK(!cal_wire_find("Gemini") && !cal_wire_find(""));
+  size_t count = 0;
+  for (const cal_wire *w; (w = cal_wire_at(count)); count++) CHECK(cal_wire_find(w->name) == w && w->key_header && w->key_prefix);
+  CHECK(count >= 1);
+  CHECK_TEXT(cal_wire_verdict_name(CAL_WIRE_OTHER_MODEL), "other_model");
+}
+
+TEST(a_gemini_question_has_the_picture_first_then_the_text) {
+  cal_wire_question q = {
+      .model = "gemini-3.8-flash", .system = "Be \"brief\".", .user = "Caption it.", .pictures = &jpeg, .picture_count = 1};
+  CHECK_TEXT(
+      built("gemini", &q),
+      "/v1beta/models/gemini-3.8-flash:generateContent application/json {\"contents\":[{\"role\":\"user\",\"parts\":[{\"inlineData\":{"
+      "\"mimeType\":\"image/jpeg\",\"data\":\"/9j/\"}},{\"text\":\"Caption it.\"}]}],\"systemInstruction\":{\"parts\":[{\"text\":\"Be "
+      "\\\"brief\\\".\"}]}}");
+}
+
+TEST(gemini_takes_each_setting_to_its_place_and_nothing_that_was_not_asked_for) {
+  cal_wire_question q = {.model = "models/gemini-3.8-flash",
+                         .user = "x",
+                         .schema = " {\"type\" : \"object\"}",
+                         .max_tokens = 2048,
+                         .settings =
+                             "{\"thinking\":\"low\",\"media_resolution\":\"high\",\"safety\":{\"harassment\":\"off\",\"hate_speech\":"
+                             "\"block_none\"},\"seed\":7,\"temperature\":0.2,\"tier\":\"flex\"}"};
+  CHECK_TEXT(
+      built("gemini", &q),
+      "/v1beta/models/gemini-3.8-flash:generateContent application/json {\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"x\"}]}],"
+      "\"generationConfig\":{\"maxOutputTokens\":2048,\"responseMimeType\":\"application/"
+      "json\",\"responseJsonSchema\":{\"type\":\"object\"},"
+      "\"thinkingConfig\":{\"thinkingLevel\":\"low\"},\"mediaResolution\":\"MEDIA_RESOLUTION_HIGH\",\"seed\":7,\"temperature\":0.2},"
+      "\"safetySettings\":[{\"category\":\"HARM_CATEGORY_HARASSMENT\",\"threshold\":\"OFF\"},{\"category\":\"HARM_CATEGORY_HATE_SPEECH\","
+      "\"threshold\":\"BLOCK_NONE\"}],\"serviceTier\":\"flex\"}");
+  q = (cal_wire_question){.model = "tunedModels/mine", .user = "x", .settings = "{\"thinking\":0,\"safety\":\"block_only_high\"}"};
+  const char *text = built("gemini", &q);
+  CHECK(strstr(text, "/v1beta/tunedModels/mine:generateContent"));
+  CHECK(strstr(
+      text,
+      "\"generationConfig\":{\"thinkingConfig\":{\"thinkingBudget\":0}},\"safetySettings\":[{\"category\":\"HARM_CATEGORY_HARASSMENT\""));
+  CHECK(strstr(text, "{\"category\":\"HARM_CATEGORY_DANGEROUS_CONTENT\",\"threshold\":\"BLOCK_ONLY_HIGH\"}]}"));
+  q = (cal_wire_question){.model = "m", .user = "x", .settings = "[]"};
+  CHECK(!strstr(built("gemini", &q), "generationConfig"));
+}
+
+static const struct {
+  const char *wire, *model, *user, *schema, *settings, *mime, *says;
+} wrong[] = {
+    {"gemini", NULL, "x", NULL, NULL, NULL, "gemini: model: a name"},
+    {"gemini", "..", "x", NULL, NULL, NULL, "gemini: model: a name"},
+    {"gemini", "models/", "x", NULL, NULL, NULL, "gemini: model: a name"},
+    {"gemini", "m", "", NULL, NULL, NULL, "gemini: neither a picture nor a text"},
+    {"gemini", "m", "\xff", NULL, NULL, NULL, "gemini: user: byte 1 is not UTF-8"},
+    {"gemini", "m", "x", "{", NULL, NULL, "gemini: schema: json: line 1"},
+    {"gemini", "m", "x", NULL, "{", NULL, "gemini: settings: json: line 1"},
+    {"gemini", "m", "x", NULL, "7", NULL, "gemini: settings: a JSON object is expected"},
+    {"gemini", "m", "x", NULL, "{\"temprature\":1}", NULL, "there is no setting \"temprature\"; did you mean temperature?"},
+    {"gemini", "m", "x", NULL, "{\"zzz\\u001b\":1}", NULL, "there is no setting \"zzz\\x1b\"; there are thinking, media_resolution"},
+    {"gemini", "m", "x", NULL, "{\"temperature\":3}", NULL, "gemini: temperature: a number from 0 to 2 is expected"},
+    {"gemini", "m", "x", NULL, "{\"seed\":1.5}", NULL, "gemini: seed: a whole number from"},
+    {"gemini", "m", "x", NULL, "{\"thinking\":\"lots\"}", NULL, "gemini: thinking: one of minimal, low, medium, high is expected"},
+    {"gemini", "m", "x", NULL, "{\"thinking\":-2}", NULL, "gemini: thinking: a whole number from -1"},
+    {"gemini", "m", "x", NULL, "{\"safety\":\"none\"}", NULL, "gemini: safety: one of off, block_none"},
+    {"gemini", "m", "x", NULL, "{\"safety\":{\"rude\":\"off\"}}", NULL, "gemini: safety: the categories are"},
+    {"gemini", "m", "x", NULL, "{\"safety\":{\"harassment\":1}}", NULL, "gemini: safety: harassment: one of off"},
+    {"gemini", "m", "x", NULL, "{\"tier\":\"fast\"}", NULL, "gemini: tier: one of flex"},
+    {"gemini", "m", "x", NULL, NULL, "image/gif", "gemini: picture 1 is image/gif; taken are image/jpeg, image/png"},
+    {"gemini", "m", "x", NULL, NULL, "image/\",\x1b", "gemini: picture 1 is image/\",\\x1b; taken"},
+};
+
+TEST(a_question_that_cannot_be_is_refused_with_the_field) {
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    cal_wire_picture picture = {"x", 1, wrong[i].mime};
+    cal_wire_question q = {.model = wrong[i].model,
+                           .user = wrong[i].user,
+                           .schema = wrong[i].schema,
+                           .settings = wrong[i].settings,
+                           .pictures = &picture,
+                           .picture_count = wrong[i].mime ? 1 : 0};
+    const char *text = built(wrong[i].wire, &q);
+    CHECK(text[0] == '!');
+    CHECK(strstr(text, wrong[i].says));
+    if (text[0] != '!' || !strstr(text, wrong[i].says)) printf("  %zu: %s\n", i, text);
+  }
+  cal_wire_picture pictures[2] = {{"x", CAL_WIRE_QUESTION_MOST, "image/png"}, {"x", 1, "image/png"}};
+  cal_wire_question q = {.model = "m", .pictures = pictures, .picture_count = 2};
+  CHECK(strstr(built("gemini", &q), "more than 96 MB together"));
+  pictures[0].size = 0;
+  CHECK(strstr(built("gemini", &q), "picture 1 is empty"));
+  q = (cal_wire_question){.model = "m", .user = "x", .max_tokens = -1};
+  CHECK(strstr(built("gemini", &q), "max_tokens: -1"));
+}
+
+TEST(a_question_is_the_same_whatever_the_locale_and_without_memory_it_fails_cleanly) {
+  cal_wire_question q = {.model = "m", .user = "x", .settings = "{\"temperature\":0.25}", .pictures = &jpeg, .picture_count = 1};
+  if (setlocale(LC_NUMERIC, "de_DE.UTF-8")) CHECK(strstr(built("gemini", &q), "\"temperature\":0.25"));
+  setlocale(LC_NUMERIC, "C");
+  for (size_t w = 0; cal_wire_at(w); w++) {
+    for (int n = 0; n < 60; n++) {
+      cal_buffer path = {0}, body = {0};
+      const char *type;
+      cal_error err = {0};
+      cal_memory_fail_after(n);
+      cal_status status = cal_wire_at(w)->build(&q, &path, &body, &type, &err);
+      cal_memory_fail_after(-1);
+      CHECK(status == CAL_OK || status == CAL_E_MEMORY || status == CAL_E_ARG);
+      CHECK(status == CAL_OK || err.text[0]);
+      cal_buffer_free(&path);
+      cal_buffer_free(&body);
+    }
+  }
+}
+
+/* ---- replies ---- */
+
+static cal_wire_answer answer;
+
+static const cal_wire_answer *reads(const char *wire, int status, const char *body) {
+  cal_wire_answer_free(&answer);
+  CHECK(cal_wire_find(wire)->read(status, "application/json", body, strlen(body), &answer, NULL) == CAL_OK);
+  return &answer;
+}
+
+static const char *text_of(const cal_wire_answer *a) { return a->text.data ? a->text.data : ""; }
+
+#define CANDIDATE(parts, finish) \
+  "{\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[" parts "]},\"finishReason\":\"" finish "\"}]}"
+
+static const struct {
+  const char *wire;
+  int status;
+  const char *body;
+  cal_wire_verdict verdict;
+  const char *text, *why; /* why: words that stand in it */
+  double wait;
+} replies[] = {
+    /* Gemini: answers */
+    {"gemini", 200, CANDIDATE("{\"text\":\" a cat\\r\\n\"}", "STOP"), CAL_WIRE_DONE, "a cat", "", -1},
+    {"gemini", 200, CANDIDATE("{\"text\":\"Hm.\",\"thought\":true},{\"text\":\"{\\\"caption\\\":\"},{\"text\":\"\\\"a\\\"}\"}", "STOP"),
+     CAL_WIRE_DONE, "{\"caption\":\"a\"}", "", -1},
+    {"gemini", 200, CANDIDATE("{\"text\":\"```json\\n{\\\"a\\\":1}\\n```\"}", "STOP"), CAL_WIRE_DONE, "{\"a\":1}", "", -1},
+    {"gemini", 200, CANDIDATE("{\"text\":\"Here:\\n```json\\n{\\\"a\\\":1}\\n```\\nDone.\"}", "STOP"), CAL_WIRE_DONE, "{\"a\":1}", "", -1},
+    {"gemini", 200, CANDIDATE("{\"text\":\"Here: ```{\\\"a\\\":``` so\"}", "STOP"), CAL_WIRE_DONE, "Here: ```{\"a\":``` so", "", -1},
+    {"gemini", 200, CANDIDATE("{\"text\":\"```a``` and ```b```\"}", "STOP"), CAL_WIRE_DONE, "```a``` and ```b```", "", -1},
+    {"gemini", 200, CANDIDATE("{\"text\":\"```a cat```\"}", "STOP"), CAL_WIRE_DONE, "a cat", "", -1},
+    {"gemini", 200, CANDIDATE("{\"text\":\"```\"}", "STOP"), CAL_WIRE_DONE, "```", "", -1},
+    {"gemini", 200, CANDIDATE("{\"text\":\"a\\u001b[31m\\tb\\u007f\\rc\"}", "STOP"), CAL_WIRE_DONE, "a[31m\tb\nc", "", -1},
+    {"gemini", 200, "[" CANDIDATE("{\"text\":\"a\"}", "STOP") "]", CAL_WIRE_DONE, "a", "", -1},
+    {"gemini", 200, "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}}]}", CAL_WIRE_DONE, "a", "", -1},
+    {"gemini", 200, CANDIDATE("{\"text\":\"a\\u0000b\"}", "STOP"), CAL_WIRE_EMPTY, "", "no JSON", -1},
+    {"gemini", 200, CANDIDATE("{\"text\":\"\xff\"}", "STOP"), CAL_WIRE_EMPTY, "", "no JSON", -1},
+    {"gemini", 200, CANDIDATE("{\"text\":\" \\n\"}", "STOP"), CAL_WIRE_EMPTY, "", "no words", -1},
+    {"gemini", 200, CANDIDATE("{\"text\":\"Hm.\",\"thought\":true}", "STOP"), CAL_WIRE_EMPTY, "", "only thoughts", -1},
+    {"gemini", 200, "{\"candidates\":[{\"finishReason\":\"STOP\",\"index\":0}]}", CAL_WIRE_EMPTY, "", "no words", -1},
+    {"gemini", 200, "{\"candidates\":[{\"content\":{\"role\":\"model\"},\"finishReason\":\"MAX_TOKENS\"}]}", CAL_WIRE_CUT, "",
+     "max_tokens before the first", -1},
+    {"gemini", 200, CANDIDATE("{\"text\":\"Hm\",\"thought\":true}", "MAX_TOKENS"), CAL_WIRE_CUT, "", "max_tokens for thinking", -1},
+    {"gemini", 200, CANDIDATE("{\"text\":\"a ca\"}", "MAX_TOKENS"), CAL_WIRE_CUT, "a ca", "raise max_tokens", -1},
+    {"gemini", 200, CANDIDATE("{\"text\":\"a\"}", "SAFETY"), CAL_WIRE_BLOCKED, "", "(SAFETY)", -1},
+    {"gemini", 200, CANDIDATE("{\"text\":\"a\"}", "SOMETHING_NEW"), CAL_WIRE_EMPTY, "", "(SOMETHING_NEW)", -1},
+    {"gemini", 200, CANDIDATE("{\"text\":\"a\"}", "OTHER"), CAL_WIRE_EMPTY, "", "(OTHER)", -1},
+    {"gemini", 200, "{\"promptFeedback\":{\"blockReason\":\"PROHIBITED_CONTENT\"}}", CAL_WIRE_BLOCKED, "", "(PROHIBITED_CONTENT)", -1},
+    {"gemini", 200, "{\"candidates\":[],\"promptFeedback\":{\"blockReason\":\"SAFETY\"}}", CAL_WIRE_BLOCKED, "", "by hand", -1},
+    {"gemini", 200, "{\"promptFeedback\":{}}", CAL_WIRE_EMPTY, "", "no answer", -1},
+    {"gemini", 200, "[]", CAL_WIRE_EMPTY, "", "no answer", -1},
+    {"gemini", 200, "null", CAL_WIRE_EMPTY, "", "no answer", -1},
+    {"gemini", 200, "", CAL_WIRE_EMPTY, "", "an empty reply", -1},
+    {"gemini", 200, "{\"candidates\":[{\"content\"", CAL_WIRE_EMPTY, "", "no JSON", -1},
+    {"gemini", 200, "<html><title>Log in</title>", CAL_WIRE_EMPTY, "", "a web page titled Log in", -1},
+    {"gemini", 200, "{\"error\":{\"code\":503,\"message\":\"overloaded\"}}", CAL_WIRE_AGAIN, "", "overloaded", -1},
+    {"gemini", 200, "{\"candidates\":{\"content\":7},\"usageMetadata\":[],\"modelVersion\":3}", CAL_WIRE_EMPTY, "", "no answer", -1},
+    {"gemini", 200, "{\"candidates\":[7]}", CAL_WIRE_EMPTY, "", "no words", -1},
+    /* Gemini: errors */
+    {"gemini", 400,
+     "{\"error\":{\"code\":400,\"message\":\"API key not valid. Please pass a valid API "
+     "key.\",\"status\":\"INVALID_ARGUMENT\",\"details\":[{\"@type\":\"type.googleapis.com/"
+     "google.rpc.ErrorInfo\",\"reason\":\"API_KEY_INVALID\"}]}}",
+     CAL_WIRE_STOP, "", "aistudio.google.com/apikey", -1},
+    {"gemini", 400, "{\"error\":{\"code\":400,\"message\":\"API key expired. Please renew\"}}", CAL_WIRE_STOP, "",
+     "does not accept the key", -1},
+    {"gemini", 400,
+     "{\"error\":{\"code\":400,\"message\":\"User location is not supported for the API use.\",\"status\":\"FAILED_PRECONDITION\"}}",
+     CAL_WIRE_STOP, "", "billing", -1},
+    {"gemini", 400,
+     "{\"error\":{\"code\":400,\"message\":\"Thinking level is not supported for this model\",\"status\":\"INVALID_ARGUMENT\"}}",
+     CAL_WIRE_REFUSED, "", "Thinking level", -1},
+    {"gemini", 403, "{\"error\":{\"code\":403,\"message\":\"no\",\"status\":\"PERMISSION_DENIED\"}}", CAL_WIRE_STOP, "", "403", -1},
+    {"gemini", 403,
+     "{\"error\":{\"code\":403,\"message\":\"no\",\"details\":[{\" "
+     "@type\":\"x/google.rpc.ErrorInfo\",\"reason\":\"API_KEY_SERVICE_BLOCKED\"}]}}",
+     CAL_WIRE_STOP, "", "Vertex", -1},
+    {"gemini", 401, "{\"error\":{\"code\":401}}", CAL_WIRE_STOP, "", "401", -1},
+    {"gemini", 402, "{}", CAL_WIRE_STOP, "", "paid", -1},
+    {"gemini", 404,
+     "{\"error\":{\"code\":404,\"message\":\"models/gemini-2.0-flash is not found for API version v1beta\",\"status\":\"NOT_FOUND\"}}",
+     CAL_WIRE_OTHER_MODEL, "", "name another", -1},
+    {"gemini", 404, "<!DOCTYPE html><title>Error 404 (Not Found)!!1</title>", CAL_WIRE_STOP, "", "base URL", -1},
+    {"gemini", 404, "404 page not found", CAL_WIRE_STOP, "", "404 page not found", -1},
+    {"gemini", 413, "", CAL_WIRE_REFUSED, "", "smaller picture", -1},
+    {"gemini", 302, "", CAL_WIRE_STOP, "", "another address", -1},
+    {"gemini", 429,
+     "{\"error\":{\"code\":429,\"message\":\"q\",\"details\":[{\"@type\":\"type.googleapis.com/"
+     "google.rpc.RetryInfo\",\"retryDelay\":\"54s\"}]}}",
+     CAL_WIRE_AGAIN, "", "free again in 54 s", 54},
+    {"gemini", 429, "{\"error\":{\"code\":429,\"details\":[{\"@type\":\"google.rpc.RetryInfo\",\"retryDelay\":\"900ms\"}]}}",
+     CAL_WIRE_AGAIN, "", "0.9 s", 0.9},
+    {"gemini", 429, "{\"error\":{\"code\":429,\"details\":[{\"@type\":\"google.rpc.RetryInfo\",\"retryDelay\":\"34.074824224s\"}]}}",
+     CAL_WIRE_AGAIN, "", "34.1 s", 34.074824224},
+    {"gemini", 429, "{\"error\":{\"code\":429,\"message\":\"Quota exceeded.\\nPlease retry in 54.88s.\"}}", CAL_WIRE_AGAIN, "", "54.9",
+     54.88},
+    {"gemini", 429, "{\"error\":{\"code\":429,\"message\":\"Please retry in 412.7ms.\"}}", CAL_WIRE_AGAIN, "", "0.413", 0.4127},
+    {"gemini", 429, "{\"error\":{\"code\":429,\"details\":[{\"@type\":\"google.rpc.RetryInfo\",\"retryDelay\":\"68940s\"}]}}",
+     CAL_WIRE_OTHER_MODEL, "", "1149 minutes", 68940},
+    {"gemini", 429,
+     "{\"error\":{\"code\":429,\"message\":\"Please retry in "
+     "9s\",\"details\":[{\"@type\":\"google.rpc.QuotaFailure\",\"violations\":[{\"quotaId\":\"GenerateRequestsPerDayPerProjectPerModel-"
+     "FreeTier\",\"quotaValue\":\"200\"}]}]}}",
+     CAL_WIRE_OTHER_MODEL, "", "midnight Pacific", 9},
+    {"gemini", 429,
+     "{\"error\":{\"code\":429,\"details\":[{\"@type\":\"google.rpc.QuotaFailure\",\"violations\":[{\"quotaId\":"
+     "\"GenerateRequestsPerMinutePerProjectPerModel\"}]}]}}",
+     CAL_WIRE_AGAIN, "", "minute", 60},
+    {"gemini", 429, "{\"error\":{\"code\":429,\"message\":\"* Quota exceeded for metric: x, limit: 0, model: gemini-3.1-pro\"}}",
+     CAL_WIRE_OTHER_MODEL, "", "limit: 0", -1},
+    {"gemini", 429, "{\"error\":{\"code\":429,\"message\":\"limit: 0.5, limit: 05, limit: 10\"}}", CAL_WIRE_AGAIN, "", "no more requests",
+     -1},
+    {"gemini", 429, "{\"error\":{\"code\":429,\"message\":\"Your project has exceeded its monthly spending cap.\"}}", CAL_WIRE_STOP, "",
+     "spending limit", -1},
+    {"gemini", 429,
+     "[{\"error\":{\"code\":429,,\"message\":\"m\",\"details\":[{\" @type\":\"google.rpc.RetryInfo\",\"retryDelay\":\"2s\"},]}}]",
+     CAL_WIRE_AGAIN, "", "2 s", 2},
+    {"gemini", 429,
+     "{\"error\":{\"code\":429,\"message\":\"{\\\"error\\\":{\\\"code\\\":429,\\\"message\\\":\\\"Please retry in "
+     "3s\\\",\\\"details\\\":[]}}\"}}",
+     CAL_WIRE_AGAIN, "", "3 s", 3},
+    {"gemini", 500, "{\"error\":{\"message\":\" [{\\\"error\\\":{\\\"code\\\":404,\\\"message\\\":\\\"gone\\\"}}]\"}}",
+     CAL_WIRE_OTHER_MODEL, "", "gone", -1},
+    {"gemini", 429, "{\"error\":\"slow down\"}", CAL_WIRE_AGAIN, "", "slow down", -1},
+    {"gemini", 429, "", CAL_WIRE_AGAIN, "", "429", -1},
+    {"gemini", 499, "{\"error\":{\"code\":499,\"status\":\"CANCELLED\"}}", CAL_WIRE_AGAIN, "", "499", -1},
+    {"gemini", 500, "{\"error\":{\"code\":500,\"message\":\"An internal error has occurred\"}}", CAL_WIRE_AGAIN, "", "internal error", -1},
+    {"gemini", 502, "<html><head><title>502 Bad\n Gateway</title></head></html>", CAL_WIRE_AGAIN, "", "titled 502 Bad Gateway", -1},
+    {"gemini", 503,
+     "{\"error\":{\"code\":503,\"message\":\"The model is overloaded. Please try again later.\",\"status\":\"UNAVAILABLE\"}}",
+     CAL_WIRE_AGAIN, "", "overloaded", -1},
+    {"gemini", 503, "{\"error\":{\"code\":503,\"details\":[{\"@type\":\"google.rpc.ErrorInfo\",\"reason\":\"MODEL_CAPACITY_EXHAUSTED\"}]}}",
+     CAL_WIRE_OTHER_MODEL, "", "no room", -1},
+    {"gemini", 504, "{\"error\":{\"code\":504,\"status\":\"DEADLINE_EXCEEDED\"}}", CAL_WIRE_AGAIN, "", "too long", -1},
+    {"gemini", 418, "{\"error\":{\"message\":{\"a\":1}}}", CAL_WIRE_REFUSED, "", "418", -1},
+    {"gemini", 400, "{\"error\":{\"code\":\"invalid_request\",\"message\":\"bad \\u001b]0;x\"}}", CAL_WIRE_REFUSED, "", "bad \\x1b]0;x",
+     -1},
+};
+
+TEST(every_reply_gets_its_verdict_its_text_and_a_next_step) {
+  for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
+    int before = test_failures;
+    const cal_wire_answer *a = reads(replies[i].wire, replies[i].status, replies[i].body);
+    CHECK_TEXT(cal_wire_verdict_name(a->verdict), cal_wire_verdict_name(replies[i].verdict));
+    CHECK_TEXT(text_of(a), replies[i].text);
+    CHECK(strstr(a->why, replies[i].why));
+    CHECK((a->verdict == CAL_WIRE_DONE) == !a->why[0]);
+    CHECK_NEAR(a->wait_seconds, replies[i].wait, 1e-9);
+    if (test_failures > before) printf("  %d %s\n    %s\n", replies[i].status, replies[i].body, a->why);
+  }
+}
+
+TEST(a_gemini_answer_tells_the_model_that_answered_and_the_tokens) {
+  const cal_wire_answer *a =
+      reads("gemini", 200,
+            "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]},\"finishReason\":\"STOP\"}],\"usageMetadata\":{"
+            "\"promptTokenCount\":1180,\"candidatesTokenCount\":\"61\",\"thoughtsTokenCount\":210},\"modelVersion\":\"gemini-3.8-flash\"}");
+  CHECK(a->tokens_in == 1180 && a->tokens_out == 61 && a->tokens_thought == 210);
+  CHECK_TEXT(a->model, "gemini-3.8-flash");
+  CHECK_TEXT(a->finish, "STOP");
+  a = reads("gemini", 200, "{\"promptFeedback\":{\"blockReason\":\"SAFETY\"},\"usageMetadata\":{\"promptTokenCount\":5}}");
+  CHECK(a->tokens_in == 5 && a->tokens_out == 0 && a->tokens_thought == 0);
+  a = reads("gemini", 200,
+            "{\"candidates\":[{\"finishReason\":\"WHAT\"}],\"usageMetadata\":{\"promptTokenCount\":-5,\"candidatesTokenCount\":1.5,"
+            "\"thoughtsTokenCount\":\"many\"}}");
+  CHECK(a->tokens_in == -1 && a->tokens_out == -1 && a->tokens_thought == -1);
+  CHECK_TEXT(a->finish, "OTHER");
+}
+
+TEST(an_error_inside_a_reply_of_200_names_its_own_status) {
+  CHECK(reads("gemini", 200, "{\"error\":{\"code\":503}}")->status == 503);
+  CHECK(reads("gemini", 200, "{\"error\":\"odd\"}")->status == 500);
+  CHECK(reads("gemini", 200, "{\"error\":{\"code\":8}}")->status == 429); /* gRPC's number */
+  CHECK(reads("gemini", 502, "<html>")->status == 502);
+  CHECK(reads("gemini", 200, "{}")->status == 200);
+}
+
+TEST(errors_in_messages_in_messages_end_at_ten) {
+  cal_buffer body = {0};
+  cal_buffer_add_text(&body, "{\"message\":\"Please retry in 5s\"}");
+  for (int i = 0; i < 9; i++) { /* backslashes double each time */
+    cal_buffer outer = {0};
+    cal_buffer_add_text(&outer, "{\"error\":{\"code\":429,\"message\":");
+    cal_json_write_text(body.data, body.size, &outer);
+    cal_buffer_add_text(&outer, "}}");
+    cal_buffer_free(&body);
+    body = outer;
+  }
+  CHECK_NEAR(reads("gemini", 429, body.data)->wait_seconds, 5, 1e-9);
+  cal_buffer_free(&body);
+}
+
+TEST(replies_too_long_too_deep_or_with_too_many_words_are_empty_answers) {
+  cal_buffer body = {0};
+  cal_buffer_add_text(&body, "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"");
+  for (int i = 0; i < 70000; i++) cal_buffer_add_byte(&body, 'a');
+  cal_buffer_add_text(&body, "\"}]},\"finishReason\":\"STOP\"}]}");
+  const cal_wire_answer *a = reads("gemini", 200, body.data);
+  CHECK(a->verdict == CAL_WIRE_EMPTY && strstr(a->why, "70000 bytes") && !a->text.size);
+  cal_buffer_free(&body);
+  for (int i = 0; i < 20000; i++) cal_buffer_add_byte(&body, '[');
+  for (size_t w = 0; cal_wire_at(w); w++) CHECK(reads(cal_wire_at(w)->name, 200, body.data)->verdict == CAL_WIRE_EMPTY);
+  cal_buffer_reserve(&body, CAL_WIRE_REPLY_MOST + 1);
+  memset(body.data, ' ', CAL_WIRE_REPLY_MOST + 1);
+  body.data[CAL_WIRE_REPLY_MOST + 1] = 0;
+  for (size_t w = 0; cal_wire_at(w); w++) CHECK(strstr(reads(cal_wire_at(w)->name, 200, body.data)->why, "too many"));
+  cal_buffer_free(&body);
+}
+
+TEST(why_is_cut_between_characters_and_is_printable) {
+  cal_buffer body = {0};
+  cal_buffer_add_text(&body, "{\"error\":{\"code\":500,\"message\":\"a");
+  for (int i = 0; i < 400; i++) cal_buffer_add_text(&body, "\xc3\xa4");
+  cal_buffer_add_text(&body, "\"}}");
+  for (size_t w = 0; cal_wire_at(w); w++) {
+    const cal_wire_answer *a = reads(cal_wire_at(w)->name, 500, body.data);
+    CHECK(cal_utf8_valid(a->why, strlen(a->why), NULL) && strstr(a->why, "\xc3\xa4..."));
+  }
+  cal_buffer_free(&body);
+  cal_reply_begin(&answer);
+  for (size_t length = 500; length < 520; length++) {
+    char text[600];
+    memset(text, 'x', length);
+    memcpy(text + length, "\xf0\x9f\x8e\xa8", 5);
+    cal_reply_say(&answer, CAL_WIRE_STOP, "%s", text);
+    CHECK(cal_utf8_valid(answer.why, strlen(answer.why), NULL) && strlen(answer.why) <= 511);
+  }
+}
+
+TEST(durations_are_read_as_servers_write_them) {
+  CHECK_NEAR(cal_reply_seconds("1m26.4s"), 86.4, 1e-9);
+  CHECK_NEAR(cal_reply_seconds("2h3m"), 7380, 1e-9);
+  CHECK_NEAR(cal_reply_seconds("6ms"), 0.006, 1e-12);
+  CHECK_NEAR(cal_reply_seconds("0s"), 0, 0);
+  CHECK_NEAR(cal_reply_seconds("99999999999999999999999999s"), 1e9, 0);
+  CHECK_NEAR(cal_reply_seconds_after("PLEASE RETRY IN 7s.", "retry in "), 7, 0);
+  static const char *const none[] = {"", "s", "-3s", "x5s", "5", "nan", "1e5s", "0x3s", ".5s"};
+  for (size_t i = 0; i < sizeof none / sizeof *none; i++) CHECK(cal_reply_seconds(none[i]) == -1);
+  CHECK(cal_reply_seconds(NULL) == -1);
+}
+
+TEST(a_reply_cut_anywhere_or_without_memory_is_answered_or_refused_cleanly) {
+  for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
+    const cal_wire *wire = cal_wire_find(replies[i].wire);
+    size_t size = strlen(replies[i].body);
+    for (size_t cut = 0; cut < size; cut += 1 + size / 40) {
+      cal_wire_answer_free(&answer);
+      CHECK(wire->read(replies[i].status, NULL, replies[i].body, cut, &answer, NULL) == CAL_OK);
+      CHECK(answer.verdict == CAL_WIRE_DONE || answer.why[0]);
+    }
+    for (int n = 0; n < 40; n++) {
+      cal_error err = {0};
+      cal_wire_answer_free(&answer);
+      cal_memory_fail_after(n);
+      cal_status status = wire->read(replies[i].status, NULL, replies[i].body, size, &answer, &err);
+      cal_memory_fail_after(-1);
+      CHECK(status == CAL_OK || (status == CAL_E_MEMORY && err.text[0]));
+    }
+  }
+}
+
+TEST_MAIN()
