@@ -1,6 +1,7 @@
 local asking = require "recipe.asking"
 local auto = require "caption.auto"
 local callback = require "recipe.callback"
+local history = require "recipe.history"
 local set = require "recipe.set"
 local trigger = require "recipe.trigger"
 
@@ -69,7 +70,7 @@ function M.run(context, options, input)
     about[i] = not options.only or (callback.call(options.only, context.at, "caption", item, set.with(item, {})) and true or false)
   end
 
-  local texts, missing, people, known = {}, {}, 0, 0
+  local texts, missing, chosen, people, known = {}, {}, {}, 0, 0
   for i, item in ipairs(input.items) do
     if about[i] then
       local by = item.caption_by
@@ -78,11 +79,14 @@ function M.run(context, options, input)
       if have and (not options.replace or name == "sidecar") then
         texts[i] = { text = item.caption, by = by }
         if by.author == "human" then people = people + 1 end
+        if by.id and not by.in_force then chosen[#chosen + 1] = by.id end
       elseif name ~= "sidecar" then
         missing[#missing + 1] = i
       end
     end
   end
+
+  history.use(context.store(), chosen)
 
   local written = 0
   if #missing > 0 and name == "auto" then
