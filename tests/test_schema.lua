@@ -173,7 +173,7 @@ test("the trigger is put where its place is, else in front", function()
 end)
 
 test("only a whole word is the trigger", function()
-  check.equal(trigger.count("TOKYO and TOK, tok", "TOK"), 1)
+  check.equal(trigger.count("TOKYO and TOK, tok", "TOK"), 2) -- most text encoders see small letters only
   check.equal(trigger.count("zkr_2 xzkr zkré", "zkr"), 0)
   check.equal(trigger.count("zkr-like (zkr)", "zkr"), 2)
   check.equal(trigger.ensure("TOKYO", "TOK"), "TOK, TOKYO")

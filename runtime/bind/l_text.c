@@ -1,5 +1,8 @@
-/* l_text.c - native.text: tokenizers. */
+/* l_text.c - native.text: tokenizers; what letters are. */
+#include <string.h>
+
 #include "bind/bind.h"
+#include "core/text/letters.h"
 #include "core/text/tokenizer.h"
 
 enum { LONGEST_FILE = 64 << 20, LONGEST_WINDOW = 1 << 16 };
@@ -142,12 +145,32 @@ static int l_token(lua_State *L) {
   return 1;
 }
 
+/* text.kind(codepoint) -> "letter", "mark", "digit", "point", "sign", "space" or "none" */
+static int l_kind(lua_State *L) {
+  static const char *const names[] = {"none", "letter", "mark", "digit", "point", "sign", "space"};
+  const lua_Integer c = luaL_checkinteger(L, 1);
+  lua_pushstring(L, names[c >= 0 && c <= 0x10ffff ? cal_letter_kind((int32_t)c) : CAL_LETTER_NONE]);
+  return 1;
+}
+
+/* text.lower(text) -> text with small letters, as many bytes as before */
+static int l_lower(lua_State *L) {
+  size_t size;
+  const char *text = luaL_checklstring(L, 1, &size);
+  luaL_Buffer b;
+  char *copy = luaL_buffinitsize(L, &b, size);
+  memcpy(copy, text, size);
+  cal_text_lower(copy, size);
+  luaL_pushresultsize(&b, size);
+  return 1;
+}
+
 int luaopen_cal_text(lua_State *L);
 int luaopen_cal_text(lua_State *L) {
   static const luaL_Reg methods[] = {{"tokens", l_tokens}, {"encode", l_encode}, {"decode", l_decode}, {"size", l_size},
                                      {"id", l_id},         {"token", l_token},   {NULL, NULL}};
   cal_register_type(L, TYPE, methods, l_free, l_to_string);
   cal_register_type(L, "calotype.tokens", (const luaL_Reg[]){{NULL, NULL}}, l_tokens_free, l_tokens_text);
-  luaL_newlib(L, ((const luaL_Reg[]){{"clip", l_clip}, {NULL, NULL}}));
+  luaL_newlib(L, ((const luaL_Reg[]){{"clip", l_clip}, {"kind", l_kind}, {"lower", l_lower}, {NULL, NULL}}));
   return 1;
 }

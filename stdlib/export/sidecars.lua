@@ -2,6 +2,7 @@
 local fs = require "native.fs"
 local folder = require "export.folder"
 local hash = require "native.hash"
+local json = require "native.json"
 local outputs = require "recipe.outputs"
 local pictures = require "export.pictures"
 local set = require "recipe.set"
@@ -38,7 +39,8 @@ local function write_beside(context, items)
     else
       -- noted first: a sidecar that we wrote must never be taken for a person's
       if not (item.caption_by and item.caption_by.author == "human") then
-        store:put("sidecar", item.sha256 .. ":" .. hash.sha256((captions[i]:gsub("\n$", ""))), "1")
+        local existing = item.caption_by and item.caption_by.existing -- a person's words that went into it
+        store:put("sidecar", item.sha256 .. ":" .. hash.sha256((captions[i]:gsub("\n$", ""))), existing and json.encode { existing = existing } or "1")
       end
       outputs.write(context, path, captions[i])
       written = written + 1

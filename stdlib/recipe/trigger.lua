@@ -2,25 +2,43 @@
 --
 --   trigger.ensure("a red door", "zkr")              --> "zkr, a red door"
 --   trigger.ensure("a photo of [trigger]", "zkr")    --> "a photo of zkr"
---   trigger.once("zkr, a zkr door", "zkr")           --> "zkr, a door"
+--   trigger.once("ZKR, a zkr door", "zkr")           --> "zkr, a door"
 --
--- Trainers look for the trigger as a piece of text ("TOK" is found in "TOKYO"); here only a whole word counts.
+-- Trainers look for the trigger as a piece of text ("TOK" is found in "TOKYO"); here only a whole word counts, in capitals or not (most text
+-- encoders see small letters only). In scripts without spaces any place is a whole word; a Korean ending may follow it.
 local suggest = require "recipe.suggest"
+local text_of = require "native.text"
+local words = require "caption.words"
 
 local M = {}
 
-local WORD = "[%w_\128-\255]"
+-- Do these two characters, side by side, belong to one word?
+local function glued(left, right)
+  left, right = words.class(left), words.class(right)
+  if left == "hangul" or right == "hangul" then return left == right end
+  return left == "word" and right == "word"
+end
 
--- Where the trigger stands as a whole word, from `at` on.
-local function find(text, trigger, at)
-  local head, tail = trigger:find("^" .. WORD), trigger:find(WORD .. "$")
+local function code_before(text, at) return at > 1 and utf8.codepoint(text, utf8.offset(text, -1, at), nil, true) or nil end
+
+-- Where the trigger stands as a whole word in the text, from `at` on. Both have small letters.
+local function find(lower, word, at)
+  at = at or 1
+  local first_code, last_code = utf8.codepoint(word, 1), utf8.codepoint(word, utf8.offset(word, -1))
   while true do
-    local first, last = text:find(trigger, at, true)
+    local first, last = lower:find(word, at, true)
     if not first then return nil end
-    local glued = (head and first > 1 and text:find("^" .. WORD, first - 1)) or (tail and text:find("^" .. WORD, last + 1))
-    if not glued then return first, last end
+    local before, after = code_before(lower, first), last < #lower and utf8.codepoint(lower, last + 1) or nil
+    local ending = after and words.class(last_code) == "hangul" and words.class(after) == "hangul"
+    if not (before and glued(before, first_code)) and (ending or not (after and glued(last_code, after))) then return first, last end
     at = first + 1
   end
+end
+
+-- Texts that are no UTF-8 (the names of files) are looked at byte by byte.
+local function prepared(text, trigger)
+  if not utf8.len(text) then text = text:gsub("[\128-\255]", "?") end
+  return text_of.lower(text), text_of.lower(trigger)
 end
 
 --- How often the trigger stands in the text as a whole word.
@@ -28,9 +46,10 @@ end
 ---@param trigger string
 ---@return integer
 function M.count(text, trigger)
+  local lower, word = prepared(text, trigger)
   local count, at = 0, 1
   while true do
-    local first, last = find(text, trigger, at)
+    local first, last = find(lower, word, at)
     if not first then return count end
     count, at = count + 1, last + 1
   end
@@ -83,23 +102,49 @@ function M.ensure(text, trigger)
   return text == "" and trigger or trigger .. ", " .. text
 end
 
---- The text with the trigger exactly once: the first stays.
+-- Without `first` to `last`: the comma, the spaces and the empty brackets around it go with it.
+local function without(text, first, last)
+  local left, right = text:sub(1, first - 1), text:sub(last + 1)
+  local open, close = left:match "([%(%[{])%s*$", right:match "^%s*([%)%]}])"
+  if open and close and ("()[]{}"):find(open .. close, 1, true) then
+    left, right = left:gsub("[%(%[{]%s*$", ""), right:gsub("^%s*[%)%]}]", "")
+  end
+  if left:find "%s$" or left == "" then right = right:gsub("^%s+", "") end
+  for _, comma in ipairs { ",%s*", "，", "、" } do
+    if left == "" or left:find(comma .. "$") then right = right:gsub("^" .. comma, "") end
+  end
+  if right == "" or right:find "^[,.;:!?]" then
+    left = left:gsub("[,%s]+$", "")
+    for _, comma in ipairs { "，", "、" } do left = left:gsub(comma .. "$", "") end
+  end
+  return left .. right
+end
+
+-- Without those from `at` on.
+local function strip(text, trigger, at)
+  while true do
+    local lower, word = prepared(text, trigger)
+    local first, last = find(lower, word, at)
+    if not first then return text end
+    text = without(text, first, last)
+  end
+end
+
+--- The text without the trigger.
+---@param text string
+---@param trigger string
+---@return string
+function M.none(text, trigger) return strip(text, trigger, 1) end
+
+--- The text with the trigger exactly once, spelt as it was declared: the first stays.
 ---@param text string
 ---@param trigger string
 ---@return string text, boolean changed
 function M.once(text, trigger)
   local before = text
   text = M.ensure(text, trigger)
-  local _, keep = find(text, trigger, 1)
-  while true do
-    local first, last = find(text, trigger, keep + 1)
-    if not first then break end
-    local left, right = text:sub(1, first - 1), text:sub(last + 1)
-    if left:find "%s$" or left == "" then right = right:gsub("^%s+", "") end
-    if left:find ",%s*$" then right = right:gsub("^,%s*", "") end
-    left = right:find "^[,.;:!?]" and left:gsub("%s+$", "") or left
-    text = (left .. right):gsub("[,%s]+$", "")
-  end
+  local first, last = find(prepared(text, trigger))
+  text = strip(text:sub(1, first - 1) .. trigger .. text:sub(last + 1), trigger, last + 1)
   return text, text ~= before
 end
 

@@ -68,12 +68,23 @@ local lora = {}
 ---@field flips? boolean find mirrored and turned copies too (true or false, default true)
 ---@field keep? "sharpest"|"largest"|"first"|"captioned" which one of a group stays ("sharpest", "largest", "first" or "captioned", default "sharpest")
 
+---@class calotype.caption_tags
+---@field on? boolean false leaves the provider's tags as they came (true or false, default true)
+---@field first? string|string[] these lead, in this order, where they are there (a list of texts, default a table)
+---@field without? string|string[] these go (a list of texts, default a table)
+---@field redundant? boolean false drops a tag that ends another one: shirt, where there is white shirt (true or false, default true)
+---@field count_above? integer more tags than this are dropped, from the end; the trigger stays and is not counted (a whole number, 1 to 1000)
+
 ---@class calotype.caption_options
 ---@field with? calotype.provider who writes missing captions; auto {} when left out (a provider such as template {})
----@field trigger? string the made-up word that will call the subject; put where [trigger] stands, else in front (text)
+---@field trigger? string the made-up word that will call the subject; put where [trigger] stands, else in front, and exactly once (text)
 ---@field prefix? string put before every caption that does not begin with it; may have [trigger] (text)
 ---@field suffix? string put after every caption that does not end with it; may have [trigger] (text)
+---@field words_above? integer a caption of more words (prefix, suffix and trigger count) is cut after a sentence, or where a part of one ends; of tags, the last ones go (a whole number, 1 to 10000 words)
+---@field tags? boolean|calotype.caption_tags captions are lists of tags: small letters, spaces for underscores but in faces like ^_^, each once. Left out: as the provider writes them (style = "tags") (true or false or { on, first, without, redundant, count_above })
 ---@field replace? boolean ask for all captions, people's too (theirs stay in the history) (true or false, default false)
+---@field append? boolean ask for all, and put the answer after the caption that is there: sentences after one another, tags united (true or false, default false)
+---@field prepend? boolean the same, with the answer in front (true or false, default false)
 ---@field only? fun(picture: calotype.picture): any, any? gets a picture, returns true for those that this :caption is about (a function)
 
 ---@class calotype.edit_options
@@ -213,7 +224,7 @@ function images_set:reject(options) end
 ---@return calotype.images
 function images_set:dedupe(options) end
 
----Give each picture words. A caption found beside a picture was written by a person and wins; the provider is asked for the missing ones only, and every answer is kept in the store with who wrote it. The trigger is declared here, once for the recipe.
+---Give each picture words. A caption found beside a picture was written by a person and wins; the provider is asked for the missing ones only, and every answer is kept in the store as it came, with who wrote it. Prefix, trigger, tags and word limits are put on afterwards: changing them asks nobody again. The trigger is declared here, once for the recipe.
 ---@param options? calotype.caption_options
 ---@return calotype.images
 function images_set:caption(options) end

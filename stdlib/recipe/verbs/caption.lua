@@ -1,25 +1,45 @@
 local asking = require "recipe.asking"
 local auto = require "caption.auto"
 local callback = require "recipe.callback"
-local history = require "recipe.history"
+local dressing = require "caption.dressing"
+local hash = require "native.hash"
+local json = require "native.json"
 local set = require "recipe.set"
+local tags = require "caption.tags"
 local trigger = require "recipe.trigger"
+local words = require "caption.words"
 
 local M = {
-  name = "caption", version = 1,
+  name = "caption", version = 2,
   doc = "Give each picture words. A caption found beside a picture was written by a person and wins; the provider is asked for the missing "
-    .. "ones only, and every answer is kept in the store with who wrote it. The trigger is declared here, once for the recipe.",
+    .. "ones only, and every answer is kept in the store as it came, with who wrote it. Prefix, trigger, tags and word limits are put on "
+    .. "afterwards: changing them asks nobody again. The trigger is declared here, once for the recipe.",
   example = 'photos:caption { with = template { text = "a photo of {stem}, [trigger]" }, trigger = "zkr" }',
   options = {
     { "with", "provider", doc = "who writes missing captions; auto {} when left out" },
     { "trigger", "text", match = "^%S[^\n]*%S$", match_doc = "it needs at least two letters and no spaces around it",
-      doc = "the made-up word that will call the subject; put where [trigger] stands, else in front" },
+      doc = "the made-up word that will call the subject; put where [trigger] stands, else in front, and exactly once" },
     { "prefix", "text", default = "", doc = "put before every caption that does not begin with it; may have [trigger]" },
     { "suffix", "text", default = "", doc = "put after every caption that does not end with it; may have [trigger]" },
+    { "words_above", "integer", min = 1, max = 10000, unit = "words",
+      doc = "a caption of more words (prefix, suffix and trigger count) is cut after a sentence, or where a part of one ends; of tags, the last ones go" },
+    { "tags", "options", alone = "on", doc = "captions are lists of tags: small letters, spaces for underscores but in faces like ^_^, each once. "
+      .. "Left out: as the provider writes them (style = \"tags\")",
+      options = {
+        { "on", "boolean", default = true, doc = "false leaves the provider's tags as they came" },
+        { "first", "list", of = "text", default = {}, doc = "these lead, in this order, where they are there" },
+        { "without", "list", of = "text", default = {}, doc = "these go" },
+        { "redundant", "boolean", default = true, doc = "false drops a tag that ends another one: shirt, where there is white shirt" },
+        { "count_above", "integer", min = 1, max = 1000, doc = "more tags than this are dropped, from the end; the trigger stays and is not counted" },
+      } },
     { "replace", "boolean", default = false, doc = "ask for all captions, people's too (theirs stay in the history)" },
+    { "append", "boolean", default = false, doc = "ask for all, and put the answer after the caption that is there: sentences after one another, tags united" },
+    { "prepend", "boolean", default = false, doc = "the same, with the answer in front" },
     { "only", "callback", doc = "gets a picture, returns true for those that this :caption is about" },
   },
 }
+
+local MODES = { "replace", "append", "prepend" }
 
 function M.label(options) return "caption " .. (options.with and options.with.provider or "auto") end
 
@@ -36,6 +56,16 @@ function M.declare(state)
     end
     state.trigger = o.trigger
   end
+  local mode
+  for _, key in ipairs(MODES) do
+    if o[key] and mode then
+      session:fail(state.at, ("options '%s' and '%s' of :caption exclude each other"):format(mode, key), { key = key, hint = "leave one of them out" })
+    end
+    if o[key] then mode = key end
+  end
+  if mode and mode ~= "replace" and o.with and o.with.provider == "sidecar" then
+    session:fail(state.at, ("sidecar {} writes no captions: there is nothing to %s"):format(mode), { key = mode, hint = "name who writes: with = template {}" })
+  end
   for _, key in ipairs { "prefix", "suffix" } do
     if trigger.wanted(o[key]) and not state.trigger then
       session:fail(state.at, ("option '%s' of :caption has [trigger], but no trigger is declared"):format(key),
@@ -46,49 +76,66 @@ function M.declare(state)
     session:fail(state.at, ("%s has [trigger], but no trigger is declared"):format(o.with.provider),
       { key = "with", value = true, hint = 'add trigger = "..." to this :caption' })
   end
+  local around = words.count(dressing.filled(o.prefix, state.trigger)) + words.count(dressing.filled(o.suffix, state.trigger))
+    + (state.trigger and words.count(state.trigger) or 0)
+  if state.trigger and trigger.count(dressing.filled(o.prefix, state.trigger) .. " " .. dressing.filled(o.suffix, state.trigger), state.trigger) > 1 then
+    session:fail(state.at, "prefix and suffix of :caption have the trigger twice", { key = "prefix", value = true, hint = "a caption has it once" })
+  end
+  if o.words_above and around >= o.words_above then
+    session:fail(state.at, ("option 'words_above' of :caption is %d, but trigger, prefix and suffix have %d words"):format(o.words_above, around),
+      { key = "words_above", value = true, hint = "the captions need room too" })
+  end
   local with, why = asking.resolve(o.with)
   if not with then
     session:warn(("%s; a picture without a caption beside it will stop the run"):format(why), state.at, "auto")
   end
 end
 
--- Prefix and suffix, once: a caption that went out and came back as a sidecar has them already.
-local function dressed(text, options, word)
-  local prefix, suffix = options.prefix, options.suffix
-  if word then prefix, suffix, text = trigger.fill(prefix, word), trigger.fill(suffix, word), trigger.fill(text, word) end
-  if prefix ~= "" and text:sub(1, #prefix) ~= prefix then text = prefix .. text end
-  if suffix ~= "" and text:sub(-#suffix) ~= suffix then text = text .. suffix end
-  return word and trigger.ensure(text, word) or text
+-- The caption that is there, as { text, by }; nil when there is none. What we once wrote beside the picture counts as missing, for the store
+-- has the original; but a person's words that went into it are still that person's.
+local function there(item)
+  local by = item.caption_by
+  if not item.caption then return nil end
+  if by.author == "model" and by.provider == "sidecar" then
+    return by.existing and { text = by.existing, by = { author = "human", provider = "sidecar", path = by.path } } or nil
+  end
+  return { text = item.caption, by = by }
+end
+
+-- A caption that was put together, with where its parts are from; kept when it is new.
+local function keep_joined(store, item, text, old, new, mode)
+  local key = hash.sha256(json.encode { mode = mode, old = old.text, new = new.by.key })
+  local row = store:caption(item.sha256, key)
+  if row and row.text == text then return end
+  local function part(from) return { author = from.by.author, provider = from.by.provider, model = from.by.model, key = from.by.key, text = from.text } end
+  store:add_caption { sha = item.sha256, key = key, text = text, author = "model", provider = new.by.provider, model = new.by.model or "",
+    detail = json.encode { mode = mode, parts = json.array(mode == "append" and { part(old), part(new) } or { part(new), part(old) }) } }
 end
 
 function M.run(context, options, input)
-  local word = context.trigger
+  local store, word = context.store(), context.trigger
   local with, nobody = asking.resolve(options.with)
   local name = with and with.provider or "auto"
+  local mode = options.replace and "replace" or options.append and "append" or options.prepend and "prepend" or "missing"
   local about = {} -- which pictures this :caption is about
   for i, item in ipairs(input.items) do
     about[i] = not options.only or (callback.call(options.only, context.at, "caption", item, set.with(item, {})) and true or false)
   end
 
-  local texts, missing, chosen, people, known = {}, {}, {}, 0, 0
+  local texts, olds, missing, count = {}, {}, {}, { written = 0, known = 0, people = 0, joined = 0, without = 0, cut = 0 }
   for i, item in ipairs(input.items) do
     if about[i] then
-      local by = item.caption_by
-      -- what we once wrote beside the picture counts as missing: the store has the original
-      local have = item.caption and not (by.author == "model" and by.provider == "sidecar")
-      if have and (not options.replace or name == "sidecar") then
-        texts[i] = { text = item.caption, by = by }
-        if by.author == "human" then people = people + 1 end
-        if by.id and not by.in_force then chosen[#chosen + 1] = by.id end
+      local old = there(item)
+      if old and (mode == "missing" or name == "sidecar") then
+        texts[i] = old
+        if old.by.author == "human" then count.people = count.people + 1 end
       elseif name ~= "sidecar" then
         missing[#missing + 1] = i
+        if mode ~= "replace" then olds[i] = old end
       end
     end
   end
 
-  history.use(context.store(), chosen)
-
-  local written = 0
   if #missing > 0 and name == "auto" then
     context.fail(("%s of %d %s no caption, and %s"):format(#missing, #input.items, #missing == 1 and "has" or "have", nobody),
       { hint = auto.HINT, notes = { "the first is " .. input.items[missing[1]].path } })
@@ -97,26 +144,45 @@ function M.run(context, options, input)
     for n, i in ipairs(missing) do items[n] = input.items[i] end
     local done = asking.ask(context, with, items)
     for n, i in ipairs(missing) do texts[i] = done.texts[n] end
-    known, written = done.known, done.written
+    count.known, count.written = done.known, done.written
   end
 
-  local without = 0
+  local by_tags = with ~= nil and with.options.style == "tags" -- the provider's own words are tags
+  local function joined(item, old, new)
+    local text = dressing.joined(old.text, new.text, mode, by_tags)
+    keep_joined(store, item, text, old, new, mode)
+    count.joined = count.joined + 1
+    local by = set.with(new.by, { parts = mode == "append" and { old.by, new.by } or { new.by, old.by } })
+    if old.by.author == "human" then by.existing = old.text end
+    return { text = text, by = by, tags = by_tags and tags.listed(old.text) }
+  end
+  local function join_all()
+    for _, i in ipairs(missing) do if olds[i] and texts[i] then texts[i] = joined(input.items[i], olds[i], texts[i]) end end
+  end
+  if next(olds) then store:batch(join_all) end
+
   local out = set.map(input, function(item, i)
     local found = texts[i]
     if not found then
-      if about[i] then without = without + 1 end
+      if about[i] then count.without = count.without + 1 end
       return word and set.with(item, { trigger = word }) or item
     end
-    return set.with(item, { caption = dressed(found.text, options, word), caption_by = found.by, trigger = word },
-      found.by ~= item.caption_by and "caption " .. name or nil)
+    local listed = found.tags
+    if listed == nil then listed = by_tags and found.by.provider == name end
+    if options.tags then listed = options.tags.on end
+    local text, cut = dressing.dress(found.text, options, { trigger = word, tags = listed })
+    if cut then count.cut = count.cut + 1 end
+    return set.with(item, { caption = text, caption_by = found.by, trigger = word }, found.by ~= item.caption_by and "caption " .. name or nil)
   end)
+
   local parts = {}
-  if written > 0 then parts[#parts + 1] = ("%d written"):format(written) end
-  if known > 0 then parts[#parts + 1] = ("%d known"):format(known) end
-  if people > 0 then parts[#parts + 1] = ("%d by people"):format(people) end
-  if without > 0 then
-    parts[#parts + 1] = ("%d without"):format(without)
-    context.warn(("%s no caption beside %s"):format(without == 1 and "1 picture has" or without .. " pictures have", without == 1 and "it" or "them"))
+  for _, part in ipairs { { "written", "%d written" }, { "known", "%d known" }, { "people", "%d by people" }, { "joined", mode == "append"
+    and "%d put after what was there" or "%d put before what was there" }, { "cut", "%d cut short" }, { "without", "%d without" } } do
+    if count[part[1]] > 0 then parts[#parts + 1] = part[2]:format(count[part[1]]) end
+  end
+  if count.without > 0 then
+    context.warn(("%s no caption beside %s"):format(count.without == 1 and "1 picture has" or count.without .. " pictures have",
+      count.without == 1 and "it" or "them"))
   end
   context.account(#parts > 0 and "captions: " .. table.concat(parts, ", ") or "nothing to caption")
   return out

@@ -1,6 +1,7 @@
 local schema = require "recipe.schema"
 local set = require "recipe.set"
 local trigger = require "recipe.trigger"
+local words = require "caption.words"
 
 local M = {
   name = "expect", version = 1, sink = true,
@@ -47,8 +48,7 @@ function M.run(context, options, input)
   end
   if options.words then
     every("words", ("captions of %s words"):format(range_text(options.words)), function(item)
-      local _, words = (item.caption or ""):gsub("%S+", "")
-      return outside(words, options.words)
+      return outside(words.count(item.caption or ""), options.words)
     end)
   end
   if options.side then

@@ -20,6 +20,7 @@ local e = html.escape
 
 local function who(by)
   if not by then return "no caption" end
+  if by.parts then return who(by.parts[1]) .. ", then " .. who(by.parts[2]) end
   local text = by.author == "human" and "by a person" or "by " .. by.provider
   if by.model and by.model ~= "" then text = text .. " " .. by.model end
   if by.carried_from then text = text .. ", carried over from " .. by.carried_from:match "[^/]*$" end
