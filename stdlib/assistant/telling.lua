@@ -1,0 +1,196 @@
+-- telling.lua - what the assistant found, as lines for a terminal and as pages with pictures.
+--
+--   telling.analysis(found, print)                       -- a table of grades, issues, the worst pictures, the suggestion
+--   telling.analysis_page(found, "out/analysis.html")
+local analyze = require "assistant.analyze"
+local base64 = require "recipe.base64"
+local fs = require "native.fs"
+local grades = require "assistant.grades"
+local html = require "recipe.html"
+local pages = require "recipe.page"
+local set = require "recipe.set"
+
+local M = {}
+
+local e = html.escape
+local NAMES, WORST = 3, 5
+
+--- "a.jpg, b.jpg and 5 more"
+---@param list { item: table }[]
+---@return string
+function M.names(list)
+  local names = {}
+  for i, row in ipairs(list) do
+    if i > NAMES then return table.concat(names, ", ") .. (" and %d more"):format(#list - NAMES) end
+    names[i] = row.item.shown or row.item.name
+  end
+  return table.concat(names, ", ")
+end
+
+local function grade_text(value) return value and ("%4.1f"):format(value) or "   -" end
+
+-- The parts of a grade, the best and the worst by name: "alike: size, shape; apart: light".
+local function sorted_parts(parts)
+  local names = {}
+  for name in pairs(parts) do names[#names + 1] = name end
+  table.sort(names, function(a, b)
+    if parts[a] ~= parts[b] then return parts[a] > parts[b] end
+    return a < b
+  end)
+  return names
+end
+
+local function parts_text(it, high, low)
+  if not it then return "needs two pictures" end
+  local good, bad = {}, {}
+  for _, name in ipairs(sorted_parts(it.parts)) do
+    if it.parts[name] >= 0.7 then good[#good + 1] = name elseif it.parts[name] < 0.4 then bad[#bad + 1] = name end
+  end
+  local out = {}
+  if #good > 0 then out[#out + 1] = high .. " in " .. table.concat(good, ", ") end
+  if #bad > 0 then out[#out + 1] = low .. " in " .. table.concat(bad, ", ") end
+  return #out > 0 and table.concat(out, "; ") or "neither " .. high .. " nor " .. low
+end
+
+function M.captions_text(captions)
+  local parts = {}
+  if captions.people > 0 then parts[#parts + 1] = ("%d by people"):format(captions.people) end
+  if captions.models > 0 then parts[#parts + 1] = ("%d by models"):format(captions.models) end
+  if captions.without > 0 then parts[#parts + 1] = #parts > 0 and ("%d without"):format(captions.without) or "none yet; calotype caption writes them" end
+  return table.concat(parts, ", ")
+end
+
+local function range_text(found)
+  local r = analyze.range(found)
+  if #found.pictures < 4 then return ("pictures from %.1f to %.1f"):format(r[1], r[4]) end
+  return ("pictures from %.1f to %.1f, a quarter below %.1f"):format(r[1], r[4], r[2])
+end
+
+--- The head of an analysis: what there is, and the grades.
+function M.grades(found, put)
+  put(("%s   %s%s"):format(found.folder, set.count(#found.pictures), #found.rejected > 0 and (", %d unreadable"):format(#found.rejected) or ""))
+  if #found.pictures == 0 then return end
+  put(("  quality      %s of 10   %s"):format(grade_text(found.quality), range_text(found)))
+  put(("  consistency  %s of 10   %s"):format(grade_text(found.consistency and found.consistency.grade), parts_text(found.consistency, "alike", "apart")))
+  put(("  diversity    %s of 10   %s"):format(grade_text(found.diversity and found.diversity.grade), parts_text(found.diversity, "different", "the same")))
+  put(("  captions                %s"):format(M.captions_text(found.captions)))
+end
+
+--- Lines for the terminal.
+---@param found calotype.analysis
+---@param put fun(line: string)
+function M.analysis(found, put)
+  M.grades(found, put)
+  put ""
+  if #found.issues == 0 then put "nothing is wrong with them that could be measured" end
+  for _, issue in ipairs(found.issues) do
+    put(("  %-4s %3d %-18s %s"):format(issue.level == "bad" and "bad" or "look", #issue.found, issue.title, M.names(issue.found)))
+    put(("                              %s"):format(issue.advice))
+  end
+  if #found.pictures > 1 then
+    put ""
+    put "the lowest   (size, sharpness, exposure, information, cleanness, each 0 to 1)"
+    for i = 1, math.min(WORST, #found.pictures) do
+      local item, values = found.pictures[i], {}
+      for k, part in ipairs(grades.PARTS) do values[k] = ("%.2f"):format(item.grade.parts[part.name]) end
+      put(("  %s   %s   %s"):format(grade_text(item.grade.quality), table.concat(values, " "), item.shown))
+    end
+  end
+  put ""
+  if found.suggestion.empty then
+    put "suggested: nothing to cut"
+  else
+    put(("suggested: keeps %d of %d"):format(found.suggestion.kept, found.suggestion.of))
+    for line in found.suggestion.text:gmatch "[^\n]+" do put("  " .. line) end
+  end
+  for _, text in ipairs(found.suggestion.left_out) do put("  not suggested: " .. text) end
+end
+
+-- A picture with lines below it; `reason` is the one that stands out.
+local function figure(photos, item, lines, reason)
+  local bytes = item.thumb and photos:store():blob(item.thumb)
+  local out = { ("<figure%s>"):format(reason and ' class="rejected"' or "") }
+  out[#out + 1] = bytes and ('<img loading="lazy" alt="%s" src="data:image/jpeg;base64,%s">'):format(e(item.name), base64.encode(bytes)) or ""
+  out[#out + 1] = ('<figcaption><span class="name">%s%s</span>'):format(e(item.shown or item.name),
+    item.width and (" · %d × %d"):format(item.width, item.height) or "")
+  if reason then out[#out + 1] = ('<span class="reason">%s</span><br>'):format(e(reason)) end
+  for _, line in ipairs(lines) do out[#out + 1] = e(line) .. "<br>" end
+  out[#out + 1] = "</figcaption></figure>"
+  return table.concat(out)
+end
+M.figure = figure
+
+local function figures(page, photos, list)
+  page.put '<div class="sheet">'
+  for _, row in ipairs(list) do page.put(figure(photos, row.item, row.lines or {}, row.text)) end
+  page.put "</div>"
+end
+M.figures = figures
+
+--- Whether a page may go there: asked before anything is computed. The command ends where it may not.
+function M.allow_page(photos, path)
+  if not path:lower():find "%.html?$" then
+    require("assistant.folder").fail(("the page %s is not .html"):format(path), "for example to=out/page.html", "usage")
+  end
+  photos.session:permit(path, "write", nil, "to", false)
+end
+
+local function begin_page(photos, title)
+  return pages.new(photos:context(), { title = title }, title)
+end
+
+local function grade_rows(found)
+  local rows = { { "", "of 10", "" } }
+  rows[2] = { "quality", ("%.1f"):format(found.quality), range_text(found) }
+  rows[3] = { "consistency", found.consistency and ("%.1f"):format(found.consistency.grade) or "-", parts_text(found.consistency, "alike", "apart") }
+  rows[4] = { "diversity", found.diversity and ("%.1f"):format(found.diversity.grade) or "-", parts_text(found.diversity, "different", "the same") }
+  rows[5] = { "captions", "", M.captions_text(found.captions) }
+  return rows
+end
+
+local function formula_rows()
+  local rows = { { "part of a picture's quality", "weight", "from 0 to 1" } }
+  for _, part in ipairs(grades.PARTS) do rows[#rows + 1] = { part.name, ("%.2f"):format(part.weight), part.says } end
+  return rows
+end
+
+--- The page: grades, issues with their pictures, all pictures from the lowest to the highest, the formulas.
+---@param found calotype.analysis
+---@param path string
+function M.analysis_page(found, path)
+  local photos = found.photos
+  M.allow_page(photos, path)
+  local page = begin_page(photos, "What is in " .. found.folder)
+  page.lead(("%s%s"):format(set.count(#found.pictures), #found.rejected > 0 and (", %d that cannot be read"):format(#found.rejected) or ""))
+  if #found.pictures > 0 then page.table("Grades", grade_rows(found)) end
+  page.heading "Suggested"
+  page.put(("<p>%s</p>\n<pre><code>%s</code></pre>"):format(found.suggestion.empty and "Nothing to cut."
+    or ("Keeps %d of %d."):format(found.suggestion.kept, found.suggestion.of), e(found.suggestion.text)))
+  for _, text in ipairs(found.suggestion.left_out) do page.put(("<p>Not suggested: %s.</p>"):format(e(text))) end
+  for _, issue in ipairs(found.issues) do
+    page.heading(("%s: %d"):format(issue.title:sub(1, 1):upper() .. issue.title:sub(2), #issue.found))
+    page.put(("<p class=\"faint\">%s.</p>"):format(e(issue.advice)))
+    figures(page, photos, issue.found)
+  end
+  page.heading "All pictures, the lowest quality first"
+  local rows = {}
+  for i, item in ipairs(found.pictures) do
+    local lines = { ("quality %.1f, least in %s"):format(item.grade.quality, item.grade.worst) }
+    if item.judged then lines[#lines + 1] = ("%s says %.1f: %s"):format(item.judged.by, item.judged.quality, item.judged.reason) end
+    rows[i] = { item = item, lines = lines }
+  end
+  figures(page, photos, rows)
+  page.table("How it is counted", formula_rows())
+  for _, text in ipairs { "A picture: " .. grades.FORMULA, "Quality: " .. grades.QUALITY, "Consistency: " .. grades.CONSISTENCY,
+    "Diversity: " .. grades.DIVERSITY } do page.put(("<p class=\"faint\">%s.</p>"):format(e(text))) end
+  page.finish(path, set.count(#found.pictures))
+end
+
+--- Write a file that is no page; the command ends where it cannot be.
+function M.write(photos, path, bytes)
+  photos.session:permit(path, "write", nil, "to", false)
+  local ok, message, code = fs.write(path, bytes)
+  if not ok then require("assistant.folder").fail(("%s was not written"):format(path), message, code) end
+end
+
+return M
