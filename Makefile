@@ -38,6 +38,7 @@ CORE_O   := $(CORE:%.c=$(BUILD)/%.o) $(BUILD)/embedded.o
 C_TESTS  := $(sort $(wildcard tests/c/test_*.c))
 C_TEST_PROGRAMS := $(C_TESTS:tests/c/%.c=$(BUILD)/tests/%)
 HOST     := $(BUILD)/tests/host
+FAKE     := $(BUILD)/tests/fake
 
 .PHONY: goldens help deps deps-check build demo test test-ops check asan face fuzz bench doctor install clean fmt
 .DEFAULT_GOAL := help
@@ -83,8 +84,12 @@ $(HOST): tests/c/host.c $(CORE_O)
 	@mkdir -p $(@D)
 	@echo "  cc      $<"
 	@$(CC) $(ALL_CFLAGS) -Itests/c -MMD -MP -MF $@.d -o $@ $< $(CORE_O) $(LIBS)
+$(FAKE): $(wildcard tests/fake/*.c) tests/fake/fake.h $(CORE_O)
+	@mkdir -p $(@D)
+	@echo "  cc      tests/fake"
+	@$(CC) $(ALL_CFLAGS) -o $@ $(filter %.c,$^) $(CORE_O) $(LIBS)
 
-tests: $(PROGRAM) $(HOST) $(C_TEST_PROGRAMS)
+tests: $(PROGRAM) $(HOST) $(FAKE) $(C_TEST_PROGRAMS)
 
 test: deps ## set up, build, run all tests; T=image runs those of one noun
 	@$(MAKE) -s --no-print-directory -j2 tests

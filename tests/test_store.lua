@@ -114,6 +114,93 @@ test("a caption that is none is refused", function()
   check.equal(s:captions(SHA), {})
 end)
 
+test("a caption has what it took; what is unknown is absent, which is not nothing", function()
+  local s = open()
+  local function add(more)
+    local c = { sha = SHA, key = "k", text = "a hall", author = "model", provider = "gemini", model = "g-1" }
+    for key, value in pairs(more) do c[key] = value end
+    return s:add_caption(c)
+  end
+  local prompt = hash.sha256 "what is it?"
+  check.ok(add { prompt = prompt, cost = 0.0012, tokens_in = 1300, tokens_out = 80, seconds = 2.5, spend = true, batch = "batches/7" })
+  check.ok(add { cost = 0, tokens_in = 0 })
+  check.ok(add { spend = true })
+  local all = s:captions(SHA)
+  check.equal({ all[1].prompt, all[1].cost, all[1].tokens_in, all[1].tokens_out, all[1].seconds }, { prompt, 0.0012, 1300, 80, 2.5 })
+  check.equal({ all[2].cost, all[2].tokens_in, all[2].tokens_out, all[2].seconds, all[2].prompt }, { 0, 0 })
+  local spends = s:spends(SHA)
+  check.equal(#spends, 2)
+  check.equal({ spends[1].caption, spends[1].cost, spends[1].batch, spends[1].model }, { all[1].id, 0.0012, "batches/7", "g-1" })
+  check.equal({ spends[2].caption, spends[2].cost }, { all[3].id })
+  check.fails("option 'cost': -1.0 is below 0", add, { cost = -1 })
+  check.fails("option 'tokens_in': -1 is below 0", add, { tokens_in = -1 })
+  check.refused("is no number", add { cost = 0 / 0 })
+  check.refused("is no number", add { seconds = math.huge })
+  check.refused("has a provider", s:add_caption { sha = SHA, key = "k", text = "t", author = "model", spend = true })
+  check.equal(#s:captions(SHA), 3)
+end)
+
+test("spending is summed by provider, time and run, and the unknown is counted apart", function()
+  local s = open()
+  local other = hash.sha256 "other"
+  check.ok(s:add_spend { provider = "gemini", cost = 0.5, tokens_in = 10, sha = SHA, why = "blocked: safety" })
+  local run = s:start_run { recipe = "a.lua" }
+  check.ok(s:add_spend { provider = "gemini", sha = SHA })
+  check.ok(s:add_spend { provider = "openai", cost = 0.25, tokens_out = 3, batch = "b" })
+  check.ok(s:add_caption { sha = other, key = "k", text = "x", author = "model", provider = "openai", cost = 1, spend = true })
+  check.ok(s:finish_run(run, "ok"))
+  check.ok(s:add_spend { provider = "openai", cost = 8 })
+  check.equal(s:spent(), { requests = 5, unknown = 1, cost = 9.75, tokens_in = 10, tokens_out = 3 })
+  check.equal(s:spent { provider = "gemini" }, { requests = 2, unknown = 1, cost = 0.5, tokens_in = 10, tokens_out = 0 })
+  check.equal(s:spent { run = run }.cost, 1.25)
+  check.equal(s:spent { run = run, provider = "openai" }.requests, 2)
+  check.equal(s:spent { since = "2999-01-01T00:00:00Z" }.requests, 0)
+  check.equal(s:spent { since = "2020-01-01T00:00:00Z" }.requests, 5)
+  local rows = s:spends(SHA)
+  check.equal({ #rows, rows[1].why, rows[1].caption, rows[1].cost }, { 2, "blocked: safety", nil, 0.5 })
+  check.ok(rows[1].time:match "^%d%d%d%d%-")
+  check.equal(s:spends(hash.sha256 "none"), {})
+  check.refused("is not a sha256", s:add_spend { provider = "x", sha = "y" })
+  check.refused("is no number", s:add_spend { provider = "x", cost = 1 / 0 })
+  check.fails("option 'provider' is missing", function() s:add_spend {} end)
+end)
+
+test("the newest caption is in force, but not one asked for a comparison, and another can be put in force", function()
+  local s = open()
+  local function add(text, key, more)
+    local c = { sha = SHA, key = key, text = text, author = "model" }
+    for name, value in pairs(more or {}) do c[name] = value end
+    return check.ok(s:add_caption(c))
+  end
+  check.equal(s:caption_in_force(SHA), nil)
+  local first, second = add("a", "k1"), add("b", "k2")
+  local aside = add("c", "k3", { aside = true })
+  check.equal(s:caption_in_force(SHA).id, second)
+  check.equal({ s:caption(SHA, "k3").aside, s:caption(SHA, "k3").in_force }, { true, false })
+  check.ok(s:use_caption(aside))
+  check.equal({ s:caption_in_force(SHA).text, s:caption(SHA, "k3").in_force, s:caption(SHA, "k2").in_force }, { "c", true, false })
+  local back = add("a", "k3", { restores = first })
+  check.equal({ s:caption_in_force(SHA).id, s:caption(SHA, "k3").restores }, { back, first })
+  check.equal(check.refused("no caption 999", s:use_caption(999)), "NOTFOUND")
+  check.ok(s:batch(function() add("d", "k1") end))
+  check.equal(s:caption_in_force(SHA).text, "d")
+end)
+
+test("a picture is found by the beginning of its content's name", function()
+  local s = open()
+  for _, first in ipairs { "a", "b" } do
+    for _, second in ipairs { "0", "f" } do
+      for _ = 1, 2 do check.ok(s:add_caption { sha = first .. second .. ("0"):rep(62), key = "k", text = "t", author = "human" }) end
+    end
+  end
+  check.equal(s:find_pictures "a", { "a0" .. ("0"):rep(62), "af" .. ("0"):rep(62) })
+  check.equal(s:find_pictures "af", { "af" .. ("0"):rep(62) })
+  check.equal(s:find_pictures("af" .. ("0"):rep(62)), { "af" .. ("0"):rep(62) })
+  check.equal(#s:find_pictures("", 3), 3)
+  check.equal(s:find_pictures "c", {})
+  check.equal(s:find_pictures(("a"):rep(1000)), {})
+end)
+
 test("runs are listed newest first, an unfinished one without an end", function()
   local s = open()
   local a = s:start_run { recipe = "a.lua", params = '{"rank":16}' }

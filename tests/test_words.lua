@@ -38,7 +38,7 @@ local STRINGS = {
   { "The U.S. flag, e.g. this one! J. R. Oak?", 11, 0, "The U.S. flag, e.g. this one!|J. R. Oak?" },
   { "approx. ten... maybe. \"No.\" Then (yes.) End", 7, 0, "approx. ten... maybe.|\"No.\"|Then (yes.)|End" },
   { "one\r\ntwo\n\nthree", 3, 0, "one|two|three" },
-  { "a. \xff b", 2, 0, "a.|\xff b" },
+  { "ab. \xff b", 2, 0, "ab.|\xff b" },
   { "bad \xff zkr \xe3\x81", 2, 1, "bad \xff zkr \xe3\x81" },
 }
 

@@ -117,6 +117,7 @@ static int l_blob(lua_State *L) {
 /* Rows live in a shell while tables are made of them. */
 typedef struct {
   cal_caption *captions;
+  cal_spend *spends;
   cal_run *runs;
   size_t count;
 } rows;
@@ -124,6 +125,7 @@ typedef struct {
 static int l_rows_free(lua_State *L) {
   rows *r = lua_touserdata(L, 1);
   if (r->captions) cal_captions_free(r->captions, r->count);
+  if (r->spends) cal_spends_free(r->spends, r->count);
   if (r->runs) cal_runs_free(r->runs, r->count);
   *r = (rows){0};
   return 0;
@@ -140,10 +142,34 @@ static void set_text(lua_State *L, const char *key, const char *text) {
   lua_setfield(L, -2, key);
 }
 
+static void set_integer(lua_State *L, const char *key, int64_t value) {
+  lua_pushinteger(L, value);
+  lua_setfield(L, -2, key);
+}
+
+static void set_number(lua_State *L, const char *key, double value) {
+  lua_pushnumber(L, value);
+  lua_setfield(L, -2, key);
+}
+
+/* What is unknown is absent. */
+static void set_usage(lua_State *L, const cal_usage *usage) {
+  if (usage->cost >= 0) set_number(L, "cost", usage->cost);
+  if (usage->seconds >= 0) set_number(L, "seconds", usage->seconds);
+  if (usage->tokens_in >= 0) set_integer(L, "tokens_in", usage->tokens_in);
+  if (usage->tokens_out >= 0) set_integer(L, "tokens_out", usage->tokens_out);
+}
+
 static void push_caption(lua_State *L, const cal_caption *c) {
-  lua_createtable(L, 0, 9);
-  lua_pushinteger(L, c->id);
-  lua_setfield(L, -2, "id");
+  lua_createtable(L, 0, 16);
+  set_integer(L, "id", c->id);
+  set_usage(L, &c->usage);
+  set_text(L, "prompt", c->prompt);
+  if (c->restores) set_integer(L, "restores", c->restores);
+  lua_pushboolean(L, c->aside);
+  lua_setfield(L, -2, "aside");
+  lua_pushboolean(L, c->in_force);
+  lua_setfield(L, -2, "in_force");
   set_text(L, "sha", c->sha);
   set_text(L, "key", c->key);
   set_text(L, "text", c->text);
@@ -166,7 +192,44 @@ static int l_caption(lua_State *L) {
   return 1;
 }
 
-/* s:captions(sha) -> rows, oldest first */
+/* s:caption_in_force(sha) -> the row that is the picture's text now | nil */
+static int l_caption_in_force(lua_State *L) {
+  cal_store *s = check_store(L);
+  const char *sha = luaL_checkstring(L, 2);
+  cal_error err = {0};
+  rows *r = cal_push_shell(L, ROWS, sizeof *r);
+  if (cal_store_caption_in_force(s, sha, &r->captions, &r->count, &err)) return cal_push_refusal(L, &err);
+  if (r->count) push_caption(L, r->captions);
+  else lua_pushnil(L);
+  return 1;
+}
+
+/* s:use_caption(id) -> true | nil, message, code: it is its picture's text from now on */
+static int l_use_caption(lua_State *L) {
+  cal_store *s = check_store(L);
+  cal_error err = {0};
+  return cal_store_use_caption(s, luaL_checkinteger(L, 2), &err) ? cal_push_refusal(L, &err) : push_true(L);
+}
+
+/* s:find_pictures(prefix [, limit]) -> { sha256, ... } of pictures with captions, whose sha256 begins so */
+static int l_find_pictures(lua_State *L) {
+  cal_store *s = check_store(L);
+  const char *prefix = luaL_checkstring(L, 2);
+  lua_Integer limit = luaL_optinteger(L, 3, 10);
+  luaL_argcheck(L, limit > 0 && limit <= 1000000, 3, "must be 1 to 1000000");
+  cal_error err = {0};
+  rows *r = cal_push_shell(L, ROWS, sizeof *r);
+  if (cal_store_find_pictures(s, prefix, (int)limit, &r->captions, &r->count, &err)) return cal_push_refusal(L, &err);
+  lua_createtable(L, (int)r->count, 0);
+  for (size_t i = 0; i < r->count; i++) {
+    lua_pushstring(L, r->captions[i].sha);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+/* s:captions(sha) -> rows, oldest first. A row: id, sha, key, text, author, provider, model, detail, time, prompt, cost, seconds,
+ * tokens_in, tokens_out, restores, aside, in_force; what is unknown is absent. */
 static int l_captions(lua_State *L) {
   cal_store *s = check_store(L);
   const char *sha = luaL_checkstring(L, 2);
@@ -189,7 +252,28 @@ static char *need_text(lua_State *L, const char *key) {
 
 static char *some_text(lua_State *L, const char *key) { return (char *)(uintptr_t)cal_option_text(L, 2, key, NULL); }
 
-/* s:add_caption{sha =, key =, text =, author = "human" | "model", provider =, model =, detail =} -> id */
+/* What is not given is unknown, and unknown is not nothing. */
+static double some_number(lua_State *L, const char *key) {
+  lua_Number value = cal_option_number(L, 2, key, -1);
+  if (lua_getfield(L, 2, key) != LUA_TNIL && value < 0) luaL_error(L, "option '%s': %f is below 0", key, value);
+  lua_pop(L, 1);
+  return value;
+}
+
+static int64_t some_count(lua_State *L, const char *key) {
+  lua_Integer value = cal_option_integer(L, 2, key, -1);
+  if (lua_getfield(L, 2, key) != LUA_TNIL && value < 0) luaL_error(L, "option '%s': %I is below 0", key, value);
+  lua_pop(L, 1);
+  return value;
+}
+
+static cal_usage some_usage(lua_State *L) {
+  return (cal_usage){some_number(L, "cost"), some_number(L, "seconds"), some_count(L, "tokens_in"), some_count(L, "tokens_out")};
+}
+
+/* s:add_caption{sha =, key =, text =, author = "human" | "model", provider =, model =, detail =, prompt =, cost =, seconds =, tokens_in =,
+ * tokens_out =, restores =, aside =, spend = true, batch =} -> id. cost is in USD; with `spend` the request is noted as spending together
+ * with the caption. */
 static int l_add_caption(lua_State *L) {
   cal_store *s = check_store(L);
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -199,7 +283,13 @@ static int l_add_caption(lua_State *L) {
                    .author = need_text(L, "author"),
                    .provider = some_text(L, "provider"),
                    .model = some_text(L, "model"),
-                   .detail = some_text(L, "detail")};
+                   .detail = some_text(L, "detail"),
+                   .prompt = some_text(L, "prompt"),
+                   .usage = some_usage(L),
+                   .restores = cal_option_integer(L, 2, "restores", 0),
+                   .aside = cal_option_boolean(L, 2, "aside", false)};
+  const bool spend = cal_option_boolean(L, 2, "spend", false);
+  const cal_spend paid = {.batch = some_text(L, "batch")};
   int64_t id;
   cal_error err = {0};
   lua_getfield(L, 2, "text");
@@ -207,8 +297,70 @@ static int l_add_caption(lua_State *L) {
     cal_fail(&err, CAL_E_ARG, "store: a caption has a NUL byte");
     return cal_push_refusal(L, &err);
   }
-  if (cal_store_add_caption(s, &c, &id, &err)) return cal_push_refusal(L, &err);
+  if (cal_store_add_paid_caption(s, &c, spend ? &paid : NULL, &id, &err)) return cal_push_refusal(L, &err);
   lua_pushinteger(L, id);
+  return 1;
+}
+
+/* s:add_spend{provider =, model =, sha =, batch =, why =, cost =, seconds =, tokens_in =, tokens_out =, caption = id} -> id */
+static int l_add_spend(lua_State *L) {
+  cal_store *s = check_store(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  const cal_spend spend = {.provider = need_text(L, "provider"),
+                           .model = some_text(L, "model"),
+                           .sha = some_text(L, "sha"),
+                           .batch = some_text(L, "batch"),
+                           .why = some_text(L, "why"),
+                           .usage = some_usage(L),
+                           .caption = cal_option_integer(L, 2, "caption", 0)};
+  int64_t id;
+  cal_error err = {0};
+  if (cal_store_add_spend(s, &spend, &id, &err)) return cal_push_refusal(L, &err);
+  lua_pushinteger(L, id);
+  return 1;
+}
+
+/* s:spends(sha) -> rows of what was paid for that picture, oldest first; one without `caption` gave none, and says `why` */
+static int l_spends(lua_State *L) {
+  cal_store *s = check_store(L);
+  const char *sha = luaL_checkstring(L, 2);
+  cal_error err = {0};
+  rows *r = cal_push_shell(L, ROWS, sizeof *r);
+  if (cal_store_spends(s, sha, &r->spends, &r->count, &err)) return cal_push_refusal(L, &err);
+  lua_createtable(L, (int)r->count, 0);
+  for (size_t i = 0; i < r->count; i++) {
+    const cal_spend *spend = &r->spends[i];
+    lua_createtable(L, 0, 12);
+    set_integer(L, "id", spend->id);
+    set_text(L, "provider", spend->provider);
+    set_text(L, "model", spend->model);
+    set_text(L, "sha", spend->sha);
+    set_text(L, "batch", spend->batch);
+    set_text(L, "why", spend->why);
+    set_text(L, "time", spend->time);
+    set_usage(L, &spend->usage);
+    if (spend->caption) set_integer(L, "caption", spend->caption);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+/* s:spent{provider =, since = "2026-11-21T00:00:00Z", run = id} -> { requests =, unknown =, cost =, tokens_in =, tokens_out = }; `unknown`
+ * are the requests whose price nobody knows: they are not in `cost` */
+static int l_spent(lua_State *L) {
+  cal_store *s = check_store(L);
+  if (lua_isnoneornil(L, 2)) lua_settop(L, 1), lua_newtable(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  const char *provider = some_text(L, "provider"), *since = some_text(L, "since");
+  cal_spent sum;
+  cal_error err = {0};
+  if (cal_store_spent(s, provider, since, cal_option_integer(L, 2, "run", 0), &sum, &err)) return cal_push_refusal(L, &err);
+  lua_createtable(L, 0, 5);
+  set_integer(L, "requests", sum.requests);
+  set_integer(L, "unknown", sum.unknown);
+  set_number(L, "cost", sum.cost);
+  set_number(L, "tokens_in", sum.tokens_in);
+  set_number(L, "tokens_out", sum.tokens_out);
   return 1;
 }
 
@@ -272,7 +424,13 @@ int luaopen_cal_store(lua_State *L) {
                                      {"blob", l_blob},
                                      {"caption", l_caption},
                                      {"captions", l_captions},
+                                     {"caption_in_force", l_caption_in_force},
+                                     {"use_caption", l_use_caption},
+                                     {"find_pictures", l_find_pictures},
                                      {"add_caption", l_add_caption},
+                                     {"add_spend", l_add_spend},
+                                     {"spends", l_spends},
+                                     {"spent", l_spent},
                                      {"start_run", l_start_run},
                                      {"runs", l_runs},
                                      {"folder", l_folder},

@@ -8,11 +8,11 @@
 -- `depends` says (the words of the question). How fast, through which tape, up to which ceiling: that changes no answer.
 local auto = require "caption.auto"
 local hash = require "native.hash"
+local history = require "recipe.history"
 local json = require "native.json"
 local log = require "native.log"
 local providers = require "recipe.providers"
 local script = require "native.script"
-local sessions = require "recipe.session"
 
 local M = {}
 
@@ -38,8 +38,8 @@ function M.key(with, item)
 end
 
 -- What a caption is known by, from what its provider told of it.
-local function author_of(author, provider, key, told)
-  return { author = author, provider = provider, model = told.model, key = key, prompt = told.prompt, cost = told.cost, tokens = told.tokens,
+local function author_of(author, provider, key, told, id, in_force)
+  return { id = id, in_force = in_force, author = author, provider = provider, model = told.model, key = key, prompt = told.prompt, cost = told.cost, tokens = told.tokens,
     finish = told.finish, fallback = told.fallback, settings = told.settings }
 end
 
@@ -53,13 +53,14 @@ end
 -- The answers that the store has, and the items without one with their keys.
 local function look(context, with, items)
   local store, provider = context.store(), providers.by_name[with.provider]
-  local done, asked = { texts = {}, known = 0, written = 0 }, { items = {}, index = {}, keys = {} }
+  local done, asked = { texts = {}, known = 0, written = 0, chosen = {} }, { items = {}, index = {}, keys = {} }
   for i, item in ipairs(items) do
     local key = M.key(with, item)
     local row = store:caption(item.sha256, key)
     if row then
       done.known = done.known + 1
-      done.texts[i] = { text = row.text, by = author_of(row.author, with.provider, key, known_of(row)) }
+      if not row.in_force then done.chosen[#done.chosen + 1] = row.id end
+      done.texts[i] = { text = row.text, by = author_of(row.author, with.provider, key, known_of(row), row.id, row.in_force or not context.aside) }
     else
       local n = #asked.items + 1
       asked.items[n], asked.index[n], asked.keys[n] = item, i, key
@@ -68,33 +69,38 @@ local function look(context, with, items)
   return done, asked, provider
 end
 
---- Ask for the missing ones. A provider gets a context of its own: store(), key(n) of the nth item asked for, spent(row) for money that
---- brought no caption, fail, warn, session.
+--- Ask for the missing ones. With context.aside the answers are kept, but do not become the pictures' texts. A provider gets a context of
+--- its own: store(), key(n) of the nth item asked for, spent(row) for money that brought no caption, fail, warn, session.
 ---@param items calotype.item[]
 ---@return { texts: table<integer, { text: string, by: table }>, known: integer, written: integer }
 function M.ask(context, with, items)
   local done, asked, provider = look(context, with, items)
+  local store = context.store()
+  if not context.aside then history.use(store, done.chosen) end
   if #asked.items == 0 then return done end
-  local store, bar = context.store(), log.progress("captions", #asked.items)
+  local bar = log.progress("captions", #asked.items)
   local _, question = options_of(with)
   local about = json.encode { provider = with.provider, version = provider.version, options = question }
   local function answer(n, text, detail)
     detail = detail or {}
     local i, tokens = asked.index[n], detail.tokens or {}
     local model = detail.model or ""
-    store:add_caption { sha = items[i].sha256, key = asked.keys[n], text = text, author = provider.author, provider = with.provider, model = model,
+    local id = store:add_caption { sha = items[i].sha256, key = asked.keys[n], text = text, author = provider.author, provider = with.provider, model = model,
       detail = next(detail) and json.encode(detail) or about, prompt = detail.prompt, cost = detail.cost, tokens_in = tokens.input,
-      tokens_out = tokens.output and tokens.output + (tokens.thought or 0) }
+      tokens_out = tokens.output and tokens.output + (tokens.thought or 0), seconds = detail.seconds, aside = context.aside,
+      spend = next(detail) ~= nil, batch = detail.batch }
     done.written = done.written + 1
-    done.texts[i] = { text = text, by = author_of(provider.author, with.provider, asked.keys[n], detail) }
+    done.texts[i] = { text = text, by = author_of(provider.author, with.provider, asked.keys[n], detail, id, not context.aside) }
     bar:set(done.written)
     if script.interrupted() > 0 and not provider.finishes then context.fail("stopped", { exit = 130, hint = "captions so far are kept" }) end
   end
   local asking = setmetatable({
     key = function(n) return asked.keys[n] end,
     spent = function(row)
-      row.provider = row.provider or with.provider
-      if sessions.native_store(store).add_spend then store:add_spend(row) end
+      local tokens = row.tokens or {}
+      store:add_spend { provider = row.provider or with.provider, model = row.model, cost = row.cost, sha = row.sha, why = row.why, batch = row.batch,
+        seconds = row.seconds, tokens_in = row.tokens_in or tokens.input,
+        tokens_out = row.tokens_out or tokens.output and tokens.output + (tokens.thought or 0) }
     end,
   }, { __index = context })
   -- What cost nothing reaches the disk together; what may have cost money, each before the next is asked for.

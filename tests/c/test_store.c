@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -94,6 +95,81 @@ TEST(captions_cannot_be_changed_or_deleted_by_any_sql) {
   CHECK(cal_store_captions(s, SHA, NULL, &list, &count, &err) == CAL_OK && count == 1);
   CHECK_TEXT(list[0].text, "a hall");
   cal_captions_free(list, count);
+  cal_store_close(s);
+}
+
+/* The store as the first calotype made it, with a history in it. */
+static const char first_schema[] =
+    "CREATE TABLE files (device INTEGER NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,"
+    "  sha256 TEXT NOT NULL, PRIMARY KEY (device, inode)) WITHOUT ROWID;"
+    "CREATE TABLE results (kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, key));"
+    "CREATE TABLE captions (id INTEGER PRIMARY KEY AUTOINCREMENT, sha256 TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL,"
+    "  author TEXT NOT NULL CHECK (author IN ('human', 'model')), provider TEXT, model TEXT, detail TEXT, time TEXT NOT NULL);"
+    "CREATE INDEX captions_of_picture ON captions (sha256, key, id);"
+    "CREATE TRIGGER captions_stay BEFORE DELETE ON captions BEGIN SELECT RAISE(ABORT, 'captions are only added'); END;"
+    "CREATE TRIGGER captions_stand BEFORE UPDATE ON captions BEGIN SELECT RAISE(ABORT, 'captions are only added'); END;"
+    "CREATE TABLE runs (id INTEGER PRIMARY KEY AUTOINCREMENT, recipe TEXT NOT NULL, params TEXT NOT NULL, started TEXT NOT NULL,"
+    "  finished TEXT, status TEXT, detail TEXT);"
+    "INSERT INTO results VALUES ('k', 'a', '1');"
+    "INSERT INTO captions (sha256, key, text, author, provider, time) VALUES"
+    "  ('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', 'k', 'a hall', 'model', 'fake', '2026-11-20T10:00:00Z'),"
+    "  ('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', 'k2', 'a large hall', 'model', 'fake', '2026-11-20T11:00:00Z');"
+    "PRAGMA application_id = 1130458223; PRAGMA user_version = 1;";
+
+TEST(a_store_of_the_first_schema_is_upgraded_with_all_that_is_in_it) {
+  char folder[512];
+  strcpy(folder, scratch());
+  mkdir(folder, 0755);
+  CHECK(change(folder, first_schema) == 0);
+  for (int again = 0; again < 2; again++) {
+    cal_error err = {0};
+    cal_store *s = cal_store_open(folder, NULL, &err);
+    CHECK(s != NULL);
+    cal_caption *list;
+    size_t count;
+    CHECK(cal_store_captions(s, SHA, NULL, &list, &count, &err) == CAL_OK && count == 2);
+    CHECK_TEXT(list[1].text, "a large hall");
+    CHECK_TEXT(list[0].time, "2026-11-20T10:00:00Z");
+    CHECK(!list[0].in_force && list[1].in_force && !list[1].aside && !list[1].restores && !list[1].prompt);
+    CHECK(list[1].usage.cost < 0 && list[1].usage.tokens_in < 0); /* unknown, not nothing */
+    cal_captions_free(list, count);
+    cal_buffer value = {0};
+    bool found;
+    CHECK(cal_store_get(s, "k", "a", &value, &found, &err) == CAL_OK && found);
+    cal_buffer_free(&value);
+    cal_spent sum;
+    CHECK(cal_store_spent(s, NULL, NULL, 0, &sum, &err) == CAL_OK && sum.requests == 0);
+    cal_store_close(s);
+  }
+  CHECK(sound(folder));
+}
+
+TEST(a_caption_and_what_it_cost_are_added_as_one) {
+  char folder[512], provider[] = "gemini";
+  strcpy(folder, scratch());
+  cal_error err = {0};
+  cal_store *s = cal_store_open(folder, NULL, &err);
+  cal_caption c = caption("a hall"), *list;
+  cal_spend paid = {0}, *spends;
+  size_t count;
+  int64_t id;
+  c.usage = (cal_usage){.cost = 0.25, .seconds = 1.5, .tokens_in = 100, .tokens_out = -1};
+  CHECK(cal_store_add_paid_caption(s, &c, &paid, &id, &err) == CAL_E_ARG); /* by whom? */
+  c.provider = provider;
+  CHECK(cal_store_add_paid_caption(s, &c, &paid, &id, &err) == CAL_OK);
+  CHECK(cal_store_spends(s, SHA, &spends, &count, &err) == CAL_OK && count == 1);
+  CHECK(spends[0].caption == id && spends[0].usage.cost == 0.25 && spends[0].usage.tokens_out == -1);
+  CHECK_TEXT(spends[0].provider, "gemini");
+  cal_spends_free(spends, count);
+  CHECK(change(folder, "DELETE FROM spend") == SQLITE_CONSTRAINT);
+  CHECK(change(folder, "UPDATE spend SET cost = 0") == SQLITE_CONSTRAINT);
+  /* Where the spending cannot be written, the caption is not either, and the store goes on. */
+  CHECK(change(folder, "CREATE TRIGGER no BEFORE INSERT ON spend BEGIN SELECT RAISE(ABORT, 'no room'); END") == 0);
+  CHECK(cal_store_add_paid_caption(s, &c, &paid, &id, &err) == CAL_E_IO);
+  CHECK(strstr(err.text, "no room"));
+  CHECK(cal_store_captions(s, SHA, NULL, &list, &count, &err) == CAL_OK && count == 1);
+  cal_captions_free(list, count);
+  CHECK(cal_store_add_caption(s, &c, &id, &err) == CAL_OK);
   cal_store_close(s);
 }
 
@@ -207,6 +283,16 @@ static cal_status use(const char *folder, cal_error *err) {
   if (!status) status = cal_store_get(s, "measures", "caption number 100", &value, &found, err);
   if (!status) status = cal_store_runs(s, 10, &runs, &count, err);
   if (!status) cal_runs_free(runs, count);
+  cal_spend *spends, paid = {.provider = c.author};
+  cal_spent sum;
+  if (!status) status = cal_store_spends(s, SHA, &spends, &count, err);
+  if (!status) cal_spends_free(spends, count);
+  if (!status) status = cal_store_spent(s, NULL, NULL, 0, &sum, err);
+  if (!status) status = cal_store_caption_in_force(s, SHA, &list, &count, err);
+  if (!status) cal_captions_free(list, count);
+  if (!status) status = cal_store_find_pictures(s, "ba", 10, &list, &count, err);
+  if (!status) cal_captions_free(list, count);
+  if (!status) status = cal_store_add_spend(s, &paid, &id, err);
   if (!status) status = cal_store_put(s, "measures", "new", "x", 1, err);
   if (!status) status = cal_store_add_caption(s, &c, &id, err);
   cal_buffer_free(&value);

@@ -8,6 +8,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/interrupt.h"
+#include "core/store/parts.h"
 
 enum {
   APPLICATION = 0x43616c6f, /* "Calo", in the database's header */
@@ -25,37 +26,63 @@ static const char *const migrations[] = {
     "CREATE TRIGGER captions_stand BEFORE UPDATE ON captions BEGIN SELECT RAISE(ABORT, 'captions are only added'); END;"
     "CREATE TABLE runs (id INTEGER PRIMARY KEY AUTOINCREMENT, recipe TEXT NOT NULL, params TEXT NOT NULL, started TEXT NOT NULL,"
     "  finished TEXT, status TEXT, detail TEXT);",
+    /* 2: what captions cost, undo, comparisons; which text of a picture is in force; everything that was paid. */
+    "ALTER TABLE captions ADD COLUMN prompt TEXT;"
+    "ALTER TABLE captions ADD COLUMN cost REAL CHECK (cost >= 0);"
+    "ALTER TABLE captions ADD COLUMN seconds REAL;"
+    "ALTER TABLE captions ADD COLUMN tokens_in INTEGER;"
+    "ALTER TABLE captions ADD COLUMN tokens_out INTEGER;"
+    "ALTER TABLE captions ADD COLUMN restores INTEGER;"
+    "ALTER TABLE captions ADD COLUMN aside INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE captions ADD COLUMN run INTEGER;"
+    "CREATE TABLE in_force (sha256 TEXT PRIMARY KEY, caption INTEGER NOT NULL) WITHOUT ROWID;"
+    "INSERT INTO in_force SELECT sha256, max(id) FROM captions GROUP BY sha256;"
+    "CREATE TABLE spend (id INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, provider TEXT NOT NULL, model TEXT,"
+    "  cost REAL CHECK (cost >= 0), seconds REAL, tokens_in INTEGER, tokens_out INTEGER, sha256 TEXT, caption INTEGER, batch TEXT, why "
+    "TEXT,"
+    "  run INTEGER);"
+    "CREATE INDEX spend_of_picture ON spend (sha256, id);"
+    "CREATE TRIGGER spend_stays BEFORE DELETE ON spend BEGIN SELECT RAISE(ABORT, 'spending is only added'); END;"
+    "CREATE TRIGGER spend_stands BEFORE UPDATE ON spend BEGIN SELECT RAISE(ABORT, 'spending is only added'); END;",
 };
 enum { SCHEMA = sizeof migrations / sizeof *migrations };
 
-enum { GET, PUT, FILE_GET, FILE_PUT, CAPTION_ADD, CAPTION_ALL, CAPTION_LAST, RUN_START, RUN_END, RUN_LIST, STATEMENTS };
+#define CAPTION_COLUMNS                                                                                                                  \
+  "SELECT id, sha256, key, text, author, provider, model, detail, time, prompt, cost, seconds, tokens_in, tokens_out, restores, aside, " \
+  "id = (SELECT caption FROM in_force WHERE in_force.sha256 = captions.sha256) FROM captions "
+
 static const char *const sql[STATEMENTS] = {
     [GET] = "SELECT value FROM results WHERE kind = ? AND key = ?",
     [PUT] = "INSERT INTO results (kind, key, value) VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value",
     [FILE_GET] = "SELECT sha256 FROM files WHERE device = ? AND inode = ? AND size = ? AND mtime_ns = ?",
     [FILE_PUT] = "REPLACE INTO files (device, inode, size, mtime_ns, sha256) VALUES (?, ?, ?, ?, ?)",
-    [CAPTION_ADD] = "INSERT INTO captions (sha256, key, text, author, provider, model, detail, time) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    [CAPTION_ALL] = "SELECT id, sha256, key, text, author, provider, model, detail, time FROM captions WHERE sha256 = ? ORDER BY id",
-    [CAPTION_LAST] =
-        "SELECT id, sha256, key, text, author, provider, model, detail, time FROM captions "
-        "WHERE sha256 = ? AND key = ? ORDER BY id DESC LIMIT 1",
+    [CAPTION_ADD] =
+        "INSERT INTO captions (sha256, key, text, author, provider, model, detail, time, prompt, cost, seconds, tokens_in, tokens_out, "
+        "restores, aside, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [CAPTION_ALL] = CAPTION_COLUMNS "WHERE sha256 = ? ORDER BY id",
+    [CAPTION_LAST] = CAPTION_COLUMNS "WHERE sha256 = ? AND key = ? ORDER BY id DESC LIMIT 1",
+    [CAPTION_IN_FORCE] = CAPTION_COLUMNS "WHERE id = (SELECT caption FROM in_force WHERE sha256 = ?)",
+    [CAPTION_USE] =
+        "INSERT INTO in_force (sha256, caption) SELECT sha256, id FROM captions WHERE id = ? "
+        "ON CONFLICT (sha256) DO UPDATE SET caption = excluded.caption",
+    [PICTURE_FIND] = "SELECT 0, sha256 FROM captions WHERE sha256 >= ? AND sha256 < ? GROUP BY sha256 LIMIT ?",
+    [SPEND_ADD] =
+        "INSERT INTO spend (provider, model, sha256, batch, why, time, cost, seconds, tokens_in, tokens_out, caption, run) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SPEND_OF] =
+        "SELECT id, provider, model, sha256, batch, why, time, cost, seconds, tokens_in, tokens_out, caption FROM spend "
+        "WHERE sha256 = ? ORDER BY id",
+    [SPEND_SUM] =
+        "SELECT count(*), count(cost), total(cost), total(tokens_in), total(tokens_out) FROM spend "
+        "WHERE (?1 IS NULL OR provider = ?1) AND (?2 IS NULL OR time >= ?2) AND (?3 = 0 OR run = ?3)",
     [RUN_START] = "INSERT INTO runs (recipe, params, started) VALUES (?, ?, ?)",
     [RUN_END] = "UPDATE runs SET finished = ?, status = ?, detail = ? WHERE id = ?",
     [RUN_LIST] = "SELECT id, recipe, params, started, finished, status, detail FROM runs ORDER BY id DESC LIMIT ?",
 };
 
-struct cal_store {
-  sqlite3 *db;
-  sqlite3_stmt *ready[STATEMENTS];
-  cal_fs *fs;
-  char *folder, *path; /* absolute; path: of the database */
-  double busy_seconds, waiting_since;
-  bool batch;
-};
-
 /* ---- errors ---- */
 
-static cal_status fail_db(const cal_store *s, int code, cal_error *err) {
+cal_status cal_store_fail(const cal_store *s, int code, cal_error *err) {
   const char *text = s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(code);
   const int system = s->db ? sqlite3_system_errno(s->db) : 0; /* what of SQLite's own files could not grow is only there */
   if (code == SQLITE_FULL || ((code & 0xff) == SQLITE_IOERR && (system == ENOSPC || system == EDQUOT)))
@@ -94,9 +121,9 @@ static int wait_for_others(void *context, int tries) {
 
 /* ---- opening ---- */
 
-static cal_status run(cal_store *s, const char *text, cal_error *err) {
+cal_status cal_store_sql(cal_store *s, const char *text, cal_error *err) {
   int code = sqlite3_exec(s->db, text, NULL, NULL, NULL);
-  return code ? fail_db(s, code, err) : CAL_OK;
+  return code ? cal_store_fail(s, code, err) : CAL_OK;
 }
 
 static cal_status ask_number(cal_store *s, const char *text, int64_t *number, cal_error *err) {
@@ -104,7 +131,7 @@ static cal_status ask_number(cal_store *s, const char *text, int64_t *number, ca
   int code = sqlite3_prepare_v2(s->db, text, -1, &st, NULL);
   if (!code) code = sqlite3_step(st);
   if (code == SQLITE_ROW) *number = sqlite3_column_int64(st, 0), code = SQLITE_OK;
-  cal_status status = code ? fail_db(s, code, err) : CAL_OK;
+  cal_status status = code ? cal_store_fail(s, code, err) : CAL_OK;
   sqlite3_finalize(st);
   return status;
 }
@@ -120,7 +147,7 @@ static cal_status migrate(cal_store *s, cal_error *err) {
   int64_t version = 0, application = 0, tables = 0;
   cal_status status = ask_number(s, "PRAGMA user_version", &version, err);
   if (!status && version == SCHEMA) return CAL_OK;
-  if (!status) status = run(s, "BEGIN IMMEDIATE", err);
+  if (!status) status = cal_store_sql(s, "BEGIN IMMEDIATE", err);
   if (status) return status;
   /* Looked at again under the lock: another process may have been quicker. */
   status = ask_number(s, "PRAGMA user_version", &version, err);
@@ -129,12 +156,12 @@ static cal_status migrate(cal_store *s, cal_error *err) {
   if (!status && application != APPLICATION && (tables || application || version))
     status = cal_fail(err, CAL_E_FORMAT, "store: %s is a database of another program; point CALOTYPE_STORE to another folder", s->path);
   if (!status && version > SCHEMA) status = refuse_newer(s, version, err);
-  if (!status && version < 0) status = fail_db(s, SQLITE_CORRUPT, err);
-  for (int64_t v = version; v < SCHEMA && !status; v++) status = run(s, migrations[v], err);
+  if (!status && version < 0) status = cal_store_fail(s, SQLITE_CORRUPT, err);
+  for (int64_t v = version; v < SCHEMA && !status; v++) status = cal_store_sql(s, migrations[v], err);
   char text[96];
   snprintf(text, sizeof text, "PRAGMA application_id = %d; PRAGMA user_version = %d", APPLICATION, SCHEMA);
-  if (!status) status = run(s, text, err);
-  if (!status) return run(s, "COMMIT", err);
+  if (!status) status = cal_store_sql(s, text, err);
+  if (!status) return cal_store_sql(s, "COMMIT", err);
   sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
   return status;
 }
@@ -144,13 +171,13 @@ static cal_status use_wal(cal_store *s, cal_error *err) {
   for (int tries = 0;; tries++) {
     int code = sqlite3_exec(s->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
     if (!code) return CAL_OK;
-    if ((code & 0xff) != SQLITE_BUSY || !wait_for_others(s, tries)) return fail_db(s, code, err);
+    if ((code & 0xff) != SQLITE_BUSY || !wait_for_others(s, tries)) return cal_store_fail(s, code, err);
   }
 }
 
 static cal_status open_database(cal_store *s, cal_error *err) {
   int code = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
-  if (code) return fail_db(s, code, err);
+  if (code) return cal_store_fail(s, code, err);
   sqlite3_extended_result_codes(s->db, 1);
   sqlite3_busy_handler(s->db, wait_for_others, s);
   /* The file may come from a stranger's folder: its schema gets no more say than it needs. */
@@ -161,10 +188,10 @@ static cal_status open_database(cal_store *s, cal_error *err) {
   if (!status && version > SCHEMA) return refuse_newer(s, version, err);
   if (!status) status = use_wal(s, err);
   if (!status) status = migrate(s, err);
-  if (!status) status = run(s, "PRAGMA synchronous = NORMAL; PRAGMA cell_size_check = ON", err);
+  if (!status) status = cal_store_sql(s, "PRAGMA synchronous = NORMAL; PRAGMA cell_size_check = ON", err);
   for (int i = 0; i < STATEMENTS && !status; i++) { /* also finds a schema that is not what its number says */
     code = sqlite3_prepare_v3(s->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &s->ready[i], NULL);
-    if (code) status = fail_db(s, code == SQLITE_ERROR ? SQLITE_CORRUPT : code, err);
+    if (code) status = cal_store_fail(s, code == SQLITE_ERROR ? SQLITE_CORRUPT : code, err);
   }
   return status;
 }
@@ -199,35 +226,35 @@ const char *cal_store_folder(const cal_store *s) { return s->folder; }
 
 /* ---- statements ---- */
 
-static sqlite3_stmt *with_texts(cal_store *s, int which, int count, const char *const texts[]) {
+sqlite3_stmt *cal_store_with(cal_store *s, int which, int count, const char *const texts[]) {
   sqlite3_stmt *st = s->ready[which];
   for (int i = 0; i < count; i++) sqlite3_bind_text(st, i + 1, texts[i], -1, SQLITE_STATIC); /* NULL binds NULL */
   return st;
 }
 
-static void done(sqlite3_stmt *st) {
+void cal_store_done(sqlite3_stmt *st) {
   sqlite3_reset(st);
   sqlite3_clear_bindings(st);
 }
 
 /* Step a statement that gives no rows. */
-static cal_status finish(cal_store *s, sqlite3_stmt *st, cal_error *err) {
+cal_status cal_store_finish(cal_store *s, sqlite3_stmt *st, cal_error *err) {
   int code = sqlite3_step(st);
-  cal_status status = code == SQLITE_DONE ? CAL_OK : fail_db(s, code, err);
-  done(st);
+  cal_status status = code == SQLITE_DONE ? CAL_OK : cal_store_fail(s, code, err);
+  cal_store_done(st);
   return status;
 }
 
 cal_status cal_store_begin(cal_store *s, cal_error *err) {
   if (s->batch) return cal_fail(err, CAL_E_ARG, "store: a batch is open already");
-  cal_status status = run(s, "BEGIN IMMEDIATE", err);
+  cal_status status = cal_store_sql(s, "BEGIN IMMEDIATE", err);
   s->batch = !status;
   return status;
 }
 
 cal_status cal_store_end(cal_store *s, cal_error *err) {
   if (!s->batch) return cal_fail(err, CAL_E_ARG, "store: no batch is open");
-  cal_status status = run(s, "COMMIT", err);
+  cal_status status = cal_store_sql(s, "COMMIT", err);
   if (status) cal_store_drop(s);
   s->batch = false;
   return status;
@@ -241,30 +268,30 @@ void cal_store_drop(cal_store *s) {
 /* ---- results and files ---- */
 
 cal_status cal_store_get(cal_store *s, const char *kind, const char *key, cal_buffer *value, bool *found, cal_error *err) {
-  sqlite3_stmt *st = with_texts(s, GET, 2, (const char *const[]){kind, key});
+  sqlite3_stmt *st = cal_store_with(s, GET, 2, (const char *const[]){kind, key});
   int code = sqlite3_step(st);
   *found = code == SQLITE_ROW;
-  cal_status status = code == SQLITE_ROW || code == SQLITE_DONE ? CAL_OK : fail_db(s, code, err);
+  cal_status status = code == SQLITE_ROW || code == SQLITE_DONE ? CAL_OK : cal_store_fail(s, code, err);
   if (*found) {
     const void *bytes = sqlite3_column_blob(st, 0); /* first the bytes, then their number: SQLite's rule */
     cal_buffer_add(value, bytes, (size_t)sqlite3_column_bytes(st, 0));
     cal_buffer_reserve(value, 0);
     if (value->failed) status = cal_fail(err, CAL_E_MEMORY, "store: not enough memory for a result");
   }
-  done(st);
+  cal_store_done(st);
   return status;
 }
 
 cal_status cal_store_put(cal_store *s, const char *kind, const char *key, const void *value, size_t size, cal_error *err) {
-  sqlite3_stmt *st = with_texts(s, PUT, 2, (const char *const[]){kind, key});
+  sqlite3_stmt *st = cal_store_with(s, PUT, 2, (const char *const[]){kind, key});
   /* Text is kept as text, so that people can read it with the sqlite3 shell. */
   bool text = !memchr(value, 0, size) && cal_utf8_valid(value, size, NULL);
   int code =
       text ? sqlite3_bind_text64(st, 3, value, size, SQLITE_STATIC, SQLITE_UTF8) : sqlite3_bind_blob64(st, 3, value, size, SQLITE_STATIC);
-  if (!code) return finish(s, st, err);
-  done(st);
+  if (!code) return cal_store_finish(s, st, err);
+  cal_store_done(st);
   if (code == SQLITE_TOOBIG) return cal_fail(err, CAL_E_LIMIT, "store: a result of %zu bytes is too large; put it as a blob", size);
-  return fail_db(s, code, err);
+  return cal_store_fail(s, code, err);
 }
 
 static sqlite3_stmt *with_file(cal_store *s, int which, const cal_fs_info *info) {
@@ -279,11 +306,11 @@ static sqlite3_stmt *with_file(cal_store *s, int which, const cal_fs_info *info)
 cal_status cal_store_file(cal_store *s, const cal_fs_info *info, char sha[CAL_SHA256_HEX], bool *found, cal_error *err) {
   sqlite3_stmt *st = with_file(s, FILE_GET, info);
   int code = sqlite3_step(st);
-  cal_status status = code == SQLITE_ROW || code == SQLITE_DONE ? CAL_OK : fail_db(s, code, err);
+  cal_status status = code == SQLITE_ROW || code == SQLITE_DONE ? CAL_OK : cal_store_fail(s, code, err);
   const char *text = code == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : NULL;
   *found = text && cal_sha256_name(text);
   if (*found) memcpy(sha, text, CAL_SHA256_HEX);
-  done(st);
+  cal_store_done(st);
   return status;
 }
 
@@ -291,7 +318,7 @@ cal_status cal_store_remember_file(cal_store *s, const cal_fs_info *info, const 
   if (!cal_sha256_name(sha)) return cal_fail(err, CAL_E_ARG, "store: \"%.80s\" is not a sha256", sha);
   sqlite3_stmt *st = with_file(s, FILE_PUT, info);
   sqlite3_bind_text(st, 5, sha, -1, SQLITE_STATIC);
-  return finish(s, st, err);
+  return cal_store_finish(s, st, err);
 }
 
 /* ---- blobs ---- */
@@ -360,9 +387,7 @@ static bool take_text(sqlite3_stmt *st, int i, char **out) {
   return text && (*out = cal_copy_text(text, NULL));
 }
 
-/* Rows are all read the same way: an id, then `texts` columns into char pointers that stand one after another. */
-static cal_status read_rows(cal_store *s, sqlite3_stmt *st, size_t row_size, const size_t *offsets, int texts, char **list, size_t *count,
-                            cal_error *err) {
+cal_status cal_store_rows(cal_store *s, sqlite3_stmt *st, const cal_row_kind *kind, void **list, size_t *count, cal_error *err) {
   size_t room = 0;
   cal_status status = CAL_OK;
   int code;
@@ -370,99 +395,65 @@ static cal_status read_rows(cal_store *s, sqlite3_stmt *st, size_t row_size, con
   *count = 0;
   while ((code = sqlite3_step(st)) == SQLITE_ROW && !status) {
     if (*count == room) {
-      char *more = cal_resize(*list, (room = room ? 2 * room : 4) * row_size, err);
+      void *more = cal_resize(*list, (room = room ? 2 * room : 4) * kind->size, err);
       if (!more) {
         status = CAL_E_MEMORY;
         break;
       }
       *list = more;
     }
-    char *row = *list + (*count)++ * row_size;
-    memset(row, 0, row_size);
+    char *row = (char *)*list + (*count)++ * kind->size;
+    memset(row, 0, kind->size);
     *(int64_t *)(void *)row = sqlite3_column_int64(st, 0);
-    for (int i = 0; i < texts && !status; i++)
-      if (!take_text(st, i + 1, (char **)(void *)(row + offsets[i])))
+    for (int i = 0; i < kind->count && !status; i++)
+      if (!take_text(st, i + 1, (char **)(void *)(row + kind->texts[i])))
         status = cal_fail(err, CAL_E_MEMORY, "store: not enough memory for its rows");
+    if (kind->numbers) kind->numbers(st, kind->count + 1, row);
   }
-  if (!status && code != SQLITE_DONE) status = fail_db(s, code, err);
-  done(st);
+  if (!status && code != SQLITE_DONE) status = cal_store_fail(s, code, err);
+  cal_store_done(st);
+  if (status) cal_store_free_rows(*list, *count, kind), *list = NULL, *count = 0;
   return status;
 }
 
-static void free_rows(char *list, size_t count, size_t row_size, const size_t *offsets, int texts) {
+void cal_store_free_rows(void *list, size_t count, const cal_row_kind *kind) {
   for (size_t i = 0; i < count; i++)
-    for (int t = 0; t < texts; t++) cal_free(*(char **)(void *)(list + i * row_size + offsets[t]));
+    for (int t = 0; t < kind->count; t++) cal_free(*(char **)(void *)((char *)list + i * kind->size + kind->texts[t]));
   cal_free(list);
-}
-
-/* ---- captions ---- */
-
-static const size_t caption_texts[] = {offsetof(cal_caption, sha),    offsetof(cal_caption, key),      offsetof(cal_caption, text),
-                                       offsetof(cal_caption, author), offsetof(cal_caption, provider), offsetof(cal_caption, model),
-                                       offsetof(cal_caption, detail), offsetof(cal_caption, time)};
-enum { CAPTION_TEXTS = sizeof caption_texts / sizeof *caption_texts };
-
-void cal_captions_free(cal_caption *list, size_t count) { free_rows((char *)list, count, sizeof *list, caption_texts, CAPTION_TEXTS); }
-
-cal_status cal_store_add_caption(cal_store *s, const cal_caption *c, int64_t *id, cal_error *err) {
-  if (!cal_sha256_name(c->sha)) return cal_fail(err, CAL_E_ARG, "store: \"%.80s\" is not a sha256", c->sha);
-  if (strcmp(c->author, "human") && strcmp(c->author, "model"))
-    return cal_fail(err, CAL_E_ARG, "store: the author of a caption is \"human\" or \"model\", not \"%.80s\"", c->author);
-  size_t at;
-  if (!cal_utf8_valid(c->text, strlen(c->text), &at)) return cal_fail(err, CAL_E_ARG, "store: byte %zu of a caption is not UTF-8", at + 1);
-  char now[CAL_DATE];
-  cal_date(now);
-  cal_status status = s->batch ? CAL_OK : run(s, "PRAGMA synchronous = FULL", err); /* it may have been paid for */
-  if (status) return status;
-  status = finish(
-      s, with_texts(s, CAPTION_ADD, 8, (const char *const[]){c->sha, c->key, c->text, c->author, c->provider, c->model, c->detail, now}),
-      err);
-  if (!s->batch) sqlite3_exec(s->db, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
-  if (!status) *id = sqlite3_last_insert_rowid(s->db);
-  return status;
-}
-
-cal_status cal_store_captions(cal_store *s, const char *sha, const char *key, cal_caption **list, size_t *count, cal_error *err) {
-  sqlite3_stmt *st = with_texts(s, key ? CAPTION_LAST : CAPTION_ALL, key ? 2 : 1, (const char *const[]){sha, key});
-  char *rows;
-  cal_status status = read_rows(s, st, sizeof **list, caption_texts, CAPTION_TEXTS, &rows, count, err);
-  *list = (cal_caption *)(void *)rows;
-  if (status) cal_captions_free(*list, *count), *list = NULL, *count = 0;
-  return status;
 }
 
 /* ---- runs ---- */
 
 static const size_t run_texts[] = {offsetof(cal_run, recipe),   offsetof(cal_run, params), offsetof(cal_run, started),
                                    offsetof(cal_run, finished), offsetof(cal_run, status), offsetof(cal_run, detail)};
-enum { RUN_TEXTS = sizeof run_texts / sizeof *run_texts };
+static const cal_row_kind run_kind = {sizeof(cal_run), run_texts, sizeof run_texts / sizeof *run_texts, NULL};
 
-void cal_runs_free(cal_run *list, size_t count) { free_rows((char *)list, count, sizeof *list, run_texts, RUN_TEXTS); }
+void cal_runs_free(cal_run *list, size_t count) { cal_store_free_rows(list, count, &run_kind); }
 
 cal_status cal_store_start_run(cal_store *s, const char *recipe, const char *params, int64_t *id, cal_error *err) {
   char now[CAL_DATE];
   cal_date(now);
-  cal_status status = finish(s, with_texts(s, RUN_START, 3, (const char *const[]){recipe, params, now}), err);
-  if (!status) *id = sqlite3_last_insert_rowid(s->db);
+  cal_status status = cal_store_finish(s, cal_store_with(s, RUN_START, 3, (const char *const[]){recipe, params, now}), err);
+  if (!status) s->run = *id = sqlite3_last_insert_rowid(s->db);
   return status;
 }
 
 cal_status cal_store_finish_run(cal_store *s, int64_t id, const char *run_status, const char *detail, cal_error *err) {
   char now[CAL_DATE];
   cal_date(now);
-  sqlite3_stmt *st = with_texts(s, RUN_END, 3, (const char *const[]){now, run_status, detail});
+  sqlite3_stmt *st = cal_store_with(s, RUN_END, 3, (const char *const[]){now, run_status, detail});
   sqlite3_bind_int64(st, 4, id);
-  cal_status status = finish(s, st, err);
+  cal_status status = cal_store_finish(s, st, err);
   if (!status && !sqlite3_changes(s->db)) return cal_fail(err, CAL_E_NOTFOUND, "store: there is no run %lld", (long long)id);
+  if (s->run == id) s->run = 0;
   return status;
 }
 
 cal_status cal_store_runs(cal_store *s, int limit, cal_run **list, size_t *count, cal_error *err) {
   sqlite3_stmt *st = s->ready[RUN_LIST];
   sqlite3_bind_int(st, 1, limit);
-  char *rows;
-  cal_status status = read_rows(s, st, sizeof **list, run_texts, RUN_TEXTS, &rows, count, err);
-  *list = (cal_run *)(void *)rows;
-  if (status) cal_runs_free(*list, *count), *list = NULL, *count = 0;
+  void *rows;
+  cal_status status = cal_store_rows(s, st, &run_kind, &rows, count, err);
+  *list = rows;
   return status;
 }

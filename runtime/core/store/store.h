@@ -1,4 +1,4 @@
-/* store.h - what a project remembers: results, captions with their history, runs, and blobs named by content.
+/* store.h - what a project remembers: results, captions with their history, what they cost, runs, and blobs named by content.
  *
  *   cal_error err = {0};
  *   cal_store *s = cal_store_open(".calotype", NULL, &err);
@@ -59,6 +59,13 @@ cal_status cal_store_put_blob(cal_store *s, const void *bytes, size_t size, char
 cal_status cal_store_blob(cal_store *s, const char *sha, cal_buffer *bytes, bool *found, cal_error *err);
 bool cal_store_has_blob(cal_store *s, const char *sha); /* a file of that name is there, not emptied by a power cut; it is not read */
 
+/* What an answer took. Below 0: unknown, which is not the same as nothing. */
+typedef struct {
+  double cost;    /* USD */
+  double seconds; /* from the request to the reply */
+  int64_t tokens_in, tokens_out;
+} cal_usage;
+
 /* Captions are only ever added. `key` says which question the text answers (provider, model and options, hashed). */
 typedef struct {
   int64_t id; /* rising with time */
@@ -66,12 +73,49 @@ typedef struct {
   char *author;                    /* "human" or "model" */
   char *provider, *model, *detail; /* or NULL; detail is JSON by convention */
   char *time;                      /* UTC, ISO 8601; filled by the store */
+  char *prompt;                    /* sha256 of what was asked, or NULL */
+  cal_usage usage;
+  int64_t restores; /* the caption whose text came back by undo or redo; 0: none */
+  bool aside;       /* asked for a comparison: kept and found, but it did not become the picture's text */
+  bool in_force;    /* the picture's text now; filled by the store */
 } cal_caption;
 
-cal_status cal_store_add_caption(cal_store *s, const cal_caption *caption, int64_t *id, cal_error *err); /* id, time: ignored */
+/* One request that may have cost money, or a batch of them; also when no caption came of it. */
+typedef struct {
+  int64_t id;
+  char *provider, *model; /* model, and all that follow: or NULL */
+  char *sha;              /* of the picture */
+  char *batch, *why;      /* the server's name of a batch; why there is no caption: "blocked: safety" */
+  char *time;             /* filled by the store */
+  cal_usage usage;
+  int64_t caption; /* its id; 0: none */
+} cal_spend;
+
+/* id, time, in_force: ignored. One that is not aside becomes the picture's text in force. With `paid` (its caption, provider,
+ * model, sha and usage are the caption's own) both are added as one. */
+cal_status cal_store_add_caption(cal_store *s, const cal_caption *caption, int64_t *id, cal_error *err);
+cal_status cal_store_add_paid_caption(cal_store *s, const cal_caption *caption, const cal_spend *paid, int64_t *id, cal_error *err);
 /* The captions of one picture, oldest first; with a key only the newest one under that key. */
 cal_status cal_store_captions(cal_store *s, const char *sha, const char *key, cal_caption **list, size_t *count, cal_error *err);
+cal_status cal_store_caption_in_force(cal_store *s, const char *sha, cal_caption **list, size_t *count, cal_error *err); /* one or none */
 void cal_captions_free(cal_caption *list, size_t count);
+/* A caption that was there before is its picture's text from now on. CAL_E_NOTFOUND. */
+cal_status cal_store_use_caption(cal_store *s, int64_t id, cal_error *err);
+/* Pictures with captions whose sha256 begins so, at most `limit`: their sha alone is filled. */
+cal_status cal_store_find_pictures(cal_store *s, const char *prefix, int limit, cal_caption **list, size_t *count, cal_error *err);
+
+cal_status cal_store_add_spend(cal_store *s, const cal_spend *spend, int64_t *id, cal_error *err); /* id, time: ignored */
+cal_status cal_store_spends(cal_store *s, const char *sha, cal_spend **list, size_t *count,
+                            cal_error *err); /* of a picture, oldest first */
+void cal_spends_free(cal_spend *list, size_t count);
+
+typedef struct {
+  int64_t requests, unknown; /* unknown: those among them whose price nobody knows; they are not in `cost` */
+  double cost, tokens_in, tokens_out;
+} cal_spent;
+
+/* Sums; provider and since (ISO 8601) may be NULL, run 0: all. */
+cal_status cal_store_spent(cal_store *s, const char *provider, const char *since, int64_t run, cal_spent *sum, cal_error *err);
 
 typedef struct {
   int64_t id;
@@ -79,6 +123,7 @@ typedef struct {
   char *finished, *status, *detail; /* NULL while it runs, or when it was killed */
 } cal_run;
 
+/* Captions and spending that are added through `s` until it is finished belong to the run. */
 cal_status cal_store_start_run(cal_store *s, const char *recipe, const char *params, int64_t *id, cal_error *err);
 cal_status cal_store_finish_run(cal_store *s, int64_t id, const char *status, const char *detail, cal_error *err);
 cal_status cal_store_runs(cal_store *s, int limit, cal_run **list, size_t *count, cal_error *err); /* newest first */

@@ -3,6 +3,7 @@ local auto = require "caption.auto"
 local callback = require "recipe.callback"
 local dressing = require "caption.dressing"
 local hash = require "native.hash"
+local history = require "recipe.history"
 local json = require "native.json"
 local set = require "recipe.set"
 local tags = require "caption.tags"
@@ -102,14 +103,15 @@ local function there(item)
   return { text = item.caption, by = by }
 end
 
--- A caption that was put together, with where its parts are from; kept when it is new.
-local function keep_joined(store, item, text, old, new, mode)
+-- The row of a caption that was put together, with where its parts are from.
+local function row_of(store, item, text, old, new, mode)
   local key = hash.sha256(json.encode { mode = mode, old = old.text, new = new.by.key })
   local row = store:caption(item.sha256, key)
-  if row and row.text == text then return end
+  if row and row.text == text then return row.id, row.in_force end
   local function part(from) return { author = from.by.author, provider = from.by.provider, model = from.by.model, key = from.by.key, text = from.text } end
-  store:add_caption { sha = item.sha256, key = key, text = text, author = "model", provider = new.by.provider, model = new.by.model or "",
+  local id = store:add_caption { sha = item.sha256, key = key, text = text, author = "model", provider = new.by.provider, model = new.by.model or "",
     detail = json.encode { mode = mode, parts = json.array(mode == "append" and { part(old), part(new) } or { part(new), part(old) }) } }
+  return id, true
 end
 
 function M.run(context, options, input)
@@ -122,13 +124,14 @@ function M.run(context, options, input)
     about[i] = not options.only or (callback.call(options.only, context.at, "caption", item, set.with(item, {})) and true or false)
   end
 
-  local texts, olds, missing, count = {}, {}, {}, { written = 0, known = 0, people = 0, joined = 0, without = 0, cut = 0 }
+  local texts, olds, missing, chosen, count = {}, {}, {}, {}, { written = 0, known = 0, people = 0, joined = 0, without = 0, cut = 0 }
   for i, item in ipairs(input.items) do
     if about[i] then
       local old = there(item)
       if old and (mode == "missing" or name == "sidecar") then
         texts[i] = old
         if old.by.author == "human" then count.people = count.people + 1 end
+        if old.by.id and not old.by.in_force then chosen[#chosen + 1] = old.by.id end
       elseif name ~= "sidecar" then
         missing[#missing + 1] = i
         if mode ~= "replace" then olds[i] = old end
@@ -136,12 +139,15 @@ function M.run(context, options, input)
     end
   end
 
+  history.use(store, chosen)
+
   if #missing > 0 and name == "auto" then
     context.fail(("%s of %d %s no caption, and %s"):format(#missing, #input.items, #missing == 1 and "has" or "have", nobody),
       { hint = auto.HINT, notes = { "the first is " .. input.items[missing[1]].path } })
   elseif #missing > 0 then
     local items = {}
     for n, i in ipairs(missing) do items[n] = input.items[i] end
+    context.aside = next(olds) ~= nil -- an answer that is joined to what is there is not the picture's text
     local done = asking.ask(context, with, items)
     for n, i in ipairs(missing) do texts[i] = done.texts[n] end
     count.known, count.written = done.known, done.written
@@ -150,16 +156,23 @@ function M.run(context, options, input)
   local by_tags = with ~= nil and with.options.style == "tags" -- the provider's own words are tags
   local function joined(item, old, new)
     local text = dressing.joined(old.text, new.text, mode, by_tags)
-    keep_joined(store, item, text, old, new, mode)
-    count.joined = count.joined + 1
-    local by = set.with(new.by, { parts = mode == "append" and { old.by, new.by } or { new.by, old.by } })
+    local id, in_force = row_of(store, item, text, old, new, mode)
+    local by = set.with(new.by, { id = id, in_force = in_force, parts = mode == "append" and { old.by, new.by } or { new.by, old.by } })
     if old.by.author == "human" then by.existing = old.text end
+    count.joined = count.joined + 1
     return { text = text, by = by, tags = by_tags and tags.listed(old.text) }
   end
   local function join_all()
-    for _, i in ipairs(missing) do if olds[i] and texts[i] then texts[i] = joined(input.items[i], olds[i], texts[i]) end end
+    chosen = {}
+    for _, i in ipairs(missing) do
+      if olds[i] and texts[i] then texts[i] = joined(input.items[i], olds[i], texts[i]) end
+      if texts[i] and not texts[i].by.in_force then chosen[#chosen + 1] = texts[i].by.id end
+    end
   end
-  if next(olds) then store:batch(join_all) end
+  if next(olds) then
+    store:batch(join_all)
+    history.use(store, chosen)
+  end
 
   local out = set.map(input, function(item, i)
     local found = texts[i]

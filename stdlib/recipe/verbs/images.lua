@@ -1,6 +1,7 @@
 local dataset = require "native.dataset"
 local fs = require "native.fs"
 local hash = require "native.hash"
+local history = require "recipe.history"
 local json = require "native.json"
 local sessions = require "recipe.session"
 local set = require "recipe.set"
@@ -171,11 +172,13 @@ function M.run(context, options)
           existing = type(marked) == "table" and marked.existing or nil }
         captions = captions + 1
         if not ours then
-          local last = noted[item.sha256] or store:caption(item.sha256, "human")
-          if not last or last.text ~= item.caption then
-            local row = { sha = item.sha256, key = "human", text = item.caption, author = "human", provider = "sidecar", model = "", detail = "{}" }
-            by_people[#by_people + 1], noted[item.sha256] = row, row
+          local sha, seen = item.sha256, noted[item.sha256] or {}
+          if not seen[item.caption] then
+            local last = history.of_person(store, sha, item.caption, noted[sha] ~= nil)
+            if not last then by_people[#by_people + 1] = history.row_of_person(sha, item.caption) end
+            seen[item.caption], noted[sha] = last or { in_force = true }, seen
           end
+          item.caption_by.id, item.caption_by.in_force = seen[item.caption].id, seen[item.caption].in_force
         end
       end
       out.items[#out.items + 1] = item

@@ -1,0 +1,87 @@
+-- history.lua - the texts of a picture through time. Rows are only ever added; which one is the picture's text now is its row in force.
+--
+--   local line, at = history.line(store:captions(sha))     -- the texts as they followed one another, and where it stands
+--   line[at - 1]                                            -- what undo goes back to
+--
+-- A text that undo or redo brings back is a new row that points to the old one (`restores`). Answers that were only asked for a comparison
+-- (`aside`) belong to the line once a run has used them.
+local M = {}
+
+--- The row of a person's text that stands beside a picture; nil when it is new. `twice`: the picture's content was met before, with another
+--- text: any row of a person will do, so that copies with captions of their own are not noted again and again.
+---@param store table
+---@param sha string
+---@param text string
+---@param twice? boolean
+---@return table? row
+function M.of_person(store, sha, text, twice)
+  local last = store:caption(sha, "human")
+  if last and last.text == text then return last end
+  local now = store:caption_in_force(sha) -- undo keeps a person's text under the question that it answers from then on
+  if now and now.author == "human" and now.text == text then return now end
+  for _, row in ipairs(twice and store:captions(sha) or {}) do
+    if row.author == "human" and row.text == text then return row end
+  end
+end
+
+--- What a person wrote beside a picture, as a row to add.
+function M.row_of_person(sha, text)
+  return { sha = sha, key = "human", text = text, author = "human", provider = "sidecar", model = "", detail = "{}" }
+end
+
+--- These rows are their pictures' texts from now on.
+---@param ids integer[]
+function M.use(store, ids)
+  if #ids == 0 then return end
+  store:batch(function() for _, id in ipairs(ids) do store:use_caption(id) end end)
+end
+
+--- The texts as they followed one another, and which of them is in force (0: none). A text that is written after an undo takes the place of
+--- those that were undone.
+---@param rows table[] all of a picture, oldest first
+---@return table[] line, integer at
+function M.line(rows)
+  local line, at, by_id, now = {}, 0, {}, nil
+  local function find(id)
+    for i = #line, 1, -1 do if line[i].id == id then return i end end
+  end
+  for _, row in ipairs(rows) do
+    by_id[row.id] = row
+    if row.in_force then now = row end
+    local back = row.restores and find(row.restores)
+    if back then
+      at = back
+    elseif not row.aside then
+      for i = #line, at + 1, -1 do line[i] = nil end
+      at = at + 1
+      line[at] = row
+    end
+  end
+  if now then -- a run may have gone back to an older question since
+    local origin = now.restores and by_id[now.restores] or now
+    local i = find(origin.id)
+    if not i then
+      i = #line + 1
+      line[i] = origin
+    end
+    at = i
+  end
+  return line, at
+end
+
+--- The row that puts line[to] in force again. It answers the question that the last run asked, so that the next one finds it.
+---@param rows table[] all of the picture
+---@param line table[]
+---@param to integer
+---@return table row to add
+function M.back(rows, line, to)
+  local target, key = line[to], "human"
+  for _, row in ipairs(rows) do
+    if row.key ~= "human" and (not row.aside or row.in_force) then key = row.key end
+    if row.in_force and row.key ~= "human" then break end
+  end
+  return { sha = target.sha, key = key, text = target.text, author = target.author, provider = target.provider, model = target.model,
+    detail = target.detail, prompt = target.prompt, restores = target.id }
+end
+
+return M
