@@ -5,6 +5,8 @@
 #include "core/base/memory.h"
 #include "core/base/random.h"
 #include "core/caption/gemini.h"
+#include "core/caption/huggingface.h"
+#include "core/caption/openai.h"
 #include "core/caption/reply.h"
 #include "core/caption/wire.h"
 #include "core/codec/base64.h"
@@ -95,11 +97,12 @@ static const char *built(const char *wire_name, const cal_wire_question *q) {
 }
 
 TEST(wires_are_found_by_name_and_listed) {
-  CHECK(cal_wire_find("gemini") == &cal_wire_gemini);
+  CHECK(cal_wire_find("gemini") == &cal_wire_gemini && cal_wire_find("openai") == &cal_wire_openai);
+  CHECK(cal_wire_find("huggingface") == &cal_wire_huggingface);
   CHECK(!cal_wire_find("Gemini") && !cal_wire_find(""));
   size_t count = 0;
   for (const cal_wire *w; (w = cal_wire_at(count)); count++) CHECK(cal_wire_find(w->name) == w && w->key_header && w->key_prefix);
-  CHECK(count >= 1);
+  CHECK(count == 3);
   CHECK_TEXT(cal_wire_verdict_name(CAL_WIRE_OTHER_MODEL), "other_model");
 }
 
@@ -140,6 +143,49 @@ TEST(gemini_takes_each_setting_to_its_place_and_nothing_that_was_not_asked_for) 
   CHECK(!strstr(built("gemini", &q), "generationConfig"));
 }
 
+TEST(an_openai_question_carries_pictures_as_data_addresses) {
+  cal_wire_question q = {
+      .model = "llava",
+      .system = "S",
+      .user = "U",
+      .pictures = &jpeg,
+      .picture_count = 1,
+      .max_tokens = 300,
+      .schema = "{}",
+      .settings = "{\"temperature\":0,\"seed\":1,\"thinking\":false,\"detail\":\"low\",\"extra\":{\"keep_alive\":\"10m\"}}"};
+  CHECK_TEXT(built("openai", &q),
+             "/v1/chat/completions application/json "
+             "{\"messages\":[{\"role\":\"system\",\"content\":\"S\"},{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"U\"},{"
+             "\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/jpeg;base64,/9j/"
+             "\",\"detail\":\"low\"}}]}],\"model\":\"llava\",\"stream\":false,\"max_tokens\":300,\"temperature\":0,\"seed\":1,\"chat_"
+             "template_kwargs\":{\"enable_thinking\":false},\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":"
+             "\"answer\",\"schema\":{}}},\"keep_alive\":\"10m\"}");
+  q = (cal_wire_question){
+      .user = "U",
+      .schema = "{}",
+      .max_tokens = 5,
+      .settings = "{\"schema_as\":\"json_object\",\"limit_as\":\"max_completion_tokens\",\"thinking\":\"low\",\"extra\":{}}"};
+  CHECK_TEXT(built("openai", &q),
+             "/v1/chat/completions application/json "
+             "{\"messages\":[{\"role\":\"user\",\"content\":\"U\"}],\"stream\":false,\"max_completion_tokens\":5,\"reasoning_effort\":"
+             "\"low\",\"response_format\":{\"type\":\"json_object\"}}");
+  q = (cal_wire_question){.user = "U", .schema = "{}", .settings = "{\"schema_as\":\"none\"}"};
+  CHECK(!strstr(built("openai", &q), "response_format"));
+}
+
+TEST(a_huggingface_question_is_the_picture_itself_or_json) {
+  cal_wire_picture png = {"abc", 3, "image/png"};
+  cal_wire_question q = {.model = "Salesforce/blip 2", .pictures = &png, .picture_count = 1};
+  CHECK_TEXT(built("huggingface", &q), "/models/Salesforce/blip%202 image/png abc");
+  q.max_tokens = 60;
+  CHECK_TEXT(built("huggingface", &q),
+             "/models/Salesforce/blip%202 application/json {\"inputs\":\"YWJj\",\"parameters\":{\"max_new_tokens\":60}}");
+  q.settings = "{\"form\":\"raw\"}";
+  CHECK(strstr(built("huggingface", &q), "form raw has no place for max_tokens"));
+  q = (cal_wire_question){.pictures = &png, .picture_count = 1, .settings = "{\"form\":\"json\"}"};
+  CHECK_TEXT(built("huggingface", &q), "/ application/json {\"inputs\":\"YWJj\"}");
+}
+
 static const struct {
   const char *wire, *model, *user, *schema, *settings, *mime, *says;
 } wrong[] = {
@@ -162,6 +208,25 @@ static const struct {
     {"gemini", "m", "x", NULL, "{\"safety\":{\"harassment\":1}}", NULL, "gemini: safety: harassment: one of off"},
     {"gemini", "m", "x", NULL, "{\"tier\":\"fast\"}", NULL, "gemini: tier: one of flex"},
     {"gemini", "m", "x", NULL, NULL, "image/gif", "gemini: picture 1 is image/gif; taken are image/jpeg, image/png"},
+    {"openai", "\xff", "x", NULL, NULL, NULL, "openai: model: its name is not UTF-8"},
+    {"openai", NULL, "", NULL, NULL, NULL, "openai: neither a picture nor a text"},
+    {"openai", NULL, "x", NULL, "{\"thinking\":\"lots\"}", NULL, "openai: true, false, or: thinking: one of none, minimal"},
+    {"openai", NULL, "x", NULL, "{\"schema_as\":\"xml\"}", NULL, "openai: schema_as: one of json_schema, json_object, none"},
+    {"openai", NULL, "x", NULL, "{\"limit_as\":1}", NULL, "openai: limit_as: one of max_tokens"},
+    {"openai", NULL, "x", NULL, "{\"detail\":\"fine\"}", NULL, "openai: detail: one of low, high, auto"},
+    {"openai", NULL, "x", NULL, "{\"seed\":1e300}", NULL, "openai: seed: a whole number from 0"},
+    {"openai", NULL, "x", NULL, "{\"extra\":[]}", NULL, "openai: extra: an object"},
+    {"openai", NULL, "x", NULL, "{\"extra\":{\"model\":\"y\"}}", NULL, "openai: extra: model is written from the other settings"},
+    {"openai", NULL, "x", "nul", NULL, NULL, "openai: schema: json: line 1"},
+    {"openai", NULL, "x", NULL, "{\"key\":1}", NULL, "openai: there is no setting \"key\"; there are temperature"},
+    {"openai", NULL, "x", NULL, NULL, "text/html", "openai: picture 1 is text/html; taken are image/jpeg, image/png and the like"},
+    {"openai", NULL, "x", NULL, NULL, "image/a\"b", "openai: picture 1 is image/a\"b"},
+    {"huggingface", "a/b", "x", NULL, NULL, "image/png", "takes no prompt; ask a chat model through openai"},
+    {"huggingface", "a/b", NULL, "{}", NULL, "image/png", "takes no prompt"},
+    {"huggingface", "a/b", NULL, NULL, NULL, NULL, "exactly one picture is expected, not 0"},
+    {"huggingface", "a/../b", NULL, NULL, NULL, "image/png", "huggingface: model: a name"},
+    {"huggingface", "/a", NULL, NULL, NULL, "image/png", "huggingface: model: a name"},
+    {"huggingface", "a/b", NULL, NULL, "{\"form\":\"tar\"}", "image/png", "huggingface: form: one of raw, json"},
     {"gemini", "m", "x", NULL, NULL, "image/\",\x1b", "gemini: picture 1 is image/\",\\x1b; taken"},
 };
 
@@ -220,6 +285,7 @@ static const cal_wire_answer *reads(const char *wire, int status, const char *bo
 
 static const char *text_of(const cal_wire_answer *a) { return a->text.data ? a->text.data : ""; }
 
+#define CHOICE(message, finish) "{\"model\":\"llava\",\"choices\":[{\"index\":0,\"message\":" message ",\"finish_reason\":" finish "}]}"
 #define CANDIDATE(parts, finish) \
   "{\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[" parts "]},\"finishReason\":\"" finish "\"}]}"
 
@@ -346,6 +412,101 @@ static const struct {
     {"gemini", 418, "{\"error\":{\"message\":{\"a\":1}}}", CAL_WIRE_REFUSED, "", "418", -1},
     {"gemini", 400, "{\"error\":{\"code\":\"invalid_request\",\"message\":\"bad \\u001b]0;x\"}}", CAL_WIRE_REFUSED, "", "bad \\x1b]0;x",
      -1},
+    /* chat completions: answers */
+    {"openai", 200, CHOICE("{\"role\":\"assistant\",\"content\":\" a cat \"}", "\"stop\""), CAL_WIRE_DONE, "a cat", "", -1},
+    {"openai", 200, CHOICE("{\"content\":[{\"type\":\"text\",\"text\":\"a \"},{\"type\":\"text\",\"text\":\"cat\"}]}", "null"),
+     CAL_WIRE_DONE, "a cat", "", -1},
+    {"openai", 200, CHOICE("{\"content\":\"a cat\"}", "\"some_new_word\""), CAL_WIRE_DONE, "a cat", "", -1},
+    {"openai", 200, CHOICE("{\"content\":\"<think>Hm.</think>\\n```json\\n{}\\n```\"}", "\"stop\""), CAL_WIRE_DONE, "{}", "", -1},
+    {"openai", 200, CHOICE("{\"content\":\"Hm.</think>a cat\"}", "\"stop\""), CAL_WIRE_DONE, "a cat", "", -1},
+    {"openai", 200, CHOICE("{\"content\":\" <think>Hm.\"}", "\"stop\""), CAL_WIRE_EMPTY, "", "only thoughts", -1},
+    {"openai", 200, CHOICE("{\"content\":null,\"reasoning_content\":\"Hm.\"}", "\"stop\""), CAL_WIRE_EMPTY, "", "thinking = false", -1},
+    {"openai", 200, CHOICE("{\"content\":\"\",\"reasoning\":\"Hm.\"}", "\"length\""), CAL_WIRE_CUT, "", "for thinking", -1},
+    {"openai", 200, CHOICE("{\"content\":\"a ca\"}", "\"length\""), CAL_WIRE_CUT, "a ca", "raise max_tokens", -1},
+    {"openai", 200, CHOICE("{\"content\":null}", "\"stop\""), CAL_WIRE_EMPTY, "", "no words", -1},
+    {"openai", 200, CHOICE("{\"content\":null,\"refusal\":\"I cannot\"}", "\"stop\""), CAL_WIRE_BLOCKED, "", "refused", -1},
+    {"openai", 200, CHOICE("{\"content\":\"a\"}", "\"content_filter\""), CAL_WIRE_BLOCKED, "", "by hand", -1},
+    {"openai", 200, CHOICE("{\"content\":\"a\"}", "\"tool_calls\""), CAL_WIRE_EMPTY, "", "(tool_calls)", -1},
+    {"openai", 200, "{\"choices\":[{\"text\":\"a cat\",\"finish_reason\":\"stop\"}]}", CAL_WIRE_DONE, "a cat", "", -1},
+    {"openai", 200, "{\"choices\":[]}", CAL_WIRE_EMPTY, "", "no words", -1},
+    {"openai", 200, "7", CAL_WIRE_EMPTY, "", "no words", -1},
+    {"openai", 200, "{\"error\":null,\"choices\":[{\"message\":{\"content\":\"a\"}}]}", CAL_WIRE_DONE, "a", "", -1},
+    {"openai", 200, "{\"model\":\"llava\",\"response\":\"a cat\",\"done\":true,\"done_reason\":\"stop\"}", CAL_WIRE_DONE, "a cat", "", -1},
+    {"openai", 200, "{\"model\":\"llava\",\"response\":\"\",\"done\":true,\"done_reason\":\"load\"}", CAL_WIRE_EMPTY, "", "(load)", -1},
+    {"openai", 200,
+     "{\"response\":\"a "
+     "c\",\"done\":false}\n{\"response\":\"at\",\"done\":false}\r\n\n{\"response\":\"\",\"done\":true,\"done_reason\":\"stop\"}\n",
+     CAL_WIRE_DONE, "a cat", "", -1},
+    {"openai", 200, "{\"message\":{\"content\":\"a c\"},\"done\":false}\n{\"message\":{\"content\":\"at\"},\"done\":true}", CAL_WIRE_DONE,
+     "a cat", "", -1},
+    {"openai", 200, "{\"response\":\"a c\",\"done\":false}\n{\"response\":\"at\",", CAL_WIRE_EMPTY, "", "broke off before its end", -1},
+    {"openai", 200, "{\"response\":\"a c\",\"done\":false}", CAL_WIRE_EMPTY, "", "broke off before its end", -1},
+    {"openai", 200, "{\"response\":\"a c\",\"done\":false}\n{\"error\":\"an error was encountered while running the model\"}",
+     CAL_WIRE_AGAIN, "", "while running", -1},
+    {"openai", 200,
+     ": hello\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"a \"}}]}\n\ndata: "
+     "{\"choices\":[{\"delta\":{\"content\":\"cat\"},\"finish_reason\":null}]}\n\nevent: x\ndata: [DONE]\n\n",
+     CAL_WIRE_DONE, "a cat", "", -1},
+    {"openai", 200, "<html>", CAL_WIRE_EMPTY, "", "a web page instead", -1},
+    {"openai", 200, "", CAL_WIRE_EMPTY, "", "an empty reply", -1},
+    {"openai", 200, "{\"error\":{\"code\":502,\"message\":\"Upstream\"}}", CAL_WIRE_AGAIN, "", "(502)", -1},
+    {"openai", 200, "{\"error\":\"model 'llava' not found\"}", CAL_WIRE_OTHER_MODEL, "", "ollama pull", -1},
+    /* chat completions: errors */
+    {"openai", 503, "{\"error\":{\"code\":503,\"message\":\"Loading model\",\"type\":\"unavailable_error\"}}", CAL_WIRE_AGAIN, "",
+     "still loading", 5},
+    {"openai", 503, "{\"error\":\"server busy, please try again.  maximum pending requests exceeded\"}", CAL_WIRE_AGAIN, "", "server busy",
+     -1},
+    {"openai", 401, "{\"error\":{\"code\":401,\"message\":\"Invalid API Key\",\"type\":\"authentication_error\"}}", CAL_WIRE_STOP, "",
+     "does not accept the key", -1},
+    {"openai", 404, "{\"error\":{\"message\":\"model \\\"llava\\\" not found, try pulling it first\",\"type\":\"api_error\"}}",
+     CAL_WIRE_OTHER_MODEL, "", "fetch it first", -1},
+    {"openai", 404, "{\"object\":\"error\",\"message\":\"The model `x` does not exist.\",\"type\":\"NotFoundError\",\"code\":404}",
+     CAL_WIRE_OTHER_MODEL, "", "does not exist", -1},
+    {"openai", 400, "{\"error\":{\"message\":\"no such\",\"code\":\"model_not_found\"}}", CAL_WIRE_OTHER_MODEL, "", "no such", -1},
+    {"openai", 404, "{\"error\":{\"code\":404,\"message\":\"File Not Found\",\"type\":\"not_found_error\"}}", CAL_WIRE_STOP, "",
+     "ends before /v1", -1},
+    {"openai", 404, "404 page not found", CAL_WIRE_STOP, "", "base URL", -1},
+    {"openai", 404, "{\"detail\":\"Not Found\"}", CAL_WIRE_STOP, "", "Not Found", -1},
+    {"openai", 422, "{\"detail\":[{\"msg\":\"field required\"}]}", CAL_WIRE_REFUSED, "", "field required", -1},
+    {"openai", 400,
+     "{\"error\":{\"message\":\"This model's maximum context length is 4096 tokens.\",\"code\":\"context_length_exceeded\"}}",
+     CAL_WIRE_REFUSED, "", "num_ctx", -1},
+    {"openai", 400, "{\"error\":{\"code\":400,\"message\":\"the request exceeds\",\"type\":\"exceed_context_size_error\"}}",
+     CAL_WIRE_REFUSED, "", "llama.cpp -c", -1},
+    {"openai", 500, "{\"error\":{\"code\":500,\"message\":\"image input is not supported - hint: you may need to provide the mmproj\"}}",
+     CAL_WIRE_OTHER_MODEL, "", "--mmproj", -1},
+    {"openai", 400, "{\"error\":{\"message\":\"x\",\"code\":\"content_policy_violation\"}}", CAL_WIRE_BLOCKED, "", "by hand", -1},
+    {"openai", 429, "{\"error\":{\"message\":\"You exceeded your current quota\",\"code\":\"insufficient_quota\"}}", CAL_WIRE_STOP, "",
+     "billing", -1},
+    {"openai", 429,
+     "{\"error\":{\"message\":\"Rate limit reached for x on tokens per min (TPM). Please try again in "
+     "1m26.4s.\",\"code\":\"rate_limit_exceeded\"}}",
+     CAL_WIRE_AGAIN, "", "86.4 s", 86.4},
+    {"openai", 429, "{\"error\":{\"message\":\"Rate limit reached on requests per day (RPD). Please try again in 7m12s.\"}}",
+     CAL_WIRE_OTHER_MODEL, "", "another model", 432},
+    {"openai", 429, "{\"error\":\"too many requests\"}", CAL_WIRE_AGAIN, "", "too many requests", -1},
+    {"openai", 501, "{\"error\":{\"code\":501,\"message\":\"no\",\"type\":\"not_supported_error\"}}", CAL_WIRE_REFUSED, "", "501", -1},
+    {"openai", 502, "<html><title>Bad</title>", CAL_WIRE_AGAIN, "", "titled Bad", -1},
+    {"openai", 500, "{\"error\":{\"message\":null}}", CAL_WIRE_AGAIN, "", "500", -1},
+    {"openai", 500, "[]", CAL_WIRE_AGAIN, "", "500", -1},
+    /* Hugging Face */
+    {"huggingface", 200, "[{\"generated_text\":\"a cat \"}]", CAL_WIRE_DONE, "a cat", "", -1},
+    {"huggingface", 200, "[[{\"generated_text\":\"a cat\"}]]", CAL_WIRE_DONE, "a cat", "", -1},
+    {"huggingface", 200, "{\"generated_text\":\"a cat\"}", CAL_WIRE_DONE, "a cat", "", -1},
+    {"huggingface", 200, "[{\"generated_text\":\"\"}]", CAL_WIRE_EMPTY, "", "no caption", -1},
+    {"huggingface", 200, "[{\"label\":\"cat\",\"score\":0.9}]", CAL_WIRE_EMPTY, "", "make text from pictures", -1},
+    {"huggingface", 200, "[]", CAL_WIRE_EMPTY, "", "no caption", -1},
+    {"huggingface", 503, "{\"error\":\"Model x is currently loading\",\"estimated_time\":20.0}", CAL_WIRE_AGAIN, "", "about 20 s", 20},
+    {"huggingface", 503, "{\"error\":\"Model x is currently loading\",\"estimated_time\":1200}", CAL_WIRE_AGAIN, "", "about 1200 s", 60},
+    {"huggingface", 503, "{\"error\":\"overloaded\"}", CAL_WIRE_AGAIN, "", "overloaded", -1},
+    {"huggingface", 401, "{\"error\":\"Invalid username or password.\"}", CAL_WIRE_STOP, "", "Invalid username", -1},
+    {"huggingface", 404, "{\"error\":\"Not Found\"}", CAL_WIRE_OTHER_MODEL, "", "router.huggingface.co", -1},
+    {"huggingface", 400, "{\"error\":\"Model a/b not supported by provider hf-inference\"}", CAL_WIRE_OTHER_MODEL, "",
+     "router.huggingface.co", -1},
+    {"huggingface", 400, "{\"error\":[\"Error in inputs: bad\"]}", CAL_WIRE_REFUSED, "", "Error in inputs", -1},
+    {"huggingface", 402, "{\"error\":\"You have exceeded your monthly included credits\"}", CAL_WIRE_STOP, "", "credit", -1},
+    {"huggingface", 504, "<html>", CAL_WIRE_AGAIN, "", "too long", -1},
+    {"huggingface", 200, "{\"error\":\"x\"}", CAL_WIRE_AGAIN, "", "(500)", -1},
 };
 
 TEST(every_reply_gets_its_verdict_its_text_and_a_next_step) {
@@ -376,6 +537,20 @@ TEST(a_gemini_answer_tells_the_model_that_answered_and_the_tokens) {
             "\"thoughtsTokenCount\":\"many\"}}");
   CHECK(a->tokens_in == -1 && a->tokens_out == -1 && a->tokens_thought == -1);
   CHECK_TEXT(a->finish, "OTHER");
+}
+
+TEST(an_openai_answer_tells_the_model_and_the_tokens_thoughts_apart) {
+  const cal_wire_answer *a = reads(
+      "openai", 200,
+      "{\"model\":\"gpt\",\"choices\":[{\"message\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":900,"
+      "\"completion_tokens\":70,\"completion_tokens_details\":{\"reasoning_tokens\":50}}}");
+  CHECK(a->tokens_in == 900 && a->tokens_out == 20 && a->tokens_thought == 50);
+  CHECK_TEXT(a->model, "gpt");
+  CHECK_TEXT(a->finish, "stop");
+  a = reads("openai", 200, "{\"response\":\"a\",\"done\":true,\"prompt_eval_count\":9,\"eval_count\":3}");
+  CHECK(a->tokens_in == 9 && a->tokens_out == 3 && a->tokens_thought == -1);
+  a = reads("huggingface", 200, "[{\"generated_text\":\"a\"}]");
+  CHECK(a->tokens_in == -1 && a->tokens_out == -1 && !a->model[0]);
 }
 
 TEST(an_error_inside_a_reply_of_200_names_its_own_status) {

@@ -177,7 +177,7 @@ void cal_reply_fault(cal_wire_answer *answer, const char *who, int status, const
   else if (status == 429) cal_reply_say(answer, CAL_WIRE_AGAIN, "%s takes no more requests for now (429)%s", who, says);
   else if (status == 503) cal_reply_say(answer, CAL_WIRE_AGAIN, "%s is overloaded or starting (503)%s; try again later", who, says);
   else if (status == 408 || status == 504) cal_reply_say(answer, CAL_WIRE_AGAIN, "%s took too long (%d)%s; try again", who, status, says);
-  else if (status == 409 || status == 425 || status == 499 || status >= 500)
+  else if (status == 409 || status == 425 || status == 499 || (status >= 500 && status != 501))
     cal_reply_say(answer, CAL_WIRE_AGAIN, "%s failed (%d)%s; try again", who, status, says);
   else if (status >= 400) cal_reply_say(answer, CAL_WIRE_REFUSED, "%s does not take this request (%d)%s", who, status, says);
   else cal_reply_say(answer, CAL_WIRE_EMPTY, "%s gave no answer (status %d)%s", who, status, says);

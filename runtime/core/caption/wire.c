@@ -3,8 +3,10 @@
 #include <string.h>
 
 #include "core/caption/gemini.h"
+#include "core/caption/huggingface.h"
+#include "core/caption/openai.h"
 
-static const cal_wire *const wires[] = {&cal_wire_gemini};
+static const cal_wire *const wires[] = {&cal_wire_gemini, &cal_wire_openai, &cal_wire_huggingface};
 enum { WIRES = sizeof wires / sizeof *wires };
 
 const cal_wire *cal_wire_at(size_t index) { return index < WIRES ? wires[index] : NULL; }
