@@ -16,7 +16,7 @@ local Server = {}
 Server.__index = Server
 
 local pipe = io.popen "readlink /proc/$PPID/exe"
-M.program = pipe:read "l":gsub("/host$", "/fake")
+M.program = (pipe:read "l":gsub("/host$", "/fake"))
 pipe:close()
 
 function M.start()
@@ -58,5 +58,38 @@ function Server:send(bytes, seconds)
 end
 
 function Server:caption(bytes) return ("a small test picture, %s"):format(hash.sha256(bytes):sub(1, 12)) end -- luacheck: ignore 212
+
+-- --- Whole runs ---------------------------------------------------------------------------------------------------------
+
+M.calotype = (M.program:gsub("/tests/fake$", "/calotype"))
+M.KEY = "AQ.fake-key-that-nobody-may-see" -- so are those that Gemini gives out
+
+--- Tiny pictures with names of their own bytes: a JPEG with a comment of `size` bytes. { name = caption that the server will give }
+function M.pictures(folder, count, size)
+  local image = require "native.image"
+  local small = image.new(8, 8)
+  for y = 0, 7 do for x = 0, 7 do small:set(x, y, { x * 36, y * 36, (x * y * 5) % 256 }) end end
+  local jpeg = small:encode "jpeg"
+  assert(fs.make_folder(folder))
+  local captions, order = {}, {}
+  for i = 1, count do
+    local name = ("p%04d"):format(i)
+    local comment = (("picture %d of a test "):format(i)):rep((size or 40) // 24 + 1)
+    local bytes = jpeg:sub(1, 2) .. "\xff\xfe" .. string.char((#comment + 2) // 256, (#comment + 2) % 256) .. comment .. jpeg:sub(3)
+    assert(fs.write(("%s/%s.jpg"):format(folder, name), bytes))
+    captions[name], order[i] = ("a small test picture, %s"):format(hash.sha256(bytes):sub(1, 12)), hash.sha256(bytes)
+  end
+  return captions, order
+end
+
+--- The command line that runs `words` of the program in a folder with nothing in its environment but these settings.
+function M.command(folder, words, environment)
+  local parts = { ("cd '%s' && exec env -i PATH=\"$PATH\" HOME='%s' LANG=C.UTF-8 CALOTYPE_STORE=store"):format(folder, folder) }
+  local names = {}
+  for name in pairs(environment or {}) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do parts[#parts + 1] = ("%s='%s'"):format(name, environment[name]) end
+  return ("%s '%s' %s"):format(table.concat(parts, " "), M.calotype, words)
+end
 
 return M

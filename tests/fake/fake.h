@@ -113,6 +113,7 @@ typedef struct {
   const fault *kind;
   long times;       /* 0: always */
   bool first_model; /* only for the model that the scenario heard of first */
+  bool some;        /* only for keys that begin with 0 to 7 */
 } scenario_item;
 
 /* What is counted of one picture, or of one method and path without a picture. */

@@ -20,8 +20,8 @@ static void html(const question *q, const fault *f, answer *a) {
   (void)q;
   a->status = f->status, a->type = "text/html; charset=UTF-8";
   cal_buffer_printf(&a->body,
-                    "<!DOCTYPE html>\n<html><head><title>%d %s</title></head><body><center><h1>%s</h1></center><hr>nginx</body></html>\n",
-                    f->status, f->message, f->message);
+                    "<!DOCTYPE html>\n<html><head><title>%s</title></head><body><center><h1>%s</h1></center><hr>nginx</body></html>\n",
+                    f->message, f->message);
 }
 
 static void array_error(const question *q, const fault *f, answer *a) {
@@ -48,6 +48,18 @@ static void odd_commas(const question *q, const fault *f, answer *a) {
                     f->status, f->message, f->word);
 }
 
+/* What OpenAI calls a quota is money. */
+static void no_credit(const question *q, const fault *f, answer *a) {
+  if (q->from != OPENAI) {
+    answer_error(q, f, a);
+    return;
+  }
+  a->status = f->status, a->type = "application/json";
+  cal_buffer_printf(&a->body,
+                    "{\"error\":{\"message\":\"%s\",\"type\":\"insufficient_quota\",\"param\":null,\"code\":\"insufficient_quota\"}}",
+                    f->message);
+}
+
 static void loading(const question *q, const fault *f, answer *a) {
   if (q->from != HUGGINGFACE) {
     answer_error(q, f, a);
@@ -55,6 +67,14 @@ static void loading(const question *q, const fault *f, answer *a) {
   }
   a->status = 503, a->type = "application/json";
   cal_buffer_printf(&a->body, "{\"error\":\"Model %s is currently loading\",\"estimated_time\":0.05}", q->model);
+}
+
+/* Servers have been seen to quote what they were sent. */
+static void echo_key(const question *q, const fault *f, answer *a) {
+  extern char fake_key[512];
+  char said[700];
+  snprintf(said, sizeof said, "API key not valid: %s. Please pass a valid API key.", fake_key);
+  answer_plain_error(q->from, f->status, f->word, said, f->details, a);
 }
 
 static void redirect(const question *q, const fault *f, answer *a) {
@@ -139,7 +159,7 @@ static void half_text(const question *q, const fault *f, answer *a) {
 static void unknown_finish(const question *q, const fault *f, answer *a) {
   cal_buffer text = {0};
   question_text(q, &text);
-  a->status = 200, a->type = "application/json", a->paid = true, a->intact = true;
+  a->status = 200, a->type = "application/json", a->paid = true;
   answer_words(q, text.data, text.size, f->word, &a->body);
   cal_buffer_free(&text);
 }
@@ -203,7 +223,9 @@ static void terminal(const question *q, const fault *f, answer *a) {
 }
 static void nul_raw(const question *q, const fault *f, answer *a) { (void)f, changed(q, a, "small", "sm\0ll", 5), a->intact = false; }
 static void utf8(const question *q, const fault *f, answer *a) {
-  (void)f, changed(q, a, "small", "kleines, gr\xc3\xbcnes \xe6\x97\xa5\xe6\x9c\xac \xf0\x9f\xa6\x8a", 30);
+  static const char foreign[] = "gr\xc3\xbcnes \xe6\x97\xa5\xe6\x9c\xac \xf0\x9f\xa6\x8a, small";
+  (void)f;
+  changed(q, a, "small", foreign, sizeof foreign - 1);
 }
 static void strings(const question *q, const fault *f, answer *a) {
   (void)f;
@@ -292,6 +314,8 @@ const fault fault_table[] = {
     {"429long", "RetryInfo of 19 hours", WHOLE, 0, answer_error, 429, EXHAUSTED, QUOTA_TEXT, "[" RETRY("68940s") "]", NULL},
     {"429capacity", "no capacity for this model", WHOLE, 0, answer_error, 429, EXHAUSTED, "No capacity available for model.",
      "[" REASON("MODEL_CAPACITY_EXHAUSTED") "]", NULL},
+    {"429credit", "no credit is left", WHOLE, 0, no_credit, 429, EXHAUSTED,
+     "You exceeded your current quota, please check your plan and billing details.", NULL, NULL},
     {"429after", "Retry-After: 1, no details", WHOLE, 0, answer_error, 429, EXHAUSTED, "Too many requests.", NULL, "Retry-After: 1\r\n"},
     {"429hub", "the hub's window, RateLimit t=1", WHOLE, FILES, answer_error, 429, EXHAUSTED, "Too many requests.", NULL,
      "RateLimit: \"api\";r=0;t=1\r\nRateLimit-Policy: \"fixed window\";\"api\";q=500;w=300\r\n"},
@@ -310,6 +334,9 @@ const fault fault_table[] = {
      NULL, NULL},
     {"400key", "the key is not valid", WHOLE, 0, answer_error, 400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.",
      "[" REASON("API_KEY_INVALID") "]", NULL},
+    {"echo", "the key is not valid, and quoted", WHOLE, 0, echo_key, 400, "INVALID_ARGUMENT", NULL, "[" REASON("API_KEY_INVALID") "]",
+     NULL},
+    {"echo503", "overloaded, and the key is quoted", WHOLE, 0, echo_key, 503, "UNAVAILABLE", NULL, NULL, NULL},
     {"400region", "not offered here", WHOLE, 0, answer_error, 400, "FAILED_PRECONDITION",
      "User location is not supported for the API use without a billing account linked.", NULL, NULL},
     {"401", "no such key", WHOLE, 0, answer_error, 401, "UNAUTHENTICATED", "Invalid API Key", NULL, NULL},
@@ -331,7 +358,7 @@ const fault fault_table[] = {
     {"safety", "SAFETY", WHOLE, 0, no_text, 200, "SAFETY", NULL, NULL, NULL},
     {"prohibited", "PROHIBITED_CONTENT", WHOLE, 0, no_text, 200, "PROHIBITED_CONTENT", NULL, NULL, NULL},
     {"recitation", "RECITATION", WHOLE, 0, no_text, 200, "RECITATION", NULL, NULL, NULL},
-    {"madeup", "a text, and a finish reason nobody knows", WHOLE, SOAK, unknown_finish, 200, "TOO_BEAUTIFUL", NULL, NULL, NULL},
+    {"madeup", "a text, and a finish reason nobody knows", WHOLE, 0, unknown_finish, 200, "TOO_BEAUTIFUL", NULL, NULL, NULL},
     {"parts", "a thought, then the text in two parts", WHOLE, SOAK, parts, 200, NULL, NULL, NULL, NULL},
     {"fenced", "JSON in a markdown fence", WHOLE, SOAK, fenced, 200, NULL, NULL, NULL, NULL},
     {"spaced", "blank lines around the text", WHOLE, SOAK, spaced, 200, NULL, NULL, NULL, NULL},
@@ -375,7 +402,7 @@ const fault fault_table[] = {
     {"negative", "Content-Length: -1", NEGATIVE, LOST, NULL, 200, NULL, NULL, NULL, NULL},
     {"chunkcut", "the last chunk is missing", CHUNKED_CUT, SOAK | LOST, NULL, 200, NULL, NULL, NULL, NULL},
     {"chunkbad", "a chunk's size is no number", CHUNKED_BAD, SOAK | LOST, NULL, 200, NULL, NULL, NULL, NULL},
-    {"garbage", "bytes that are no HTTP", GARBAGE, SOAK | LOST, NULL, 200, NULL, NULL, NULL, NULL},
+    {"garbage", "bytes that are no HTTP", GARBAGE, LOST, NULL, 200, NULL, NULL, NULL, NULL},
     {"endlesshead", "a megabyte of headers", ENDLESS_HEAD, LOST, NULL, 200, NULL, NULL, NULL, NULL},
     /* files */
     {"direct", "no redirect to another host", WHOLE, FILES, NULL, 200, NULL, NULL, NULL, NULL},

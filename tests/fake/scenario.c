@@ -4,6 +4,7 @@
  *   /s/503/                       always 503
  *   /s/503-twice,reset-once/      of each picture (or method and path): 503 twice, then a reset, then the right answer
  *   /s/404-first/                 404 for the model that is asked for first, the right answer for others
+ *   /s/blocked-some/              for pictures whose sha256 begins with 0 to 7
  *   /s/faults-5/                  5 % of all requests meet a fault, each kind of `fake faults` marked "soak" equally often,
  *                                 chosen by a hash of picture and attempt; `faults-5:7` with seed 7, `faults-5:7!` with silences
  *   /s/ok@20/                     every answer takes 20 ms to be ready
@@ -31,8 +32,9 @@ static bool read_item(scenario *s, const char *text, size_t size, const char **w
     if (left == 4 && !memcmp(much, "once", 4)) item.times = 1;
     else if (left == 5 && !memcmp(much, "twice", 5)) item.times = 2;
     else if (left == 5 && !memcmp(much, "first", 5)) item.first_model = true;
+    else if (left == 4 && !memcmp(much, "some", 4)) item.some = true;
     else if (left && isdigit((unsigned char)*much)) item.times = strtol(much, NULL, 10);
-    else return *why = "after '-' stands once, twice, first or a number", false;
+    else return *why = "after '-' stands once, twice, first, some or a number", false;
   }
   item.kind = fault_find(text, name);
   if (!item.kind)
@@ -106,6 +108,10 @@ const fault *scenario_choose(scenario *s, count *c, const char *model, unsigned 
     const scenario_item *item = &s->items[i];
     if (item->kind->flags & (FILES | BATCH) & ~flags) continue;
     if (fits && !fits(item->kind)) continue;
+    if (item->some) {
+      if (*c->key >= '0' && *c->key <= '7') return item->kind;
+      continue;
+    }
     if (item->first_model) {
       if (!strcmp(model, s->first_model)) return item->kind;
       continue;
