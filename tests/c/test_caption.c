@@ -5,6 +5,7 @@
 #include "core/base/memory.h"
 #include "core/base/random.h"
 #include "core/caption/gemini.h"
+#include "core/caption/gemini_batch.h"
 #include "core/caption/huggingface.h"
 #include "core/caption/openai.h"
 #include "core/caption/reply.h"
@@ -643,6 +644,166 @@ TEST(a_reply_cut_anywhere_or_without_memory_is_answered_or_refused_cleanly) {
       CHECK(status == CAL_OK || (status == CAL_E_MEMORY && err.text[0]));
     }
   }
+}
+
+/* ---- batches ---- */
+
+TEST(a_batch_holds_each_question_with_its_key) {
+  cal_buffer path = {0}, body = {0};
+  cal_error err = {0};
+  cal_wire_question q = {.user = "x", .max_tokens = 9};
+  CHECK(cal_gemini_batch_begin("gemini-3.8-flash", "my \"1\"", &path, &body, &err) == CAL_OK);
+  CHECK(cal_gemini_batch_add(&q, "img 1", &body, &err) == CAL_OK);
+  q.max_tokens = 0;
+  CHECK(cal_gemini_batch_add(&q, "img2", &body, &err) == CAL_OK);
+  size_t size = body.size;
+  CHECK(cal_gemini_batch_add(&(cal_wire_question){.user = ""}, "img3", &body, &err) == CAL_E_ARG);
+  CHECK(strstr(err.text, "gemini batch: img3: gemini: neither a picture"));
+  CHECK(cal_gemini_batch_add(&q, "", &body, &err) == CAL_E_ARG && body.size == size);
+  CHECK(cal_gemini_batch_end(&body, &err) == CAL_OK);
+  CHECK_TEXT(path.data, "/v1beta/models/gemini-3.8-flash:batchGenerateContent");
+  CHECK_TEXT(body.data,
+             "{\"batch\":{\"displayName\":\"my "
+             "\\\"1\\\"\",\"inputConfig\":{\"requests\":{\"requests\":[{\"request\":{\"contents\":[{\"role\":\"user\",\"parts\":[{"
+             "\"text\":\"x\"}]}],\"generationConfig\":{\"maxOutputTokens\":9}},\"metadata\":{\"key\":\"img "
+             "1\"}},{\"request\":{\"contents\":[{\"role\":\"user\","
+             "\"parts\":[{\"text\":\"x\"}]}]},\"metadata\":{\"key\":\"img2\"}}]}}}}");
+  cal_json *tree = cal_json_parse(body.data, body.size, &err);
+  CHECK(tree != NULL);
+  cal_json_free(tree);
+  cal_buffer_free(&path);
+  cal_buffer_free(&body);
+  CHECK(cal_gemini_batch_line(&q, "k", &body, &err) == CAL_OK && cal_gemini_batch_line(&q, "l", &body, &err) == CAL_OK);
+  CHECK_TEXT(body.data,
+             "{\"key\":\"k\",\"request\":{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"x\"}]}]}}\n"
+             "{\"key\":\"l\",\"request\":{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"x\"}]}]}}\n");
+  cal_buffer_free(&body);
+  CHECK(cal_gemini_batch_of_file("m", "n", "files/abc", &path, &body, &err) == CAL_OK);
+  CHECK_TEXT(body.data, "{\"batch\":{\"displayName\":\"n\",\"inputConfig\":{\"fileName\":\"files/abc\"}}}");
+  CHECK(cal_gemini_batch_of_file("m", "n", "abc", &path, &body, &err) == CAL_E_ARG);
+  cal_buffer_free(&path);
+  cal_buffer_free(&body);
+  CHECK(cal_gemini_batch_begin("m", "", &path, &body, &err) == CAL_E_ARG);
+  CHECK(cal_gemini_batch_begin("..", "n", &path, &body, &err) == CAL_E_ARG);
+  cal_buffer_free(&path);
+  CHECK(cal_gemini_batch_begin("m", "n", &path, &body, &err) == CAL_OK && cal_gemini_batch_end(&body, &err) == CAL_E_ARG);
+  cal_buffer_free(&path);
+  cal_buffer_free(&body);
+}
+
+TEST(a_full_batch_says_so_and_stays_whole) {
+  static unsigned char bytes[6 << 20];
+  cal_wire_picture picture = {bytes, sizeof bytes, "image/png"};
+  cal_wire_question q = {.pictures = &picture, .picture_count = 1};
+  cal_buffer path = {0}, body = {0};
+  cal_error err = {0};
+  CHECK(cal_gemini_batch_begin("m", "n", &path, &body, &err) == CAL_OK);
+  CHECK(cal_gemini_batch_add(&q, "a", &body, &err) == CAL_OK && cal_gemini_batch_add(&q, "b", &body, &err) == CAL_OK);
+  CHECK(cal_gemini_batch_add(&q, "c", &body, &err) == CAL_E_LIMIT);
+  CHECK(strstr(err.text, "with c it would have more than 20 MB; begin another one"));
+  CHECK(cal_gemini_batch_end(&body, &err) == CAL_OK && body.size <= CAL_GEMINI_BATCH_MOST);
+  CHECK(strstr(body.data + body.size - 22, "\"key\":\"b\"}}]}}}}"));
+  cal_buffer_free(&path);
+  cal_buffer_free(&body);
+}
+
+static char told[600];
+
+static cal_status tell(void *context, size_t index, const char *key, const cal_wire_answer *a, cal_error *err) {
+  size_t used = strlen(told);
+  snprintf(told + used, sizeof told - used, "%zu %s %s %s;", index, key ? key : "-", cal_wire_verdict_name(a->verdict), text_of(a));
+  return context && index == 1 ? cal_fail(err, CAL_E_ARG, "enough") : CAL_OK;
+}
+
+static cal_gemini_batch batch_of(int status, const char *body) {
+  cal_gemini_batch batch;
+  told[0] = 0;
+  CHECK(cal_gemini_batch_read(status, "application/json", body, strlen(body), tell, NULL, &batch, NULL) == CAL_OK);
+  return batch;
+}
+
+#define ANSWERED "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a cat\"}]},\"finishReason\":\"STOP\"}]}"
+#define INLINED                                                                                                                       \
+  "{\"inlinedResponses\":{\"inlinedResponses\":[{\"response\":" ANSWERED                                                              \
+  ",\"metadata\":{\"key\":\"x\"}},{\"error\":{\"code\":3,\"message\":\"bad\"},\"metadata\":{\"key\":\"y\"}},{\"error\":{\"code\":14," \
+  "\"message\":\"busy\"}},{}]}}"
+
+TEST(a_batch_tells_its_state_and_its_answers_wherever_they_stand) {
+  cal_gemini_batch b =
+      batch_of(200,
+               "{\"name\":\"batches/1-a\",\"metadata\":{\"displayName\":\"my "
+               "1\",\"state\":\"BATCH_STATE_RUNNING\",\"batchStats\":{\"requestCount\":\"4\",\"successfulRequestCount\":1}}}");
+  CHECK(b.verdict == CAL_WIRE_DONE && b.state == CAL_GEMINI_BATCH_RUNNING && b.requests == 4 && b.succeeded == 1 && b.failed == -1 &&
+        !told[0]);
+  CHECK_TEXT(b.name, "batches/1-a");
+  CHECK_TEXT(b.display_name, "my 1");
+  static const char expected[] = "0 x done a cat;1 y refused ;2 - again ;3 - empty ;";
+  b = batch_of(200, "{\"name\":\"batches/1\",\"metadata\":{\"state\":\"JOB_STATE_SUCCEEDED\"},\"done\":true,\"response\":" INLINED "}");
+  CHECK(b.state == CAL_GEMINI_BATCH_SUCCEEDED && b.answers == 4);
+  CHECK_TEXT(told, expected);
+  b = batch_of(200, "{\"name\":\"batches/1\",\"metadata\":{\"state\":\"BATCH_STATE_SUCCEEDED\",\"output\":" INLINED "}}");
+  CHECK_TEXT(told, expected);
+  b = batch_of(
+      200,
+      "{\"name\":\"batches/1\",\"state\":\"BATCH_STATE_SUCCEEDED\",\"output\":{\"inlinedResponses\":[{\"key\":\"z\",\"response\":" ANSWERED
+      "}]}}");
+  CHECK_TEXT(told, "0 z done a cat;");
+  b = batch_of(200, "{\"name\":\"batches/1\",\"done\":true,\"response\":{\"responsesFile\":\"files/abc\"}}");
+  CHECK(b.state == CAL_GEMINI_BATCH_SUCCEEDED);
+  CHECK_TEXT(b.file, "files/abc");
+  b = batch_of(200, "{\"name\":\"batches/1\",\"metadata\":{\"output\":{\"responsesFile\":\"files/../x\"}}}");
+  CHECK(!b.file[0] && b.state == CAL_GEMINI_BATCH_UNKNOWN);
+  b = batch_of(200,
+               "{\"name\":\"batches/"
+               "1\",\"done\":true,\"error\":{\"code\":13,\"message\":\"broke\"},\"metadata\":{\"state\":\"BATCH_STATE_FAILED\"}}");
+  CHECK(b.verdict == CAL_WIRE_DONE && b.state == CAL_GEMINI_BATCH_FAILED && strstr(b.why, "broke"));
+  b = batch_of(200, "{\"name\":\"batches/1\",\"metadata\":{\"state\":\"BATCH_STATE_EXPIRED\"}}");
+  CHECK(b.state == CAL_GEMINI_BATCH_EXPIRED && strstr(b.why, "smaller batches"));
+  CHECK_TEXT(cal_gemini_batch_state_name(CAL_GEMINI_BATCH_EXPIRED), "expired");
+}
+
+TEST(what_is_no_batch_has_a_verdict_and_a_reason) {
+  cal_gemini_batch b = batch_of(200, "{}");
+  CHECK(b.verdict == CAL_WIRE_EMPTY && strstr(b.why, "names no batch"));
+  b = batch_of(200, "{\"name\":\"batches/../models\"}");
+  CHECK(b.verdict == CAL_WIRE_EMPTY);
+  b = batch_of(429, "{\"error\":{\"code\":429,\"message\":\"Please retry in 7s\"}}");
+  CHECK(b.verdict == CAL_WIRE_AGAIN && b.status == 429 && b.wait_seconds == 7);
+  b = batch_of(502, "<html>");
+  CHECK(b.verdict == CAL_WIRE_AGAIN && b.why[0]);
+  b = batch_of(200, "");
+  CHECK(b.verdict == CAL_WIRE_EMPTY && strstr(b.why, "empty reply"));
+  cal_gemini_batch out;
+  cal_error err = {0};
+  static const char two[] = "{\"name\":\"batches/1\",\"response\":" INLINED "}";
+  told[0] = 0;
+  CHECK(cal_gemini_batch_read(200, NULL, two, sizeof two - 1, tell, told, &out, &err) == CAL_E_ARG && out.answers == 2);
+  CHECK_TEXT(err.text, "enough");
+}
+
+TEST(a_batch_is_found_in_the_list_by_its_display_name) {
+  static const char list[] =
+      "{\"operations\":[{\"name\":\"batches/1\",\"metadata\":{\"displayName\":\"a\"}},{\"name\":\"batches/"
+      "2\",\"metadata\":{\"displayName\":\"b\",\"state\":\"BATCH_STATE_PENDING\"}}],\"nextPageToken\":\"t\"}";
+  cal_gemini_batch b;
+  char next[256];
+  CHECK(cal_gemini_batch_find(200, NULL, list, strlen(list), "b", &b, next, NULL) == CAL_OK && b.verdict == CAL_WIRE_DONE);
+  CHECK(b.state == CAL_GEMINI_BATCH_PENDING);
+  CHECK_TEXT(b.name, "batches/2");
+  CHECK_TEXT(next, "t");
+  CHECK(cal_gemini_batch_find(200, NULL, list, strlen(list), "c", &b, next, NULL) == CAL_OK && b.verdict == CAL_WIRE_EMPTY && !b.name[0]);
+  CHECK(cal_gemini_batch_find(200, NULL, "{}", 2, "c", &b, next, NULL) == CAL_OK && b.verdict == CAL_WIRE_EMPTY && !next[0]);
+  CHECK(cal_gemini_batch_find(403, NULL, "{}", 2, "c", &b, next, NULL) == CAL_OK && b.verdict == CAL_WIRE_STOP);
+}
+
+TEST(the_lines_of_an_answers_file_are_read_one_by_one) {
+  static const char lines[] = "{\"key\":\"x\",\"response\":" ANSWERED
+                              "}\r\n\n{\"key\":\"y\",\"error\":{\"code\":8,\"message\":\"limit: 0\"}}\n{\"key\":\"z\",\"resp";
+  told[0] = 0;
+  CHECK(cal_gemini_batch_lines(lines, sizeof lines - 1, tell, NULL, NULL) == CAL_OK);
+  CHECK_TEXT(told, "0 x done a cat;1 y other_model ;2 - empty ;");
+  CHECK(cal_gemini_batch_lines(lines, sizeof lines - 1, tell, told, NULL) == CAL_E_ARG);
+  CHECK(cal_gemini_batch_lines("", 0, tell, NULL, NULL) == CAL_OK);
 }
 
 TEST_MAIN()

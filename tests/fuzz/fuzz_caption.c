@@ -1,9 +1,10 @@
-/* The first byte chooses format, status and direction; the rest is a reply's body, or a question's settings and schema.
+/* The first byte chooses format (or a batch), status and direction; the rest is a reply's body, or a question's settings and schema.
  * A reply: an answer whose text and why are printable UTF-8, with words where it is done and a reason where it is not.
  * A question: refused with a reason, or a body that is JSON. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/caption/gemini_batch.h"
 #include "core/caption/wire.h"
 #include "core/codec/json.h"
 
@@ -31,6 +32,27 @@ static void read_reply(const cal_wire *wire, int status, const char *body, size_
   check_printable(a.model, strlen(a.model), false);
   check_printable(a.finish, strlen(a.finish), false);
   cal_wire_answer_free(&a);
+}
+
+static cal_status look(void *context, size_t index, const char *key, const cal_wire_answer *a, cal_error *err) {
+  (void)index, (void)err;
+  ++*(size_t *)context;
+  require((a->verdict == CAL_WIRE_DONE) == !a->why[0] && (a->verdict != CAL_WIRE_DONE || a->text.size));
+  if (key) require(cal_utf8_valid(key, strlen(key), NULL));
+  check_printable(a->why, strlen(a->why), false);
+  return CAL_OK;
+}
+
+static void read_batch(int status, const char *body, size_t size) {
+  cal_gemini_batch b;
+  size_t seen = 0;
+  char next[256];
+  require(cal_gemini_batch_read(status, NULL, body, size, look, &seen, &b, NULL) == CAL_OK && seen == b.answers);
+  require(b.verdict == CAL_WIRE_DONE ? !strncmp(b.name, "batches/", 8) : b.why[0]);
+  check_printable(b.why, strlen(b.why), false);
+  check_printable(b.display_name, strlen(b.display_name), false);
+  require(cal_gemini_batch_find(status, NULL, body, size, "my 1", &b, next, NULL) == CAL_OK);
+  require(cal_gemini_batch_lines(body, size, look, &seen, NULL) == CAL_OK);
 }
 
 static void ask(const cal_wire *wire, char *text, size_t size) {
@@ -61,18 +83,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   if (!size) return 0;
   size_t count = 0;
   while (cal_wire_at(count)) count++;
-  const cal_wire *wire = cal_wire_at((size_t)(bytes[0] & 7) % count);
-  char *text = malloc(size); /* of its own size: a byte too far is seen */
+  const cal_wire *wire = cal_wire_at((size_t)(bytes[0] & 7) % (count + 1)); /* NULL: a batch */
+  char *text = malloc(size);                                                /* of its own size: a byte too far is seen */
   if (!text) return 0;
   memcpy(text, bytes + 1, size - 1);
   text[size - 1] = 0;
-  if (bytes[0] & 8) {
+  if (wire && bytes[0] & 8) {
     ask(wire, text, size);
   } else {
     char *exact = malloc(size - 1 ? size - 1 : 1);
     if (exact) {
       memcpy(exact, text, size - 1);
-      read_reply(wire, statuses[bytes[0] >> 4 & 7], exact, size - 1);
+      int status = statuses[bytes[0] >> 4 & 7];
+      if (wire) read_reply(wire, status, exact, size - 1);
+      else read_batch(status, exact, size - 1);
     }
     free(exact);
   }

@@ -1,0 +1,279 @@
+#include "core/caption/gemini_batch.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/caption/ask.h"
+#include "core/caption/gemini.h"
+#include "core/caption/reply.h"
+
+static const char who[] = "gemini batch";
+enum { NAME_MOST = 120 };
+
+/* ---- writing ---- */
+
+static cal_status begin(const char *model, const char *display_name, cal_buffer *path, cal_buffer *body, cal_error *err) {
+  if (!display_name || !*display_name || strlen(display_name) > NAME_MOST || !cal_utf8_valid(display_name, strlen(display_name), NULL))
+    return cal_fail(err, CAL_E_ARG, "%s: a display name of 1 to %d bytes of UTF-8 is expected", who, NAME_MOST);
+  cal_buffer_add_text(path, "/v1beta/");
+  cal_status status = cal_gemini_model(model, path, err);
+  if (status) return status;
+  cal_buffer_add_text(path, ":batchGenerateContent");
+  cal_buffer_add_text(body, "{\"batch\":{\"displayName\":");
+  cal_json_write_text(display_name, strlen(display_name), body);
+  return cal_ask_done(path, body, who, err);
+}
+
+static const char opening[] = ",\"inputConfig\":{\"requests\":{\"requests\":[", closing[] = "]}}}}";
+
+cal_status cal_gemini_batch_begin(const char *model, const char *display_name, cal_buffer *path, cal_buffer *body, cal_error *err) {
+  cal_status status = begin(model, display_name, path, body, err);
+  if (!status) cal_buffer_add_text(body, opening);
+  return status ? status : cal_ask_done(path, body, who, err);
+}
+
+/* The request with its key; all of it or nothing. */
+static cal_status add(const cal_wire_question *question, const char *key, bool key_first, size_t most, cal_buffer *body, cal_error *err) {
+  const size_t was = body->size;
+  if (!key || !*key || !cal_utf8_valid(key, strlen(key), NULL)) return cal_fail(err, CAL_E_ARG, "%s: a key in UTF-8 is expected", who);
+  char shown[104];
+  cal_reply_quote(key, strlen(key), 100, shown);
+  if (key_first) {
+    cal_buffer_add_text(body, "{\"key\":");
+    cal_json_write_text(key, strlen(key), body);
+    cal_buffer_add_byte(body, ',');
+  } else {
+    cal_buffer_add_text(body, was && body->data[was - 1] == '[' ? "{" : ",{");
+  }
+  cal_buffer_add_text(body, "\"request\":");
+  cal_status status = cal_gemini_request(question, body, err);
+  if (status) cal_error_context(err, "%s: %s", who, shown);
+  if (!status && !key_first) {
+    cal_buffer_add_text(body, ",\"metadata\":{\"key\":");
+    cal_json_write_text(key, strlen(key), body);
+    cal_buffer_add_byte(body, '}');
+  }
+  cal_buffer_add_text(body, key_first ? "}\n" : "}");
+  if (!status) status = cal_ask_done(body, body, who, err);
+  if (!status && most && body->size + sizeof closing > most)
+    status = cal_fail(err, CAL_E_LIMIT, "%s: with %s it would have more than %zu MB; begin another one", who, shown, most >> 20);
+  if (status && body->data) body->data[body->size = was] = 0;
+  return status;
+}
+
+cal_status cal_gemini_batch_add(const cal_wire_question *question, const char *key, cal_buffer *body, cal_error *err) {
+  return add(question, key, false, CAL_GEMINI_BATCH_MOST, body, err);
+}
+
+cal_status cal_gemini_batch_line(const cal_wire_question *question, const char *key, cal_buffer *lines, cal_error *err) {
+  return add(question, key, true, 0, lines, err);
+}
+
+cal_status cal_gemini_batch_end(cal_buffer *body, cal_error *err) {
+  if (body->size && body->data[body->size - 1] == '[') return cal_fail(err, CAL_E_ARG, "%s: nothing was added to it", who);
+  cal_buffer_add_text(body, closing);
+  return cal_ask_done(body, body, who, err);
+}
+
+cal_status cal_gemini_batch_of_file(const char *model, const char *display_name, const char *file, cal_buffer *path, cal_buffer *body,
+                                    cal_error *err) {
+  if (!file || strncmp(file, "files/", 6) != 0 || !file[6] || !cal_utf8_valid(file, strlen(file), NULL))
+    return cal_fail(err, CAL_E_ARG, "%s: an uploaded file (\"files/...\") is expected", who);
+  cal_status status = begin(model, display_name, path, body, err);
+  if (status) return status;
+  cal_buffer_add_text(body, ",\"inputConfig\":{\"fileName\":");
+  cal_json_write_text(file, strlen(file), body);
+  cal_buffer_add_text(body, "}}}");
+  return cal_ask_done(path, body, who, err);
+}
+
+/* ---- reading ---- */
+
+static const char *const states[] = {"unknown", "pending", "running", "succeeded", "failed", "cancelled", "expired"};
+enum { STATES = sizeof states / sizeof *states };
+
+const char *cal_gemini_batch_state_name(cal_gemini_batch_state state) { return states[(size_t)state < STATES ? state : 0]; }
+
+static const char path_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+
+/* BATCH_STATE_RUNNING on the wire, JOB_STATE_RUNNING in Google's own libraries: what stands behind the last "_STATE_" counts. */
+static cal_gemini_batch_state state_of(const char *word) {
+  const char *found = word ? strstr(word, "STATE_") : NULL;
+  if (found) word = found + 6;
+  for (int i = 1; word && i < STATES; i++)
+    if (strlen(word) == strlen(states[i]) && cal_reply_has(word, states[i])) return (cal_gemini_batch_state)i;
+  return CAL_GEMINI_BATCH_UNKNOWN;
+}
+
+static cal_status read_item(const cal_json *item, size_t index, cal_gemini_batch_each each, void *context, cal_error *err) {
+  const char *key = cal_json_text(cal_json_find(cal_json_find(item, "metadata"), "key"));
+  if (!key) key = cal_json_text(cal_json_find(item, "key"));
+  const cal_json *response = cal_json_find(item, "response"), *error = cal_json_find(item, "error");
+  cal_wire_answer answer;
+  cal_reply_begin(&answer);
+  answer.status = 200;
+  cal_status status = CAL_OK;
+  if (response && cal_json_kind_of(response) == CAL_JSON_OBJECT) status = cal_gemini_response(response, &answer, err);
+  else if (error) cal_gemini_error(error, 200, &answer);
+  else cal_reply_say(&answer, CAL_WIRE_EMPTY, "Gemini's batch holds neither an answer nor an error here; asking again may help");
+  if (!status) status = each(context, index, key, &answer, err);
+  cal_wire_answer_free(&answer);
+  return status;
+}
+
+/* "batches/123", "files/abc": they become paths of requests, so nothing else is taken. */
+static void take_name(const cal_json *of, const char *key, const char *kind, char *out, size_t room) {
+  const char *text = cal_json_text(cal_json_find(of, key));
+  const size_t length = strlen(kind);
+  if (!text || out[0] || strncmp(text, kind, length) != 0 || !text[length] || strlen(text) >= room) return;
+  if (text[length] == '.' || text[length + strspn(text + length, path_letters)]) return;
+  memcpy(out, text, strlen(text) + 1);
+}
+
+/* Display names are ours, and may hold any letters. */
+static void take_display_name(const cal_json *of, cal_gemini_batch *batch) {
+  const char *text = cal_json_text(cal_json_find(of, "displayName"));
+  if (text && !batch->display_name[0]) cal_reply_quote(text, strlen(text), sizeof batch->display_name - 4, batch->display_name);
+}
+
+static void begin_batch(cal_gemini_batch *batch, int status) {
+  *batch =
+      (cal_gemini_batch){.verdict = CAL_WIRE_EMPTY, .status = status, .wait_seconds = -1, .requests = -1, .succeeded = -1, .failed = -1};
+}
+
+/* An operation whose metadata is the batch, or the batch itself. */
+static void read_state(const cal_json *top, cal_gemini_batch *batch) {
+  const cal_json *both[] = {top, cal_json_find(top, "metadata")};
+  const cal_json *error = cal_json_find(top, "error");
+  for (int i = 0; i < 2; i++) {
+    const cal_json *stats = cal_json_find(both[i], "batchStats"), *state = cal_json_find(both[i], "state");
+    take_name(both[i], "name", "batches/", batch->name, sizeof batch->name);
+    take_display_name(both[i], batch);
+    if (state) batch->state = state_of(cal_json_text(state));
+    if (!stats) continue;
+    batch->requests = cal_reply_count(stats, "requestCount");
+    batch->succeeded = cal_reply_count(stats, "successfulRequestCount");
+    batch->failed = cal_reply_count(stats, "failedRequestCount");
+  }
+  batch->verdict = CAL_WIRE_DONE;
+  if (batch->state == CAL_GEMINI_BATCH_UNKNOWN && cal_json_bool(cal_json_find(top, "done")) && cal_json_find(top, "response"))
+    batch->state = CAL_GEMINI_BATCH_SUCCEEDED;
+  if (error && cal_json_kind_of(error) == CAL_JSON_OBJECT && batch->state != CAL_GEMINI_BATCH_CANCELLED) {
+    cal_wire_answer answer;
+    cal_reply_begin(&answer);
+    cal_gemini_error(error, 200, &answer);
+    if (batch->state != CAL_GEMINI_BATCH_EXPIRED) batch->state = CAL_GEMINI_BATCH_FAILED;
+    snprintf(batch->why, sizeof batch->why, "%s", answer.why);
+  } else if (batch->state == CAL_GEMINI_BATCH_EXPIRED) {
+    snprintf(batch->why, sizeof batch->why, "Gemini did not come to this batch in its time; ask again, in smaller batches");
+  } else if (batch->state == CAL_GEMINI_BATCH_FAILED) {
+    snprintf(batch->why, sizeof batch->why, "Gemini says that this batch failed, and not why; ask again, or one by one");
+  }
+}
+
+static cal_status read_answers(const cal_json *top, cal_gemini_batch_each each, void *context, cal_gemini_batch *batch, cal_error *err) {
+  const cal_json *response = cal_json_find(top, "response"), *metadata = cal_json_find(top, "metadata");
+  const cal_json *places[] = {response, cal_json_find(metadata, "output"), cal_json_find(response, "output"), cal_json_find(top, "output")};
+  cal_status status = CAL_OK;
+  for (int i = 0; i < 4 && !status && !batch->answers; i++) {
+    take_name(places[i], "responsesFile", "files/", batch->file, sizeof batch->file);
+    const cal_json *list = cal_json_find(places[i], "inlinedResponses");
+    if (list && cal_json_kind_of(list) == CAL_JSON_OBJECT) list = cal_json_find(list, "inlinedResponses");
+    if (!list || cal_json_kind_of(list) != CAL_JSON_ARRAY || !each) continue;
+    for (const cal_json *item = cal_json_first(list); item && !status; item = cal_json_next(item))
+      status = read_item(item, batch->answers++, each, context, err);
+  }
+  return status;
+}
+
+/* The tree of a reply that is one, or NULL and the batch says why; CAL_E_MEMORY. */
+static cal_status parse(int status, const char *content_type, const void *body, size_t size, cal_gemini_batch *batch, cal_json **tree,
+                        cal_error *err) {
+  begin_batch(batch, status);
+  cal_wire_answer answer;
+  cal_reply_begin(&answer);
+  answer.status = status;
+  cal_error own = {0};
+  *tree = cal_reply_parse(body, size, &own);
+  if (!*tree && own.code == CAL_E_MEMORY) return cal_fail(err, CAL_E_MEMORY, "%s: %s", who, own.text);
+  if (*tree && status < 300) return CAL_OK;
+  if (*tree) {
+    const cal_json *top = cal_json_kind_of(*tree) == CAL_JSON_ARRAY ? cal_json_first(*tree) : *tree;
+    cal_gemini_error(cal_json_find(top, "error"), status, &answer);
+  } else {
+    cal_reply_no_json(&answer, "Gemini", status, content_type, body, size);
+  }
+  cal_json_free(*tree);
+  *tree = NULL;
+  batch->verdict = answer.verdict;
+  batch->status = answer.status;
+  batch->wait_seconds = answer.wait_seconds;
+  memcpy(batch->why, answer.why, sizeof batch->why);
+  return CAL_OK;
+}
+
+static void no_batch(cal_gemini_batch *batch, const char *why) {
+  begin_batch(batch, batch->status);
+  snprintf(batch->why, sizeof batch->why, "%s", why);
+}
+
+cal_status cal_gemini_batch_read(int status, const char *content_type, const void *body, size_t size, cal_gemini_batch_each each,
+                                 void *context, cal_gemini_batch *batch, cal_error *err) {
+  cal_json *tree;
+  cal_status result = parse(status, content_type, body, size, batch, &tree, err);
+  if (result || !tree) return result;
+  read_state(tree, batch);
+  if (!batch->name[0]) no_batch(batch, "Gemini's reply names no batch; look for it in the list by its display name");
+  else result = read_answers(tree, each, context, batch, err);
+  cal_json_free(tree);
+  return result;
+}
+
+cal_status cal_gemini_batch_find(int status, const char *content_type, const void *body, size_t size, const char *display_name,
+                                 cal_gemini_batch *batch, char next[256], cal_error *err) {
+  cal_json *tree;
+  next[0] = 0;
+  cal_status result = parse(status, content_type, body, size, batch, &tree, err);
+  if (result || !tree) return result;
+  const cal_json *list = cal_json_find(tree, "operations");
+  if (!list) list = cal_json_find(tree, "batches");
+  cal_reply_name(cal_json_text(cal_json_find(tree, "nextPageToken")), next, 256);
+  const cal_json *op = cal_json_first(list);
+  for (; op; op = cal_json_next(op)) {
+    const char *name = cal_json_text(cal_json_find(cal_json_find(op, "metadata"), "displayName"));
+    if (!name) name = cal_json_text(cal_json_find(op, "displayName"));
+    if (name && !strcmp(name, display_name)) break;
+  }
+  if (op) read_state(op, batch);
+  if (!op || !batch->name[0]) no_batch(batch, "there is no batch of this display name here");
+  cal_json_free(tree);
+  return CAL_OK;
+}
+
+cal_status cal_gemini_batch_lines(const void *bytes, size_t size, cal_gemini_batch_each each, void *context, cal_error *err) {
+  const char *text = bytes;
+  size_t index = 0, number = 0;
+  cal_status status = CAL_OK;
+  for (size_t from = 0; from < size && !status;) {
+    const char *line = text + from, *newline = memchr(line, '\n', size - from);
+    size_t length = newline ? (size_t)(newline - line) : size - from;
+    from += length + 1;
+    number++;
+    while (length && strchr(" \t\r", line[length - 1]) && line[length - 1]) length--;
+    if (!length) continue;
+    cal_error own = {0};
+    cal_json *tree = cal_reply_parse(line, length, &own);
+    if (tree) {
+      status = read_item(tree, index++, each, context, err);
+      cal_json_free(tree);
+    } else if (own.code == CAL_E_MEMORY) {
+      status = cal_fail(err, CAL_E_MEMORY, "%s: %s", who, own.text);
+    } else {
+      cal_wire_answer answer;
+      cal_reply_begin(&answer);
+      cal_reply_say(&answer, CAL_WIRE_EMPTY, "line %zu of the answers cannot be read (%s); ask for its picture again", number, own.text);
+      status = each(context, index++, NULL, &answer, err);
+    }
+  }
+  return status;
+}
