@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/base/fs.h"
+#include "core/base/sha1.h"
 #include "core/base/sha256.h"
 #include "core/base/suggest.h"
 #include "test.h"
@@ -14,6 +15,28 @@ TEST(sha256_of_the_empty_text_is_the_published_one) {
   char hex[CAL_SHA256_HEX];
   cal_sha256_hex("", 0, hex);
   CHECK_TEXT(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
+TEST(sha1_is_that_of_the_standard_and_of_git) {
+  static char many[1000];
+  memset(many, 'a', sizeof many);
+  const struct {
+    const char *bytes;
+    size_t size;
+    int times;
+    const char *hex;
+  } known[] = {{"", 0, 1, "da39a3ee5e6b4b0d3255bfef95601890afd80709"},
+               {"abc", 3, 1, "a9993e364706816aba3e25717850c26c9cd0d89d"},
+               {"blob 6\0hello\n", 13, 1, "ce013625030ba8dba906f756967f9e9ca394464a"},
+               {many, sizeof many, 1000, "34aa973cd4c4daa4f61eeb2bdbad27316534016f"}};
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    cal_sha1 h;
+    char hex[CAL_SHA1_HEX];
+    cal_sha1_start(&h);
+    for (int j = 0; j < known[i].times; j++) cal_sha1_add(&h, known[i].bytes, known[i].size);
+    cal_sha1_end(&h, hex);
+    CHECK_TEXT(hex, known[i].hex);
+  }
 }
 
 /* A limit on the size of files stands for a disk without room: write() fails half-way in the same manner. */

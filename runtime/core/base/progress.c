@@ -12,9 +12,9 @@
 
 struct cal_progress {
   char label[64], note[96];
-  size_t total, done;
+  size_t total, done, kept;
   double start, drawn;
-  bool terminal, visible;
+  bool terminal, visible, bytes;
 };
 
 static atomic_int quiet;
@@ -36,9 +36,24 @@ static int columns(void) {
   return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
 }
 
+/* The numbers of a bar, and what is left to say of its time: what was there at the start says nothing about it. */
+static void count(const cal_progress *p, double spent, char numbers[64], char left[64]) {
+  size_t done = p->done > p->kept ? p->done - p->kept : 0, rest = p->total > p->done ? p->total - p->done : 0;
+  char text[32];
+  left[0] = 0;
+  if (done) snprintf(left, 64, ", %s left", cal_duration(spent * (double)rest / (double)done, text));
+  if (!p->bytes) {
+    snprintf(numbers, 64, "%zu/%zu", p->done, p->total);
+    return;
+  }
+  double unit = p->total >= 1000000000 ? 1e9 : 1e6;
+  snprintf(numbers, 64, "%.*f/%.*f %s, %.1f MB/s", unit > 1e6 ? 2 : 1, (double)p->done / unit, unit > 1e6 ? 2 : 1, (double)p->total / unit,
+           unit > 1e6 ? "GB" : "MB", spent > 0 ? (double)done / spent / 1e6 : 0);
+}
+
 static void draw(cal_progress *p, double now) {
   double spent = now - p->start;
-  char spent_text[32], left_text[32], line[512];
+  char spent_text[32], numbers[64], left[64], line[512];
   cal_duration(spent, spent_text);
   if (p->total) {
     double share = (double)p->done / (double)p->total;
@@ -47,9 +62,8 @@ static void draw(cal_progress *p, double now) {
     int full = (int)(share * WIDTH + 0.5);
     for (int i = 0; i < WIDTH; i++) bar[i] = i < full ? '=' : ' ';
     bar[WIDTH] = 0;
-    cal_duration(p->done ? spent / share - spent : 0, left_text);
-    snprintf(line, sizeof line, "  %s [%s] %zu/%zu  %s%s%s%s%s", p->label, bar, p->done, p->total, spent_text, p->done ? ", " : "",
-             p->done ? left_text : "", p->done ? " left" : "", p->note);
+    count(p, spent, numbers, left);
+    snprintf(line, sizeof line, "  %s [%s] %s  %s%s%s", p->label, bar, numbers, spent_text, left, p->note);
   } else {
     snprintf(line, sizeof line, "  %s  %zu  %s%s", p->label, p->done, spent_text, p->note);
   }
@@ -67,6 +81,10 @@ void cal_progress_set(cal_progress *p, size_t done) {
   double now = cal_clock();
   if (now - p->start < 1.0 || now - p->drawn < (p->terminal ? 0.1 : 10.0)) return;
   draw(p, now);
+}
+
+void cal_progress_bytes(cal_progress *p, size_t kept) {
+  if (p) p->bytes = true, p->done = p->kept = kept;
 }
 
 void cal_progress_note(cal_progress *p, const char *note) {

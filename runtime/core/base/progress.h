@@ -19,7 +19,9 @@ typedef struct cal_progress cal_progress;
 cal_progress *cal_progress_new(const char *label, size_t total);
 void cal_progress_set(cal_progress *p, size_t done);
 void cal_progress_note(cal_progress *p, const char *note); /* a few words behind the bar: "loss 0.0412", "$0.02" */
-void cal_progress_free(cal_progress *p);                   /* wipes the bar */
-void cal_progress_quiet(int quiet);                        /* 1: draw nothing anywhere (tests, --quiet) */
+/* Counts are bytes: "1.2/6.6 GB" and how fast they come. `kept` of them were there before and took no time. */
+void cal_progress_bytes(cal_progress *p, size_t kept);
+void cal_progress_free(cal_progress *p); /* wipes the bar */
+void cal_progress_quiet(int quiet);      /* 1: draw nothing anywhere (tests, --quiet) */
 
 #endif
