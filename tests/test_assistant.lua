@@ -6,7 +6,7 @@ local recipes = dofile "tests/recipes.lua"
 local script = require "native.script"
 local settings = require "assistant.settings"
 
-local COMMANDS = { "analyze" }
+local COMMANDS = { "analyze", "outliers" }
 
 -- A folder with photos/ and a store; command("analyze", { side = "256" }) -> { exit, text (of an error), out, log }
 local function new(count)
@@ -166,4 +166,192 @@ test("analyze refuses what it cannot do before anything is judged", function()
   broken.write("photos/a.jpg", "x")
   local done = ends(0, broken.command("analyze", { to = broken.path "out/a.html" }))
   check.contains(done.out, "0 pictures, 1 unreadable")
+end)
+
+-- outliers ----------------------------------------------------------------------------------------------------------------
+
+local NO_PAGE = { page = "" }
+local function with(more)
+  local params = { page = "" }
+  for key, value in pairs(more or {}) do params[key] = value end
+  return params
+end
+
+-- Twelve of a kind and one of each oddity.
+local function odd()
+  local place = new(12)
+  for i = 1, 12 do place.write(("photos/p%02d.txt"):format(i), ("patches %d"):format(i)) end
+  place.photo("blurred.png", { seed = 40, width = 300, height = 280, cells = 2 })
+  place.write("photos/blurred.txt", "soft patches")
+  place.write("photos/red.png", image.new(300, 280, { 230, 20, 20 }):paste(recipes.picture { seed = 42, width = 150, height = 280, cells = 40 }, 0, 0):encode "png")
+  place.write("photos/coarse.jpg", recipes.picture { seed = 43, width = 300, height = 280, cells = 40 }:encode("jpeg", { quality = 4 }))
+  place.write("photos/coarse.caption", "squares")
+  place.write("photos/broken.jpg", "x")
+  return place
+end
+
+-- Every file below a folder with its content, so that two states can be compared.
+local function state_of(folder)
+  local out = {}
+  for _, entry in ipairs(fs.list(folder, true) or {}) do
+    if entry.kind == "file" then out[entry.path:sub(#folder + 2)] = fs.read(entry.path) end
+  end
+  return out
+end
+
+test("outliers tells which picture is odd by which measure, and moves nothing", function()
+  local place = odd()
+  local before = state_of(place.path "photos")
+  local done = ends(0, place.command("outliers", with { json = place.path "out/o.json", page = place.path "out/o.html" }))
+  check.ok(done.out:find "quality +blurred.png +sharpness", done.out)
+  check.ok(done.out:find "style +red.png +", done.out)
+  check.ok(done.out:find "artefacts +coarse.jpg +JPEG squares", done.out)
+  check.ok(done.out:find "artefacts +broken.jpg +cannot be read", done.out)
+  check.contains(done.out, "@/photos   16 pictures, 4 outliers")
+  check.contains(done.out, "nothing was moved: remove=yes moves them to @/photos-outliers")
+  check.equal(state_of(place.path "photos"), before)
+  local numbers = json.decode(place.read "out/o.json")
+  check.equal({ numbers.pictures, #numbers.outliers }, { 15, 4 })
+  for _, words in ipairs { "By quality: 1", "By style: 1", "By artefacts: 2", "1.4826" } do check.contains(place.read "out/o.html", words) end
+end)
+
+test("by and above choose what is odd", function()
+  local place = odd()
+  local done = ends(0, place.command("outliers", with { by = "quality" }))
+  check.ok(done.out:find "blurred.png" and not done.out:find "broken" and not done.out:find "squares", done.out)
+  check.contains(ends(0, place.command("outliers", with { by = "quality", above = "100" })).out, "no outliers")
+  check.contains(ends(2, place.command("outliers", with { by = "quality,stile" })).text, "did you mean 'style'?")
+  check.contains(ends(2, place.command("outliers", with { by = "," })).text, "by= names no kind")
+  check.contains(ends(0, new(5).command("outliers", NO_PAGE)).out, "with fewer than 8 pictures nothing is usual")
+end)
+
+test("outliers move with their captions and come back, and the folder is as before", function()
+  local place = odd()
+  local before = state_of(place.path "photos")
+  local done = ends(0, place.command("outliers", with { remove = "yes" }))
+  check.contains(done.out, "4 pictures moved to @/photos-outliers")
+  local aside, left = state_of(place.path "photos-outliers"), state_of(place.path "photos")
+  for _, name in ipairs { "blurred.png", "blurred.txt", "coarse.jpg", "coarse.caption", "red.png", "broken.jpg" } do
+    check.equal({ aside[name], left[name] }, { before[name] })
+  end
+  local reasons = {}
+  for line in aside["journal.jsonl"]:gmatch "[^\n]+" do
+    local entry = json.decode(line)
+    reasons[entry.parts[1].from] = entry.reason
+  end
+  check.contains(reasons["blurred.png"], "quality: sharpness")
+  check.contains(ends(0, place.command("outliers", with { remove = "yes" })).out, "0 pictures moved")
+  check.contains(ends(0, place.command("outliers", with { restore = "yes" })).out, "4 pictures back in @/photos")
+  check.equal(state_of(place.path "photos"), before)
+  check.equal(fs.stat(place.path "photos-outliers"), nil)
+  check.contains(ends(2, place.command("outliers", with { restore = "yes" })).text, "there is nothing to restore")
+end)
+
+test("wherever the moving stops, every file is here or there, and restoring gives the folder back", function()
+  local move = fs.move
+  for _, what in ipairs { "remove", "restore" } do
+    for stop = 0, 5 do
+      local place, moved = odd(), 0
+      local before = state_of(place.path "photos")
+      if what == "restore" then ends(0, place.command("outliers", with { remove = "yes" })) end
+      fs.move = function(...)
+        if moved == stop then error("killed", 0) end
+        moved = moved + 1
+        return move(...)
+      end
+      local done = place.command("outliers", with { [what] = "yes" })
+      fs.move = move
+      check.contains(done.text, "killed")
+      local here, aside = state_of(place.path "photos"), state_of(place.path "photos-outliers")
+      for name, bytes in pairs(before) do
+        check.ok((here[name] == bytes) ~= (aside[name] == bytes), name .. " is not in exactly one place")
+      end
+      if stop % 2 == 0 and what == "remove" then -- what was begun is finished by the next run: no picture without its caption
+        ends(0, place.command("outliers", with { remove = "yes", by = "quality", above = "100" }))
+        here = state_of(place.path "photos")
+        for _, name in ipairs { "blurred", "coarse" } do
+          check.equal(here[name .. ".txt"] == nil and here[name .. ".caption"] == nil, here[name .. ".png"] == nil and here[name .. ".jpg"] == nil, name)
+        end
+      end
+      if fs.stat(place.path "photos-outliers") then ends(0, place.command("outliers", with { restore = "yes" })) end
+      check.equal(state_of(place.path "photos"), before)
+    end
+  end
+end)
+
+test("nothing is moved over a file: not there, and not on the way back", function()
+  local place = odd()
+  place.write("photos-outliers/red.png", "mine")
+  ends(0, place.command("outliers", with { remove = "yes" }))
+  check.equal(place.read "photos-outliers/red.png", "mine")
+  check.ok(fs.stat(place.path "photos-outliers/red-2.png"))
+  place.write("photos/blurred.txt", "a new one")
+  local done = ends(1, place.command("outliers", with { restore = "yes" }))
+  check.contains(done.out, "stays aside: @/photos/blurred.txt is there already")
+  check.equal({ place.read "photos/blurred.txt", place.read "photos-outliers/blurred.txt" }, { "a new one", "soft patches" })
+  check.ok(fs.stat(place.path "photos/red.png") and fs.stat(place.path "photos/blurred.png"))
+  fs.remove(place.path "photos/blurred.txt")
+  ends(0, place.command("outliers", with { restore = "yes" }))
+  check.equal({ place.read "photos/blurred.txt", place.read "photos-outliers/red.png" }, { "soft patches", "mine" })
+end)
+
+test("a caption file that two pictures share stays, and pictures of sub-folders keep their path", function()
+  local place = odd()
+  place.photo("coarse.png", { seed = 50, width = 300, height = 280, cells = 40 })
+  place.write("photos/deep/er/dull.png", image.new(300, 280, { 9, 9, 9 }):encode "png")
+  ends(0, place.command("outliers", with { remove = "yes", recursive = "yes" }))
+  check.ok(fs.stat(place.path "photos/coarse.caption") and fs.stat(place.path "photos-outliers/coarse.jpg"))
+  check.ok(fs.stat(place.path "photos-outliers/deep/er/dull.png"))
+  ends(0, place.command("outliers", with { restore = "yes" }))
+  check.ok(fs.stat(place.path "photos/deep/er/dull.png") and not fs.stat(place.path "photos-outliers"))
+end)
+
+test("a journal that cannot be written, or is none, stops the command before anything moves", function()
+  local place = odd()
+  local before, write = state_of(place.path "photos"), fs.write
+  fs.write = function(path, ...)
+    if path:find "journal" then return nil, path .. " cannot be written: No space left on device", "IO" end
+    return write(path, ...)
+  end
+  local done = place.command("outliers", with { remove = "yes" })
+  fs.write = write
+  check.contains(ends(1, done).text, "was not written, and nothing was moved")
+  check.contains(done.text, "No space left on device")
+  check.equal(state_of(place.path "photos"), before)
+  for _, line in ipairs { "{", '{"parts":[]}', '{"parts":[{"from":"../x","to":"y"}]}', '{"parts":[{"from":"/etc/x","to":"y"}]}', '{"parts":[{"from":"a"}]}', "[]" } do
+    place.write("photos-outliers/journal.jsonl", line .. "\n")
+    for _, what in ipairs { "remove", "restore" } do
+      check.contains(ends(1, place.command("outliers", with { [what] = "yes" })).text, "@/photos-outliers/journal.jsonl:1 is no line of a journal")
+    end
+  end
+  check.equal(state_of(place.path "photos"), before)
+end)
+
+test("outliers refuses what would go wrong later", function()
+  local place = odd()
+  check.contains(ends(2, place.command("outliers", with { remove = "yes", to = place.path "photos/odd" })).text, "lies in @/photos")
+  check.contains(ends(2, place.command("outliers", with { remove = "yes", restore = "yes" })).text, "are opposites")
+  check.contains(ends(2, place.command("outliers", with { remove = "maybe" })).text, "yes or no is expected")
+  place.write("file", "x")
+  check.contains(ends(2, place.command("outliers", with { remove = "yes", to = place.path "file" })).text, "is a file, not a folder")
+end)
+
+test("a folder that cannot be written keeps its outliers and says so", function()
+  local pipe = io.popen "pwd; readlink /proc/$PPID/exe; id -u"
+  local here, program, root = pipe:read "l", pipe:read "l":gsub("/tests/host$", "/calotype"), pipe:read "l" == "0"
+  pipe:close()
+  if not program:find "^/" then program = here .. "/" .. program end
+  local place = odd()
+  local function shell(line)
+    local out = io.popen(("cd %s && CALOTYPE_STORE=store %s sh -c '%s' 2>&1; echo \"exit $?\""):format(place.folder,
+      root and "setpriv --bounding-set=-all --inh-caps=-all" or "", line))
+    local text, exit = out:read "a":match "^(.*)exit (%d+)\n$"
+    out:close()
+    return text, tonumber(exit)
+  end
+  if select(2, shell "mkdir locked && chmod 555 locked && ! touch locked/x") ~= 0 then skip "needs setpriv, or somebody who is not root" end
+  local text, exit = shell(("chmod 555 photos; %s outliers photos remove=yes page=; code=$?; chmod 755 photos; exit $code"):format(program))
+  check.equal(exit, 3, text)
+  check.contains(text, "nothing can be written to photos: Permission denied")
+  check.ok(fs.stat(place.path "photos/blurred.png"))
 end)

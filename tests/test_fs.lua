@@ -44,6 +44,8 @@ test("a file is moved in one step, its folders are made, and nothing is ever mov
   check.equal(check.refused("cannot be moved", fs.move(folder .. "/c.txt", folder .. "/d.txt")), "NOTFOUND")
   check.equal(check.refused("is no file", fs.move(folder .. "/deep", folder .. "/d")), "ARG")
   check.refused("b.txt", fs.move(folder .. "/deep/er/a.txt", folder .. "/b.txt/a.txt"))
+  check.ok(os.execute(("ln -s b.txt %s/link.txt"):format(folder)))
+  check.equal(check.refused("is a link", fs.move(folder .. "/link.txt", folder .. "/deep/link.txt")), "ARG")
   if fs.stat "/dev/shm" then
     check.ok(os.execute(("ln -s /dev/shm %s/elsewhere"):format(folder)))
     check.refused("", fs.move(folder .. "/b.txt", folder .. "/elsewhere/b.txt"))

@@ -193,4 +193,52 @@ function M.write(photos, path, bytes)
   if not ok then require("assistant.folder").fail(("%s was not written"):format(path), message, code) end
 end
 
+-- outliers ----------------------------------------------------------------------------------------------------------------
+
+--- Lines for the terminal.
+---@param found table of outliers.run
+---@param put fun(line: string)
+function M.outliers(found, put)
+  local list = found.list
+  put(("%s   %s, %s"):format(found.folder, set.count(#found.photos.items + #found.photos.rejected),
+    #list == 0 and "no outliers" or set.count(#list, "outlier")))
+  if found.few then
+    put(("  with fewer than %d pictures nothing is usual, so nothing is odd; calotype analyze tells what is wrong with each"):format(found.few))
+  end
+  local width = 8
+  for _, row in ipairs(list) do width = math.min(40, math.max(width, utf8.len(row.item.shown) or #row.item.shown)) end
+  for _, row in ipairs(list) do
+    local name = row.item.shown
+    put(("  %-9s  %s%s  %s"):format(row.kind, name, (" "):rep(width - (utf8.len(name) or #name)), row.reasons[1].text))
+    for i = 2, #row.reasons do put(("  %-9s  %s  %s"):format("", (" "):rep(width), row.reasons[i].text)) end
+  end
+end
+
+--- The page: the outliers by kind, with what makes them odd.
+---@param found table of outliers.run
+---@param path string
+function M.outliers_page(found, path)
+  local photos = found.photos
+  M.allow_page(photos, path)
+  local page = begin_page(photos, "What is odd in " .. found.folder)
+  page.lead(("%s, %s"):format(set.count(#photos.items), set.count(#found.list, "outlier")))
+  for _, kind in ipairs { "quality", "style", "artefacts" } do
+    local rows = {}
+    for _, row in ipairs(found.list) do
+      if row.kind == kind then
+        local lines = {}
+        for i, reason in ipairs(row.reasons) do if i > 1 then lines[#lines + 1] = reason.text end end
+        rows[#rows + 1] = { item = row.item, text = row.reasons[1].text, lines = lines }
+      end
+    end
+    if #rows > 0 then
+      page.heading(("By %s: %d"):format(kind, #rows))
+      figures(page, photos, rows)
+    end
+  end
+  page.put('<p class="faint">A deviation is 1.4826 x the median distance from the median (robust z-scores, Iglewicz and Hoaglin 1993). '
+    .. "Odd is not wrong: a character's only close-up is odd, too.</p>")
+  page.finish(path, set.count(#found.list, "outlier"))
+end
+
 return M

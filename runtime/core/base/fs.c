@@ -845,7 +845,8 @@ cal_status cal_fs_move(const cal_fs *fs, const char *from, const char *to, cal_e
   struct stat st;
   int source = find_parent(fs, &a, &name), target = -1;
   if (source < 0 || fstatat(source, name, &st, AT_SYMLINK_NOFOLLOW)) status = refuse(err, errno, from, "moved");
-  else if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode)) status = cal_fail(err, CAL_E_ARG, "%s is no file: it cannot be moved", from);
+  else if (!S_ISREG(st.st_mode)) /* a link that says where from here would lead elsewhere from there */
+    status = cal_fail(err, CAL_E_ARG, "%s is %s: it is not moved", from, S_ISLNK(st.st_mode) ? "a link" : "no file");
   else if ((target = open_parent(fs, &b, &as)) < 0) status = refuse(err, errno, to, "written");
   else if (rename_free(source, name, target, as)) {
     if (errno == EEXIST) status = cal_fail(err, CAL_E_BUSY, "%s is there already: %s was not moved over it", to, from);

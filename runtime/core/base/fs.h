@@ -110,7 +110,8 @@ cal_status cal_fs_make_folder(const cal_fs *fs, const char *path, cal_error *err
 cal_status cal_fs_remove(const cal_fs *fs, const char *path, cal_error *err);      /* a file */
 
 /* Give a file another name, in one step: at every moment it has the one or the other. The folders of `to` are made. Never over a file that
- * is there: CAL_E_BUSY, nothing moved. CAL_E_ARG for another disk, and for what is no file. */
+ * is there: CAL_E_BUSY, nothing moved. CAL_E_ARG for another disk, and for links and what is no
+ * file. */
 cal_status cal_fs_move(const cal_fs *fs, const char *from, const char *to, cal_error *err);
 
 /* A folder with nothing in it; CAL_E_ARG when there is something. */
