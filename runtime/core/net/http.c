@@ -109,17 +109,11 @@ bool cal_host_private(const char *host) {
   return a[0] == 10 || (a[0] == 172 && (a[1] & 0xf0) == 16) || (a[0] == 192 && a[1] == 168) || (a[0] == 169 && a[1] == 254);
 }
 
-typedef struct {
-  char host[256]; /* as curl writes it: lower case, [] around IPv6 */
-  char port[8];
-  bool secure, name; /* https; `host` is a name, not an address */
-} place;
-
-/* Where a URL points. What it says of itself in errors is the host alone: paths and queries may hold what is nobody's business. */
-static cal_status read_url(const char *text, place *p, cal_error *err) {
+cal_status cal_url_read(const char *text, cal_url *p, cal_error *err) {
   char *scheme = NULL, *host = NULL, *port = NULL, *user = NULL;
-  *p = (place){0};
-  cal_status status = CAL_OK;
+  *p = (cal_url){0};
+  cal_status status = open_library(err);
+  if (status) return status;
   CURLU *url = lib.url();
   if (!url) return cal_fail(err, CAL_E_MEMORY, "not enough memory for a URL");
   const bool readable = !lib.url_set(url, CURLUPART_URL, text, 0) && !lib.url_get(url, CURLUPART_SCHEME, &scheme, 0);
@@ -144,7 +138,7 @@ static cal_status read_url(const char *text, place *p, cal_error *err) {
   return status;
 }
 
-static bool same_place(const place *a, const place *b) {
+static bool same_place(const cal_url *a, const cal_url *b) {
   return a->secure == b->secure && strcasecmp(a->host, b->host) == 0 && strcmp(a->port, b->port) == 0;
 }
 
@@ -156,7 +150,7 @@ typedef struct flight {
   cal_http_request request; /* url, headers and method of it are not used after the start */
   CURL *easy;
   struct curl_slist *lines; /* the key's header is the first when there is a key */
-  place at;
+  cal_url at;
   char *url;
   char method[16];
   bool with_key;    /* the key goes along in this hop */
@@ -389,8 +383,8 @@ static void land(flight *f) { /* frees it, its reply too when it still has one *
 
 cal_status cal_http_start(cal_http *h, const cal_http_request *request, void *tag, cal_error *err) {
   const char *method = request->method ? request->method : "GET";
-  place at;
-  cal_status status = read_url(request->url, &at, err);
+  cal_url at;
+  cal_status status = cal_url_read(request->url, &at, err);
   if (status) return status;
   if (strlen(method) >= sizeof((flight *)NULL)->method || method[strspn(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")] || !*method)
     return cal_fail(err, CAL_E_ARG, "%s: \"%.20s\" is no method; GET and POST are", at.host, method);
@@ -505,9 +499,9 @@ static bool follow(flight *f) {
   lib.easy_getinfo(f->easy, CURLINFO_REDIRECT_URL, &target);
   if (!target) return refuse_redirect(f, "a redirect that says not where to"), false;
   if (++f->redirects > MOST_REDIRECTS) return refuse_redirect(f, "more than 10 redirects"), false;
-  place to;
+  cal_url to;
   cal_error err = {0};
-  if (read_url(target, &to, &err)) return refuse_redirect(f, err.text), false;
+  if (cal_url_read(target, &to, &err)) return refuse_redirect(f, err.text), false;
   if (f->at.secure && !to.secure) return refuse_redirect(f, "a redirect from https to http"), false;
   char *url = cal_copy_text(target, &err);
   if (!url) return refuse_redirect(f, err.text), false;

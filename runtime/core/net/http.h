@@ -96,6 +96,14 @@ size_t cal_http_flying(const cal_http *h); /* started and not yet handed out */
 const char *cal_http_header(const cal_http_reply *reply, const char *name);
 void cal_http_reply_free(cal_http_reply *reply);
 
+/* Where a URL points. CAL_E_ARG: it is no URL, not http or https, or has a name and password in it; the sentence has the host at most. */
+typedef struct {
+  char host[256]; /* as libcurl writes it: lower case, [] around IPv6 */
+  char port[8];
+  bool secure, name; /* https; `host` is a name, not an address */
+} cal_url;
+cal_status cal_url_read(const char *text, cal_url *url, cal_error *err);
+
 /* Whether `host` (a name or an address, [] allowed) is this machine: localhost, *.localhost, 127.0.0.0/8, ::1. And whether it is an address
  * of this machine or of a private network (10/8, 172.16/12, 192.168/16, 169.254/16, fc00::/7, fe80::/10); names are not looked up. */
 bool cal_host_loopback(const char *host);
