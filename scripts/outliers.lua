@@ -28,7 +28,9 @@ local function restore(folder, to, put)
   end
   local counts = quarantine.open(folder, to):restore()
   put(("%s back in %s"):format(set.count(counts.restored), folder))
-  if counts.gone > 0 then put(("  %s no longer in %s: somebody took it away"):format(set.count(counts.gone, "picture of the journal", "pictures of the journal"), to)) end
+  if counts.gone > 0 then
+    put(("  %s no longer in %s: somebody took it away"):format(set.count(counts.gone, "picture of the journal", "pictures of the journal"), to))
+  end
   for _, message in ipairs(counts.kept) do put("  stays aside: " .. message) end
   return #counts.kept > 0 and 1 or 0
 end
