@@ -1,5 +1,8 @@
 -- calotype captions: the history of what was written about pictures, as a person sees it.
+local fs = require "native.fs"
+local hash = require "native.hash"
 local image = require "native.image"
+local store = require "native.store"
 
 local pipe = io.popen "readlink /proc/$PPID/exe"
 local program = pipe:read "l":gsub("/tests/host$", "/calotype")
@@ -21,6 +24,9 @@ local function put(path, text)
   file:close()
 end
 
+local function read(path) return check.ok(fs.read(path)) end
+local function sha_of(path) return hash.sha256(read(path)) end
+
 -- Runs calotype in the folder; gives the exit code and all it said.
 local function run(folder, words)
   local out = io.popen(("cd %s && %s %s 2>&1 </dev/null; echo \"exit $?\""):format(folder, program, words))
@@ -37,20 +43,230 @@ local function ends(code, folder, words, part)
   return shown
 end
 
-local function caption(folder, with)
-  put(folder .. "/r.lua", ('images "photos":caption { with = %s }:export { as = "sidecars", to = "out" }'):format(with))
+local function export(folder, with, place)
+  put(folder .. "/r.lua", ('images "photos":caption { with = %s }:export { as = "sidecars", %s }'):format(with, place))
   return ends(0, folder, "run r.lua")
 end
 
-test("log tells who wrote what about a picture, oldest first", function()
+local function caption(folder, with) return export(folder, with, 'to = "out"') end
+local function beside(folder, with) return export(folder, with, "beside = true") end
+
+test("log tells who wrote what about a picture, oldest first, and which is its text now", function()
   local folder = project()
   caption(folder, 'template { text = "a first {stem}" }')
   put(folder .. "/photos/p1.txt", "a boat\n")
   caption(folder, 'template { text = "a first {stem}" }')
   local shown = ends(0, folder, "captions log photos/p1.png")
-  check.contains(shown, "  template  a first p1\n")
-  check.contains(shown, "  a person  a boat\n")
-  check.ok(shown:find "first p1.*a boat", shown)
+  check.ok(shown:find "^photos/p1%.png   content %x+, 2 texts\n   1  [%d%-: ]+  template\n      a first p1\n%*  2  [%d%-: ]+  a person\n      a boat\n$", shown)
+end)
+
+test("log tells prompts, money, comparisons and what was paid for nothing", function()
+  local folder = project(1)
+  caption(folder, "fake {}")
+  local s = check.ok(store.open(folder .. "/.calotype"))
+  local sha = sha_of(folder .. "/photos/p1.png")
+  local prompt = hash.sha256 "what is it?"
+  check.ok(s:add_spend { provider = "gemini", model = "g-1", sha = sha, why = "blocked: safety", cost = 0.0004 })
+  check.ok(s:add_caption { sha = sha, key = "k1", text = "two\nlines", author = "model", provider = "gemini", model = "g-1", prompt = prompt,
+    cost = 0.0012, seconds = 2.06, spend = true })
+  check.ok(s:add_caption { sha = sha, key = "k2", text = "other", author = "model", provider = "openai", spend = true, aside = true })
+  s:close()
+  local shown = ends(0, folder, "captions log photos/p1.png")
+  check.contains(shown, ", 3 texts, $0.0016 and 1 of unknown price\n")
+  check.contains(shown, ("  gemini g-1, prompt %s, $0.0012, 2.1 s\n      two\n      lines\n"):format(prompt:sub(1, 8)))
+  check.contains(shown, "  openai, for a comparison, price unknown\n      other\n")
+  check.contains(shown, "  gemini g-1, no caption: blocked: safety, $0.0004\n")
+  check.contains(shown, "*  2  ")
+  check.contains(ends(0, folder, "captions log photos"), "\n\n1 picture, 3 texts, $0.0016 and 1 of unknown price\n")
+end)
+
+test("a picture is named by its path, its caption file, its bare name or its content; otherwise the nearest is said", function()
+  local folder = project(2)
+  caption(folder, 'template { text = "a {stem}" }')
+  put(folder .. "/photos/p1.txt", "a boat\n")
+  local sha = sha_of(folder .. "/photos/p1.png")
+  for _, name in ipairs { "photos/p1.png", "photos/p1.txt", "photos/p1", "./photos/p1", sha, sha:sub(1, 12):upper() } do
+    check.contains(ends(0, folder, "captions log " .. name), "      a p1\n")
+  end
+  check.contains(ends(0, folder, "captions log " .. sha), "content " .. sha:sub(1, 12) .. "   content")
+  os.execute(("cd %s && cp photos/p1.png moved.png && cp photos/p2.png moved.jpg"):format(folder))
+  check.contains(ends(0, folder, "captions log moved.png"), "      a p1\n")
+  ends(2, folder, "captions log moved", "moved could be moved.jpg, moved.png\n     = name one of them")
+  ends(2, folder, "captions log p1", "there is no picture p1\n     = did you mean out/p1.png, photos/p1.png?")
+  ends(2, folder, "captions log p2.png", "did you mean out/p2.png, photos/p2.png?")
+  ends(2, folder, "captions log photos/p11.png", "did you mean photos/p1.png?")
+  ends(2, folder, "captions log zzzz.png", "there is no picture zzzz.png\n     = name a folder, a picture, or the first digits")
+  ends(2, folder, "captions log 00000000", "there is no picture 00000000")
+  local s = check.ok(store.open(folder .. "/.calotype"))
+  for _, end_ in ipairs { "0", "1" } do s:add_caption { sha = "abcd" .. ("0"):rep(59) .. end_, key = "k", text = "t", author = "human" } end
+  s:close()
+  ends(2, folder, "captions log abcd", "abcd is the beginning of several contents: abcd000000000000, abcd000000000000\n     = give more digits")
+  put(folder .. "/broken.png", "no picture")
+  ends(1, folder, "captions log broken.png", "broken.png cannot be read: ")
+  check.contains(ends(0, folder, "captions log photos"), "\n2 pictures, 2 texts\n")
+end)
+
+test("undo goes back through the texts, redo forth, and the next run uses what came back and asks nobody", function()
+  local folder = project(2)
+  for _, word in ipairs { "first", "second", "third" } do caption(folder, ('template { text = "a %s {stem}" }'):format(word)) end
+  local shown = ends(0, folder, "captions undo photos/p1.png")
+  check.equal(shown, "photos/p1.png   from 3 (template) to 2 (template)\n  a [-third-]{+second+} p1\n1 text put back; the next run uses it and asks nobody\n"
+    .. "calotype captions redo photos/p1.png brings back what was undone\n")
+  check.contains(ends(0, folder, "run r.lua"), "captions: 2 known\n")
+  check.equal(read(folder .. "/out/p1.txt"), "a second p1\n")
+  check.equal(read(folder .. "/out/p2.txt"), "a third p2\n")
+  check.contains(ends(0, folder, "captions undo photos/p1.png"), "[-second-]{+first+}")
+  ends(1, folder, "captions undo photos/p1.png", "nothing to undo: photos/p1.png has no earlier text")
+  check.contains(ends(0, folder, "run r.lua"), "captions: 2 known\n")
+  check.equal(read(folder .. "/out/p1.txt"), "a first p1\n")
+  check.contains(ends(0, folder, "captions redo photos/p1.png 2"), "[-first-]{+third+}")
+  ends(1, folder, "captions redo photos/p1.png", "has no later text\n     = redo brings back what undo took")
+  ends(0, folder, "run r.lua")
+  check.equal(read(folder .. "/out/p1.txt"), "a third p1\n")
+  check.contains(ends(0, folder, "captions log photos/p1.png"), "*  6  ")
+  check.contains(ends(0, folder, "captions log photos/p1.png"), "template, put back from 3\n")
+  -- a folder is all its pictures; a text that comes after an undo takes the place of what was undone
+  check.contains(ends(0, folder, "captions undo photos 2"), "2 texts put back; the next run uses them")
+  caption(folder, 'template { text = "a fourth {stem}" }')
+  check.contains(ends(0, folder, "captions undo photos"), "a [-fourth-]{+first+} p2\n")
+  image.new(30, 30, { 9, 9, 9 }):save(folder .. "/photos/p3.png")
+  check.contains(ends(0, folder, "captions redo photos"), "2 texts put back; the next run uses them and asks nobody; 1 picture with no captions yet\n")
+  ends(1, folder, "captions undo photos/p3.png", "photos/p3.png has no captions yet")
+  ends(2, folder, "captions undo photos zero", "goes a number of texts back, not 'zero'\n     = a whole number from 1 to 1000")
+  for _, count in ipairs { "0", "1.5", "1001" } do ends(2, folder, "captions undo photos " .. count, "not '" .. count .. "'") end
+end)
+
+test("a run that goes back to an older question has its texts in force, without another row", function()
+  local folder = project(1)
+  caption(folder, 'template { text = "a first {stem}" }')
+  caption(folder, 'template { text = "a second {stem}" }')
+  check.contains(caption(folder, 'template { text = "a first {stem}" }'), "1 known")
+  local shown = ends(0, folder, "captions log photos/p1")
+  check.contains(shown, ", 2 texts\n*  1  ")
+  ends(1, folder, "captions undo photos/p1", "no earlier text")
+  check.contains(ends(0, folder, "captions redo photos/p1"), "[-first-]{+second+}")
+  ends(0, folder, "run r.lua")
+  check.equal(read(folder .. "/out/p1.txt"), "a second p1\n")
+end)
+
+test("what a person wrote beside a picture is undone in the file too, and comes back", function()
+  local folder = project(2)
+  beside(folder, 'template { text = "a {stem}" }, trigger = "zkr"')
+  check.equal(read(folder .. "/photos/p1.txt"), "zkr, a p1\n")
+  put(folder .. "/photos/p1.txt", "zkr, a boat\n")
+  -- undone before any run has seen it: it is not lost
+  local shown = ends(0, folder, "captions undo photos/p1.txt")
+  check.contains(shown, "from 2 (a person) to 1 (template)\n  [-zkr, -]a [-boat-]{+p1+}\n")
+  check.contains(shown, "1 caption file written\n")
+  check.contains(ends(0, folder, "run r.lua"), "captions: 2 known\n")
+  check.equal(read(folder .. "/photos/p1.txt"), "zkr, a p1\n") -- the export dressed it again
+  check.contains(ends(0, folder, "captions redo photos/p1"), "{+zkr, +}a [-p1-]{+boat+}\n")
+  check.contains(ends(0, folder, "run r.lua"), "captions: 1 known, 1 by people\n")
+  check.equal(read(folder .. "/photos/p1.txt"), "zkr, a boat\n")
+  -- two texts of the person
+  put(folder .. "/photos/p1.txt", "zkr, a ship")
+  ends(0, folder, "run r.lua")
+  check.contains(ends(0, folder, "captions undo photos/p1"), "[-ship-]{+boat+}")
+  check.equal(read(folder .. "/photos/p1.txt"), "zkr, a boat\n")
+  local texts = ends(0, folder, "captions log photos/p1"):match ", (%d+) texts"
+  check.contains(ends(0, folder, "run r.lua"), "captions: 1 known, 1 by people\n")
+  check.equal(ends(0, folder, "captions log photos/p1"):match ", (%d+) texts", texts) -- what we put back is no new text of the person
+  -- a caption file that an export dressed keeps its clothes
+  beside(folder, 'template { text = "an old {stem}" }, trigger = "zkr"')
+  check.contains(ends(0, folder, "captions undo photos/p2"), "1 caption file written")
+  check.equal(read(folder .. "/photos/p2.txt"), "zkr, a p2\n")
+end)
+
+test("with replace = true what came back is used as well", function()
+  local folder = project(1)
+  put(folder .. "/photos/p1.txt", "a boat")
+  caption(folder, 'template { text = "a {stem}" }, replace = true')
+  check.equal(read(folder .. "/out/p1.txt"), "a p1\n")
+  check.contains(ends(0, folder, "captions undo photos/p1"), "from 2 (template) to 1 (a person)")
+  check.contains(ends(0, folder, "run r.lua"), "captions: 1 known\n")
+  check.equal(read(folder .. "/out/p1.txt"), "a boat\n")
+  check.equal(read(folder .. "/photos/p1.txt"), "a boat")
+end)
+
+test("a joined caption that was undone stays undone", function()
+  local folder = project(1)
+  put(folder .. "/photos/p1.txt", "a boat")
+  caption(folder, 'template { text = "a {stem}" }, append = true')
+  check.equal(read(folder .. "/out/p1.txt"), "a boat. a p1\n")
+  check.contains(ends(0, folder, "captions undo photos/p1"), "{+boat+}")
+  ends(0, folder, "run r.lua")
+  check.equal(read(folder .. "/out/p1.txt"), "a boat\n")
+  ends(0, folder, "captions redo photos/p1")
+  ends(0, folder, "run r.lua")
+  check.equal(read(folder .. "/out/p1.txt"), "a boat. a p1\n")
+end)
+
+test("copies of one picture have one history, and their captions are noted once", function()
+  local folder = project(1)
+  os.execute(("cd %s/photos && cp p1.png p2.png && echo one > p1.txt && echo two > p2.txt"):format(folder))
+  for _ = 1, 3 do caption(folder, "fake {}") end
+  check.contains(ends(0, folder, "captions log photos/p1.png"), ", 2 texts\n")
+  check.contains(ends(0, folder, "captions undo photos"), "1 text put back")
+end)
+
+test("a caption file that cannot be written leaves its picture's text as it was", function()
+  local folder = project(1)
+  beside(folder, 'template { text = "a {stem}" }')
+  beside(folder, 'template { text = "an old {stem}" }')
+  put(folder .. "/photos/p1.txt", "a boat")
+  os.execute(("chmod 555 %s/photos"):format(folder))
+  local code, shown = run(folder, "captions undo photos/p1.png")
+  os.execute(("chmod 755 %s/photos"):format(folder))
+  if code == 0 then skip "this user may write everywhere" end
+  check.contains(shown, "photos/p1.txt cannot be written")
+  check.contains(ends(0, folder, "captions log photos/p1.png"), ", 3 texts\n")
+end)
+
+test("diff shows the words that changed, of a picture or a folder, between the texts that are named", function()
+  local folder = project(2)
+  caption(folder, 'template { text = "a photo of a first {stem} here" }')
+  check.equal(ends(0, folder, "captions diff photos/p1"), "photos/p1 has one text only\n")
+  caption(folder, 'template { text = "a photo of one second {stem} here" }')
+  caption(folder, "fake {}")
+  ends(0, folder, "captions undo photos/p2.png")
+  local shown = ends(0, folder, "captions diff photos")
+  check.ok(shown:find "photos/p1%.png   template, [%d%-: ]+ %-> fake, [%d%-: ]+\n", shown)
+  check.contains(shown, "\n  a photo of [-a first-]{+one second+} p2 here\n2 of 2 pictures differ\n")
+  check.contains(ends(0, folder, "captions diff photos/p1 between=1,2"), "\n  a photo of [-a first-]{+one second+} p1 here\n")
+  check.contains(ends(0, folder, "captions diff photos/p1 between=first,template"), "[-a first-]{+one second+}")
+  check.contains(ends(0, folder, "captions diff photos between=template,now"), "1 of 2 pictures differ, 1 are the same\n")
+  check.equal(ends(0, folder, "captions diff photos/p1 between=fake"), "photos/p1: the two texts are the same\n")
+  check.equal(ends(0, folder, "captions diff photos/p1 between=person,now"), "photos/p1 does not have both texts\n")
+  check.contains(ends(0, folder, "captions diff photos between=2020-01-01,now"), "0 of 2 pictures differ, 2 do not have both texts\n")
+  check.equal(ends(0, folder, "captions diff photos/p1 between=2999-01-01,now"), "photos/p1: the two texts are the same\n")
+  check.contains(ends(0, folder, "captions diff photos/p1 between=1,9"), "does not have both texts")
+  ends(2, folder, "captions diff photos between=tmplate,now", "no text here is of 'tmplate'\n     = did you mean 'template'?")
+  ends(2, folder, "captions diff photos between=zzzzzz", "there are fake, first, now, person, template")
+  for _, between in ipairs { "a,b,c", ",b", "a,", "" } do ends(2, folder, "captions diff photos between=" .. between, "is not two texts") end
+  ends(2, folder, "captions diff photos betwen=1,2", "has no setting 'betwen'\n     = did you mean 'between'?")
+end)
+
+test("on a terminal what changed has its colours, and NO_COLOR turns them off", function()
+  local folder = project(1)
+  caption(folder, 'template { text = "a first {stem}" }')
+  caption(folder, 'template { text = "a second {stem}" }')
+  local function terminal(before)
+    local out = io.popen(("cd %s && %s script -qec '%s captions diff photos/p1' /dev/null </dev/null 2>&1"):format(folder, before, program))
+    local text = out:read "a"
+    out:close()
+    return text
+  end
+  local shown = terminal "env -u NO_COLOR"
+  if shown:find "not found" then skip "script is not installed" end
+  check.contains(shown, "a \27[31mfirst\27[0m\27[32msecond\27[0m p1")
+  check.contains(terminal "NO_COLOR=1", "a [-first-]{+second+} p1")
+end)
+
+test("a text cannot move the cursor", function()
+  local folder = project(1)
+  put(folder .. "/photos/p1.txt", "a \27[2Jboat")
+  caption(folder, "fake {}")
+  check.contains(ends(0, folder, "captions log photos/p1.png"), "a \\x1b[2Jboat")
 end)
 
 test("what cannot be logged is told with the next step", function()
@@ -59,8 +275,8 @@ test("what cannot be logged is told with the next step", function()
   caption(folder, "fake {}")
   ends(2, folder, "captions log photos/p11.png", "did you mean photos/p1.png?")
   ends(2, folder, "captions lgo photos/p1.png", "no word 'lgo'\n     = did you mean 'log'?")
-  ends(2, folder, "captions log", "calotype captions log needs a file")
-  ends(2, folder, "captions log photos/p1.png photos/p2.png", "'photos/p2.png' is one too many")
+  ends(2, folder, "captions log", "calotype captions log needs a picture or a folder")
+  ends(2, folder, "captions log photos/p1.png photos/p2.png", "'photos/p2.png' is one too many\n     = a folder is all its pictures")
   ends(2, folder, "captions log photos/p1.png x=1", "no setting 'x'")
   image.new(9, 9, { 1, 2, 3 }):save(folder .. "/new.png")
   ends(1, folder, "captions log new.png", "new.png has no captions yet")

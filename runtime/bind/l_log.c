@@ -1,5 +1,8 @@
 /* l_log.c - native.log: lines for people, progress, time. */
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -21,6 +24,44 @@ static int l_put(lua_State *L) {
   const char *text = luaL_checklstring(L, 1, &size);
   cal_buffer *line = cal_push_shell(L, "calotype.buffer", sizeof *line);
   cal_buffer_add_printable(line, text, size);
+  cal_buffer_add_byte(line, '\n');
+  if (!line->failed) fwrite(line->data, 1, line->size, stdout);
+  fflush(stdout);
+  cal_buffer_free(line);
+  return 0;
+}
+
+/* log.put_marked { "text", { "gone" | "new" | "faint" | "strong", "text" }, ... }: such a line with parts that stand out: in colours on a
+ * terminal (NO_COLOR turns them off), as [-gone-] and {+new+} elsewhere. */
+static int l_put_marked(lua_State *L) {
+  static const struct {
+    const char *name, *color, *before, *after;
+  } marks[] = {
+      {"gone", "\033[31m", "[-", "-]"}, {"new", "\033[32m", "{+", "+}"}, {"faint", "\033[2m", "", ""}, {"strong", "\033[1m", "", ""}};
+  enum { MARKS = sizeof marks / sizeof *marks };
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  const bool colors = isatty(STDOUT_FILENO) == 1 && !getenv("NO_COLOR");
+  cal_buffer *line = cal_push_shell(L, "calotype.buffer", sizeof *line);
+  const lua_Integer count = (lua_Integer)lua_rawlen(L, 1);
+  for (lua_Integer i = 1; i <= count; i++) {
+    int mark = MARKS;
+    if (lua_rawgeti(L, 1, i) == LUA_TTABLE) {
+      lua_rawgeti(L, -1, 1);
+      const char *name = lua_tostring(L, -1);
+      for (mark = 0; mark < MARKS && (!name || strcmp(name, marks[mark].name) != 0);) mark++;
+      if (mark == MARKS) return luaL_error(L, "part %I: there is no mark '%s'", i, name ? name : "?");
+      lua_pop(L, 1);
+      lua_rawgeti(L, -1, 2);
+    }
+    size_t size;
+    const char *text = lua_tolstring(L, -1, &size);
+    if (!text) return luaL_error(L, "part %I is no text", i);
+    if (mark < MARKS) cal_buffer_add_text(line, colors ? marks[mark].color : marks[mark].before);
+    cal_buffer_add_printable(line, text, size);
+    if (mark < MARKS) cal_buffer_add_text(line, colors ? "\033[0m" : marks[mark].after);
+    lua_settop(L, 2);
+  }
   cal_buffer_add_byte(line, '\n');
   if (!line->failed) fwrite(line->data, 1, line->size, stdout);
   fflush(stdout);
@@ -92,8 +133,9 @@ static int l_text(lua_State *L) {
 int luaopen_cal_log(lua_State *L);
 int luaopen_cal_log(lua_State *L) {
   static const luaL_Reg methods[] = {{"set", l_set}, {"note", l_note}, {"close", l_close}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"put", l_put},           {"say", l_say},           {"clock", l_clock},       {"date", l_date},
-                                       {"duration", l_duration}, {"progress", l_progress}, {"terminal", l_terminal}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"put", l_put},   {"put_marked", l_put_marked}, {"say", l_say},           {"clock", l_clock},
+                                       {"date", l_date}, {"duration", l_duration},     {"progress", l_progress}, {"terminal", l_terminal},
+                                       {NULL, NULL}};
   cal_register_type(L, "calotype.progress", methods, l_close, l_text);
   luaL_newlib(L, functions);
   return 1;

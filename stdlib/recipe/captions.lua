@@ -1,9 +1,8 @@
--- captions.lua - `calotype captions WORD FILE`: what was written about a picture, by whom, when.
+-- captions.lua - `calotype captions WORD FILE`: what was written about pictures, by whom, when, and how it changes.
 --
---   captions.run { words = { "log", "photos/cat.jpg" } }    --> 0
-local fs = require "native.fs"
-local hash = require "native.hash"
-local log = require "native.log"
+--   captions.run { words = { "log", "photos/cat.jpg" }, params = {} }    --> 0
+--
+-- A word is a module in stdlib/captions with run(store, words, word, params).
 local script = require "native.script"
 local stores = require "native.store"
 local suggest = require "recipe.suggest"
@@ -11,65 +10,64 @@ local suggest = require "recipe.suggest"
 local M = {}
 
 M.help = [[
-calotype captions WORD FILE
+calotype captions WORD FILE|FOLDER
 
-  log FILE        every text that the picture had: when, by whom, and what it says]]
+  log FILE|FOLDER             every text that a picture had: when, by whom, asked with which prompt, for how much; * is its text now
+  undo FILE|FOLDER [n]        back to the text before (n texts back); again goes further; the next run uses it and asks nobody
+  redo FILE|FOLDER [n]        what undo took comes back
+  diff FILE|FOLDER            what the last change changed, word by word; between=A,B compares others: a provider, person, now, first,
+                              a number of the log, a time (2026-11-20 or 2026-11-20T18:30)
 
-local LARGEST = 1 << 30
+A picture is named by its path, its caption file, its name without the ending, or the first digits of its content as log shows them.
+Times are UTC. Captions are kept in the folder where recipes run, in .calotype (CALOTYPE_STORE).]]
+
+-- The words: their module, how many words follow, which settings they know.
+local WORDS = {
+  log = { module = "log", most = 1 },
+  undo = { module = "undo", most = 2 },
+  redo = { module = "undo", most = 2 },
+  diff = { module = "diff", most = 1, settings = { "between" } },
+}
 
 local function fail(message, hint, exit) script.fail { message = message, hint = hint, source = false, exit = exit or 2 } end
-
--- The picture's content, which is what captions are about.
-local function content(path)
-  local ok, message, code = fs.grant(path, "read")
-  local bytes
-  if ok then bytes, message, code = fs.read(path, LARGEST) end
-  if not bytes then
-    local near = code == "NOTFOUND" and fs.nearest(path)
-    fail(message, near and ("did you mean %s?"):format(near), code == "DENIED" and 3 or code == "NOTFOUND" and 2 or 1)
-  end
-  return hash.sha256(bytes)
-end
 
 local function open()
   local folder = script.env "CALOTYPE_STORE" or ".calotype"
   local store, message, code = stores.open(folder, { existing = true })
   if code == "NOTFOUND" then fail(message, "captions are kept in the folder where a recipe ran; CALOTYPE_STORE=FOLDER names another", 2) end
-  if not store then fail(("the store %s cannot be opened: %s"):format(folder, message), nil, code == "BUSY" and 75 or 1) end
+  if not store then fail(("the store %s cannot be opened: %s"):format(folder, message), nil, code == "BUSY" and 75 or code == "DENIED" and 3 or 1) end
   return store
-end
-
-local function who(row)
-  if row.author == "human" then return "a person" end
-  return row.provider .. (row.model ~= "" and row.model and " " .. row.model or "")
-end
-
-local words = {}
-
-function words.log(path)
-  local sha, store <close> = content(path), open()
-  local rows = store:captions(sha)
-  if #rows == 0 then fail(("%s has no captions yet"):format(path), nil, 1) end
-  for _, row in ipairs(rows) do log.put(("%s  %s  %s"):format(row.time, who(row), row.text)) end
-  return 0
 end
 
 ---@param options { words: string[], params: table<string, string> }
 ---@return integer exit
 function M.run(options)
-  local word, path = table.unpack(options.words)
-  local names = {}
-  for name in pairs(words) do names[#names + 1] = name end
+  local word = options.words[1]
+  local rest = table.move(options.words, 2, #options.words, 1, {})
+  local spec, names = WORDS[word], {}
+  for name in pairs(WORDS) do names[#names + 1] = name end
   table.sort(names)
-  if not words[word] then
+  if not spec then
     local near = suggest.closest(word, names)
     fail(("calotype captions has no word '%s'"):format(word), near and ("did you mean '%s'?"):format(near) or "it has " .. table.concat(names, ", "))
   end
-  if not path then fail(("calotype captions %s needs a file"):format(word), "calotype help captions shows how it is called") end
-  if options.words[3] then fail(("one file at a time: '%s' is one too many"):format(options.words[3])) end
-  local name = next(options.params)
-  if name then fail(("calotype captions %s has no setting '%s'"):format(word, name)) end
-  return words[word](path)
+  if #rest == 0 then fail(("calotype captions %s needs a picture or a folder"):format(word), "calotype help captions shows how it is called") end
+  if #rest > spec.most then
+    fail(("calotype captions %s takes one picture or folder: '%s' is one too many"):format(word, rest[spec.most + 1]), "a folder is all its pictures")
+  end
+  local given = {}
+  for name in pairs(options.params) do given[#given + 1] = name end
+  table.sort(given)
+  for _, name in ipairs(given) do
+    local known, near = false, suggest.closest(name, spec.settings or {})
+    for _, setting in ipairs(spec.settings or {}) do known = known or setting == name end
+    if not known then
+      fail(("calotype captions %s has no setting '%s'"):format(word, name), near and ("did you mean '%s'?"):format(near)
+        or spec.settings and "it has " .. table.concat(spec.settings, ", ") or nil)
+    end
+  end
+  local store <close> = open()
+  return require("captions." .. spec.module).run(store, rest, word, options.params)
 end
 
 return M

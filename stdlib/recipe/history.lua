@@ -7,8 +7,8 @@
 -- (`aside`) belong to the line once a run has used them.
 local M = {}
 
---- The row of a person's text that stands beside a picture; nil when it is new. `twice`: the picture's content was met before, with another
---- text: any row of a person will do, so that copies with captions of their own are not noted again and again.
+--- The row of a person's text that stands beside a picture; nil when it is new. `twice`: the folder has copies of the
+--- picture: any row of a person will do, so that copies with captions of their own are not noted again and again.
 ---@param store table
 ---@param sha string
 ---@param text string

@@ -103,15 +103,15 @@ local function there(item)
   return { text = item.caption, by = by }
 end
 
--- The row of a caption that was put together, with where its parts are from.
+-- The row of a caption that was put together, with where its parts are from; a person may have gone back from it to another text.
 local function row_of(store, item, text, old, new, mode)
   local key = hash.sha256(json.encode { mode = mode, old = old.text, new = new.by.key })
   local row = store:caption(item.sha256, key)
-  if row and row.text == text then return row.id, row.in_force end
+  if row and (row.text == text or row.restores) then return row.id, row.in_force, row.text end
   local function part(from) return { author = from.by.author, provider = from.by.provider, model = from.by.model, key = from.by.key, text = from.text } end
   local id = store:add_caption { sha = item.sha256, key = key, text = text, author = "model", provider = new.by.provider, model = new.by.model or "",
     detail = json.encode { mode = mode, parts = json.array(mode == "append" and { part(old), part(new) } or { part(new), part(old) }) } }
-  return id, true
+  return id, true, text
 end
 
 function M.run(context, options, input)
@@ -155,8 +155,7 @@ function M.run(context, options, input)
 
   local by_tags = with ~= nil and with.options.style == "tags" -- the provider's own words are tags
   local function joined(item, old, new)
-    local text = dressing.joined(old.text, new.text, mode, by_tags)
-    local id, in_force = row_of(store, item, text, old, new, mode)
+    local id, in_force, text = row_of(store, item, dressing.joined(old.text, new.text, mode, by_tags), old, new, mode)
     local by = set.with(new.by, { id = id, in_force = in_force, parts = mode == "append" and { old.by, new.by } or { new.by, old.by } })
     if old.by.author == "human" then by.existing = old.text end
     count.joined = count.joined + 1

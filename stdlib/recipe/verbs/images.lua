@@ -113,6 +113,12 @@ local M = {
   },
 }
 
+M.find = find
+
+--- Whether a file of that name is taken for a picture.
+---@param name string
+function M.is_picture(name) return PICTURES[select(3, split_name(name))] or false end
+
 function M.label(options) return "images " .. table.concat(options.from, ", ") end
 
 function M.declare(state)
@@ -152,7 +158,10 @@ function M.run(context, options)
   local store = context.store()
   local records, did, code = dataset.scan(sessions.native_store(store), paths, { label = M.label(options) })
   if not records then fail(did, nil, code) end
-  local out, captions, by_people, noted = set.new {}, 0, {}, {}
+  local out, captions, by_people, noted, copies = set.new {}, 0, {}, {}, {}
+  for _, record in ipairs(records) do
+    if record.sha256 then copies[record.sha256] = (copies[record.sha256] or 0) + 1 end
+  end
   for i, record in ipairs(records) do
     local item = M.item(paths[i], record)
     if record.error then
@@ -174,7 +183,7 @@ function M.run(context, options)
         if not ours then
           local sha, seen = item.sha256, noted[item.sha256] or {}
           if not seen[item.caption] then
-            local last = history.of_person(store, sha, item.caption, noted[sha] ~= nil)
+            local last = history.of_person(store, sha, item.caption, copies[sha] > 1)
             if not last then by_people[#by_people + 1] = history.row_of_person(sha, item.caption) end
             seen[item.caption], noted[sha] = last or { in_force = true }, seen
           end
