@@ -701,7 +701,7 @@ test("a person who names the wrong thing reads what is so and what to write", fu
   says([[images "@/photos":reject { side_below = "10%" }]], 2, 'write "lowest 10%"')
   says([[images "@/photos":caption { with = template "a photo" }]], 2, 'write template { text = "a photo" }')
   says([[print(io)]], 2, "'io' is not defined", "fs.read")
-  says([[images "@/photos":caption { with = gemini {} }]], 2, "this version has sidecar")
+  says([[images "@/photos":caption { with = ollama {} }]], 2, "openai {} asks it")
   says("\255\216\0", 2, "is no recipe", "calotype show")
 end)
 

@@ -24,17 +24,29 @@ function M.resolve(with)
   return auto.resolve(with and with.options or {})
 end
 
-local function options_of(with)
-  local provider = providers.by_name[with.provider]
-  return provider, provider.question and provider.question(with.options) or with.options
+--- While a recipe is read: may the provider be asked, has it what it needs. Warns where nobody can be.
+---@param state table of the stage
+---@param with? table the option of :caption
+---@return table? with who will be asked
+function M.declare(state, with)
+  local resolved, why = M.resolve(with)
+  if not resolved then
+    state.session:warn(("%s; a picture without a caption beside it will stop the run"):format(why), state.at, "auto")
+    return nil
+  end
+  if why then state.session:note(why) end
+  local provider = providers.by_name[resolved.provider]
+  if provider.declare then provider.declare(resolved.options, state) end
+  return resolved
 end
 
---- The key that an item's answer is kept under.
----@return string sha256
-function M.key(with, item)
-  local provider, options = options_of(with)
-  return hash.sha256(json.encode { provider = with.provider, version = provider.version, options = options } .. "\n"
-    .. (provider.depends and provider.depends(item, with.options) or ""))
+--- The key that an item's answer is kept under, as a function of the item; second value: what of it is the same for all, as JSON.
+---@return fun(item: calotype.item): string, string
+function M.keys(with)
+  local provider = providers.by_name[with.provider]
+  local question = json.encode { provider = with.provider, version = provider.version,
+    options = provider.question and provider.question(with.options) or with.options }
+  return function(item) return hash.sha256(question .. "\n" .. (provider.depends and provider.depends(item, with.options) or "")) end, question
 end
 
 -- What a caption is known by, from what its provider told of it.
@@ -53,9 +65,10 @@ end
 -- The answers that the store has, and the items without one with their keys.
 local function look(context, with, items)
   local store, provider = context.store(), providers.by_name[with.provider]
-  local done, asked = { texts = {}, known = 0, written = 0, chosen = {} }, { items = {}, index = {}, keys = {} }
+  local key_of, question = M.keys(with)
+  local done, asked = { texts = {}, known = 0, written = 0, chosen = {} }, { items = {}, index = {}, keys = {}, question = question }
   for i, item in ipairs(items) do
-    local key = M.key(with, item)
+    local key = key_of(item)
     local row = store:caption(item.sha256, key)
     if row then
       done.known = done.known + 1
@@ -79,16 +92,14 @@ function M.ask(context, with, items)
   if not context.aside then history.use(store, done.chosen) end
   if #asked.items == 0 then return done end
   local bar = log.progress("captions", #asked.items)
-  local _, question = options_of(with)
-  local about = json.encode { provider = with.provider, version = provider.version, options = question }
   local function answer(n, text, detail)
     detail = detail or {}
     local i, tokens = asked.index[n], detail.tokens or {}
     local model = detail.model or ""
     local id = store:add_caption { sha = items[i].sha256, key = asked.keys[n], text = text, author = provider.author, provider = with.provider, model = model,
-      detail = next(detail) and json.encode(detail) or about, prompt = detail.prompt, cost = detail.cost, tokens_in = tokens.input,
+      detail = next(detail) and json.encode(detail) or asked.question, prompt = detail.prompt, cost = detail.cost, tokens_in = tokens.input,
       tokens_out = tokens.output and tokens.output + (tokens.thought or 0), seconds = detail.seconds, aside = context.aside,
-      spend = next(detail) ~= nil, batch = detail.batch }
+      spend = detail.model ~= nil and not detail.from, batch = detail.batch }
     done.written = done.written + 1
     done.texts[i] = { text = text, by = author_of(provider.author, with.provider, asked.keys[n], detail, id, not context.aside) }
     bar:set(done.written)

@@ -11,6 +11,7 @@ local sessions = require "recipe.session"
 local set = require "recipe.set"
 local show = require "recipe.show"
 local stage = require "recipe.stage"
+local tally = require "caption.tally"
 
 local M = {}
 
@@ -134,6 +135,14 @@ local function evaluate_sinks(session)
   end
 end
 
+-- What the services that were asked gave, took and cost.
+local function told_services(session)
+  local names = {}
+  for name in pairs(session.asked or {}) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do session:say("  " .. tally.text(session.asked[name])) end
+end
+
 --- Run a recipe.
 ---@param options { file: string, params?: table<string, string>, store?: string, fresh?: boolean, say?: fun(line: string), put?: fun(line: string) }
 ---@return integer exit
@@ -146,6 +155,7 @@ function M.run(options)
   local store = session:store()
   local run = store:start_run { recipe = options.file, params = json.encode(session:values()) }
   local ok, fault = script.call(evaluate_sinks, session)
+  told_services(session)
   if ok then
     store:finish_run(run, "ok", "")
   else -- what went wrong first is what is told, also where the store cannot take that any more
@@ -231,6 +241,7 @@ function M.info(options)
     if #spending > 0 then put("  spends    " .. table.concat(spending, ", ")) end
     if session.allow.gpu then put "  uses      the device" end
   end
+  if not session.allow and #session.asks > 0 then put("  asks      " .. table.concat(session.asks, ", ")) end
   if session.uses_device and not session.allow then put "  uses      the device" end
   if #session.sinks > 0 then
     put "makes"

@@ -75,7 +75,9 @@ end
 -- What people look for under a name from elsewhere.
 local ELSEWHERE = {
   io = "a recipe has fs.read and fs.write, below the folders it names", dofile = "require \"name\" is name.lua beside the recipe",
-  gemini = "this version has " .. table.concat(providers.names, ", "), help = "? shows what there is, ?reject a verb", quit = "Ctrl-D, or exit",
+  ollama = "openai {} asks it: OPENAI_BASE_URL=http://127.0.0.1:11434 in .env", llava = 'openai { model = "llava" } asks a server that has it',
+  blip = "huggingface {} asks an endpoint that has it: HF_BASE_URL=https://... in .env", gpt = 'openai { model = "..." } asks OpenAI',
+  help = "? shows what there is, ?reject a verb", quit = "Ctrl-D, or exit",
 }
 
 -- A file of the name of one of the program's own scripts is a recipe like any other; the script itself is a command.
@@ -203,8 +205,8 @@ function M.new(options)
       local at = place.here(provider.name)
       local read = schema.read(provider, given, session:reading(at))
       if provider.check then
-        local complaint, hint = provider.check(read)
-        if complaint then place.fail(at, ("%s %s"):format(provider.name, complaint), { hint = hint, key = next(given or {}), value = true }) end
+        local complaint, hint, key = provider.check(read)
+        if complaint then place.fail(at, ("%s %s"):format(provider.name, complaint), { hint = hint, key = key or next(given or {}), value = true }) end
       end
       return { provider = provider.name, version = provider.version, options = read }
     end

@@ -4,6 +4,8 @@
 --   author   "model" or "human"
 --   depends  fun(item, options): string     what its text depends on besides options and content (part of the key); may be absent
 --   ask      fun(items, options, emit, context)   emit(i, text [, detail]) for each item it has words for; each is stored at once
+--   check    fun(options): complaint, hint, key   what no option may say
+--   declare  fun(options, state)            while a recipe is read: permissions, warnings; may be absent
 --   question fun(options): table            those of its options that the answer depends on (part of the key); all when absent
 --   estimate fun(items, options, context)   what asking for them would take, for `calotype plan`; may be absent
 --   finishes true: after Ctrl-C it keeps what it has paid for and stops by itself
@@ -13,7 +15,7 @@ local schema = require "recipe.schema"
 
 local M = { by_name = {}, names = {}, list = {} }
 
-for _, name in ipairs { "sidecar", "template", "fake", "auto" } do
+for _, name in ipairs { "gemini", "openai", "huggingface", "ensemble", "sidecar", "template", "fake", "auto" } do
   local provider = require("caption." .. name)
   provider.kind = "provider"
   schema.define(provider)

@@ -22,7 +22,7 @@ function M.new(options)
     mode = options.mode or "run", live = options.mode == "live", file = options.file, given = options.params or {},
     store_folder = options.store or script.env "CALOTYPE_STORE" or ".calotype", fresh = options.fresh,
     sinks = {}, stages = {}, outputs = {}, warnings = {}, warned = {}, notes = {}, inferred = {}, list = {}, written = {}, known = {},
-    modules = {}, findings = {}, bases = {},
+    modules = {}, findings = {}, bases = {}, asks = {},
     to = options.say or function(text) log.say("info", text) end,
   }, Session)
   return self
@@ -256,6 +256,17 @@ function Session:permit(path, rights, at, key, folder)
   if not ok and not (rights == "read" and code == "NOTFOUND") then
     self:fail(at, message, { key = key, value = true, text = path, code = code, world = true })
   end
+end
+
+--- The recipe wants to ask a service. Refused with 3 when its header does not say so.
+function Session:permit_net(name, at)
+  local allowed = not self.allow
+  for _, known in ipairs(self.allow and self.allow.net or {}) do allowed = allowed or known == name end
+  if not allowed then
+    self:fail(at, ("the recipe's header does not allow it to ask %s"):format(name), { exit = 3, hint = ('add it: allow = { net = { "%s" } }'):format(name) })
+  end
+  if not self.asks[name] then table.insert(self.asks, name) end
+  self.asks[name] = true
 end
 
 --- The recipe wants the device. Refused with 3 when its header does not say so.

@@ -27,6 +27,7 @@ local function lua_type(option)
     return table.concat(parts, "|")
   elseif option.type == "list" then
     local element = LUA_TYPES[option.of or "text"]
+    if option.of == "provider" then return element .. "[]" end
     return ("%s|%s[]"):format(element, element)
   end
   return LUA_TYPES[option.type]

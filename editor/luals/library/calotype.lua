@@ -204,11 +204,85 @@ local lora = {}
 ---@field to string the page to write; may have [trigger] (a path, required)
 ---@field title? string the recipe's name when left out (text)
 
+---@class calotype.gemini_options
+---@field model? string|string[] the model; several are asked one after another, the next when one is gone, full or out of quota (a list of texts)
+---@field style? "detailed"|"concise"|"tags" a paragraph, one sentence, or tags ("detailed", "concise" or "tags", default "detailed")
+---@field focus? "all"|"character"|"style"|"scene" what the LoRA shall learn: what belongs to it is left out of the captions, what changes is named ("all", "character", "style" or "scene", default "all")
+---@field language? string of the question and of the captions: de, en, es, fr, ja, zh, or a file of your own (CALOTYPE_PROMPTS) (text, default "en")
+---@field tag_language? "en"|"same" tags are English, as taggers write them; "same": in `language` ("en" or "same", default "en")
+---@field instructions? string added to the question (text)
+---@field max_tokens? integer the longest answer, thinking included; 2048 when left out, of servers of your own 1024 (a whole number, 16 to 65536)
+---@field thinking? "least"|"minimal"|"low"|"medium"|"high" how long the model thinks before it writes; it is paid as output ("least", "minimal", "low", "medium" or "high", default "least")
+---@field resolution? "low"|"medium"|"high" how much of a picture is looked at: 280, 560 or 1120 tokens (3.x) ("low", "medium" or "high", default "high")
+---@field safety? "off"|"block_none"|"block_only_high"|"block_medium_and_above"|"block_low_and_above" the service's own filter, for all of its categories; its default when left out ("off", "block_none", "block_only_high", "block_medium_and_above" or "block_low_and_above")
+---@field in_flight? integer questions under way at once (a whole number, 1 to 64, default 8)
+---@field per_minute? integer questions a minute at most (a whole number, 1 to 100000)
+---@field spend? calotype.money a ceiling for this step in one run: no question is asked that could cross it (an amount like usd(0.50))
+---@field again? boolean ask also for pictures that were blocked in an earlier run (true or false, default false)
+---@field record? string a file that keeps all questions and answers (a path)
+---@field replay? string answers from such a file: no key is needed, nothing is sent and nothing paid (a path)
+
+---@class calotype.openai_options
+---@field model? string|string[] the model; several are asked one after another, the next when one is gone, full or out of quota (a list of texts)
+---@field style? "detailed"|"concise"|"tags" a paragraph, one sentence, or tags ("detailed", "concise" or "tags", default "detailed")
+---@field focus? "all"|"character"|"style"|"scene" what the LoRA shall learn: what belongs to it is left out of the captions, what changes is named ("all", "character", "style" or "scene", default "all")
+---@field language? string of the question and of the captions: de, en, es, fr, ja, zh, or a file of your own (CALOTYPE_PROMPTS) (text, default "en")
+---@field tag_language? "en"|"same" tags are English, as taggers write them; "same": in `language` ("en" or "same", default "en")
+---@field instructions? string added to the question (text)
+---@field max_tokens? integer the longest answer, thinking included; 2048 when left out, of servers of your own 1024 (a whole number, 16 to 65536)
+---@field free? boolean the server is your own and asking costs nothing; otherwise a model that is not in the table has an unknown price (true or false, default false)
+---@field thinking? "least"|"low"|"medium"|"high" how long the model thinks before it writes; a server of your own is told not to ("least", "low", "medium" or "high", default "least")
+---@field detail? "low"|"high"|"auto" how much of a picture is looked at; for OpenAI ("low", "high" or "auto")
+---@field schema_as? "json_schema"|"json_object"|"none" how the form of the answer is asked for, for servers that know less than a schema ("json_schema", "json_object" or "none")
+---@field in_flight? integer questions under way at once (a whole number, 1 to 64, default 8)
+---@field per_minute? integer questions a minute at most (a whole number, 1 to 100000)
+---@field spend? calotype.money a ceiling for this step in one run: no question is asked that could cross it (an amount like usd(0.50))
+---@field again? boolean ask also for pictures that were blocked in an earlier run (true or false, default false)
+---@field record? string a file that keeps all questions and answers (a path)
+---@field replay? string answers from such a file: no key is needed, nothing is sent and nothing paid (a path)
+
+---@class calotype.huggingface_options
+---@field model? string|string[] the model; several are asked one after another, the next when one is gone, full or out of quota (a list of texts)
+---@field style? "detailed"|"concise"|"tags" a paragraph, one sentence, or tags ("detailed", "concise" or "tags")
+---@field focus? "all"|"character"|"style"|"scene" what the LoRA shall learn: what belongs to it is left out of the captions, what changes is named ("all", "character", "style" or "scene")
+---@field language? string of the question and of the captions: de, en, es, fr, ja, zh, or a file of your own (CALOTYPE_PROMPTS) (text)
+---@field tag_language? "en"|"same" tags are English, as taggers write them; "same": in `language` ("en" or "same")
+---@field instructions? string added to the question (text)
+---@field max_tokens? integer the longest answer, thinking included; 2048 when left out, of servers of your own 1024 (a whole number, 16 to 65536)
+---@field task? "image-to-text"|"chat" how the server is spoken to; image-to-text when HF_BASE_URL is set, chat when it is not ("image-to-text" or "chat")
+---@field free? boolean the server is your own and asking costs nothing (true or false, default false)
+---@field in_flight? integer questions under way at once (a whole number, 1 to 64, default 8)
+---@field per_minute? integer questions a minute at most (a whole number, 1 to 100000)
+---@field spend? calotype.money a ceiling for this step in one run: no question is asked that could cross it (an amount like usd(0.50))
+---@field again? boolean ask also for pictures that were blocked in an earlier run (true or false, default false)
+---@field record? string a file that keeps all questions and answers (a path)
+---@field replay? string answers from such a file: no key is needed, nothing is sent and nothing paid (a path)
+
+---@class calotype.ensemble_options
+---@field members? calotype.provider[] two providers or more, all with tags or all with sentences (a list of providers, required)
+---@field votes? integer how many members must have a tag; more than half of those that answered when left out (a whole number, at least 1)
+---@field rule? "agreement"|"first"|"longest"|"join" of sentences: the caption that has most words in common with the others; the first member's; the longest; all sentences, each once ("agreement", "first", "longest" or "join", default "agreement")
+
 ---@class calotype.template_options
 ---@field text? string may have {stem}, {name}, {folder}, {width}, {height} and [trigger] (text, default "a photo of {stem}")
 
 ---@class calotype.fake_options
 ---@field seed? integer another seed, other words (a whole number, at least 0, default 0)
+
+---@class calotype.auto_options
+---@field model? string|string[] the model; several are asked one after another, the next when one is gone, full or out of quota (a list of texts)
+---@field style? "detailed"|"concise"|"tags" a paragraph, one sentence, or tags ("detailed", "concise" or "tags")
+---@field focus? "all"|"character"|"style"|"scene" what the LoRA shall learn: what belongs to it is left out of the captions, what changes is named ("all", "character", "style" or "scene")
+---@field language? string of the question and of the captions: de, en, es, fr, ja, zh, or a file of your own (CALOTYPE_PROMPTS) (text)
+---@field tag_language? "en"|"same" tags are English, as taggers write them; "same": in `language` ("en" or "same")
+---@field instructions? string added to the question (text)
+---@field max_tokens? integer the longest answer, thinking included; 2048 when left out, of servers of your own 1024 (a whole number, 16 to 65536)
+---@field in_flight? integer questions under way at once (a whole number, 1 to 64)
+---@field per_minute? integer questions a minute at most (a whole number, 1 to 100000)
+---@field spend? calotype.money a ceiling for this step in one run: no question is asked that could cross it (an amount like usd(0.50))
+---@field again? boolean ask also for pictures that were blocked in an earlier run (true or false)
+---@field record? string a file that keeps all questions and answers (a path)
+---@field replay? string answers from such a file: no key is needed, nothing is sent and nothing paid (a path)
 
 ---Write pictures upright: a picture that a camera stored turned is turned when it is exported. Sizes and measures are always those of the upright picture.
 ---@return calotype.images
@@ -318,6 +392,26 @@ function images.join(sets) end
 ---@return calotype.images
 function images.drawn(options) end
 
+---Google's Gemini. Needs a key in .env: GEMINI_API_KEY=... The pictures are sent to Google. Without `model` the models of a dated table are asked in turn, the next when one is gone, full or out of quota; every caption has the name of the model that answered.
+---@param options? calotype.gemini_options
+---@return calotype.provider
+function gemini(options) end
+
+---Any server that speaks OpenAI's chat completions: llama.cpp, vLLM, Ollama, LM Studio, OpenAI. Its address stands in .env: OPENAI_BASE_URL=http://127.0.0.1:8080; a key, where it wants one, too: OPENAI_API_KEY=... The pictures are sent there.
+---@param options? calotype.openai_options
+---@return calotype.provider
+function openai(options) end
+
+---Hugging Face. With HF_BASE_URL=https://... in .env: an inference endpoint of your own that captions by itself (BLIP, BLIP-2); it is waited for while it loads. Without it: a model that is chatted with through the router; `model` names it. Needs HF_TOKEN=... in .env. The pictures are sent there.
+---@param options? calotype.huggingface_options
+---@return calotype.provider
+function huggingface(options) end
+
+---Several providers asked about the same pictures. Tags are united by vote: those that at least `votes` members have, most votes first. Of sentences one is chosen, or all are joined, by `rule`. What each member wrote is kept too, so nothing is paid twice.
+---@param options? calotype.ensemble_options
+---@return calotype.provider
+function ensemble(options) end
+
 ---Captions from name.txt (or name.caption) beside each picture, and nothing else.
 ---@param options? {}
 ---@return calotype.provider
@@ -333,8 +427,8 @@ function template(options) end
 ---@return calotype.provider
 function fake(options) end
 
----Whoever the environment names (USE_GEMINI); captions found beside the pictures are used first.
----@param options? {}
+---Whoever the environment or .env names: gemini with USE_GEMINI=1 (GEMINI_MODEL_NAME is its model), openai with OPENAI_BASE_URL, huggingface with HF_BASE_URL, gemini with a key alone. `check` and `plan` say who that is; captions found beside the pictures are used first.
+---@param options? calotype.auto_options
 ---@return calotype.provider
 function auto(options) end
 

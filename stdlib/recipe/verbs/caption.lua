@@ -86,10 +86,7 @@ function M.declare(state)
     session:fail(state.at, ("option 'words_above' of :caption is %d, but trigger, prefix and suffix have %d words"):format(o.words_above, around),
       { key = "words_above", value = true, hint = "the captions need room too" })
   end
-  local with, why = asking.resolve(o.with)
-  if not with then
-    session:warn(("%s; a picture without a caption beside it will stop the run"):format(why), state.at, "auto")
-  end
+  asking.declare(state, o.with)
 end
 
 -- The caption that is there, as { text, by }; nil when there is none. What we once wrote beside the picture counts as missing, for the store

@@ -1,0 +1,79 @@
+-- services.lua - the services that pictures can be sent to: where they are, whose key they want, and whether there is one.
+--
+--   local service = services.find "gemini"
+--   service.base, service.base_from      -- "https://...", "default" | "environment" | ".env"
+--   service.key, service.key_from        -- the name of the variable that holds the key, or nil; never the key
+--   service.own                          -- the address is on this machine or in a private network
+--   local talk <close> = services.talk(service, { in_flight = 8 })
+local M = {}
+
+M.list = {
+  gemini = { name = "gemini", wire = "gemini", keys = { "GOOGLE_API_KEY", "GEMINI_API_KEY" }, variable = "GEMINI_BASE_URL", model = "GEMINI_MODEL_NAME",
+    default = "https://generativelanguage.googleapis.com", picture = { formats = { "jpeg", "png", "webp" } } },
+  openai = { name = "openai", wire = "openai", keys = { "OPENAI_API_KEY" }, variable = "OPENAI_BASE_URL", model = "OPENAI_MODEL_NAME",
+    default = "https://api.openai.com", picture = { formats = { "jpeg", "png" } } }, -- llama.cpp decodes no webp
+  huggingface = { name = "huggingface", wire = "openai", keys = { "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN" }, variable = "HF_BASE_URL", model = "HF_MODEL_NAME",
+    default = "https://router.huggingface.co", picture = { formats = { "jpeg", "png" } } },
+}
+
+M.net = nil -- what stands for native.net in tests
+
+-- What there is in a build without native.net.
+local script = require "native.script"
+local WITHOUT = { env = function(name) return script.env(name), "environment" end, has_key = function() end,
+  talk = function() return nil, "this build has no network", "MISSING" end }
+
+function M.native()
+  if M.net then return M.net end
+  local ok, net = pcall(require, "native.net")
+  return ok and net or WITHOUT
+end
+
+--- The host of an address.
+---@return string
+function M.host(base) return (base:match "^%a[%w+.-]*://%[([^%]]+)%]" or base:match "^%a[%w+.-]*://([^/:]+)" or base):lower() end
+
+--- Is the host this machine, or in a private network?
+---@return boolean
+function M.private(host)
+  if host == "localhost" or host:find "%.localhost$" or host == "::1" or host:find "^f[cd]%x%x:" or host:find "^fe80:" then return true end
+  local a, b = host:match "^(%d+)%.(%d+)%.%d+%.%d+$"
+  a, b = tonumber(a), tonumber(b)
+  return a == 127 or a == 10 or (a == 192 and b == 168) or (a == 172 and b ~= nil and b >= 16 and b <= 31) or (a == 169 and b == 254) or false
+end
+
+--- A service with its address and the name of its key, as the environment and `.env` say now.
+function M.find(name)
+  local net, service = M.native(), {}
+  for key, value in pairs(M.list[name]) do service[key] = value end
+  local base, place = net.env(service.variable)
+  if base and base ~= "" then
+    -- OpenAI's own variable ends in /v1; the paths of requests have it
+    service.base, service.base_from = base:gsub("/+$", ""):gsub("/v1$", ""), place
+  else
+    service.base, service.base_from = service.default, "default"
+  end
+  service.host = M.host(service.base)
+  service.own = M.private(service.host)
+  service.key, service.key_from = net.has_key(service.keys)
+  return service
+end
+
+--- Has it what it needs to be asked? nil and the sentence to say when not.
+---@return boolean? ok, string? why, string? hint
+function M.ready(service)
+  if service.key or service.base_from ~= "default" then return true end
+  return nil, ("%s needs a key, and %s is not set"):format(service.name, table.concat(service.keys, " or ")),
+    ("put it into .env in the working folder, or into the environment: %s=..."):format(service.keys[#service.keys == 2 and service.name == "gemini" and 2 or 1])
+end
+
+--- An open conversation; nil, message, code when the world refuses.
+function M.talk(service, options)
+  return M.native().talk {
+    service = service.name, wire = service.wire, base = service.base, base_from = service.base_from, keys = service.keys, in_flight = options.in_flight,
+    per_minute = options.per_minute, tokens_per_minute = options.tokens_per_minute, seconds = service.own and 300 or 120, attempts = options.attempts or 5,
+    record = options.record, replay = options.replay,
+  }
+end
+
+return M

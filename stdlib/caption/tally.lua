@@ -1,0 +1,61 @@
+-- tally.lua - what was asked of services in a run, by provider: for its last lines and for reports.
+--
+--   tally.answer(session, "gemini", reply, 0.0021)      -- one answer; nil: nobody knows what it cost
+--   tally.text(session.asked.gemini)                    -- "gemini: 20 captions, 21 requests (1 error, 4.8 %), $0.0312, ..."
+local money = require "caption.money"
+local set = require "recipe.set"
+
+local M = {}
+
+--- One answer: session.asked[name] has the sums. `costless`: why nothing is paid.
+function M.answer(session, name, reply, cost, costless)
+  session.asked = session.asked or {}
+  local row = session.asked[name] or { name = name, answers = 0, captions = 0, input = 0, output = 0, usd = 0, unknown = 0, models = {} }
+  session.asked[name] = row
+  row.answers = row.answers + 1
+  if reply.verdict == "done" then row.captions = row.captions + 1 end
+  if reply.tokens then
+    row.input, row.output = row.input + (reply.tokens.input or 0), row.output + (reply.tokens.output or 0) + (reply.tokens.thought or 0)
+  end
+  if cost then row.usd = row.usd + cost else row.unknown = row.unknown + 1 end
+  row.costless = costless
+  if reply.model and reply.model ~= "" then row.models[reply.model] = (row.models[reply.model] or 0) + 1 end
+end
+
+--- What the conversation counted, beside what the answers said.
+function M.counts(session, name, counts)
+  local row = session.asked and session.asked[name]
+  if not row then return end
+  row.requests = (row.requests or 0) + (counts.requests or 0)
+  row.errors = row.errors or {}
+  for kind, n in pairs(counts.errors or {}) do row.errors[kind] = (row.errors[kind] or 0) + n end
+  row.p50, row.p95, row.p99 = counts.p50, counts.p95, counts.p99
+  row.sent, row.received = (row.sent or 0) + (counts.bytes_sent or 0), (row.received or 0) + (counts.bytes_received or 0)
+end
+
+--- "$0.0312", or why it is none.
+---@return string
+function M.money(row)
+  if row.costless then return row.costless == "replay" and "replayed, nothing paid" or "free" end
+  if row.unknown == row.answers then return "price unknown" end
+  return money.text(row.usd) .. (row.unknown > 0 and (" and %s of unknown price"):format(set.count(row.unknown, "answer")) or "")
+end
+
+--- "gemini: 20 captions, 21 requests (1 error, 4.8 %), $0.0312, 31000 tokens in, 4000 out; a reply took 2.1 s (95 %: 3.9 s, 99 %: 4.2 s)"
+---@return string
+function M.text(row)
+  local errors = 0
+  for _, n in pairs(row.errors or {}) do errors = errors + n end
+  local parts = { ("%s"):format(set.count(row.captions, "caption")) }
+  if row.requests then
+    parts[#parts + 1] = set.count(row.requests, "request")
+      .. (errors > 0 and (" (%s, %.1f %%)"):format(set.count(errors, "error"), 100 * errors / row.requests) or "")
+  end
+  parts[#parts + 1] = M.money(row)
+  parts[#parts + 1] = ("%d tokens in, %d out"):format(row.input, row.output)
+  local text = ("%s: %s"):format(row.name, table.concat(parts, ", "))
+  if row.p50 then text = text .. ("; a reply took %.1f s (95 %%: %.1f s, 99 %%: %.1f s)"):format(row.p50, row.p95 or row.p50, row.p99 or row.p50) end
+  return text
+end
+
+return M
