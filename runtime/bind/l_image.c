@@ -9,6 +9,7 @@
 #include "core/image/draw.h"
 #include "core/image/encode.h"
 #include "core/image/floats.h"
+#include "core/image/for_server.h"
 #include "core/image/hash.h"
 #include "core/image/measure.h"
 #include "core/image/resize.h"
@@ -279,6 +280,37 @@ static int l_encode(lua_State *L) {
   return cal_push_buffer(L, &bytes);
 }
 
+/* image.for_server(path [, {largest_bytes, largest_side, formats = {"jpeg", "png", "webp"}}]) -> bytes, mime */
+static int l_for_server(lua_State *L) {
+  static const char *const names[] = {"jpeg", "png", "webp", NULL};
+  static const cal_image_format formats[] = {CAL_IMAGE_JPEG, CAL_IMAGE_PNG, CAL_IMAGE_WEBP};
+  cal_error err = {0};
+  const char *path = luaL_checkstring(L, 1), *mime;
+  lua_Integer bytes = cal_option_integer(L, 2, "largest_bytes", 0), side = cal_option_integer(L, 2, "largest_side", 0);
+  luaL_argcheck(L, bytes >= 0, 2, "option 'largest_bytes': 4096 or more");
+  luaL_argcheck(L, side >= 0 && side <= CAL_IMAGE_SIDE, 2, "option 'largest_side': 64 pixels to a million");
+  cal_for_server options = {.largest_bytes = (size_t)bytes, .largest_side = (int)side};
+  if (!lua_isnoneornil(L, 2) && lua_getfield(L, 2, "formats") != LUA_TNIL) {
+    luaL_argcheck(L, lua_istable(L, -1), 2, "option 'formats': a list of jpeg, png, webp");
+    for (lua_Integer i = 1, count = luaL_len(L, -1); i <= count; i++, lua_pop(L, 1)) {
+      const char *name = lua_rawgeti(L, -1, i) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+      int k = 0;
+      while (names[k] && strcmp(names[k], name) != 0) k++;
+      luaL_argcheck(L, names[k], 2, "option 'formats': a list of jpeg, png, webp");
+      options.formats |= 1u << formats[k];
+    }
+    options.formats |= 1u << CAL_IMAGE_JPEG; /* an empty list, too */
+  }
+  cal_buffer out = {0};
+  if (cal_image_for_server(cal_bind_fs(L), path, &options, &out, &mime, &err)) {
+    cal_buffer_free(&out);
+    return finish(L, NULL, &err);
+  }
+  cal_push_buffer(L, &out);
+  lua_pushstring(L, mime);
+  return 2;
+}
+
 static int l_save(lua_State *L) {
   cal_error err = {0};
   const cal_image *im = check_image(L, 1);
@@ -511,8 +543,8 @@ int luaopen_cal_image(lua_State *L) {
                                      {"rect", l_rect},     {"paste", l_paste},     {"text", l_text},
                                      {"close", l_close},   {"__eq", l_equal},      {NULL, NULL}};
   static const luaL_Reg functions[] = {
-      {"new", l_new},       {"load", l_load},           {"decode", l_decode}, {"probe", l_probe}, {"text_width", l_text_width},
-      {"floats", l_floats}, {"of_floats", l_of_floats}, {NULL, NULL}};
+      {"new", l_new},       {"load", l_load},           {"decode", l_decode},         {"probe", l_probe}, {"text_width", l_text_width},
+      {"floats", l_floats}, {"of_floats", l_of_floats}, {"for_server", l_for_server}, {NULL, NULL}};
   cal_register_type(L, type_name, methods, l_close, l_text_of);
   luaL_newlib(L, functions);
   return 1;
