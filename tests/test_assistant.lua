@@ -6,7 +6,7 @@ local recipes = dofile "tests/recipes.lua"
 local script = require "native.script"
 local settings = require "assistant.settings"
 
-local COMMANDS = { "analyze", "outliers" }
+local COMMANDS = { "analyze", "outliers", "recommend" }
 
 -- A folder with photos/ and a store; command("analyze", { side = "256" }) -> { exit, text (of an error), out, log }
 local function new(count)
@@ -354,4 +354,91 @@ test("a folder that cannot be written keeps its outliers and says so", function(
   check.equal(exit, 3, text)
   check.contains(text, "nothing can be written to photos: Permission denied")
   check.ok(fs.stat(place.path "photos/blurred.png"))
+end)
+
+-- recommend ---------------------------------------------------------------------------------------------------------------
+
+local TINY = fs.absolute "examples/models/tiny"
+
+test("what is recommended passes check for every goal, and every number has its reason", function()
+  local seen = {}
+  for _, goal in ipairs { "character", "style", "scene", "object" } do
+    local place = new(6)
+    place.photo("small.png", { seed = 9, width = 50, height = 60, cells = 40 })
+    place.write("photos/twin.jpg", assert(image.load(place.path "photos/p01.png")):encode("jpeg", { quality = 90 }))
+    local done = ends(0, place.command("recommend", { goal = goal, base = TINY, to = place.path "out/r.lua" }))
+    local text = place.read "out/r.lua"
+    check.contains(done.out, "@/out/r.lua written: " .. goal .. ", 6 pictures")
+    check.contains(done.out, "go on with: calotype check")
+    check.contains(text, "side_below = p.resolution")
+    check.contains(text, ":dedupe")
+    local fine = ends(0, place.check((text:gsub('"out/', '"@/out/'))))
+    check.contains(fine.out, "fine: ")
+    check.ok(not fine.out:find "warning", fine.out)
+    for _, name in ipairs { "resolution", "rank", "steps", "batch", "lr", "warmup", "caption_dropout", "held_out", "trigger", "captions" } do
+      check.ok(done.out:find("\n  " .. name .. " +%S+ +%S+ %S+"), name .. " has no reason: " .. done.out)
+    end
+    seen[done.out:match "\n  steps +(%d+)" .. done.out:match "\n  rank +(%d+)"] = true
+    check.ok(done.out:find "\n  resolution +64 ")
+  end
+  local kinds = 0
+  for _ in pairs(seen) do kinds = kinds + 1 end
+  check.ok(kinds >= 3, kinds)
+end)
+
+test("a recipe that is there is not written over unless asked, and one that could not be written is told at once", function()
+  local place = new(3)
+  place.write("r.lua", "mine")
+  local done = ends(2, place.command("recommend", { base = TINY, to = place.path "r.lua" }))
+  check.contains(done.text, "@/r.lua is there already and is not written over")
+  check.equal({ place.read "r.lua", done.out }, { "mine", "" })
+  ends(0, place.command("recommend", { base = TINY, to = place.path "r.lua", overwrite = "yes" }))
+  check.contains(place.read "r.lua", "train_lora")
+  check.contains(ends(2, place.command("recommend", { base = TINY, to = place.path "r.txt" })).text, "is not .lua")
+  check.contains(ends(2, place.command("recommend", { base = TINY, to = place.path "r.lua/x.lua" })).text, "is a file, not a folder")
+  check.contains(ends(0, place.command("recommend", { base = TINY, to = "" })).out, "local lora = photos:train_lora {")
+end)
+
+test("the number of pictures, their size, their captions and the memory decide", function()
+  local few = new(3)
+  local done = ends(0, few.command("recommend", { base = TINY, to = "", goal = "style" }))
+  check.contains(done.out, "style would take 32; half of it for only 3 pictures")
+  check.contains(done.out, "half of the usual: with so few pictures")
+  check.contains(done.out, "3 of 3 have no caption beside them")
+  local many = new(20)
+  for i = 1, 20 do many.write(("photos/p%02d.txt"):format(i), ("zqrt patch of colour %d"):format(i)) end
+  done = ends(0, many.command("recommend", { base = TINY, to = "", goal = "object" }))
+  check.contains(done.out, "held = photos:split { held_out = 2 }")
+  check.contains(done.out, 'with = sidecar {}, trigger = "zqrt"')
+  check.contains(done.out, "validate = held")
+  check.contains(ends(0, many.command("recommend", { base = TINY, to = "", trigger = "wrt" })).out, 'trigger = "wrt"')
+  check.contains(ends(2, many.command("recommend", { base = TINY, to = "", trigger = " a" })).text, "at least two letters")
+  local tiny = recipes.new(tmp "tiny")
+  tiny.command = few.command
+  local device = require "native.device"
+  if not device.open() then skip "no device" end
+  done = ends(0, many.command("recommend", { base = TINY, to = "", memory = "0.001" }))
+  check.contains(done.out, "it does not fit into the memory: ")
+  check.contains(done.out, "more than ")
+end)
+
+test("small pictures lower the resolution", function()
+  local place = new()
+  for i = 1, 6 do place.photo(("s%d.png"):format(i), { seed = i, width = 50, height = 44, cells = 40 }) end
+  local done = ends(0, place.command("recommend", { base = TINY, to = "" }))
+  check.contains(done.out, "the base draws 64, but only from 32 on are two thirds of the pictures not enlarged")
+  for i = 1, 6 do place.photo(("s%d.png"):format(i), { seed = i, width = 20, height = 24, cells = 40 }) end
+  check.contains(ends(0, place.command("recommend", { base = TINY, to = "" })).out, "even so most pictures are enlarged: get larger ones")
+end)
+
+test("without a base the numbers are SD 1.5's, and what is missing is said", function()
+  local place = new(3)
+  local done = ends(0, place.command("recommend", { to = place.path "r.lua" }))
+  check.contains(done.out, "SD 1.5 draws")
+  check.contains(done.out, "not ready yet: there is no base models/sd15; base=FOLDER names one")
+  check.contains(ends(2, place.command("recommend", { to = "", base = place.path "nowhere" })).text, "there is no base @/nowhere")
+  check.contains(ends(2, place.command("recommend", { to = "", goal = "stile" })).text, "did you mean")
+  local broken = new()
+  broken.write("photos/a.jpg", "x")
+  check.contains(ends(1, broken.command("recommend", { to = "", base = TINY })).text, "no picture of @/photos can be read")
 end)

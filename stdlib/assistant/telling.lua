@@ -241,4 +241,17 @@ function M.outliers_page(found, path)
   page.finish(path, set.count(#found.list, "outlier"))
 end
 
+-- recommend ---------------------------------------------------------------------------------------------------------------
+
+--- Lines for the terminal: every number with its reason.
+---@param advice table of recommend.run
+---@param put fun(line: string)
+function M.advice(advice, put)
+  put(("%s   %s, %d after the cuts; %s on %s"):format(advice.folder, set.count(#advice.found.pictures), advice.count, advice.goal, advice.base))
+  for _, row in ipairs(advice.rows) do
+    local value = type(row.value) == "number" and ("%.7g"):format(row.value) or tostring(row.value):gsub(" {.*", "")
+    put(("  %-15s %-9s %s"):format(row.name, value, row.reason))
+  end
+end
+
 return M
