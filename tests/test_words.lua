@@ -268,6 +268,27 @@ test("a sidecar with escaped brackets is read as it was meant", function()
   check.equal(items[2].caption, "\\(^o^)/")
 end)
 
+test("an exported sidecar read again is the same caption, escaped or not", function()
+  local captions = { "miku (vocaloid), [x], \\o/", "\\(^o^)/, ((", "a plain door" }
+  for _, escape in ipairs { "true", "false" } do
+    local place = place_with(3)
+    for i, caption in ipairs(captions) do place.write(("photos/p%d.txt"):format(i), caption) end
+    local recipe = 'images "@/photos":caption { with = sidecar {} }:export { as = "sidecars", escape = ' .. escape .. ", "
+    check.equal(place.run(recipe .. 'to = "@/out/set" }').exit, 0)
+    check.equal(place.read "out/set/p1.txt", escape == "true" and "miku \\(vocaloid\\), \\[x\\], \\o/\n" or captions[1] .. "\n")
+    check.equal(place.run(recipe .. "beside = true }").exit, 0)
+    check.equal(place.read "photos/p1.txt", place.read "out/set/p1.txt")
+    check.contains(place.run(recipe .. "beside = true }").log, "all unchanged")
+    local set = prompt(place)
+    for _, folder in ipairs { "out/set", "photos" } do
+      for i, item in ipairs(set(('return images "@/%s"'):format(folder)).items) do check.equal(item.caption, captions[i], folder) end
+    end
+  end
+  local place = place_with(1)
+  local done = place.check 'images "@/photos":caption { with = fake {} }:export { as = "replicate", to = "@/a.zip", escape = true }'
+  check.contains(done.text, "option 'escape' of :export means nothing for as = \"replicate\"")
+end)
+
 test("options of :caption that do not go together are told", function()
   local place = place_with(1)
   local function says(options, ...)

@@ -114,6 +114,20 @@ static int l_blob(lua_State *L) {
   return push_found(L, status, found, &bytes, &err);
 }
 
+/* s:seen(path) -> sha256 of a file that was hashed before and has not changed since | nil (not seen, or not there any more) */
+static int l_seen(lua_State *L) {
+  cal_store *s = check_store(L);
+  const char *path = luaL_checkstring(L, 2);
+  cal_error err = {0};
+  cal_fs_info info;
+  char sha[CAL_SHA256_HEX];
+  bool found = false;
+  if (!cal_fs_stat(cal_bind_fs(L), path, &info, &err) && cal_store_file(s, &info, sha, &found, &err)) return cal_push_refusal(L, &err);
+  if (found) lua_pushstring(L, sha);
+  else lua_pushnil(L);
+  return 1;
+}
+
 /* Rows live in a shell while tables are made of them. */
 typedef struct {
   cal_caption *captions;
@@ -422,6 +436,7 @@ int luaopen_cal_store(lua_State *L) {
                                      {"put", l_put},
                                      {"put_blob", l_put_blob},
                                      {"blob", l_blob},
+                                     {"seen", l_seen},
                                      {"caption", l_caption},
                                      {"captions", l_captions},
                                      {"caption_in_force", l_caption_in_force},

@@ -11,7 +11,7 @@ local M = {}
 --- Write pictures with captions of the same name. `folder_of(item)` names each one's folder below options.to.
 function M.write(context, options, input, key, folder_of)
   local items = input.items
-  local captions, mended = pictures.captions(context, items)
+  local captions, mended = pictures.captions(context, items, options.escape)
   local groups, order = {}, {}
   for i, item in ipairs(items) do
     local folder = folder_of(item)

@@ -3,7 +3,7 @@ local folder = require "export.folder"
 
 local M = {
   name = "kohya", doc = "N_trigger folders with captions for kohya's sd-scripts; weights become repeats", folder = true, needs = "to",
-  options = { "quality" },
+  options = { "escape", "quality" },
 }
 
 local function repeats(item) return math.max(1, math.floor(item.weight + 0.5)) end

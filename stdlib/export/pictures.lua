@@ -1,6 +1,7 @@
 -- pictures.lua - what all exports share: names that any tool takes, bytes that any trainer reads, captions that are whole.
 local image = require "native.image"
 local set = require "recipe.set"
+local tags = require "caption.tags"
 local trigger = require "recipe.trigger"
 
 local M = {}
@@ -26,8 +27,9 @@ end
 --- One line; a line end becomes `joint`.
 function M.one_line(text, joint) return (text:gsub("^%s+", ""):gsub("%s+$", ""):gsub("%s*[\r\n]+%s*", joint or " ")) end
 
---- The captions as they go out: on one line, the trigger once. Ends the run when one is missing. Second: how many were mended.
-function M.captions(context, items)
+--- The captions as they go out: on one line, the trigger once, brackets with backslashes where `escape` asks for them. Ends the run when one
+--- is missing. Second: how many were mended.
+function M.captions(context, items, escape)
   local captions, missing, mended = {}, {}, 0
   for i, item in ipairs(items) do
     local text = item.caption and M.one_line(item.caption) or ""
@@ -42,7 +44,7 @@ function M.captions(context, items)
         context.fail(("the caption of %s has [trigger], but no trigger is declared"):format(item.path), { hint = 'declare it: :caption { trigger = "..." }' })
       end
       if changed then mended = mended + 1 end
-      captions[i] = text
+      captions[i] = escape and tags.escaped(text) or text
     end
   end
   if #missing > 0 then

@@ -9,7 +9,7 @@ local set = require "recipe.set"
 
 local M = {
   name = "sidecars", doc = "name.txt for each picture: beside = true puts them beside the inputs, to = \"folder\" makes copies", folder = true,
-  options = { "beside", "quality" },
+  options = { "beside", "escape", "quality" },
 }
 
 function M.check(options)
@@ -19,8 +19,8 @@ end
 
 local function sidecar_path(item) return (item.path:gsub("%.[^./]+$", "")) .. ".txt" end
 
-local function write_beside(context, items)
-  local captions, mended = pictures.captions(context, items)
+local function write_beside(context, options, items)
+  local captions, mended = pictures.captions(context, items, options.escape)
   local taken, store = {}, context.store()
   for i, item in ipairs(items) do
     local path = sidecar_path(item)
@@ -54,7 +54,7 @@ local function write_beside(context, items)
 end
 
 function M.write(context, options, input, key)
-  if options.beside then return write_beside(context, input.items) end
+  if options.beside then return write_beside(context, options, input.items) end
   folder.write(context, options, input, key, function() return "" end)
 end
 

@@ -189,6 +189,7 @@ function M.check(options)
   local put = options.put or print_line
   local session = read(options, "check")
   need_sink(session)
+  require("caption.known").check(session)
   for _, warning in ipairs(session.warnings) do
     put(("warning: %s%s"):format(warning.at and warning.at.line and ("%s:%d: "):format(warning.at.source, warning.at.line) or "", warning.text))
   end

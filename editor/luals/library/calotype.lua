@@ -122,6 +122,7 @@ local lora = {}
 ---@field to? string the zip or folder to write; may have [trigger] (a path)
 ---@field beside? boolean sidecars: write name.txt beside the input pictures (true or false, default false)
 ---@field metadata? "files"|"lines" replicate: a .txt for each picture, or one metadata.txt with a line for each in file order ("files" or "lines", default "files")
+---@field escape? boolean sidecars, kohya: brackets in captions get a backslash, for prompts in which they are weights (A1111, --weighted_captions); trainers want none (true or false, default false)
 ---@field quality? integer of JPEGs that had to be turned (a whole number, 50 to 100, default 95)
 
 ---@class calotype.report_options

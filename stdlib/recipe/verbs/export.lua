@@ -16,6 +16,8 @@ local M = {
     { "beside", "boolean", default = false, doc = "sidecars: write name.txt beside the input pictures" },
     { "metadata", "choice", choices = { "files", "lines" }, default = "files",
       doc = "replicate: a .txt for each picture, or one metadata.txt with a line for each in file order" },
+    { "escape", "boolean", default = false,
+      doc = "sidecars, kohya: brackets in captions get a backslash, for prompts in which they are weights (A1111, --weighted_captions); trainers want none" },
     { "quality", "integer", min = 50, max = 100, default = 95, doc = "of JPEGs that had to be turned" },
   },
 }

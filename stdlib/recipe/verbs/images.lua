@@ -126,9 +126,10 @@ function M.declare(state)
   if #state.options.from == 0 then session:fail(state.at, "images needs a folder", { hint = 'images "photos"' }) end
   for _, source in ipairs(state.options.from) do
     session:permit(source, "read", state.at)
-    find(source, state.options.recursive, function(message, hint, code, text)
+    local found = find(source, state.options.recursive, function(message, hint, code, text)
       session:fail(state.at, message, { hint = hint, code = code, text = text, world = true })
     end)
+    state.pictures = table.move(found, 1, #found, #(state.pictures or {}) + 1, state.pictures or {}) -- as they are now, for `check`
   end
 end
 

@@ -27,7 +27,7 @@ local function who(by)
   return text
 end
 
-local function figure(context, item, reason)
+local function figure(context, item, reason, id)
   local bytes = item.thumb and context.store():blob(item.thumb)
   local picture = bytes and ('<img loading="lazy" alt="%s" src="data:image/jpeg;base64,%s">'):format(e(item.name), base64.encode(bytes))
     or '<img alt="" src="data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==">'
@@ -36,7 +36,8 @@ local function figure(context, item, reason)
   if reason then lines[#lines + 1] = ('<span class="reason">%s</span>'):format(e(reason)) end
   if item.caption then lines[#lines + 1] = e(item.caption) end
   if not reason then lines[#lines + 1] = ('<span class="name">%s</span>'):format(e(who(item.caption_by))) end
-  return ("<figure%s>%s<figcaption>%s</figcaption></figure>"):format(reason and ' class="rejected"' or "", picture, table.concat(lines, "\n"))
+  return ("<figure%s%s>%s<figcaption>%s</figcaption></figure>"):format(id and (' id="p%d"'):format(id) or "", reason and ' class="rejected"' or "",
+    picture, table.concat(lines, "\n"))
 end
 
 local function steps_table(state)
@@ -111,6 +112,27 @@ local function bucket_rows(items)
   return #names > 0 and rows or nil
 end
 
+local MOST_NAMED = 24 -- pictures below a finding
+
+-- What is worth saying about the captions, with links to the pictures.
+local function put_findings(page, findings, items)
+  if #findings == 0 then return end
+  local number = {}
+  for i, item in ipairs(items) do number[item] = i end
+  page.heading "Captions to look at"
+  for _, finding in ipairs(findings) do
+    page.put(("<h3>%s</h3>\n<p>%s. What to do: %s</p>\n<ul>"):format(e(finding.text), e(finding.why), e(finding.hint)))
+    for i, item in ipairs(finding.items) do
+      if i > MOST_NAMED then
+        page.put(("<li>and %d more</li>"):format(#finding.items - MOST_NAMED))
+        break
+      end
+      page.put(('<li><a href="#p%d">%s</a> <span class="faint">%s</span></li>'):format(number[item], e(item.name), e(item.caption or "")))
+    end
+    page.put "</ul>"
+  end
+end
+
 function M.run(context, options, input)
   local session = context.session
   local page = pages.new(context, options, "calotype report", context.trigger)
@@ -118,9 +140,9 @@ function M.run(context, options, input)
   page.table("Steps", steps_table(context.stage))
 
   page.put(("<h2>Kept: %d</h2>\n<div class=\"sheet\">"):format(#input.items))
-  for _, item in ipairs(input.items) do
+  for i, item in ipairs(input.items) do
     session:poll(context.at)
-    page.put(figure(context, item))
+    page.put(figure(context, item, nil, i))
   end
   page.put "</div>"
   if #input.rejected > 0 then
@@ -149,6 +171,8 @@ function M.run(context, options, input)
   local caption_rows = { { "captions", "pictures" } }
   for _, name in ipairs(order) do caption_rows[#caption_rows + 1] = { name, authors[name] } end
   page.table("Captions", caption_rows)
+
+  put_findings(page, require("caption.known").look(context.stage, input.items), input.items)
 
   if #session.list > 0 then
     local rows = { { "parameter", "value", "" } }

@@ -107,26 +107,6 @@ local function open_base(path, fail)
 end
 M.open_base, M.NEEDS = open_base, NEEDS
 
--- What the captions beside the pictures say, for `check`: how many lack the trigger.
-local function look_at_captions(state)
-  local stage, dataset = require "recipe.stage", require "native.dataset"
-  local with, without = 0, 0
-  for _, step in ipairs(stage.lineage(state.inputs[1])) do
-    local from = stage.state(step)
-    for _, source in ipairs(from.verb.name == "images" and from.options.from or {}) do
-      for _, entry in ipairs(fs.list(source, from.options.recursive) or {}) do
-        if entry.kind == "file" and entry.path:lower():find "%.txt$" then
-          local sidecar = dataset.sidecar((entry.path:gsub("%.[^.]*$", ".png")))
-          if sidecar and sidecar.text:find "%S" then
-            if trigger.count(trigger.fill(sidecar.text, state.trigger), state.trigger) > 0 then with = with + 1 else without = without + 1 end
-          end
-        end
-      end
-    end
-  end
-  return with, without
-end
-
 local function check_trigger(state, model)
   local session, word = state.session, state.trigger
   if not word then
@@ -143,11 +123,6 @@ local function check_trigger(state, model)
       model.length - 2))
   end
   if session.mode ~= "check" then return end
-  local with, without = look_at_captions(state)
-  if without > 0 then
-    session:warn(("%d of %s beside the pictures %s the trigger; it will be put in front"):format(without, set.count(with + without, "caption"),
-      without == 1 and "lacks" or "lack"), state.at, "trigger")
-  end
   local sample = state.options.sample
   local called = false
   for _, prompt in ipairs(sample and sample.prompts or {}) do called = called or trigger.count(prompt, word) > 0 end
