@@ -10,6 +10,7 @@
   X(image)         \
   X(json)          \
   X(log)           \
+  X(net)           \
   X(safetensors)   \
   X(script)        \
   X(store)         \

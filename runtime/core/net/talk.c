@@ -55,6 +55,7 @@ struct cal_talk {
   size_t body_bytes;
   double window, calm; /* how many may fly now; no halving before `calm` */
   int unreachable;
+  bool told;         /* of the Ctrl-C that is on */
   cal_error stopped; /* code CAL_OK: it goes on */
   cal_random random;
   cal_talk_counts counts;
@@ -444,16 +445,23 @@ static cal_status move_bytes(double seconds, bool *came, cal_error *err) {
 cal_status cal_talk_next(cal_talk *t, double seconds, cal_talk_reply **reply, cal_error *err) {
   const double end = seconds < 0 ? HUGE_VAL : cal_clock() + seconds;
   *reply = NULL;
+  if (!cal_interrupt_level()) t->told = false;
   for (;;) {
     const double soonest = advance_all();
     if ((*reply = take_finished(t))) return CAL_OK;
-    const bool interrupted = cal_interrupt_level() > 0;
+    if (!t->items) return CAL_OK;
+    const int level = cal_interrupt_level();
+    const bool leave = level > 1 || (level && !t->told) || (level && !t->flying);
     const double left = end - cal_clock();
     bool came;
-    if (!t->items) return CAL_OK;
-    cal_status status = move_bytes(interrupted || left <= 0 ? 0 : fmin(0.04, fmin(left, soonest)), &came, err);
+    cal_status status = move_bytes(leave || left <= 0 ? 0 : fmin(0.04, fmin(left, soonest)), &came, err);
     if (status) return status;
-    if (!came && (interrupted || left <= 0)) return CAL_OK;
+    if (came) continue;
+    if (leave || left <= 0) {
+      t->told = level > 0;
+      return CAL_OK;
+    }
+    if (level) poll(NULL, 0, 5); /* core/net/http.h does not wait any more */
   }
 }
 

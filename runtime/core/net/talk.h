@@ -105,8 +105,9 @@ typedef struct {
   cal_error why;  /* unless DONE: CAL_E_NETWORK and a sentence, scrubbed. DONE: what the reader said, scrubbed, code CAL_OK */
 } cal_talk_reply;
 
-/* The next reply, the caller's. NULL: nothing is pending, `seconds` are over (below 0: as long as it takes), or Ctrl-C was pressed: then no
- * new request goes out, and what came until now is handed out first. */
+/* The next reply, the caller's. NULL: nothing is pending, `seconds` are over (below 0: as long as it takes), or Ctrl-C was pressed, seen
+ * within 50 ms. From then on no new request goes out; what came until then is handed out first, and who calls again waits for what still
+ * flies and may be billed, until a second Ctrl-C. */
 cal_status cal_talk_next(cal_talk *talk, double seconds, cal_talk_reply **reply, cal_error *err);
 void cal_talk_reply_free(cal_talk_reply *reply);
 

@@ -1,0 +1,437 @@
+/* l_net.c - native.net: services on the net. For stdlib alone: recipes have no way to it, and keys have no way to Lua. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bind/bind.h"
+#include "core/base/interrupt.h"
+#include "core/caption/wire.h"
+#include "core/net/secret.h"
+#include "core/net/talk.h"
+
+#define TALK "calotype.talk"
+enum { MOST_NAMES = 8, MOST_PICTURES = 16 };
+
+/* What was asked and not yet taken; its tag stands under its address in the user value of its talk. */
+typedef struct question {
+  struct question *next;
+  const cal_wire *wire;
+  bool plain; /* any request: its body is the answer */
+  bool read;  /* `answer` says what came */
+  cal_wire_answer answer;
+} question;
+
+typedef struct {
+  cal_talk *talk;
+  const cal_wire *wire;
+  question *questions;
+  cal_talk_reply *reply; /* while tables are made of it */
+} shell;
+
+/* --- The environment ------------------------------------------------------------------------------------------------ */
+/* net.env(name) -> value, place | nil, "nowhere" | nil, message, code */
+static int l_env(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  cal_buffer value = {0};
+  cal_env_place place;
+  cal_error err = {0};
+  if (cal_env_is_secret(name)) {
+    cal_fail(&err, CAL_E_DENIED, "%s looks like a key, and keys are not shown; net.has_key tells whether there is one", name);
+    return cal_push_refusal(L, &err);
+  }
+  if (cal_env_get(name, &value, &place, &err)) {
+    cal_buffer_free(&value);
+    return cal_push_refusal(L, &err);
+  }
+  if (place == CAL_FROM_NOWHERE) {
+    cal_buffer_free(&value);
+    lua_pushnil(L);
+  } else cal_push_buffer(L, &value);
+  lua_pushstring(L, cal_env_place_name(place));
+  return 2;
+}
+
+/* The list of names at `index`, borrowed from its strings. */
+static void check_names(lua_State *L, int index, const char *names[MOST_NAMES + 1]) {
+  luaL_checktype(L, index, LUA_TTABLE);
+  const lua_Integer count = (lua_Integer)lua_rawlen(L, index);
+  if (count > MOST_NAMES) luaL_error(L, "%d names of keys; %d are the most", (int)count, (int)MOST_NAMES);
+  for (lua_Integer i = 0; i < count; i++) {
+    if (lua_rawgeti(L, index, i + 1) != LUA_TSTRING) luaL_error(L, "names of keys are strings, got %s", luaL_typename(L, -1));
+    names[i] = lua_tostring(L, -1);
+    lua_pop(L, 1); /* the table still holds it */
+  }
+  names[count] = NULL;
+}
+
+/* net.has_key{names} -> name, place | nil (none is set) | nil, message, code */
+static int l_has_key(lua_State *L) {
+  const char *names[MOST_NAMES + 1], *name;
+  const cal_secret *secret;
+  cal_env_place place;
+  cal_error err = {0};
+  check_names(L, 1, names);
+  if (cal_secret_find(names, &secret, &name, &place, &err)) return cal_push_refusal(L, &err);
+  if (!secret) return lua_pushnil(L), 1;
+  lua_pushstring(L, name);
+  lua_pushstring(L, cal_env_place_name(place));
+  return 2;
+}
+
+/* --- What a reply means --------------------------------------------------------------------------------------------- */
+static void forget(question *q) {
+  cal_wire_answer_free(&q->answer);
+  q->answer = (cal_wire_answer){0};
+  q->read = false;
+}
+
+static void read_reply(void *context, void *tag, const cal_http_reply *reply, cal_talk_judgement *j) {
+  question *q = tag;
+  cal_error err = {0};
+  (void)context;
+  forget(q);
+  if (!q->wire || (q->plain && reply->status < 400)) {
+    if (reply->status == 401 || reply->status == 403) j->what = CAL_TALK_LAST;
+    return;
+  }
+  if (q->wire->read(reply->status, cal_http_header(reply, "content-type"), reply->body.data, reply->body.size, &q->answer, &err)) {
+    j->what = CAL_TALK_KEEP, j->good = false;
+    snprintf(j->label, sizeof j->label, "unread");
+    snprintf(j->why, sizeof j->why, "%.500s", err.text);
+    return;
+  }
+  const cal_wire_answer *a = &q->answer;
+  q->read = true;
+  j->what = a->verdict == CAL_WIRE_AGAIN ? CAL_TALK_AGAIN : a->verdict == CAL_WIRE_STOP ? CAL_TALK_LAST : CAL_TALK_KEEP;
+  j->good = a->verdict == CAL_WIRE_DONE;
+  if (a->status > 0) j->status = a->status;
+  if (a->verdict == CAL_WIRE_AGAIN && j->status >= 400) snprintf(j->label, sizeof j->label, "%d", j->status);
+  else snprintf(j->label, sizeof j->label, "%s", cal_wire_verdict_name(a->verdict));
+  j->hint = a->wait_seconds;
+  if (a->tokens_in >= 0)
+    j->tokens =
+        (double)a->tokens_in + (double)(a->tokens_out > 0 ? a->tokens_out : 0) + (double)(a->tokens_thought > 0 ? a->tokens_thought : 0);
+  snprintf(j->why, sizeof j->why, "%s", a->why);
+}
+
+/* --- Talks ---------------------------------------------------------------------------------------------------------- */
+static int l_free(lua_State *L) {
+  shell *s = luaL_checkudata(L, 1, TALK);
+  cal_talk_close(s->talk);
+  cal_talk_reply_free(s->reply);
+  for (question *q = s->questions, *next; q; q = next) {
+    next = q->next;
+    forget(q);
+    cal_free(q);
+  }
+  *s = (shell){0};
+  return 0;
+}
+
+static int l_text(lua_State *L) {
+  shell *s = luaL_checkudata(L, 1, TALK);
+  if (s->talk) lua_pushfstring(L, "talk (%d pending)", cal_talk_pending(s->talk));
+  else lua_pushliteral(L, "talk (closed)");
+  return 1;
+}
+
+static shell *check_talk(lua_State *L) {
+  shell *s = luaL_checkudata(L, 1, TALK);
+  if (!s->talk) luaL_error(L, "the talk is closed");
+  return s;
+}
+
+/* Where the log goes when nothing is said: to the store's folder, once there is one. */
+static const char *usual_log(lua_State *L) {
+  const char *store = getenv("CALOTYPE_STORE");
+  if (!store || !*store) store = ".calotype";
+  return access(store, W_OK) == 0 ? lua_pushfstring(L, "%s/requests.log", store) : NULL;
+}
+
+static int small_option(lua_State *L, int table, const char *key) {
+  const lua_Integer n = cal_option_integer(L, table, key, 0);
+  if (n < 0 || n > 1000000) luaL_error(L, "option '%s': 0 to 1000000 expected, got %I", key, n);
+  return (int)n;
+}
+
+static const char *not_empty(const char *text) { return text && *text ? text : NULL; }
+
+/* net.talk{service =, wire =, base =, base_from =, keys =, in_flight =, per_minute =, tokens_per_minute =, seconds =, attempts =, record =,
+ * replay =, log =, key_header =, key_prefix =} -> talk | nil, message, code. Without `wire` only requests may be made. `log = ""` is none.
+ */
+static int l_talk(lua_State *L) {
+  static const char *const places[] = {"default", "environment", ".env", NULL};
+  static const cal_env_place place_of[] = {CAL_FROM_NOWHERE, CAL_FROM_ENVIRONMENT, CAL_FROM_ENV_FILE};
+  const char *names[MOST_NAMES + 1] = {NULL};
+  cal_error err = {0};
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  cal_talk_options o = {.service = cal_option_text(L, 1, "service", NULL),
+                        .base = cal_option_text(L, 1, "base", NULL),
+                        .in_flight = small_option(L, 1, "in_flight"),
+                        .per_minute = cal_option_number(L, 1, "per_minute", 0),
+                        .tokens_per_minute = cal_option_number(L, 1, "tokens_per_minute", 0),
+                        .seconds = cal_option_number(L, 1, "seconds", 0),
+                        .attempts = small_option(L, 1, "attempts"),
+                        .record = not_empty(cal_option_text(L, 1, "record", NULL)),
+                        .replay = not_empty(cal_option_text(L, 1, "replay", NULL)),
+                        .read = read_reply,
+                        .largest = CAL_WIRE_REPLY_MOST};
+  const char *wire_name = cal_option_text(L, 1, "wire", NULL);
+  const cal_wire *wire = wire_name ? cal_wire_find(wire_name) : NULL;
+  if (!o.service || !o.base) luaL_error(L, "a talk needs service and base");
+  if (wire_name && !wire) luaL_error(L, "option 'wire': '%s' is none", wire_name);
+  o.secret_header = cal_option_text(L, 1, "key_header", wire ? wire->key_header : "Authorization");
+  o.secret_prefix = cal_option_text(L, 1, "key_prefix", wire ? wire->key_prefix : "Bearer ");
+  lua_pushstring(L, cal_option_text(L, 1, "base_from", "default"));
+  const int from = cal_check_choice(L, lua_gettop(L), NULL, places);
+  o.base_place = place_of[from];
+  if (lua_getfield(L, 1, "keys") != LUA_TNIL) check_names(L, lua_gettop(L), names);
+  const char *log = cal_option_text(L, 1, "log", NULL);
+  o.log = log ? not_empty(log) : usual_log(L);
+  /* A tape needs no key. A service of our own list does; what somebody runs himself need not have one. */
+  if (!o.replay && names[0]) {
+    if (cal_secret_find(names, &o.secret, NULL, &o.secret_place, &err)) return cal_push_refusal(L, &err);
+    if (!o.secret && from == 0) {
+      cal_fail(&err, CAL_E_NOTFOUND, "%s needs a key: set %s in the environment or in .env", o.service, names[0]);
+      return cal_push_refusal(L, &err);
+    }
+  }
+  shell *s = cal_push_shell(L, TALK, sizeof *s);
+  lua_newtable(L);
+  lua_setiuservalue(L, -2, 1);
+  s->wire = wire;
+  s->talk = cal_talk_open(&o, &err);
+  return s->talk ? 1 : cal_push_refusal(L, &err);
+}
+
+/* A question that its shell owns, with the tag at argument 2. */
+static question *new_question(lua_State *L, shell *s) {
+  cal_error err = {0};
+  luaL_checkany(L, 2);
+  luaL_argcheck(L, !lua_isnil(L, 2), 2, "a tag is not nil");
+  luaL_checktype(L, 3, LUA_TTABLE);
+  question *q = cal_alloc_zero(1, sizeof *q, &err);
+  if (!q) return cal_raise(L, &err), NULL;
+  q->wire = s->wire;
+  q->next = s->questions;
+  s->questions = q;
+  lua_getiuservalue(L, 1, 1);
+  lua_pushvalue(L, 2);
+  lua_rawsetp(L, -2, q); /* may raise: the shell has it */
+  lua_pop(L, 1);
+  return q;
+}
+
+static void drop_question(lua_State *L, shell *s, question *q) {
+  question **at = &s->questions;
+  while (*at != q) at = &(*at)->next;
+  *at = q->next;
+  lua_getiuservalue(L, 1, 1);
+  lua_pushnil(L);
+  lua_rawsetp(L, -2, q);
+  lua_pop(L, 1);
+  forget(q);
+  cal_free(q);
+}
+
+static int push_asked(lua_State *L, shell *s, question *q, cal_status status, const cal_error *err) {
+  if (!status) return lua_pushboolean(L, 1), 1;
+  drop_question(L, s, q);
+  return cal_push_refusal(L, err);
+}
+
+/* The field as JSON text: a string as it is, a table written. It stays on the stack. */
+static const char *json_field(lua_State *L, const char *key) {
+  const int type = lua_getfield(L, 3, key);
+  if (type == LUA_TNIL || type == LUA_TSTRING) return lua_tostring(L, -1);
+  if (type != LUA_TTABLE) luaL_error(L, "option '%s': table or JSON text expected, got %s", key, luaL_typename(L, -1));
+  lua_pushvalue(L, lua_upvalueindex(1)); /* json.encode */
+  lua_insert(L, -2);
+  lua_call(L, 1, 1);
+  return luaL_checkstring(L, -1);
+}
+
+static const char *bytes_field(lua_State *L, const char *key, size_t *size) { /* of the table on top; the table holds it */
+  if (lua_getfield(L, -1, key) != LUA_TSTRING) luaL_error(L, "a picture is { bytes = string, mime = string }");
+  const char *bytes = lua_tolstring(L, -1, size);
+  lua_pop(L, 1);
+  return bytes;
+}
+
+static size_t check_pictures(lua_State *L, cal_wire_picture pictures[MOST_PICTURES]) {
+  size_t mime;
+  if (lua_getfield(L, 3, "pictures") == LUA_TNIL) return 0;
+  luaL_checktype(L, -1, LUA_TTABLE);
+  const size_t count = lua_rawlen(L, -1);
+  if (count > MOST_PICTURES) luaL_error(L, "%d pictures in one question; %d are the most", (int)count, (int)MOST_PICTURES);
+  for (size_t i = 0; i < count; i++) {
+    if (lua_rawgeti(L, -1, (lua_Integer)i + 1) != LUA_TTABLE) luaL_error(L, "a picture is { bytes = string, mime = string }");
+    pictures[i].bytes = bytes_field(L, "bytes", &pictures[i].size);
+    pictures[i].mime = bytes_field(L, "mime", &mime);
+    lua_pop(L, 1);
+  }
+  return count; /* the list stays on the stack */
+}
+
+/* talk:ask(tag, {model =, system =, user =, schema =, pictures = {{bytes =, mime =}}, max_tokens =, settings =, expected_tokens =})
+ * -> true | nil, message, code ("BUSY": talk:room() is 0) */
+static int l_ask(lua_State *L) {
+  shell *s = check_talk(L);
+  cal_error err = {0};
+  cal_wire_picture pictures[MOST_PICTURES];
+  lua_settop(L, 3);
+  luaL_checktype(L, 3, LUA_TTABLE);
+  if (!s->wire) luaL_error(L, "the talk has no wire: only talk:request is possible");
+  const cal_wire_question asked = {.model = cal_option_text(L, 3, "model", NULL),
+                                   .system = cal_option_text(L, 3, "system", NULL),
+                                   .user = cal_option_text(L, 3, "user", NULL),
+                                   .schema = json_field(L, "schema"),
+                                   .settings = json_field(L, "settings"),
+                                   .pictures = pictures,
+                                   .picture_count = check_pictures(L, pictures),
+                                   .max_tokens = small_option(L, 3, "max_tokens")};
+  cal_talk_request request = {.class = CAL_RETRY_SAFE, .tokens = cal_option_number(L, 3, "expected_tokens", 0)};
+  question *q = new_question(L, s);
+  cal_buffer path = {0};
+  cal_status status = cal_talk_room(s->talk) > 0 ? CAL_OK : cal_fail(&err, CAL_E_BUSY, "as many questions are pending as may be");
+  if (!status) status = s->wire->build(&asked, &path, &request.body, &request.content_type, &err);
+  if (!status && path.failed) status = cal_fail(&err, CAL_E_MEMORY, "not enough memory for a question");
+  request.path = path.data;
+  if (!status) status = cal_talk_ask(s->talk, &request, q, &err);
+  cal_buffer_free(&request.body);
+  cal_buffer_free(&path);
+  return push_asked(L, s, q, status, &err);
+}
+
+/* talk:request(tag, {method =, path =, body =, class = "safe" | "billed", content_type =}) -> true | nil, message, code. Without `class`
+ * GET and HEAD are safe to send again, others count as billed. */
+static int l_request(lua_State *L) {
+  static const char *const classes[] = {"safe", "billed", NULL};
+  shell *s = check_talk(L);
+  cal_error err = {0};
+  size_t size = 0;
+  lua_settop(L, 3);
+  luaL_checktype(L, 3, LUA_TTABLE);
+  cal_talk_request request = {.method = cal_option_text(L, 3, "method", NULL),
+                              .path = cal_option_text(L, 3, "path", NULL),
+                              .content_type = cal_option_text(L, 3, "content_type", NULL)};
+  if (!request.path) luaL_error(L, "option 'path' is missing");
+  const int type = lua_getfield(L, 3, "body");
+  if (type != LUA_TNIL && type != LUA_TSTRING) luaL_error(L, "option 'body': string expected, got %s", luaL_typename(L, -1));
+  const char *body = lua_tolstring(L, -1, &size);
+  if (!request.method) request.method = body ? "POST" : "GET";
+  const bool reads = strcmp(request.method, "GET") == 0 || strcmp(request.method, "HEAD") == 0;
+  lua_pushstring(L, cal_option_text(L, 3, "class", reads ? "safe" : "billed"));
+  request.class = cal_check_choice(L, lua_gettop(L), NULL, classes) ? CAL_RETRY_BILLED : CAL_RETRY_SAFE;
+  question *q = new_question(L, s);
+  q->plain = true;
+  if (body) cal_buffer_add(&request.body, body, size);
+  return push_asked(L, s, q, cal_talk_ask(s->talk, &request, q, &err), &err);
+}
+
+static void set_text(lua_State *L, const char *key, const char *text) {
+  if (text && *text) lua_pushstring(L, text), lua_setfield(L, -2, key);
+}
+static void set_number(lua_State *L, const char *key, double n) { lua_pushnumber(L, n), lua_setfield(L, -2, key); }
+static void set_count(lua_State *L, const char *key, int64_t n) {
+  if (n >= 0) lua_pushinteger(L, n), lua_setfield(L, -2, key);
+}
+
+static const char *verdict_of(const question *q, const cal_talk_reply *r) {
+  if (r->end != CAL_TALK_DONE) return r->end == CAL_TALK_FAILED ? "failed" : "stop";
+  if (q->read) return cal_wire_verdict_name(q->answer.verdict);
+  return r->http->status >= 200 && r->http->status < 300 && q->plain ? "done" : "refused";
+}
+
+static void push_reply(lua_State *L, const question *q, const cal_talk_reply *r) {
+  const cal_wire_answer *a = &q->answer;
+  lua_createtable(L, 0, 10);
+  set_text(L, "verdict", verdict_of(q, r));
+  set_text(L, "why", r->why.text);
+  set_count(L, "status", r->http ? r->http->status : 0);
+  set_count(L, "attempts", r->attempts);
+  set_number(L, "seconds", r->seconds);
+  if (q->plain && r->http && r->end == CAL_TALK_DONE) {
+    lua_pushlstring(L, r->http->body.data ? r->http->body.data : "", r->http->body.size);
+    lua_setfield(L, -2, "text");
+  }
+  if (!q->read || q->plain) return;
+  if (a->text.size) {
+    lua_pushlstring(L, a->text.data, a->text.size);
+    lua_setfield(L, -2, "text");
+  }
+  set_text(L, "model", a->model);
+  set_text(L, "finish", a->finish);
+  if (a->tokens_in < 0 && a->tokens_out < 0 && a->tokens_thought < 0) return;
+  lua_createtable(L, 0, 3);
+  set_count(L, "input", a->tokens_in);
+  set_count(L, "output", a->tokens_out);
+  set_count(L, "thought", a->tokens_thought);
+  lua_setfield(L, -2, "tokens");
+}
+
+/* talk:next([seconds]) -> tag, reply | nil (nothing is pending, or the time is over) | nil, message, code ("INTERRUPT": Ctrl-C; who calls
+ * again waits for what still flies, until a second one) */
+static int l_next(lua_State *L) {
+  shell *s = check_talk(L);
+  const double seconds = luaL_optnumber(L, 2, -1);
+  cal_error err = {0};
+  cal_talk_reply_free(s->reply); /* of a call that raised */
+  s->reply = NULL;
+  if (cal_talk_next(s->talk, seconds, &s->reply, &err)) return cal_push_refusal(L, &err);
+  if (!s->reply) {
+    if (cal_interrupt_check(&err)) return cal_push_refusal(L, &err);
+    return lua_pushnil(L), 1;
+  }
+  question *q = s->reply->tag;
+  lua_settop(L, 1);
+  lua_getiuservalue(L, 1, 1);
+  lua_rawgetp(L, 2, q);
+  lua_remove(L, 2);
+  push_reply(L, q, s->reply);
+  drop_question(L, s, q);
+  cal_talk_reply_free(s->reply);
+  s->reply = NULL;
+  return 2;
+}
+
+static int l_room(lua_State *L) { return lua_pushinteger(L, cal_talk_room(check_talk(L)->talk)), 1; }
+static int l_pending(lua_State *L) { return lua_pushinteger(L, cal_talk_pending(check_talk(L)->talk)), 1; }
+
+/* talk:counts() -> {requests, ok, errors = {kind = n}, p50, p95, p99 (seconds of good replies; absent: none yet), bytes_sent,
+ * bytes_received} */
+static int l_counts(lua_State *L) {
+  cal_talk_counts c;
+  cal_error err = {0};
+  if (cal_talk_count(check_talk(L)->talk, &c, &err)) return cal_raise(L, &err);
+  lua_createtable(L, 0, 8);
+  set_count(L, "requests", (int64_t)c.requests);
+  set_count(L, "ok", (int64_t)c.ok);
+  set_count(L, "bytes_sent", (int64_t)c.bytes_sent);
+  set_count(L, "bytes_received", (int64_t)c.bytes_received);
+  if (c.p50 > 0) set_number(L, "p50", c.p50), set_number(L, "p95", c.p95), set_number(L, "p99", c.p99);
+  lua_createtable(L, 0, c.kinds);
+  for (int i = 0; i < c.kinds; i++) set_count(L, c.errors[i].label, (int64_t)c.errors[i].count);
+  lua_setfield(L, -2, "errors");
+  return 1;
+}
+
+int luaopen_cal_json(lua_State *L);
+int luaopen_cal_net(lua_State *L);
+int luaopen_cal_net(lua_State *L) {
+  static const luaL_Reg methods[] = {{"request", l_request}, {"next", l_next},  {"room", l_room}, {"pending", l_pending},
+                                     {"counts", l_counts},   {"close", l_free}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"env", l_env}, {"has_key", l_has_key}, {"talk", l_talk}, {NULL, NULL}};
+  cal_register_type(L, TALK, methods, l_free, l_text);
+  luaL_getmetatable(L, TALK);
+  lua_getfield(L, -1, "__index");
+  luaL_requiref(L, "native.json", luaopen_cal_json, 0);
+  lua_getfield(L, -1, "encode");
+  lua_pushcclosure(L, l_ask, 1);
+  lua_setfield(L, -3, "ask");
+  lua_pop(L, 3);
+  luaL_newlib(L, functions);
+  return 1;
+}
