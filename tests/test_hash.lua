@@ -81,3 +81,8 @@ test("a file's hash is its bytes', also in pieces and with a bar", function()
   end
   check.refused("none", hash.file(path .. "none", "hashing"))
 end)
+
+test("base64 is that of RFC 4648, for any bytes", function()
+  for bytes, text in pairs { [""] = "", f = "Zg==", fo = "Zm8=", foo = "Zm9v", ["\0\255\254"] = "AP/+" } do check.equal(hash.base64(bytes), text) end
+  check.equal(#hash.base64(("x"):rep(100001)), 133336)
+end)

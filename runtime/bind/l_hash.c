@@ -1,8 +1,9 @@
-/* l_hash.c - native.hash: names by content, and numbers by seed. */
+/* l_hash.c - native.hash: names by content, bytes as text, and numbers by seed. */
 #include "bind/bind.h"
 #include "core/base/progress.h"
 #include "core/base/random.h"
 #include "core/base/sha256.h"
+#include "core/codec/base64.h"
 
 /* hash.sha256(bytes) -> 64 hexadecimal digits */
 static int l_sha256(lua_State *L) {
@@ -12,6 +13,15 @@ static int l_sha256(lua_State *L) {
   cal_sha256_hex(bytes, size, hex);
   lua_pushstring(L, hex);
   return 1;
+}
+
+/* hash.base64(bytes) -> text, for data: addresses */
+static int l_base64(lua_State *L) {
+  size_t size;
+  const char *bytes = luaL_checklstring(L, 1, &size);
+  cal_buffer text = {0};
+  cal_base64_encode(bytes, size, &text);
+  return cal_push_buffer(L, &text);
 }
 
 enum { PIECE = 1 << 24 };
@@ -103,7 +113,7 @@ int luaopen_cal_hash(lua_State *L);
 int luaopen_cal_hash(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"uniform", l_uniform}, {"below", l_below}, {"normal", l_normal}, {"shuffle", l_shuffle}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"sha256", l_sha256}, {"file", l_file}, {"random", l_random}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"sha256", l_sha256}, {"base64", l_base64}, {"file", l_file}, {"random", l_random}, {NULL, NULL}};
   cal_register_type(L, "calotype.random", methods, l_nothing, l_text);
   luaL_newlib(L, functions);
   return 1;

@@ -3,7 +3,7 @@
 --   telling.analysis(found, print)                       -- a table of grades, issues, the worst pictures, the suggestion
 --   telling.analysis_page(found, "out/analysis.html")
 local analyze = require "assistant.analyze"
-local base64 = require "recipe.base64"
+local hash = require "native.hash"
 local fs = require "native.fs"
 local grades = require "assistant.grades"
 local html = require "recipe.html"
@@ -110,7 +110,7 @@ end
 local function figure(photos, item, lines, reason)
   local bytes = item.thumb and photos:store():blob(item.thumb)
   local out = { ("<figure%s>"):format(reason and ' class="rejected"' or "") }
-  out[#out + 1] = bytes and ('<img loading="lazy" alt="%s" src="data:image/jpeg;base64,%s">'):format(e(item.name), base64.encode(bytes)) or ""
+  out[#out + 1] = bytes and ('<img loading="lazy" alt="%s" src="data:image/jpeg;base64,%s">'):format(e(item.name), hash.base64(bytes)) or ""
   out[#out + 1] = ('<figcaption><span class="name">%s%s</span>'):format(e(item.shown or item.name),
     item.width and (" · %d × %d"):format(item.width, item.height) or "")
   if reason then out[#out + 1] = ('<span class="reason">%s</span><br>'):format(e(reason)) end

@@ -1,4 +1,4 @@
-local base64 = require "recipe.base64"
+local hash = require "native.hash"
 local fs = require "native.fs"
 local html = require "recipe.html"
 local json = require "native.json"
@@ -64,7 +64,7 @@ end
 local function drawn(path, name)
   local bytes = fs.read(path)
   local kind = path:lower():find "%.png$" and "png" or "jpeg"
-  return bytes and ('<img loading="lazy" alt="%s" src="data:image/%s;base64,%s">'):format(e(name), kind, base64.encode(bytes))
+  return bytes and ('<img loading="lazy" alt="%s" src="data:image/%s;base64,%s">'):format(e(name), kind, hash.base64(bytes))
 end
 
 function M.run(context, options, result)
