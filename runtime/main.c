@@ -57,6 +57,8 @@ static const command commands[] = {
     {"show", "FILE", "what is in a picture, zip, safetensors file or folder", ONE, "recipe.command", "show"},
     {"captions", "WORD FILE", "the captions of a picture or a folder through time: calotype help captions", WORDS, "recipe.captions",
      "run"},
+    {"get", "hf:OWNER/NAME", "a model from Hugging Face, whole and checked; again goes on: calotype help get", WORDS, "recipe.get", "run"},
+    {"models", "ls", "models that are here and where they came from; remote ones and their prices", WORDS, "recipe.models", "run"},
     {"doctor", NULL, "what this machine has, what is missing, which devices there are", ONE, "doctor", "run"},
     {"repl", NULL, "the prompt (so does: calotype, on a terminal)", ONE, NULL, NULL},
     {"version", NULL, "calotype's version and those of what it stands on", ONE, NULL, NULL},
@@ -268,7 +270,7 @@ static void put_flags(const command *c) {
 
 static void put_help(void) {
   puts("calotype " CAL_VERSION ": from a folder of pictures to a LoRA\n");
-  for (const command *c = commands; c->name; c++) printf("  calotype %-8s %-9s %s\n", c->name, c->subject ? c->subject : "", c->about);
+  for (const command *c = commands; c->name; c++) printf("  calotype %-8s %-13s %s\n", c->name, c->subject ? c->subject : "", c->about);
   puts("\nScripts that come with it: calotype NAME FOLDER [SETTING=VALUE ...]; calotype help NAME says more\n");
   for (const cal_embedded *file = cal_embedded_files; file->path; file++)
     if (file->script) printf("  %-16s %.*s\n", file->script, (int)strcspn(about_script(file), "\n"), about_script(file));

@@ -7,6 +7,7 @@
   X(fs)            \
   X(graph)         \
   X(hash)          \
+  X(hub)           \
   X(image)         \
   X(json)          \
   X(log)           \

@@ -38,7 +38,7 @@ char *cal_download_size(uint64_t bytes, char *out) {
   if (bytes >= 1000000000) snprintf(out, 32, "%.1f GB", (double)bytes / 1e9);
   else if (bytes >= 1000000) snprintf(out, 32, "%.0f MB", (double)bytes / 1e6);
   else if (bytes >= 1000) snprintf(out, 32, "%.0f kB", (double)bytes / 1e3);
-  else snprintf(out, 32, "%u bytes", (unsigned)bytes);
+  else snprintf(out, 32, "%u byte%s", (unsigned)bytes, bytes == 1 ? "" : "s");
   return out;
 }
 
@@ -369,6 +369,7 @@ static void add_kept(job *j) { /* to a sentence: what is here, and that the next
   char here[32], all[32];
   if (!j->have || j->fd < 0) return;
   cal_error before = *j->err;
+  if (before.code == CAL_E_INTERRUPT) snprintf(before.text, sizeof before.text, "%s", j->what);
   cal_fail(j->err, before.code, "%s; %s of %s are kept, and the same command goes on from there", before.text,
            cal_download_size(j->have, here), cal_download_size(j->size, all));
 }

@@ -23,7 +23,8 @@ struct cal_hub {
   char *address;
   const cal_secret *key;
   char note[256];
-  double until; /* the hub asked for a pause: cal_clock() when it is over */
+  bool answered; /* at least once: before that, what cannot be reached is hardly worth waiting for */
+  double until;  /* the hub asked for a pause: cal_clock() when it is over */
   cal_random random;
 };
 
@@ -161,6 +162,7 @@ cal_status cal_hub_send(cal_hub *hub, const cal_hub_request *request, cal_http_r
     if (!status && !*reply) status = cal_interrupt_check(err);
   }
   if (status) return cal_http_cancel(hub->http, hub), status;
+  if ((*reply)->failure == CAL_TRANSFER_OK) hub->answered = true;
   double hint = own && (*reply)->status < 400 ? cal_retry_hint(NULL, cal_http_header(*reply, "ratelimit"), 0) : -1;
   if (hint >= 0 && hint <= CAL_RETRY_LONGEST_HINT) hub->until = cal_clock() + hint; /* the last one of this window */
   char host[256];
@@ -177,7 +179,7 @@ cal_status cal_hub_ask(cal_hub *hub, const char *what, const cal_hub_request *re
     cal_http_reply *r = *reply;
     if (r->failure == CAL_TRANSFER_OK && r->status < 400) return CAL_OK;
     cal_retry_case failed = {.attempt = attempt,
-                             .attempts = ATTEMPTS,
+                             .attempts = hub->answered ? ATTEMPTS : 2,
                              .transfer = r->failure,
                              .status = r->status,
                              .sent_any = r->sent_any,
@@ -212,9 +214,8 @@ static cal_status next_page(const cal_hub *hub, const cal_http_reply *reply, cal
       cal_buffer_add(&location, at + 1, (size_t)(end - at - 1));
       cal_status status = location.failed ? cal_fail(err, CAL_E_MEMORY, "not enough memory for an address")
                                           : cal_hub_redirect(hub->address, location.data ? location.data : "", &address, &same, err);
-      size_t base = origin(hub->address);
       if (!status && !same) status = cal_fail(err, CAL_E_NETWORK, "the next page of a list is at another host");
-      if (!status) cal_buffer_add(next, address.data + base, address.size - base);
+      if (!status) cal_buffer_add(next, address.data, address.size);
       cal_buffer_free(&location);
       cal_buffer_free(&address);
       return status;
@@ -226,8 +227,10 @@ static cal_status next_page(const cal_hub *hub, const cal_http_reply *reply, cal
 
 cal_status cal_hub_get(cal_hub *hub, const char *what, const char *path, cal_buffer *body, cal_buffer *next, cal_error *err) {
   cal_buffer url = {0}, to = {0};
-  cal_buffer_printf(&url, "%s%s", hub->address, path);
+  if (path[0] == '/') cal_buffer_add_text(&url, hub->address);
+  cal_buffer_add_text(&url, path);
   cal_status status = url.failed ? cal_fail(err, CAL_E_MEMORY, "not enough memory for an address") : CAL_OK;
+  if (!status && !same_origin(hub->address, url.data)) status = cal_fail(err, CAL_E_ARG, "%s: a page is at another host", what);
   cal_http_reply *reply = NULL;
   for (int hops = 0; !status; hops++) { /* a repository that has another name now is a redirect */
     status = cal_hub_ask(hub, what, &(cal_hub_request){.url = url.data, .headers = (const char *const[]){"Accept: application/json", NULL}},

@@ -35,8 +35,9 @@ const char *cal_hub_address(const cal_hub *hub);  /* without a slash at its end 
 const char *cal_hub_key_name(const cal_hub *hub); /* that goes along; NULL: none */
 const char *cal_hub_note(const cal_hub *hub);     /* why a key that is there does not go along; NULL: nothing to say */
 
-/* Append the body of a small answer. `path` begins with "/"; `what` is the repository, for messages. `next` may be NULL. Tries again
- * what may pass. CAL_E_NOTFOUND, CAL_E_DENIED (not yours, or its licence is not accepted), CAL_E_NETWORK, CAL_E_INTERRUPT. */
+/* Append the body of a small answer. `path` begins with "/", or is what `next` said before: the whole address of the next page. `what` is
+ * the repository, for messages. `next` may be NULL. Tries again what may pass. CAL_E_NOTFOUND, CAL_E_DENIED (not yours, or its licence is
+ * not accepted), CAL_E_NETWORK, CAL_E_INTERRUPT. */
 cal_status cal_hub_get(cal_hub *hub, const char *what, const char *path, cal_buffer *body, cal_buffer *next, cal_error *err);
 
 /* Append `text` as a part of an address; with `slashes` they stay. */
