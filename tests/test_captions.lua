@@ -281,3 +281,141 @@ test("what cannot be logged is told with the next step", function()
   image.new(9, 9, { 1, 2, 3 }):save(folder .. "/new.png")
   ends(1, folder, "captions log new.png", "new.png has no captions yet")
 end)
+
+-- --- compare -------------------------------------------------------------------------------------------------------------
+
+local difference = require "captions.difference"
+local agreement = require "captions.agreement"
+
+test("a word diff keeps what is common and tells what is gone and new", function()
+  local function text(old, new)
+    local out = {}
+    for i, part in ipairs(difference.words(old, new)) do out[i] = type(part) == "string" and part or ("<%s %s>"):format(table.unpack(part)) end
+    return table.concat(out)
+  end
+  check.equal(text("a red boat on the sea", "a blue ship on the sea"), "a <gone red boat><new blue ship> on the sea")
+  check.equal(text("a b c d", "b c e d f"), "<gone a >b c <new e >d<new  f>")
+  check.equal(text("", "x y"), "<new x y>")
+  check.equal(text("x y", ""), "<gone x y>")
+  check.equal(text("", ""), "")
+  check.equal(text("same text", "same text"), "same text")
+  check.equal(text("end", "the end"), "<new the >end")
+  check.equal(text("a\nb", "a b"), "a<gone \n><new  >b")
+  local long, other = ("a b "):rep(3000), ("c d "):rep(3000)
+  check.equal(text("x " .. long .. "y", "x " .. other .. "y"), "x <gone " .. long:sub(1, -2) .. "><new " .. other:sub(1, -2) .. "> y")
+  -- whatever it finds, its parts make up both texts
+  local random = hash.random(7)
+  for _ = 1, 200 do
+    local function words()
+      local list = {}
+      for i = 1, random:below(12) do list[i] = ({ "a", "b", "c", " ", "  " })[random:below(5) + 1] end
+      return table.concat(list, " ")
+    end
+    local a, b, old, new = words(), words(), "", ""
+    for _, part in ipairs(difference.words(a, b)) do
+      if type(part) == "string" then old, new = old .. part, new .. part
+      elseif part[1] == "gone" then old = old .. part[2] else new = new .. part[2] end
+    end
+    check.equal({ old, new }, { a, b })
+  end
+end)
+
+test("agreement is Dice's of content words, in any script", function()
+  check.near(agreement.of("a red boat on the sea", "The boat is red."), 2 * 2 / 5, 1e-12)
+  check.equal(agreement.of("A boat", "the BOAT."), 1)
+  check.equal(agreement.of("boat", "ship"), 0)
+  check.equal(agreement.of("boat", ""), 0)
+  check.equal(agreement.of("the", "an"), nil)
+  check.equal(agreement.of("", ""), nil)
+  check.near(agreement.of("red red red boat", "red ship"), 0.5, 1e-12)
+  check.equal(agreement.of("ein rotes Boot", "das rote Boot"), 0.5)
+  check.near(agreement.of("红色的船", "红船"), 2 * 2 / 6, 1e-12)
+end)
+
+test("compare asks several on a sample, tells length and agreement, makes a page, and leaves the pictures' texts alone", function()
+  local folder = project(6)
+  caption(folder, 'template { text = "a {stem}" }')
+  local words = "captions compare photos with='fake, fake { seed = 2 }, template { text = \"a boat, {stem}\" }' sample=4"
+  local shown = ends(0, folder, words)
+  check.contains(shown, "compare 4 pictures of 6 in photos\n  fake: 0 known, 4 to ask\n  fake { seed = 2 }: 0 known, 4 to ask\n")
+  check.ok(shown:find "\nwho +captions +words +agreement +cost +seconds\nfake +4 of 4 +%d+ %(%d+ to %d+%) +[01]%.%d%d +free +%-\n", shown)
+  check.ok(shown:find '\ntemplate { text = "a boat, {stem}" } +4 of 4 +3 %(3 to 3%) +[01]%.%d%d +free +%-\n', shown)
+  check.contains(shown, "\n  fake and fake { seed = 2 } agree by ")
+  check.contains(shown, "the captions side by side: out/compare.html\n")
+  local page = read(folder .. "/out/compare.html")
+  check.contains(page, "4 pictures of 6 in photos")
+  check.contains(page, "<mark>boat</mark>")
+  check.contains(page, "agreement is the share of content words")
+  check.equal(select(2, page:gsub('<section class="beside">', "")), 4)
+  check.equal(select(2, page:gsub("data:image/jpeg;base64,", "")), 4)
+  -- nobody is asked twice, also not by a recipe; the texts in force were left alone
+  check.contains(ends(0, folder, words), "  fake: 4 known, 0 to ask\n")
+  check.contains(ends(0, folder, "run r.lua"), "captions: 6 known\n")
+  check.contains(caption(folder, "fake {}"), "captions: 2 written, 4 known\n")
+  local log_text = ends(0, folder, "captions log photos")
+  check.equal(select(2, log_text:gsub("\n%*%s+%d+  [^\n]*  fake", "")), 6)
+  check.equal(select(2, log_text:gsub("fake, for a comparison", "")), 8)
+  -- one that a run has used since is undone like any other
+  check.contains(ends(0, folder, "captions undo photos"), "6 texts put back")
+  -- the sample is the same whatever the pictures' names
+  local function shown_pictures(name)
+    local list = {}
+    for bytes in read(folder .. "/out/" .. name):gmatch "data:image/jpeg;base64,([^\"]+)" do list[#list + 1] = bytes end
+    table.sort(list)
+    return list
+  end
+  os.execute(("cd %s/photos && for i in 1 2 3 4 5 6; do mv p$i.png q$i.png; done"):format(folder))
+  ends(0, folder, words .. " to=out/other.html")
+  check.equal(shown_pictures "other.html", shown_pictures "compare.html")
+  check.contains(read(folder .. "/out/other.html"), "picture of") -- fake's own words, not those that undo put in their place
+end)
+
+test("compare takes people's captions as one side, and a picture or a folder without a store", function()
+  local folder = project(2)
+  put(folder .. "/photos/p1.txt", "a boat")
+  local shown = ends(0, folder, "captions compare photos with='sidecar, template { text = \"a red boat\" }'")
+  check.ok(shown:find "\nsidecar +1 of 2 +2 %(2 to 2%) +0%.67 +free +%-\n", shown)
+  check.contains(ends(0, folder, "captions compare photos/p2 with=fake,sidecar to=one.html"), "\nsidecar   0 of 1     -               -           -      -\n")
+  check.contains(read(folder .. "/one.html"), "no caption")
+  check.contains(ends(0, folder, "show .calotype"), "the last: captions compare photos/p2, ok")
+end)
+
+test("what cannot be compared is told before anybody is asked", function()
+  local folder = project(1)
+  local function refused(words, part) check.contains(ends(2, folder, "captions compare " .. words), part) end
+  refused("photos", "needs with=: who is compared\n     = for example with=gemini,openai")
+  refused("photos with=fake", "one alone cannot be compared")
+  refused("photos with=fake,fake", "has fake twice")
+  refused("photos with=fake,fkae", "'fkae' is not defined\n     = did you mean 'fake'?")
+  refused("photos with=fake,images", "number 2 of it is not who writes captions")
+  refused("photos with=fake,3", "number 2 of it is not who writes captions")
+  refused("photos with='fake,('", "cannot be read")
+  refused("photos with='fake, template { txt = 1 }'", "unknown option 'txt' for template")
+  refused("photos with='fake, auto'", "with=fake, auto: ")
+  refused("photos with=fake,sidecar to=page.txt", "the page page.txt is not .html")
+  refused("photos with=fake,sidecar to=photos/p1.png/x.html", "photos/p1.png")
+  refused("phtos with=fake,sidecar", "did you mean photos?")
+  for _, count in ipairs { "0", "x", "1.5", "201", "" } do refused("photos with=fake,sidecar sample=" .. count, "is no number of pictures") end
+  refused("photos wiht=fake", "has no setting 'wiht'\n     = did you mean 'with'?")
+end)
+
+test("compare asks services on the road of :caption, pays once, and one that cannot be asked leaves the others", function()
+  if not pcall(require, "native.net") then skip "this build has no network" end
+  local folder, server <close> = project(5), dofile "tests/fake.lua".start()
+  put(folder .. "/.env", ("OPENAI_BASE_URL=%s\n"):format(server:url "ok=compare"))
+  local words = "captions compare photos with='openai { model = \"llava\", free = true }, fake, gemini' sample=3"
+  local code, shown = run(folder, words)
+  check.equal(code, 2, shown) -- gemini has no key
+  check.ok(shown:find '\nopenai { model = "llava" } +3 of 3 +5 %(5 to 5%) +0%.00 +free +%d+%.%d\n', shown)
+  check.contains(shown, "warning: gemini: gemini needs a key")
+  check.equal(server:counts "ok=compare".produced, 3)
+  check.equal((run(folder, words)), 2)
+  check.equal(server:counts "ok=compare".produced, 3)
+  put(folder .. "/r.lua", 'images "photos":caption { with = openai { model = "llava", free = true } }:export { as = "sidecars", to = "out/c" }')
+  check.contains(ends(0, folder, "run r.lua"), "captions: 2 written, 3 known\n")
+  check.equal(server:counts "ok=compare".produced, 5)
+  for i = 1, 5 do check.ok(read(("%s/out/c/p%d.txt"):format(folder, i)):find "^a small test picture, %x+\n$") end
+  local s = check.ok(store.open(folder .. "/.calotype"))
+  check.equal(s:spent().requests, 5)
+  check.equal(s:spent().cost, 0)
+end)

@@ -17,6 +17,8 @@ calotype captions WORD FILE|FOLDER
   redo FILE|FOLDER [n]        what undo took comes back
   diff FILE|FOLDER            what the last change changed, word by word; between=A,B compares others: a provider, person, now, first,
                               a number of the log, a time (2026-11-20 or 2026-11-20T18:30)
+  compare FOLDER with=A,B     several providers side by side on sample=8 pictures, as a table and as a page, to=out/compare.html; asks those
+                              that have not answered yet, and leaves the pictures' texts as they are
 
 A picture is named by its path, its caption file, its name without the ending, or the first digits of its content as log shows them.
 Times are UTC. Captions are kept in the folder where recipes run, in .calotype (CALOTYPE_STORE).]]
@@ -26,6 +28,7 @@ local WORDS = {
   log = { module = "log", most = 1 },
   undo = { module = "undo", most = 2 },
   redo = { module = "undo", most = 2 },
+  compare = { module = "compare", most = 1, settings = { "with", "sample", "to" }, opens = true }, -- its own store, made when there is none
   diff = { module = "diff", most = 1, settings = { "between" } },
 }
 
@@ -66,7 +69,7 @@ function M.run(options)
         or spec.settings and "it has " .. table.concat(spec.settings, ", ") or nil)
     end
   end
-  local store <close> = open()
+  local store <close> = not spec.opens and open() or nil
   return require("captions." .. spec.module).run(store, rest, word, options.params)
 end
 

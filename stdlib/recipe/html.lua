@@ -148,6 +148,11 @@ figure { margin: 0; } figure img { width: 100%; height: 11rem; object-fit: conta
 .wide img { max-width: 100%; height: auto; }
 figcaption { font-size: .85rem; overflow-wrap: anywhere; } figcaption .name { color: var(--faint); display: block; }
 .rejected img { outline: 2px solid var(--mark); opacity: .75; } .reason { color: var(--mark); }
+.beside { display: grid; grid-template-columns: 14rem 1fr; gap: 1.2rem; margin: 0 0 1.6rem; align-items: start; }
+.beside img { height: auto; max-height: 16rem; } .beside dl, .beside dd { margin: 0; overflow-wrap: anywhere; }
+.beside dt { margin-top: .5rem; color: var(--bar); } .beside dt:first-child { margin-top: 0; }
+mark { background: color-mix(in srgb, var(--mark) 22%, transparent); color: inherit; }
+@media (max-width: 40rem) { .beside { grid-template-columns: 1fr; } }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(22rem, 1fr)); gap: 1rem; }
 svg { width: 100%; } svg text { font-size: 12px; fill: var(--faint); } svg .kept { fill: var(--bar); } svg .gone { fill: var(--mark); }
 svg .line { fill: none; stroke: var(--bar); stroke-width: 1.5; } svg .line.cut { stroke: var(--mark); }
