@@ -4,6 +4,7 @@
 local fs = require "native.fs"
 local hubs = require "native.hub"
 local json = require "native.json"
+local known = require "caption.models"
 local log = require "native.log"
 local script = require "native.script"
 local source = require "hub.source"
@@ -15,7 +16,7 @@ M.help = [[
 calotype models ls [in=FOLDER]
 
   ls           models that lie in models/ (in= names another folder): what they are, how large, where from, whether all of it is there;
-               then the remote models of stdlib/data/models.lua with their prices and the day on which those were known
+               then the remote models that are known, with their prices and the day on which those were; CALOTYPE_MODELS=FILE adds others
 
 calotype get hf:OWNER/NAME brings one.]]
 
@@ -72,14 +73,15 @@ local function lone(file)
   if ending == "safetensors" or ending == "gguf" or ending == "ckpt" then return { file.path, ending, hubs.size(file.size), "" } end
 end
 
-local function put(rows)
+-- `right`: the column that is a number.
+local function put(rows, right)
   local widths = { 0, 0, 0 }
   for _, cells in ipairs(rows) do for i = 1, 3 do widths[i] = math.max(widths[i], utf8.len(cells[i]) or #cells[i]) end end
   for _, cells in ipairs(rows) do
     local line = {}
     for i = 1, 3 do
       local pad = (" "):rep(widths[i] - (utf8.len(cells[i]) or #cells[i]))
-      line[i] = i == 3 and pad .. cells[i] or cells[i] .. pad
+      line[i] = i == right and pad .. cells[i] or cells[i] .. pad
     end
     line[4] = cells[4]
     log.put("  " .. (table.concat(line, "  "):gsub("%s+$", "")))
@@ -100,27 +102,27 @@ local function here(folder)
     log.put(("%s: no models%s; calotype get hf:OWNER/NAME brings one"):format(folder, list and "" or ", since there is no such folder"))
   else
     log.put(folder)
-    put(rows)
+    put(rows, 3)
   end
 end
 
-local function price(entry, day)
-  for _, p in ipairs(entry.prices or {}) do
-    if not p.until_ or day <= p.until_ then return ("$%.2f in, $%.2f out"):format(p.input, p.output) end
-  end
-  return "price unknown"
+local function dollars(number) -- two digits behind the point, more where a price has them
+  return (("$%.4f"):format(number):gsub("0?0$", ""))
 end
 
 local function remote()
-  local known, data = pcall(require, "data.models")
-  if not known or type(data) ~= "table" or type(data.models) ~= "table" then return end
-  local day, rows = log.date():sub(1, 10), {}
-  for _, entry in ipairs(data.models) do
+  local all, rows = known.all(), {}
+  for _, entry in ipairs(all.models) do
+    local price = known.price(entry)
     local state = entry.state == "ending" and ("ends %s%s"):format(entry.ends, entry.now and ", then " .. entry.now or "") or entry.state or ""
-    rows[#rows + 1] = { entry.service, entry.id, price(entry, day), state }
+    if price and price.until_ then state = ("%s%sthis price until %s"):format(state, state == "" and "" or "; ", price.until_) end
+    rows[#rows + 1] = { entry.service, entry.id, price and ("%s in, %s out"):format(dollars(price.input), dollars(price.output)) or "price unknown", state }
   end
-  log.put(("remote, as known on %s; dollars for a million tokens"):format(tostring(data.as_of)))
+  log.put(("remote, as known on %s; dollars for a million tokens"):format(all.as_of))
   put(rows)
+  for _, entry in ipairs(all.retired) do
+    log.put(("  %s  %s no longer answers%s since %s: write %s"):format(entry.service, entry.id, entry.routed and " as itself" or "", entry.since, entry.now))
+  end
 end
 
 ---@param options { words: string[], params: table<string, string> }
