@@ -64,20 +64,21 @@ function Server:caption(bytes) return ("a small test picture, %s"):format(hash.s
 M.calotype = (M.program:gsub("/tests/fake$", "/calotype"))
 M.KEY = "AQ.fake-key-that-nobody-may-see" -- so are those that Gemini gives out
 
---- Tiny pictures with names of their own bytes: a JPEG with a comment of `size` bytes. { name = caption that the server will give }
-function M.pictures(folder, count, size)
+--- Pictures of `side` pixels of noise (8), no two alike, and without anything that would be taken out before they are sent: what the server
+--- will say of each by its name, and their sha256 in order.
+function M.pictures(folder, count, side)
   local image = require "native.image"
-  local small = image.new(8, 8)
-  for y = 0, 7 do for x = 0, 7 do small:set(x, y, { x * 36, y * 36, (x * y * 5) % 256 }) end end
-  local jpeg = small:encode "jpeg"
+  side = side or 8
+  local noise, random = image.new(side, side), hash.random(count)
+  for y = 0, side - 1 do for x = 0, side - 1 do noise:set(x, y, { random:below(256), random:below(256), random:below(256) }) end end
   assert(fs.make_folder(folder))
   local captions, order = {}, {}
   for i = 1, count do
-    local name = ("p%04d"):format(i)
-    local comment = (("picture %d of a test "):format(i)):rep((size or 40) // 24 + 1)
-    local bytes = jpeg:sub(1, 2) .. "\xff\xfe" .. string.char((#comment + 2) // 256, (#comment + 2) % 256) .. comment .. jpeg:sub(3)
-    assert(fs.write(("%s/%s.jpg"):format(folder, name), bytes))
-    captions[name], order[i] = ("a small test picture, %s"):format(hash.sha256(bytes):sub(1, 12)), hash.sha256(bytes)
+    noise:set(0, 0, { i % 256, i // 256 % 256, i // 65536 })
+    local name, bytes = ("p%04d"):format(i), noise:encode "png"
+    assert(fs.write(("%s/%s.png"):format(folder, name), bytes))
+    order[i] = hash.sha256(bytes)
+    captions[name] = ("a small test picture, %s"):format(order[i]:sub(1, 12))
   end
   return captions, order
 end

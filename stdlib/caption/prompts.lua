@@ -89,7 +89,12 @@ function M.build(options)
   return asked
 end
 
-local function tidy(text) return (text:gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")) end
+-- One line. Escapes that colour a terminal, controls, and marks that reverse writing have no place in what a stranger says of a picture.
+local function tidy(text)
+  text = text:gsub("%s+", " "):gsub("\27%[[%d;]*%a", ""):gsub("%c+", ""):gsub("\194[\128-\159]", ""):gsub("\226\128[\170-\174]", "")
+    :gsub("\226\129[\166-\169]", "")
+  return (text:gsub(" +", " "):gsub("^ ", ""):gsub(" $", ""))
+end
 
 -- Words of a list, each once, in their order.
 local function list_of(values)

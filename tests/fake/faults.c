@@ -73,7 +73,7 @@ static void loading(const question *q, const fault *f, answer *a) {
 static void echo_key(const question *q, const fault *f, answer *a) {
   extern char fake_key[512];
   char said[700];
-  snprintf(said, sizeof said, "API key not valid: %s. Please pass a valid API key.", fake_key);
+  snprintf(said, sizeof said, f->message, fake_key);
   answer_plain_error(q->from, f->status, f->word, said, f->details, a);
 }
 
@@ -334,9 +334,10 @@ const fault fault_table[] = {
      NULL, NULL},
     {"400key", "the key is not valid", WHOLE, 0, answer_error, 400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.",
      "[" REASON("API_KEY_INVALID") "]", NULL},
-    {"echo", "the key is not valid, and quoted", WHOLE, 0, echo_key, 400, "INVALID_ARGUMENT", NULL, "[" REASON("API_KEY_INVALID") "]",
+    {"echo", "the key is not valid, and quoted", WHOLE, 0, echo_key, 400, "INVALID_ARGUMENT",
+     "API key not valid: %s. Please pass a valid API key.", "[" REASON("API_KEY_INVALID") "]", NULL},
+    {"echo503", "overloaded, and the key is quoted", WHOLE, 0, echo_key, 503, "UNAVAILABLE", "No room for requests with %s now.", NULL,
      NULL},
-    {"echo503", "overloaded, and the key is quoted", WHOLE, 0, echo_key, 503, "UNAVAILABLE", NULL, NULL, NULL},
     {"400region", "not offered here", WHOLE, 0, answer_error, 400, "FAILED_PRECONDITION",
      "User location is not supported for the API use without a billing account linked.", NULL, NULL},
     {"401", "no such key", WHOLE, 0, answer_error, 401, "UNAUTHENTICATED", "Invalid API Key", NULL, NULL},

@@ -332,17 +332,26 @@ static void play(item *it) {
   finish(it, CAL_TALK_FAILED, NULL, "tape");
 }
 
-/* On the disk before anybody sees it. A tape that cannot be written is not worth going on for. */
+/* On the disk before anybody sees it, without a key that the server may have quoted. A tape that cannot be written is not worth going on
+ * for. */
 static void record(item *it, const cal_http_reply *reply) {
   cal_talk *t = it->talk;
   cal_error err = {0};
+  cal_buffer body = {0};
+  if (reply->body.size) cal_buffer_add(&body, reply->body.data, reply->body.size);
+  if (body.failed || (body.data && cal_scrub(&body, &err))) {
+    cal_buffer_free(&body);
+    stop(t, "not enough memory to record a reply");
+    return;
+  }
   const cal_tape_reply said = {.status = reply->status,
                                .content_type = cal_http_header(reply, "content-type"),
                                .retry_after = cal_http_header(reply, "retry-after"),
                                .rate_limit = cal_http_header(reply, "ratelimit"),
-                               .body = reply->body.data,
-                               .size = reply->body.size};
+                               .body = body.data,
+                               .size = body.size};
   if (cal_tape_add(t->tape, it->method, it->path, it->body.data, it->body.size, &said, &err)) stop(t, err.text);
+  cal_buffer_free(&body);
 }
 
 /* --- The queue ------------------------------------------------------------------------------------------------------ */
