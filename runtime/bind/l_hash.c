@@ -21,6 +21,7 @@ static int l_base64(lua_State *L) {
   const char *bytes = luaL_checklstring(L, 1, &size);
   cal_buffer text = {0};
   cal_base64_encode(bytes, size, &text);
+  if (text.failed) return luaL_error(L, "not enough memory for %d bytes as base64", (int)size);
   return cal_push_buffer(L, &text);
 }
 

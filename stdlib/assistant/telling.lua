@@ -3,9 +3,9 @@
 --   telling.analysis(found, print)                       -- a table of grades, issues, the worst pictures, the suggestion
 --   telling.analysis_page(found, "out/analysis.html")
 local analyze = require "assistant.analyze"
-local hash = require "native.hash"
 local fs = require "native.fs"
 local grades = require "assistant.grades"
+local hash = require "native.hash"
 local html = require "recipe.html"
 local pages = require "recipe.page"
 local set = require "recipe.set"

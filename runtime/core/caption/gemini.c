@@ -237,7 +237,9 @@ void cal_gemini_error(const cal_json *error, int status, cal_wire_answer *a) {
   char quoted[204];
   cal_reply_quote(f.message, strlen(f.message), 200, quoted);
   if (f.delay >= 0) a->wait_seconds = f.delay;
-  if (!strcmp(f.reason, "API_KEY_INVALID") || cal_reply_has(f.message, "API key not valid") || cal_reply_has(f.message, "API key expired"))
+  const bool refused = f.code >= 400 && f.code <= 403;
+  if (refused && (!strcmp(f.reason, "API_KEY_INVALID") || cal_reply_has(f.message, "API key not valid") ||
+                  cal_reply_has(f.message, "API key expired")))
     cal_reply_say(a, CAL_WIRE_STOP,
                   "Gemini does not accept the key (\"%s\"); make one at https://aistudio.google.com/apikey and put it into GEMINI_API_KEY",
                   quoted);
@@ -371,7 +373,7 @@ static cal_status read_reply(int status, const char *content_type, const void *b
   cal_json *tree = cal_reply_parse(body, size, &own);
   if (!tree) {
     if (own.code == CAL_E_MEMORY) return cal_fail(err, CAL_E_MEMORY, "gemini: %s", own.text);
-    cal_reply_no_json(a, "Gemini", status, content_type, body, size);
+    cal_reply_no_json(a, "Gemini", status, content_type, body, size, own.text);
     return CAL_OK;
   }
   cal_status result = CAL_OK;

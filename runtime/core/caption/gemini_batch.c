@@ -201,7 +201,7 @@ static cal_status parse(int status, const char *content_type, const void *body, 
     const cal_json *top = cal_json_kind_of(*tree) == CAL_JSON_ARRAY ? cal_json_first(*tree) : *tree;
     cal_gemini_error(cal_json_find(top, "error"), status, &answer);
   } else {
-    cal_reply_no_json(&answer, "Gemini", status, content_type, body, size);
+    cal_reply_no_json(&answer, "Gemini", status, content_type, body, size, own.text);
   }
   cal_json_free(*tree);
   *tree = NULL;

@@ -56,7 +56,7 @@ static void read_error(const cal_json *top, int status, cal_wire_answer *a) {
     a->wait_seconds = load >= 0 && load < 60 ? load : load >= 60 ? 60 : 5;
     cal_reply_say(a, CAL_WIRE_AGAIN, "Hugging Face is loading the model; ready in about %.0f s",
                   load >= 0 && load < 1e6 ? load : a->wait_seconds);
-  } else if (status == 404 || ((status == 400 || status == 422) && cal_reply_has(message, "not supported")) ||
+  } else if (status == 404 || ((status == 400 || status == 422) && cal_reply_has(message, "not supported by")) ||
              cal_reply_has(message, "Repository not found")) {
     cal_reply_say(a, CAL_WIRE_OTHER_MODEL,
                   "Hugging Face does not serve this model here (\"%s\"); name another one, or ask a chat model through openai at "
@@ -76,7 +76,7 @@ static cal_status read_reply(int status, const char *content_type, const void *b
   cal_json *tree = cal_reply_parse(body, size, &own);
   if (!tree) {
     if (own.code == CAL_E_MEMORY) return cal_fail(err, CAL_E_MEMORY, "huggingface: %s", own.text);
-    cal_reply_no_json(a, "Hugging Face", status, content_type, body, size);
+    cal_reply_no_json(a, "Hugging Face", status, content_type, body, size, own.text);
     return CAL_OK;
   }
   const cal_json *top = tree;

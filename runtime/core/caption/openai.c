@@ -361,12 +361,13 @@ static cal_status read_reply(int status, const char *content_type, const void *b
     s.ended = s.ended || !done;
     cal_json_free(tree);
   } else if (own.code != CAL_E_MEMORY) {
-    own = (cal_error){0};
-    some = take_lines(body, size, status, &s, a, &said, &own);
+    cal_error memory = {0};
+    some = take_lines(body, size, status, &s, a, &said, &memory);
+    if (memory.code) own = memory;
   }
   cal_status result = CAL_OK;
   if (own.code == CAL_E_MEMORY || s.text.failed) result = cal_fail(err, CAL_E_MEMORY, "openai: not enough memory for the reply");
-  else if (!some) cal_reply_no_json(a, "the server", status, content_type, body, size);
+  else if (!some) cal_reply_no_json(a, "the server", status, content_type, body, size, own.text);
   else if (said) result = conclude(&s, a, err);
   cal_buffer_free(&s.text);
   return result;

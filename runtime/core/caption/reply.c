@@ -157,12 +157,10 @@ double cal_reply_seconds_after(const char *text, const char *words) {
 
 /* ---- what a status says ---- */
 
-void cal_reply_fault(cal_wire_answer *answer, const char *who, int status, const char *message) {
-  char says[224] = "", quoted[204];
-  if (message && *message) snprintf(says, sizeof says, " (\"%s\")", cal_reply_quote(message, strlen(message), 200, quoted));
+/* `says` is empty or " (...)". */
+static void fault(cal_wire_answer *answer, const char *who, int status, const char *says) {
   if (status >= 300 && status < 400)
-    cal_reply_say(answer, CAL_WIRE_STOP, "%s sends on to another address (status %d)%s; name that address as the base URL", who, status,
-                  says);
+    cal_reply_say(answer, CAL_WIRE_STOP, "%s sends on to another address (%d)%s; name that address as the base URL", who, status, says);
   else if (status == 401)
     cal_reply_say(answer, CAL_WIRE_STOP,
                   "%s does not accept the key (401)%s; look at the key in the environment or .env, or make a new one", who, says);
@@ -175,12 +173,19 @@ void cal_reply_fault(cal_wire_answer *answer, const char *who, int status, const
   else if (status == 413)
     cal_reply_say(answer, CAL_WIRE_REFUSED, "%s finds the request too large (413)%s; send a smaller picture", who, says);
   else if (status == 429) cal_reply_say(answer, CAL_WIRE_AGAIN, "%s takes no more requests for now (429)%s", who, says);
-  else if (status == 503) cal_reply_say(answer, CAL_WIRE_AGAIN, "%s is overloaded or starting (503)%s; try again later", who, says);
+  else if (status == 503) cal_reply_say(answer, CAL_WIRE_AGAIN, "%s is overloaded or not ready (503)%s; try again later", who, says);
   else if (status == 408 || status == 504) cal_reply_say(answer, CAL_WIRE_AGAIN, "%s took too long (%d)%s; try again", who, status, says);
   else if (status == 409 || status == 425 || status == 499 || (status >= 500 && status != 501))
     cal_reply_say(answer, CAL_WIRE_AGAIN, "%s failed (%d)%s; try again", who, status, says);
   else if (status >= 400) cal_reply_say(answer, CAL_WIRE_REFUSED, "%s does not take this request (%d)%s", who, status, says);
-  else cal_reply_say(answer, CAL_WIRE_EMPTY, "%s gave no answer (status %d)%s", who, status, says);
+  else cal_reply_say(answer, CAL_WIRE_EMPTY, "%s gave no answer (%d)%s", who, status, says);
+}
+
+void cal_reply_fault(cal_wire_answer *answer, const char *who, int status, const char *message) {
+  char says[224] = "", quoted[204];
+  if (message && *message) snprintf(says, sizeof says, " (\"%s\")", cal_reply_quote(message, strlen(message), 200, quoted));
+  if (status == 400 && cal_reply_has(message, "API key")) status = 401; /* Google says so, also where it speaks as OpenAI does */
+  fault(answer, who, status, says);
 }
 
 /* The words of an HTML page's title. */
@@ -195,9 +200,10 @@ static const char *title_of(const char *body, size_t size, char *out) {
   return NULL;
 }
 
-void cal_reply_no_json(cal_wire_answer *answer, const char *who, int status, const char *content_type, const void *bytes, size_t size) {
+void cal_reply_no_json(cal_wire_answer *answer, const char *who, int status, const char *content_type, const void *bytes, size_t size,
+                       const char *reason) {
   const char *body = bytes;
-  char quoted[204], why[300];
+  char quoted[204], why[320], says[330];
   size_t at = 0;
   while (at < size && is_space(body[at])) at++;
   if ((at < size && body[at] == '<') || cal_reply_has(content_type, "html")) {
@@ -206,18 +212,17 @@ void cal_reply_no_json(cal_wire_answer *answer, const char *who, int status, con
              title ? title : "");
   } else if (at == size) {
     snprintf(why, sizeof why, "an empty reply");
+  } else if (body[at] == '{' || body[at] == '[') {
+    snprintf(why, sizeof why, "broken JSON: %.200s", !strncmp(reason, "json: ", 6) ? reason + 6 : reason);
   } else {
     snprintf(why, sizeof why, "no JSON: %s", cal_reply_quote(body, size, 120, quoted));
   }
-  if (status < 300) {
-    cal_reply_say(answer, CAL_WIRE_EMPTY, "%s answered with %s", who, why);
-    return;
-  }
-  if (status == 404 || status == 410) { /* models that are not there are told in JSON */
+  snprintf(says, sizeof says, " (%s)", why);
+  if (status < 300) cal_reply_say(answer, CAL_WIRE_EMPTY, "%s answered with %s", who, why);
+  else if (status < 400) fault(answer, who, status, "");
+  else if (status == 404 || status == 410) /* models that are not there are told in JSON */
     cal_reply_say(answer, CAL_WIRE_STOP, "%s: there is nothing at this address (%d: %s); look at the base URL", who, status, why);
-    return;
-  }
-  cal_reply_fault(answer, who, status, why);
+  else fault(answer, who, status, says);
 }
 
 /* ---- the answer's text ---- */
@@ -253,15 +258,28 @@ static void unfence(const char **text, size_t *size) {
   *size = length;
 }
 
+/* Controls, halves of nothing, and what turns the direction of writing around for all that follows. */
+static bool hidden(int32_t c) {
+  return (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7f && c < 0xa0) || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ||
+         c == 0xfeff;
+}
+
 bool cal_reply_text(cal_wire_answer *answer, const char *text, size_t size) {
   trim(&text, &size);
   unfence(&text, &size);
   if (size > CAL_WIRE_CAPTION_MOST) return false;
   cal_buffer *out = &answer->text;
-  for (size_t i = 0; i < size; i++) {
-    unsigned char c = (unsigned char)text[i];
-    if (c == '\r' && (i + 1 == size || text[i + 1] != '\n')) cal_buffer_add_byte(out, '\n');
-    else if ((c >= 0x20 && c != 0x7f) || c == '\n' || c == '\t') cal_buffer_add_byte(out, (char)c);
+  for (size_t i = 0; i < size;) {
+    const size_t from = i;
+    const int32_t c = cal_utf8_next(text, size, &i);
+    if (c == 0x1b && i < size && text[i] == '[') { /* a terminal's colours: up to the letter that ends them */
+      for (i++; i < size && !(text[i] >= 0x40 && text[i] <= 0x7e);) i++;
+      if (i < size) i++;
+    } else if (c == '\r') {
+      if (i == size || text[i] != '\n') cal_buffer_add_byte(out, '\n');
+    } else if (!hidden(c)) {
+      cal_buffer_add(out, text + from, i - from);
+    }
   }
   const char *left = out->data;
   size_t rest = out->size;

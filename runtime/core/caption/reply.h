@@ -37,8 +37,9 @@ void cal_reply_name(const char *text, char *out, size_t room);
 /* What a status alone says, with the server's message if there is one: who is "Gemini", "Hugging Face", "the server". */
 void cal_reply_fault(cal_wire_answer *answer, const char *who, int status, const char *message);
 
-/* The same for a body that is no JSON: a page of a proxy, plain text, nothing. */
-void cal_reply_no_json(cal_wire_answer *answer, const char *who, int status, const char *content_type, const void *body, size_t size);
+/* The same for a body that is no JSON: a page of a proxy, plain text, nothing. `reason` is cal_reply_parse's. */
+void cal_reply_no_json(cal_wire_answer *answer, const char *who, int status, const char *content_type, const void *body, size_t size,
+                       const char *reason);
 
 /* Clean the text and take a fence off; false when nothing is left, or more than CAL_WIRE_CAPTION_MOST. The bytes are UTF-8. */
 bool cal_reply_text(cal_wire_answer *answer, const char *text, size_t size);

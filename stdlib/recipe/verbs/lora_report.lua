@@ -1,5 +1,5 @@
-local hash = require "native.hash"
 local fs = require "native.fs"
+local hash = require "native.hash"
 local html = require "recipe.html"
 local json = require "native.json"
 local log = require "native.log"
