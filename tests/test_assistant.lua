@@ -6,7 +6,7 @@ local recipes = dofile "tests/recipes.lua"
 local script = require "native.script"
 local settings = require "assistant.settings"
 
-local COMMANDS = { "analyze", "outliers", "recommend" }
+local COMMANDS = { "analyze", "outliers", "recommend", "caption" }
 
 -- A folder with photos/ and a store; command("analyze", { side = "256" }) -> { exit, text (of an error), out, log }
 local function new(count)
@@ -43,7 +43,8 @@ end
 test("each command's help has its settings as they are", function()
   for _, name in ipairs(COMMANDS) do
     local text = fs.read(("scripts/%s.lua"):format(name))
-    for _, line in ipairs(settings.lines(require("assistant." .. name).settings)) do check.contains(text, "--   " .. line .. "\n") end
+    local spec = name == "caption" and settings.define("caption", require "assistant.caption".own) or require("assistant." .. name).settings
+    for _, line in ipairs(settings.lines(spec)) do check.contains(text, "--   " .. line .. "\n") end
     check.contains(text, ("-- %s.lua - "):format(name))
   end
 end)
@@ -441,4 +442,67 @@ test("without a base the numbers are SD 1.5's, and what is missing is said", fun
   local broken = new()
   broken.write("photos/a.jpg", "x")
   check.contains(ends(1, broken.command("recommend", { to = "", base = TINY })).text, "no picture of @/photos can be read")
+end)
+
+-- caption -----------------------------------------------------------------------------------------------------------------
+
+test("caption makes a recipe, runs it, keeps the words in the store and says what is next", function()
+  local place = new(3)
+  place.write("photos/p02.txt", "by hand")
+  local page = place.path "out/c.html"
+  local done = ends(0, place.command("caption", { with = "fake", trigger = "zkr", to = page, save = place.path "out/c.lua" }))
+  check.contains(done.log, ":caption { with = fake {}, trigger = \"zkr\" }")
+  check.contains(done.log, "captions: 2 written, 1 by people")
+  check.contains(done.out, "next: look at @/out/c.html")
+  check.contains(done.out, "the captions are in the store")
+  check.equal(fs.stat(place.path "photos/p01.txt"), nil)
+  check.contains(place.read "out/c.html", "zkr")
+  ends(0, place.check((place.read "out/c.lua")))
+  check.contains(ends(0, place.command("caption", { with = "fake", trigger = "zkr", to = page })).log, "2 known")
+end)
+
+test("caption writes beside the pictures only when asked, and a person's words win", function()
+  local place = new(3)
+  place.write("photos/p02.txt", "by hand")
+  local done = ends(0, place.command("caption", { with = "template", text = "a photo of {stem}, [trigger]", trigger = "zkr", beside = "yes", to = "" }))
+  check.equal({ place.read "photos/p01.txt", place.read "photos/p02.txt" }, { "a photo of p01, zkr\n", "zkr, by hand\n" })
+  check.contains(done.out, "the captions stand beside the pictures")
+end)
+
+test("caption shows its recipe, with every option of the provider, and does nothing else", function()
+  local place = new(1)
+  local done = ends(0, place.command("caption", { show = "yes", with = "gemini", style = "tags", focus = "scene", spend = "0.5", model = "a, b", in_flight = "2",
+    again = "yes", prefix = 'say "hi"', recursive = "yes", to = "out/x.html" }))
+  check.contains(done.out, 'images { "@/photos", recursive = true }')
+  for _, words in ipairs { 'model = { "a", "b" }', 'style = "tags"', "spend = usd(0.5)", "in_flight = 2", "again = true", 'prefix = "say \\"hi\\""' } do
+    check.contains(done.out, words)
+  end
+  check.equal(fs.stat(place.path "store"), nil)
+end)
+
+test("caption without anybody to ask says in a sentence what can be done", function()
+  local services = require "caption.services"
+  services.net = { env = function() return nil end, has_key = function() return nil end }
+  local place = new(2)
+  place.write("photos/p02.txt", "by hand")
+  local done = place.command("caption", { to = place.path "out/c.html" })
+  place.write("photos/p01.txt", "by hand, too")
+  local fine = place.command("caption", { to = place.path "out/c.html" })
+  services.net = nil
+  check.contains(ends(2, done).text, "1 of 2 pictures has no caption, and there is nobody to ask: no key and no server was found")
+  check.contains(done.text, "put a key into .env (GEMINI_API_KEY=...)")
+  ends(0, fine)
+end)
+
+test("caption refuses what would go wrong before anybody is asked", function()
+  local place = new(1)
+  place.write("there.lua", "mine")
+  for _, case in ipairs { { { with = "gemnii" }, "did you mean 'gemini'?" }, { { with = "fake", stile = "x" }, "unknown option 'stile' for calotype caption" },
+    { { with = "gemini", stile = "x" }, "did you mean 'style'?" }, { { with = "gemini", style = "x" }, "option 'style' of calotype caption" },
+    { { with = "fake", to = "" }, "nothing would be written" }, { { with = "fake", save = place.path "there.lua" }, "is not written over" },
+    { { with = "fake", save = "x" }, "is not .lua" }, { { with = "template", text = "a {stm}" }, "did you mean {stem}?" },
+    { { with = "gemini", spend = "much" }, "takes a number" } } do
+    check.contains(ends(2, place.command("caption", case[1])).text, case[2])
+  end
+  check.equal(place.read "there.lua", "mine")
 end)

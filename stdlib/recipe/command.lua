@@ -40,7 +40,8 @@ local function read(options, mode)
     script.fail { message = ("%s is no recipe: it holds bytes that are no text"):format(file), source = false, exit = 2,
       hint = ("a recipe is a Lua file; calotype show %s tells what this is"):format(file) }
   end
-  local env, session = environment.new { mode = mode, file = file, params = options.params, store = options.store, fresh = options.fresh, say = options.say }
+  local env, session = environment.new { mode = mode, file = file, params = options.params, store = options.store, fresh = options.fresh, say = options.say,
+    again = options.again }
   local fn, problem = script.load(text, "@" .. file, env)
   if not fn then
     script.fail { message = problem.message, source = file, line = problem.line, column = problem.column, width = problem.width, exit = 2 }

@@ -19,7 +19,7 @@ Session.__index = Session
 ---@param options { mode: string, file?: string, params?: table<string, string>, store?: string, fresh?: boolean, say?: fun(text: string) }
 function M.new(options)
   local self = setmetatable({
-    mode = options.mode or "run", live = options.mode == "live", file = options.file, given = options.params or {},
+    mode = options.mode or "run", live = options.mode == "live", file = options.file, command = options.again, given = options.params or {},
     store_folder = options.store or script.env "CALOTYPE_STORE" or ".calotype", fresh = options.fresh,
     sinks = {}, stages = {}, outputs = {}, warnings = {}, warned = {}, notes = {}, inferred = {}, list = {}, written = {}, known = {},
     modules = {}, findings = {}, bases = {}, asks = {},
@@ -100,6 +100,7 @@ end
 
 --- The command that goes on with this run.
 function Session:again()
+  if self.command then return self.command end
   local parameters = {}
   for key, value in pairs(self.given) do parameters[#parameters + 1] = " -p " .. shell_word(key .. "=" .. value) end
   table.sort(parameters)
