@@ -12,7 +12,7 @@ local tags = require "caption.tags"
 
 local M = {}
 
-local MOST = 300      -- pictures whose captions are read, so that check stays quick
+local MOST = 200      -- pictures whose captions are read, so that check stays quick
 local LONGEST = 65536 -- bytes of a caption file; a longer one is none
 
 -- The :caption that speaks last for a stage, the base that it is trained on in this recipe, and the language that was asked for.

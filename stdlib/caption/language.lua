@@ -17,6 +17,14 @@ local SCRIPTS = {
   { "ar", 0x600, 0x77F }, { "hi", 0x900, 0x97F }, { "th", 0xE00, 0xE7F },
 }
 
+local of_word = {} -- small word -> the languages that have it
+for name, small in pairs(phrases.small) do
+  for word in pairs(small) do
+    of_word[word] = of_word[word] or {}
+    table.insert(of_word[word], name)
+  end
+end
+
 local function by_letters(s)
   local latin, by = 0, {}
   for _, _, code in words.characters(s) do
@@ -38,16 +46,18 @@ end
 
 --- The language, as two letters; nil when it cannot be told. Scripts of many languages stand for all of them ("ru": Cyrillic).
 ---@param s string
+---@param list? table[] its words, where they are known already
 ---@return string?
-function M.of(s)
+function M.of(s, list)
   if s:find "[\128-\255]" then
     local script = by_letters(s)
     if script then return script end
   end
-  local list, hits, best, second = words.list(s), {}, nil, 0
+  local hits, best, second = {}, nil, 0
+  list = list or words.list(s)
   if #list < 5 then return nil end
   for _, word in ipairs(list) do
-    for name, small in pairs(phrases.small) do if small[word[1]] then hits[name] = (hits[name] or 0) + 1 end end
+    for _, name in ipairs(of_word[word[1]] or {}) do hits[name] = (hits[name] or 0) + 1 end
   end
   for name, count in pairs(hits) do if not best or count > hits[best] or (count == hits[best] and name < best) then best = name end end
   for name, count in pairs(hits) do if name ~= best then second = math.max(second, count) end end

@@ -136,6 +136,12 @@ local function without_trigger(s, options)
   return (trigger.none(trigger.fill(s, options.trigger), options.trigger):gsub("^[%s,.:]+", ""))
 end
 
+-- The words of a row without the trigger, found once.
+local function words_of(row, options)
+  row.words = row.words or words.list(without_trigger(row.text, options))
+  return row.words
+end
+
 local function refuses(s, options)
   s = beginning(without_trigger(s, options))
   local phrase = starts(s, phrases.refusals)
@@ -235,7 +241,7 @@ end
 function kinds.language(rows, options)
   local by, told = {}, {}
   for _, row in ipairs(rows) do
-    local code = has_text(row) and utf8.len(row.text) and language.of(without_trigger(row.text, options)) or nil
+    local code = has_text(row) and utf8.len(row.text) and language.of(without_trigger(row.text, options), words_of(row, options)) or nil
     if code then by[code], told[row] = (by[code] or 0) + 1, code end
   end
   local wanted = options.language
@@ -261,10 +267,16 @@ end
 
 local HASHES = 8 -- of pairs at 0.8, three in a million have none of these in common and are missed
 
-local function shingles(s)
-  local list, out = words.list(s), {}
+local function joined(list)
+  local parts = {}
+  for i, word in ipairs(list) do parts[i] = word[1] end
+  return table.concat(parts, " ")
+end
+
+local function shingles(list)
+  local out = {}
   for i = 1, #list - 2 do out[list[i][1] .. " " .. list[i + 1][1] .. " " .. list[i + 2][1]] = true end
-  return out, #list
+  return out
 end
 
 local function share(a, b)
@@ -295,14 +307,14 @@ function M.alike(rows, options)
   local kinds_of_words = 0
   for _, row in ipairs(rows) do
     if has_text(row) and utf8.len(row.text) then
-      local s = without_trigger(row.text, options or {})
-      local plain = words.plain(s)
+      local list = words_of(row, options or {})
+      local plain = joined(list)
       if equal[plain] then
         join(row, equal[plain])
       elseif plain ~= "" then
         equal[plain], kinds_of_words = row, kinds_of_words + 1
-        local pieces, count = shingles(s)
-        if count >= SHORTEST then
+        if #list >= SHORTEST then
+          local pieces = shingles(list)
           local least = {}
           for piece in pairs(pieces) do
             local id = ids[piece]

@@ -56,10 +56,21 @@ end
 
 local JOINTS = { [0x27] = true, [0x2019] = true, [0x2D] = true, [0x2010] = true } -- don't and well-worn are one word
 
+-- The same for ASCII without numbers like 3.5, in half the time.
+local function ascii_list(lower)
+  local list = {}
+  for first, word in lower:gmatch "()([%w_][%w_'-]*)" do
+    local bare = word:match "^.*[%w_]"
+    list[#list + 1] = { bare, first = first, last = first + #bare - 1 }
+  end
+  return list
+end
+
 --- The words of a text, in small letters and without punctuation, with where each stands.
 ---@param s string
 ---@return { [1]: string, first: integer, last: integer }[]
 function M.list(s)
+  if not s:find "[\128-\255]" and not s:find "%d[,.]%d" then return ascii_list(s:lower()) end
   local lower, list, from, to = text.lower(s), {}, nil, nil
   local function close()
     if from then list[#list + 1] = { lower:sub(from, to), first = from, last = to } end
