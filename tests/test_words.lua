@@ -21,6 +21,8 @@ local STRINGS = {
   { "xzkr zkr_2 zkr2 zkrzkr", 4, 0, "xzkr zkr_2 zkr2 zkrzkr" },
   { "zkré zkre\u{301}", 2, 0, "zkré zkre\u{301}" },
   { "zkr\u{301}", 1, 0, "zkr\u{301}" },
+  { "^_^ zkr __ é _", 2, 1, "^_^ zkr __ é _" },
+  { "^_^ zkr, >_<, 0_0", 2, 1, "^_^ zkr, >_<, 0_0" },
   { "(zkr), [zkr]; “zkr” – «zkr» #zkr @zkr", 6, 6, "(zkr), [zkr]; “zkr” – «zkr» #zkr @zkr" },
   { "zkr-like", 1, 1, "zkr-like" },
   { "🙂zkr🙂 ❤️", 1, 1, "🙂zkr🙂 ❤️" },
@@ -179,11 +181,12 @@ end)
 local function prompt(place)
   local lines = {}
   local env, session = environment.new { mode = "live", store = place.path "store", say = function(line) lines[#lines + 1] = line end }
+  local function eval(source) return assert(script.load((source:gsub("@", place.folder)), "@repl", env))() end
   local function set(source)
     lines = {}
-    return stage.evaluate(assert(script.load((source:gsub("@", place.folder)), "@repl", env))()), table.concat(lines, "\n")
+    return stage.evaluate(eval(source)), table.concat(lines, "\n")
   end
-  return set, session
+  return set, session, eval
 end
 
 local function place_with(count)
@@ -213,6 +216,23 @@ test("the store has what was answered; prefix, trigger, tags and limits change w
   local history = session:store():captions(first.items[1].sha256)
   check.equal(#history, 1)
   check.equal(history[1].text, "A_Door of p1. It is old, it is red.")
+end)
+
+test("what a provider writes as tags is put in order without asking for it; tags = false leaves it", function()
+  local place = place_with(1)
+  local set, session, eval = prompt(place)
+  local with, asking = eval 'return gemini { style = "tags" }', require "recipe.asking"
+  local item = set('return images "@/photos"').items[1]
+  session:store():add_caption { sha = item.sha256, key = asking.keys(with)(item), text = "Red_Hair, solo, ^_^, red hair, hair", author = "model", provider = "gemini" }
+  for options, expected in pairs { [""] = "red hair, solo, ^_^, hair", [", tags = false"] = "Red_Hair, solo, ^_^, red hair, hair",
+    [", tags = { redundant = false, first = { 'solo' } }"] = "solo, red hair, ^_^", [", words_above = 3"] = "red hair, solo, ^_^" } do
+    check.equal(set('return images "@/photos":caption { with = gemini { style = "tags" }' .. options .. " }").items[1].caption, expected)
+  end
+  place.write("photos/p1.txt", "A_Person's, own words") -- what a person wrote is left as it is, unless the recipe says tags itself
+  check.equal(set('return images "@/photos":caption { with = gemini { style = "tags" } }').items[1].caption, "A_Person's, own words")
+  check.equal(set('return images "@/photos":caption { with = gemini { style = "tags" }, tags = true }').items[1].caption, "a person's, own words")
+  check.equal(set('return images "@/photos":caption { with = gemini { style = "tags" }, append = true, replace = false }').items[1].caption,
+    "a person's, own words, red hair, solo, ^_^, hair")
 end)
 
 test("append and prepend keep a person's words, and their parts are known", function()

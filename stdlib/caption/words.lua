@@ -61,7 +61,7 @@ local function ascii_list(lower)
   local list = {}
   for first, word in lower:gmatch "()([%w_][%w_'-]*)" do
     local bare = word:match "^.*[%w_]"
-    list[#list + 1] = { bare, first = first, last = first + #bare - 1 }
+    if bare:find "%w" then list[#list + 1] = { bare, first = first, last = first + #bare - 1 } end
   end
   return list
 end
@@ -73,7 +73,8 @@ function M.list(s)
   if not s:find "[\128-\255]" and not s:find "%d[,.]%d" then return ascii_list(s:lower()) end
   local lower, list, from, to = text.lower(s), {}, nil, nil
   local function close()
-    if from then list[#list + 1] = { lower:sub(from, to), first = from, last = to } end
+    local word = from and lower:sub(from, to)
+    if word and word:find "[^_]" then list[#list + 1] = { word, first = from, last = to } end
     from = nil
   end
   local before
