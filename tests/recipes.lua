@@ -36,7 +36,7 @@ function M.new(folder)
     place.write("photos/" .. name, M.picture(options or {}):encode(format))
   end
 
-  -- what: run, check or info; `more` goes to the command (params, fresh)
+  -- what: run, check, info or plan; `more` goes to the command (params, fresh)
   local function go(what, text, more)
     place.serial = place.serial + 1
     local file = ("%s/recipe%s.lua"):format(folder, more and more.file or "")
@@ -46,7 +46,7 @@ function M.new(folder)
     function options.say(line) log[#log + 1] = line end
     function options.put(line) printed[#printed + 1] = line end
     for key, value in pairs(more or {}) do if key ~= "file" then options[key] = value end end
-    local ok, result = script.call(command[what], options)
+    local ok, result = script.call(what == "plan" and require("recipe.plan").run or command[what], options)
     local function named(shown) return (shown:gsub(folder:gsub("%p", "%%%0"), "@")) end
     if ok then return { exit = result, text = "", log = named(table.concat(log, "\n")), out = named(table.concat(printed, "\n")) } end
     local shown = named(script.render(result))
@@ -55,6 +55,7 @@ function M.new(folder)
   function place.run(text, more) return go("run", text, more) end
   function place.check(text, more) return go("check", text, more) end
   function place.info(text, more) return go("info", text, more) end
+  function place.plan(text, more) return go("plan", text, more) end
   return place
 end
 

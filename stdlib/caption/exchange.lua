@@ -188,7 +188,7 @@ function Asking:take(job, reply)
   self.flying = self.flying - 1
   if not self.costless then self.purse:settle(job.held, cost) end
   tally.answer(self.context.session, self.name, reply, cost, self.costless)
-  local verdict, why = reply.verdict, reply.why ~= "" and reply.why or reply.verdict
+  local verdict, why = reply.verdict, reply.why and reply.why ~= "" and reply.why or reply.verdict
   if reply.status and reply.status > 0 or verdict ~= "failed" then self.unreachable = 0 end
   if verdict == "done" then
     local text, complaint = (self.asked.read or prompts.read)(self.asked, reply.text)

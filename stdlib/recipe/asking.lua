@@ -123,11 +123,15 @@ function M.ask(context, with, items)
   return done
 end
 
---- What asking would do: how many are known, how many would be asked for, and what the provider says of that.
----@return { known: integer, asked: integer, estimate: table? }
+--- What asking would do: how many are known, how many would be asked for, and what the provider says of that. Those have a text that only
+--- stands for one.
+---@return { known: integer, asked: integer, written: integer, texts: table, estimate: table? }
 function M.plan(context, with, items)
   local done, asked, provider = look(context, with, items)
-  return { known = done.known, asked = #asked.items, texts = done.texts,
+  for n, i in ipairs(asked.index) do
+    done.texts[i] = { text = "(a caption to come)", by = { author = provider.author, provider = with.provider, key = asked.keys[n] } }
+  end
+  return { known = done.known, asked = #asked.items, written = 0, texts = done.texts,
     estimate = #asked.items > 0 and provider.estimate and provider.estimate(asked.items, with.options, context) or nil }
 end
 

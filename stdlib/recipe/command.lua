@@ -25,8 +25,8 @@ local function meant(file)
   return fs.nearest(file)
 end
 
--- Compile and evaluate a recipe: stages and sinks are known afterwards, nothing was computed.
-local function read(options, mode)
+--- Compile and evaluate a recipe: stages and sinks are known afterwards, nothing was computed.
+function M.read(options, mode)
   local file = options.file
   local text, ok, message, code = options.text, nil, nil, nil
   if not text then ok, message, code = fs.grant(file, "read") end
@@ -97,7 +97,8 @@ local function short(paths, outputs)
   return ("%s in %s"):format(count, table.concat(tops, ", "))
 end
 
-local function need_sink(session)
+--- A recipe that makes nothing is a mistake.
+function M.need_sink(session)
   if #session.sinks > 0 or #session.stages == 0 then return end
   local last = stage.state(session.stages[#session.stages])
   session:fail(last.at, "this recipe produces nothing: no :export, :report, :sheet, :samples or :expect follows",
@@ -149,8 +150,8 @@ end
 ---@return integer exit
 function M.run(options)
   local began = log.clock()
-  local session = read(options, "run")
-  need_sink(session)
+  local session = M.read(options, "run")
+  M.need_sink(session)
   if #session.sinks == 0 then return 0 end
   title(session, options)
   local store = session:store()
@@ -188,8 +189,8 @@ end
 ---@return integer exit
 function M.check(options)
   local put = options.put or print_line
-  local session = read(options, "check")
-  need_sink(session)
+  local session = M.read(options, "check")
+  M.need_sink(session)
   require("caption.known").check(session)
   for _, warning in ipairs(session.warnings) do
     put(("warning: %s%s"):format(warning.at and warning.at.line and ("%s:%d: "):format(warning.at.source, warning.at.line) or "", warning.text))
@@ -211,7 +212,7 @@ end
 ---@return integer exit
 function M.info(options)
   local put = options.put or print_line
-  local session = read(options, "info")
+  local session = M.read(options, "info")
   put(("%s%s"):format(session.name and session.name .. "   " or "", options.file))
   local header = session.header or {}
   for _, key in ipairs { "about", "author", "license", "version", "needs" } do

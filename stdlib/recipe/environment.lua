@@ -56,7 +56,7 @@ local function file_library(session, title, native, names, reads, writes)
       if not session.allow then session:permit(".", "write", place.here(name)) end
       if reads[name] and type(first) == "string" then session:permit(first, "read", place.here(name)) end
       if writes[name] and type(first) == "string" then session:permit(first, "write", place.here(name), nil, false) end
-      if session.mode == "check" or session.mode == "info" then -- after that was noted: `info` shows it
+      if session.reads_only then -- after that was noted: `info` shows it
         session.stopped_at = place.here(title)
         error(M.NEEDS_PIXELS, 0)
       end

@@ -2,7 +2,8 @@
 --
 --   local session = session.new { mode = "run", file = "recipe.lua", params = { steps = "800" } }
 --
--- Modes: "run"; "check" and "info" (nothing is computed, nothing is written); "live" (the prompt: sinks run at once).
+-- Modes: "run"; "check" and "info" (nothing is computed, nothing is written); "plan" (pictures are looked at, nobody is asked, no output
+-- is written); "live" (the prompt: sinks run at once).
 local fs = require "native.fs"
 local json = require "native.json"
 local log = require "native.log"
@@ -20,6 +21,7 @@ Session.__index = Session
 function M.new(options)
   local self = setmetatable({
     mode = options.mode or "run", live = options.mode == "live", file = options.file, command = options.again, given = options.params or {},
+    reads_only = options.mode == "check" or options.mode == "info" or options.mode == "plan",
     store_folder = options.store or script.env "CALOTYPE_STORE" or ".calotype", fresh = options.fresh,
     sinks = {}, stages = {}, outputs = {}, warnings = {}, warned = {}, notes = {}, inferred = {}, list = {}, written = {}, known = {},
     modules = {}, findings = {}, bases = {}, asks = {},
@@ -56,7 +58,7 @@ function Session:warn(text, at, kind)
   self.warned[text .. (where or "")] = true
   self.warnings[#self.warnings + 1] = { text = text, at = at, kind = kind }
   if self.mode == "run" and kind then return end -- what `check` says is not repeated by every run
-  if self.mode ~= "check" and self.mode ~= "info" then log.say("warning", (where and where .. ": " or "") .. text) end
+  if not self.reads_only then log.say("warning", (where and where .. ": " or "") .. text) end
 end
 
 --- What the run found out, in a line: its last ones, on stdout, so that they can be piped.
@@ -65,8 +67,8 @@ function Session:finding(text)
   if self.live then self.to(text) end
 end
 
---- Something worth knowing that `check` prints.
-function Session:note(text) if self.mode == "check" then self.notes[#self.notes + 1] = text end end
+--- Something worth knowing that `check` and `plan` print.
+function Session:note(text) if self.mode == "check" or self.mode == "plan" then self.notes[#self.notes + 1] = text end end
 
 --- Raise an error of the recipe at its place. more.world: about files, not about the text (`info` goes on without them); more.code = "DENIED"
 --- ends with 3.
@@ -252,7 +254,7 @@ function Session:permit(path, rights, at, key, folder)
   if self.inferred[mark] then return end
   self.inferred[mark] = true
   table.insert(self.inferred, { rights = rights, path = path, at = at })
-  if self.allow or ((self.mode == "check" or self.mode == "info") and rights == "write") then return end
+  if self.allow or (self.reads_only and rights == "write") then return end
   local ok, message, code = fs.grant(rights == "write" and writable_root(path, folder) or path, rights)
   if not ok and not (rights == "read" and code == "NOTFOUND") then
     self:fail(at, message, { key = key, value = true, text = path, code = code, world = true })

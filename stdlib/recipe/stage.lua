@@ -79,7 +79,8 @@ function M.key(self)
 end
 
 -- What a verb's `run` gets besides options and inputs.
-local function context_of(state)
+function M.context(self)
+  local state = state_of[self]
   local session = state.session
   return {
     session = session, stage = state.self, at = state.at, line = place.text(state.at), trigger = state.trigger, part = state.part,
@@ -113,7 +114,7 @@ function M.evaluate(self)
   for i, input in ipairs(state.inputs) do inputs[i] = M.evaluate(input) end
   session:poll(state.at)
   local shared = state.shared -- the halves of :split have one line in the account
-  local result = state.verb.run(context_of(state), state.options, table.unpack(inputs))
+  local result = state.verb.run(M.context(self), state.options, table.unpack(inputs))
   state.result = result or inputs[1] or set.new {}
   local took = log.clock() - began
   if not (shared and shared.told) then

@@ -121,7 +121,8 @@ function M.run(context, options, input)
     about[i] = not options.only or (callback.call(options.only, context.at, "caption", item, set.with(item, {})) and true or false)
   end
 
-  local texts, olds, missing, chosen, count = {}, {}, {}, {}, { written = 0, known = 0, people = 0, joined = 0, without = 0, cut = 0 }
+  local texts, olds, missing, chosen = {}, {}, {}, {}
+  local count = { asked = 0, written = 0, known = 0, people = 0, joined = 0, without = 0, cut = 0 }
   for i, item in ipairs(input.items) do
     if about[i] then
       local old = there(item)
@@ -136,7 +137,7 @@ function M.run(context, options, input)
     end
   end
 
-  history.use(store, chosen)
+  if not context.planning then history.use(store, chosen) end
 
   if #missing > 0 and name == "auto" then
     context.fail(("%s of %d %s no caption, and %s"):format(#missing, #input.items, #missing == 1 and "has" or "have", nobody),
@@ -145,9 +146,10 @@ function M.run(context, options, input)
     local items = {}
     for n, i in ipairs(missing) do items[n] = input.items[i] end
     context.aside = next(olds) ~= nil -- an answer that is joined to what is there is not the picture's text
-    local done = asking.ask(context, with, items)
+    local done = context.planning and asking.plan(context, with, items) or asking.ask(context, with, items)
     for n, i in ipairs(missing) do texts[i] = done.texts[n] end
-    count.known, count.written = done.known, done.written
+    count.known, count.written, count.asked = done.known, done.written, done.asked or 0
+    if context.planning then context.planning(name, with, done) end
   end
 
   local by_tags = with ~= nil and with.options.style == "tags" -- the provider's own words are tags
@@ -165,7 +167,7 @@ function M.run(context, options, input)
       if texts[i] and not texts[i].by.in_force then chosen[#chosen + 1] = texts[i].by.id end
     end
   end
-  if next(olds) then
+  if next(olds) and not context.planning then
     store:batch(join_all)
     history.use(store, chosen)
   end
@@ -185,11 +187,12 @@ function M.run(context, options, input)
   end)
 
   local parts = {}
-  for _, part in ipairs { { "written", "%d written" }, { "known", "%d known" }, { "people", "%d by people" }, { "joined", mode == "append"
-    and "%d put after what was there" or "%d put before what was there" }, { "cut", "%d cut short" }, { "without", "%d without" } } do
+  for _, part in ipairs { { "asked", "%d to ask for" }, { "written", "%d written" }, { "known", "%d known" }, { "people", "%d by people" },
+    { "joined", mode == "append" and "%d put after what was there" or "%d put before what was there" }, { "cut", "%d cut short" },
+    { "without", "%d without" } } do
     if count[part[1]] > 0 then parts[#parts + 1] = part[2]:format(count[part[1]]) end
   end
-  if count.without > 0 then
+  if count.without > 0 and not context.planning then
     context.warn(("%s no caption beside %s"):format(count.without == 1 and "1 picture has" or count.without .. " pictures have",
       count.without == 1 and "it" or "them"))
   end
