@@ -1,10 +1,8 @@
 -- calotype plan: what a run would do, said without doing it.
 local conversation = dofile "tests/conversation.lua"
 local fs = require "native.fs"
-local image = require "native.image"
 local recipes = dofile "tests/recipes.lua"
 
-image.for_server = image.for_server or function() return "bytes", "image/png" end
 
 local function place_with(count)
   local place = recipes.new(tmp "place")

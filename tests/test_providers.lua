@@ -1,6 +1,5 @@
 -- The providers that ask services, in a conversation that a function answers; test_remote has the real road.
 local conversation = dofile "tests/conversation.lua"
-local image = require "native.image"
 local json = require "native.json"
 local models = require "caption.models"
 local money = require "caption.money"
@@ -8,7 +7,6 @@ local prompts = require "caption.prompts"
 local recipes = dofile "tests/recipes.lua"
 local store = require "native.store"
 
-image.for_server = image.for_server or function() return "bytes", "image/png" end
 
 local TALK = [[images "@/photos":caption { with = %s }:sheet { to = "@/out/sheet.png" }]]
 

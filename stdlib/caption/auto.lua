@@ -17,9 +17,8 @@ local function off(value) return value == "0" or value:lower() == "false" or val
 --- The provider's name and which variable says so; or nil and the sentence to say.
 ---@return string?, string
 function M.choose()
-  local net = services.native()
   local function set(name)
-    local value = net.env(name)
+    local value = services.setting(name)
     return value and value ~= "" and value or nil
   end
   local wanted = set "USE_GEMINI"
@@ -31,7 +30,7 @@ function M.choose()
   end
   if not no_gemini then
     if set "GEMINI_MODEL_NAME" then return "gemini", "GEMINI_MODEL_NAME" end
-    local key = net.has_key(services.list.gemini.keys)
+    local key = services.has_key(services.list.gemini.keys)
     if key then return "gemini", key end
   end
   return nil, "auto {} found no caption model: neither the environment nor .env names one"

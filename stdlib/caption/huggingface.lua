@@ -24,7 +24,7 @@ end
 --- How the server is spoken to.
 function M.task(options)
   if options.task then return options.task end
-  local base = services.native().env(services.list.huggingface.variable)
+  local base = services.setting(services.list.huggingface.variable)
   return base and base ~= "" and "image-to-text" or "chat"
 end
 

@@ -5,6 +5,9 @@
 --   service.key, service.key_from        -- the name of the variable that holds the key, or nil; never the key
 --   service.own                          -- the address is on this machine or in a private network
 --   local talk <close> = services.talk(service, { in_flight = 8 })
+local net = require "native.net"
+local script = require "native.script"
+
 local M = {}
 
 M.list = {
@@ -18,16 +21,21 @@ M.list = {
 
 M.net = nil -- what stands for native.net in tests
 
--- What there is in a build without native.net.
-local script = require "native.script"
-local WITHOUT = { env = function(name) return script.env(name), "environment" end, has_key = function() end,
-  talk = function() return nil, "this build has no network", "MISSING" end }
+function M.native() return M.net or net end
 
-function M.native()
-  if M.net then return M.net end
-  local ok, net = pcall(require, "native.net")
-  return ok and net or WITHOUT
+-- A `.env` that cannot be read is a mistake to be told, wherever it is met.
+local function told(value, message, code)
+  if code then script.fail { message = message, source = false, exit = code == "DENIED" and 3 or 2 } end
+  return value, message
 end
+
+--- A setting and where it is from; nil where it is not set.
+---@return string? value, string place "environment", ".env" or "nowhere"
+function M.setting(name) return told(M.native().env(name)) end
+
+--- The name of the first of these keys that is set, and where.
+---@return string? name, string? place
+function M.has_key(names) return told(M.native().has_key(names)) end
 
 --- The host of an address.
 ---@return string
@@ -44,9 +52,9 @@ end
 
 --- A service with its address and the name of its key, as the environment and `.env` say now.
 function M.find(name)
-  local net, service = M.native(), {}
+  local service = {}
   for key, value in pairs(M.list[name]) do service[key] = value end
-  local base, place = net.env(service.variable)
+  local base, place = M.setting(service.variable)
   if base and base ~= "" then
     -- OpenAI's own variable ends in /v1; the paths of requests have it
     service.base, service.base_from = base:gsub("/+$", ""):gsub("/v1$", ""), place
@@ -55,7 +63,7 @@ function M.find(name)
   end
   service.host = M.host(service.base)
   service.own = M.private(service.host)
-  service.key, service.key_from = net.has_key(service.keys)
+  service.key, service.key_from = M.has_key(service.keys)
   return service
 end
 

@@ -53,7 +53,7 @@ end
 ---@return string[] chain, boolean named
 function M.chain(service, options)
   if options.model and #options.model > 0 then return options.model, true end
-  local named = services.native().env(service.model)
+  local named = services.setting(service.model)
   if named and named ~= "" then return { named }, true end
   return models.chain(service.name), false
 end
