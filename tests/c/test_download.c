@@ -324,6 +324,14 @@ TEST(a_cut_transfer_goes_on_with_a_range) {
   cal_hub_close(hub);
 }
 
+TEST(attempts_are_counted_anew_when_more_has_come) {
+  cal_hub *hub = begin();
+  say.cut = 45000, say.cuts = 6; /* one more than there are attempts */
+  CHECK(!get(hub) && here());
+  CHECK(seen_count == 8);
+  cal_hub_close(hub);
+}
+
 TEST(ctrl_c_keeps_the_part_and_the_next_run_goes_on) {
   cal_hub *hub = begin();
   say.large = true;
