@@ -5,13 +5,14 @@
 #include <unistd.h>
 
 #include "bind/bind.h"
+#include "bind/question.h"
 #include "core/base/interrupt.h"
 #include "core/caption/wire.h"
 #include "core/net/secret.h"
 #include "core/net/talk.h"
 
 #define TALK "calotype.talk"
-enum { MOST_NAMES = 8, MOST_PICTURES = 16 };
+enum { MOST_NAMES = 8 };
 
 /* What was asked and not yet taken; its tag stands under its address in the user value of its talk. */
 typedef struct question {
@@ -242,56 +243,16 @@ static int push_asked(lua_State *L, shell *s, question *q, cal_status status, co
   return cal_push_refusal(L, err);
 }
 
-/* The field as JSON text: a string as it is, a table written. It stays on the stack. */
-static const char *json_field(lua_State *L, const char *key) {
-  const int type = lua_getfield(L, 3, key);
-  if (type == LUA_TNIL || type == LUA_TSTRING) return lua_tostring(L, -1);
-  if (type != LUA_TTABLE) luaL_error(L, "option '%s': table or JSON text expected, got %s", key, luaL_typename(L, -1));
-  lua_pushvalue(L, lua_upvalueindex(1)); /* json.encode */
-  lua_insert(L, -2);
-  lua_call(L, 1, 1);
-  return luaL_checkstring(L, -1);
-}
-
-static const char *bytes_field(lua_State *L, const char *key, size_t *size) { /* of the table on top; the table holds it */
-  if (lua_getfield(L, -1, key) != LUA_TSTRING) luaL_error(L, "a picture is { bytes = string, mime = string }");
-  const char *bytes = lua_tolstring(L, -1, size);
-  lua_pop(L, 1);
-  return bytes;
-}
-
-static size_t check_pictures(lua_State *L, cal_wire_picture pictures[MOST_PICTURES]) {
-  size_t mime;
-  if (lua_getfield(L, 3, "pictures") == LUA_TNIL) return 0;
-  luaL_checktype(L, -1, LUA_TTABLE);
-  const size_t count = lua_rawlen(L, -1);
-  if (count > MOST_PICTURES) luaL_error(L, "%d pictures in one question; %d are the most", (int)count, (int)MOST_PICTURES);
-  for (size_t i = 0; i < count; i++) {
-    if (lua_rawgeti(L, -1, (lua_Integer)i + 1) != LUA_TTABLE) luaL_error(L, "a picture is { bytes = string, mime = string }");
-    pictures[i].bytes = bytes_field(L, "bytes", &pictures[i].size);
-    pictures[i].mime = bytes_field(L, "mime", &mime);
-    lua_pop(L, 1);
-  }
-  return count; /* the list stays on the stack */
-}
-
 /* talk:ask(tag, {model =, system =, user =, schema =, pictures = {{bytes =, mime =}}, max_tokens =, settings =, expected_tokens =})
  * -> true | nil, message, code ("BUSY": talk:room() is 0) */
 static int l_ask(lua_State *L) {
   shell *s = check_talk(L);
   cal_error err = {0};
-  cal_wire_picture pictures[MOST_PICTURES];
+  cal_wire_picture pictures[CAL_QUESTION_PICTURES];
   lua_settop(L, 3);
   luaL_checktype(L, 3, LUA_TTABLE);
   if (!s->wire) luaL_error(L, "the talk has no wire: only talk:request is possible");
-  const cal_wire_question asked = {.model = cal_option_text(L, 3, "model", NULL),
-                                   .system = cal_option_text(L, 3, "system", NULL),
-                                   .user = cal_option_text(L, 3, "user", NULL),
-                                   .schema = json_field(L, "schema"),
-                                   .settings = json_field(L, "settings"),
-                                   .pictures = pictures,
-                                   .picture_count = check_pictures(L, pictures),
-                                   .max_tokens = small_option(L, 3, "max_tokens")};
+  const cal_wire_question asked = cal_check_question(L, 3, pictures);
   cal_talk_request request = {.class = CAL_RETRY_SAFE, .tokens = cal_option_number(L, 3, "expected_tokens", 0)};
   question *q = new_question(L, s);
   cal_buffer path = {0};
@@ -346,7 +307,6 @@ static const char *verdict_of(const question *q, const cal_talk_reply *r) {
 }
 
 static void push_reply(lua_State *L, const question *q, const cal_talk_reply *r) {
-  const cal_wire_answer *a = &q->answer;
   lua_createtable(L, 0, 10);
   set_text(L, "verdict", verdict_of(q, r));
   set_text(L, "why", r->why.text);
@@ -358,18 +318,7 @@ static void push_reply(lua_State *L, const question *q, const cal_talk_reply *r)
     lua_setfield(L, -2, "text");
   }
   if (!q->read || q->plain) return;
-  if (a->text.size) {
-    lua_pushlstring(L, a->text.data, a->text.size);
-    lua_setfield(L, -2, "text");
-  }
-  set_text(L, "model", a->model);
-  set_text(L, "finish", a->finish);
-  if (a->tokens_in < 0 && a->tokens_out < 0 && a->tokens_thought < 0) return;
-  lua_createtable(L, 0, 3);
-  set_count(L, "input", a->tokens_in);
-  set_count(L, "output", a->tokens_out);
-  set_count(L, "thought", a->tokens_thought);
-  lua_setfield(L, -2, "tokens");
+  cal_set_answer(L, &q->answer);
 }
 
 /* talk:next([seconds]) -> tag, reply | nil (nothing is pending, or the time is over) | nil, message, code ("INTERRUPT": Ctrl-C; who calls
@@ -418,20 +367,12 @@ static int l_counts(lua_State *L) {
   return 1;
 }
 
-int luaopen_cal_json(lua_State *L);
 int luaopen_cal_net(lua_State *L);
 int luaopen_cal_net(lua_State *L) {
-  static const luaL_Reg methods[] = {{"request", l_request}, {"next", l_next},  {"room", l_room}, {"pending", l_pending},
-                                     {"counts", l_counts},   {"close", l_free}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"ask", l_ask},         {"request", l_request}, {"next", l_next},  {"room", l_room},
+                                     {"pending", l_pending}, {"counts", l_counts},   {"close", l_free}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"env", l_env}, {"has_key", l_has_key}, {"talk", l_talk}, {NULL, NULL}};
   cal_register_type(L, TALK, methods, l_free, l_text);
-  luaL_getmetatable(L, TALK);
-  lua_getfield(L, -1, "__index");
-  luaL_requiref(L, "native.json", luaopen_cal_json, 0);
-  lua_getfield(L, -1, "encode");
-  lua_pushcclosure(L, l_ask, 1);
-  lua_setfield(L, -3, "ask");
-  lua_pop(L, 3);
   luaL_newlib(L, functions);
   return 1;
 }

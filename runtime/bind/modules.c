@@ -2,6 +2,7 @@
 
 /* clang-format off: one a line, so that branches meet without a conflict */
 #define MODULES(X) \
+  X(batch)         \
   X(dataset)       \
   X(device)        \
   X(fs)            \
