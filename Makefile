@@ -136,9 +136,10 @@ demo: deps ## set up, build, and go from the pictures of examples/shapes to a Lo
 face: demo ## the README's pictures, from what the demo made
 	@cp out/shapes/grid.png docs/demo-grid.png && cp out/shapes/sheet.png docs/demo-sheet.png
 
-bench: ## scan rate, start to prompt, check, a LoRA's step, a request's cost: medians; on a quiet machine
+bench: ## scan rate, start to prompt, check, captions again, a LoRA's step, a request's cost: medians; on a quiet machine
 	@$(MAKE) -s --no-print-directory -j2 $(PROGRAM) $(HOST) $(FAKE)
 	@tests/bench/pictures.sh $(PROGRAM)
+	@tests/bench/captions.sh $(PROGRAM)
 	@tests/bench/lora.sh $(PROGRAM)
 	@tests/bench/net.sh $(HOST)
 

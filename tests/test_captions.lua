@@ -419,3 +419,78 @@ test("compare asks services on the road of :caption, pays once, and one that can
   check.equal(s:spent().requests, 5)
   check.equal(s:spent().cost, 0)
 end)
+
+-- --- killed at any moment --------------------------------------------------------------------------------------------------
+
+-- A provider that is not instant, costs something, and says what it has done: emit returns when the caption is kept.
+local SLOW = [[
+local log = require "native.log"
+return {
+  name = "fake", version = 1, author = "model", doc = "slow", example = "fake {}", options = {},
+  ask = function(items, _, emit, context)
+    for i, item in ipairs(items) do
+      if i % 5 == 0 then context.spent { provider = "fake", model = "f-1", cost = 0.25, sha = item.sha256, why = "blocked" } end
+      log.put("spent " .. item.sha256)
+      emit(i, "a caption", { model = "f-1", cost = 0.5, tokens = { input = 10, output = 2 } })
+      log.put("said " .. item.sha256)
+    end
+  end,
+}]]
+
+test("a run that is killed at any moment has kept every caption it told of, with what it cost, and asks for no more than the rest", function()
+  local folder, count, rounds = tmp "project", 300, 30
+  os.execute(("mkdir -p %s/photos %s/lib/caption"):format(folder, folder))
+  put(folder .. "/lib/caption/fake.lua", SLOW)
+  for i = 1, count do put(("%s/photos/%03d.png"):format(folder, i), image.new(8, 8, { i % 256, i // 256, 7 }):encode "png") end
+  put(folder .. "/r.lua", 'images "photos":caption { with = fake {} }:expect { captioned = true }')
+  local scan = 'images "photos":expect { rejected = 0 }'
+  put(folder .. "/scan.lua", scan)
+  ends(0, folder, "run -q scan.lua")
+  local random, said, cut = hash.random(tonumber(os.getenv "SEED") or 3), {}, 0
+  for round = 1, rounds do
+    local wait = 0.01 + random:below(1000) / 1000 * 0.15
+    os.execute(("cd %s && { CALOTYPE_STDLIB=lib %s run -q r.lua >said 2>/dev/null </dev/null & p=$!; sleep %.3f; kill -9 $p; wait $p; } 2>/dev/null")
+      :format(folder, program, wait))
+    local told = read(folder .. "/said")
+    for sha in told:gmatch "said (%x+)\n" do
+      check.equal(said[sha], nil, "asked again in round " .. round)
+      said[sha] = true
+    end
+    if told ~= "" then cut = cut + 1 end
+    local s <close> = check.ok(store.open(folder .. "/.calotype"))
+    for sha in told:gmatch "said (%x+)\n" do
+      local rows, spends = s:captions(sha), s:spends(sha)
+      check.equal({ #rows, rows[1].text, rows[1].cost, rows[1].in_force }, { 1, "a caption", 0.5, true })
+      check.equal(spends[#spends].caption, rows[1].id)
+      check.equal(spends[#spends].cost, 0.5)
+    end
+  end
+  if cut == 0 then skip "this machine is too busy to get to a caption in 0.16 s" end
+  local out = io.popen(("cd %s && CALOTYPE_STDLIB=lib %s run -q r.lua; echo \"exit $?\""):format(folder, program))
+  local told = out:read "a"
+  out:close()
+  check.contains(told, "exit 0\n")
+  for sha in told:gmatch "said (%x+)\n" do
+    check.equal(said[sha], nil)
+    said[sha] = true
+  end
+  local s <close> = check.ok(store.open(folder .. "/.calotype"))
+  local captions, spends, blocked = 0, 0, 0
+  for i = 1, count do
+    local sha = sha_of(("%s/photos/%03d.png"):format(folder, i))
+    local rows = s:captions(sha)
+    captions = captions + #rows
+    for _, spend in ipairs(s:spends(sha)) do
+      if spend.caption then
+        spends = spends + 1
+        check.equal(spend.caption, rows[1].id)
+      else
+        blocked = blocked + 1
+        check.equal({ spend.why, spend.cost }, { "blocked", 0.25 })
+      end
+    end
+  end
+  check.equal({ captions, spends }, { count, count }) -- each once, none without the other
+  check.ok(blocked > 0)
+  check.near(s:spent().cost, count * 0.5 + blocked * 0.25, 1e-9)
+end)

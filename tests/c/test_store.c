@@ -427,6 +427,60 @@ TEST(a_killed_writer_loses_nothing_it_had_said_and_leaves_nothing_half) {
   cal_fs_free(fs);
 }
 
+/* The same with captions that cost something: what was said is there with its spending, and never one without the other. */
+TEST(a_killed_writer_leaves_no_caption_without_its_spending) {
+  char folder[512], provider[] = "gemini";
+  strcpy(folder, scratch());
+  cal_random r = cal_random_seed(6, 0);
+  cal_store_close(cal_store_open(folder, NULL, NULL));
+  int64_t promised = 0;
+  for (int round = 0; round < 25; round++) {
+    int ends[2];
+    CHECK(pipe(ends) == 0);
+    fflush(stdout);
+    pid_t child = fork();
+    if (!child) {
+      cal_error err = {0};
+      cal_store *s = cal_store_open(folder, NULL, &err);
+      cal_caption c = caption("a hall");
+      cal_spend paid = {0};
+      int64_t id;
+      c.provider = provider;
+      c.usage.cost = 0.5;
+      while (s && !cal_store_add_paid_caption(s, &c, &paid, &id, &err) && write(ends[1], &id, sizeof id) == sizeof id) {
+      }
+      _exit(1);
+    }
+    close(ends[1]);
+    int64_t id;
+    if (read(ends[0], &id, sizeof id) == sizeof id) promised = id;
+    usleep((useconds_t)(cal_random_below(&r, 15000)));
+    kill(child, SIGKILL);
+    while (read(ends[0], &id, sizeof id) == sizeof id) promised = id;
+    close(ends[0]);
+    int status;
+    waitpid(child, &status, 0);
+    CHECK(WIFSIGNALED(status));
+    cal_error err = {0};
+    cal_store *s = cal_store_open(folder, NULL, &err);
+    cal_caption *list = NULL, *now = NULL;
+    cal_spend *spends = NULL;
+    size_t count = 0, paid_count = 0, one = 0;
+    CHECK(s && cal_store_captions(s, SHA, NULL, &list, &count, &err) == CAL_OK);
+    CHECK(s && cal_store_spends(s, SHA, &spends, &paid_count, &err) == CAL_OK);
+    CHECK(s && cal_store_caption_in_force(s, SHA, &now, &one, &err) == CAL_OK);
+    CHECK(count == paid_count && count > 0 && list[count - 1].id >= promised);
+    for (size_t i = 0; i < count && i < paid_count; i++) CHECK(spends[i].caption == list[i].id && spends[i].usage.cost == 0.5);
+    CHECK(one == 1 && now[0].id == list[count - 1].id);
+    cal_captions_free(list, count);
+    cal_captions_free(now, one);
+    cal_spends_free(spends, paid_count);
+    cal_store_close(s);
+  }
+  CHECK(promised > 25);
+  CHECK(sound(folder));
+}
+
 TEST(no_allocation_that_fails_crashes_or_leaks) {
   char folder[512];
   strcpy(folder, scratch());
