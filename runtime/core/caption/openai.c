@@ -165,6 +165,20 @@ static void read_error(const cal_json *top, int status, cal_wire_answer *a) {
                                       NULL};
   static const char *const rules[] = {"content_policy", "content_filter", "content policy", "safety system", "was flagged", NULL};
   static const char *const context[] = {"context_length", "context length", "context size", "exceed_context", "context window", NULL};
+  static const char *const elsewhere[] = {"model_not_found",
+                                          "model_not_supported",
+                                          "No endpoints found",
+                                          "is not a chat model",
+                                          "unknown model",
+                                          "requires more system memory",
+                                          NULL};
+  static const char *const unreadable[] = {"failed to load image",
+                                           "failed to decode image",
+                                           "cannot identify image",
+                                           "invalid image",
+                                           "unable to process input image",
+                                           "could not process image",
+                                           NULL};
   static const char *const billing[] = {"insufficient_quota", "billing_hard_limit", "insufficient credit", NULL};
   const cal_json *error = cal_json_find(top, "error"), *code = cal_json_find(error, "code");
   const char *message = message_of(top, error), *word = cal_json_text(code), *type = cal_json_text(cal_json_find(error, "type"));
@@ -190,9 +204,16 @@ static void read_error(const cal_json *top, int status, cal_wire_answer *a) {
         quoted);
   else if (has_any(all, billing)) cal_reply_say(a, CAL_WIRE_STOP, "the account has no credit left (\"%s\"); look at its billing", quoted);
   else if (status == 429) over_limit(all, quoted, a);
-  else if (cal_reply_has(all, "model_not_found") || ((status == 404 || status == 410) && cal_reply_has(all, "model")))
+  else if (status != 413 && has_any(all, unreadable))
+    cal_reply_say(a, CAL_WIRE_REFUSED, "the server cannot read this picture (\"%s\"); save it as a plain JPEG or PNG", quoted);
+  else if (status >= 400 && status < 500 && cal_reply_has(all, "response_format"))
+    cal_reply_say(a, CAL_WIRE_REFUSED,
+                  "the server does not know how the form of the answer is asked for (\"%s\"); schema_as = \"json_object\" or \"none\" asks "
+                  "in another way",
+                  quoted);
+  else if (has_any(all, elsewhere) || ((status == 404 || status == 410) && cal_reply_has(all, "model")))
     cal_reply_say(a, CAL_WIRE_OTHER_MODEL,
-                  "the server does not have this model (\"%s\"); name another one, or fetch it first (ollama pull NAME)", quoted);
+                  "the server cannot serve this model (\"%s\"); name another one, or fetch it first (ollama pull NAME)", quoted);
   else if (status == 404)
     cal_reply_say(a, CAL_WIRE_STOP, "the server has nothing at this address (404 \"%s\"); look at the base URL, which ends before /v1",
                   quoted);
