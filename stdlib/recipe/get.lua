@@ -178,7 +178,9 @@ local function enough_room(folder, missing)
 end
 
 local function fetch(hub, asked, info, folder, missing, noted)
-  hub:expect(sum(missing), enough_room(folder, missing))
+  local kept = enough_room(folder, missing)
+  if kept > 0 then log.put(("going on after %s"):format(hubs.size(kept))) end
+  hub:expect(sum(missing), kept)
   for _, entry in ipairs(missing) do
     local path = folder .. "/" .. entry.path
     local done, message, code = hub:fetch { repository = asked.repository, revision = info.commit, path = entry.path, to = path, size = entry.size,

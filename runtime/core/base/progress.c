@@ -63,7 +63,8 @@ static void draw(cal_progress *p, double now) {
     for (int i = 0; i < WIDTH; i++) bar[i] = i < full ? '=' : ' ';
     bar[WIDTH] = 0;
     count(p, spent, numbers, left);
-    snprintf(line, sizeof line, "  %s [%s] %s  %s%s%s", p->label, bar, numbers, spent_text, left, p->note);
+    if (p->bytes) spent_text[0] = 0; /* a line of 80 columns has room for one of the two times */
+    snprintf(line, sizeof line, "  %s [%s] %s%s%s%s%s", p->label, bar, numbers, p->bytes ? "" : "  ", spent_text, left, p->note);
   } else {
     snprintf(line, sizeof line, "  %s  %zu  %s%s", p->label, p->done, spent_text, p->note);
   }
