@@ -124,3 +124,10 @@ test("bytes that are no batch have a verdict, and lines that are broken are answ
   check.contains(list[2].why, "line 2")
   check.equal(batch.lines "", {})
 end)
+
+test("a key that a server quotes is not shown", function()
+  local why = batch.read(400, '{"error":{"code":400,"message":"bad key AIza' .. ("x"):rep(35) .. ' here"}}').why
+  check.ok(not why:find("AIzaxxx", 1, true), why)
+  why = batch.lines('{"key":"a","error":{"code":3,"message":"bad key AIza' .. ("x"):rep(35) .. ' here"}}')[1].why
+  check.ok(not why:find("AIzaxxx", 1, true), why)
+end)

@@ -5,6 +5,7 @@
 #include "bind/bind.h"
 #include "bind/question.h"
 #include "core/caption/gemini_batch.h"
+#include "core/net/secret.h"
 
 #define BATCH "calotype.batch"
 #define ANSWERS "calotype.batch.answers"
@@ -129,6 +130,20 @@ static void set_count(lua_State *L, const char *key, int64_t n) {
   if (n >= 0) lua_pushinteger(L, n), lua_setfield(L, -2, key);
 }
 
+/* What a server says may quote a key. */
+static void set_why(lua_State *L, const char *why) {
+  cal_buffer text = {0};
+  cal_error err = {0};
+  if (!*why) return;
+  cal_buffer_add_text(&text, why);
+  if (text.failed || cal_scrub(&text, &err)) {
+    cal_buffer_free(&text);
+    luaL_error(L, "not enough memory for a batch's answers");
+  }
+  cal_push_buffer(L, &text);
+  lua_setfield(L, -2, "why");
+}
+
 /* A list of {key =, verdict =, why =, text =, model =, finish =, tokens =}. */
 static void push_answers(lua_State *L, const answers *all) {
   lua_createtable(L, (int)all->count, 0);
@@ -137,7 +152,7 @@ static void push_answers(lua_State *L, const answers *all) {
     lua_createtable(L, 0, 7);
     set_text(L, "key", k->key);
     set_text(L, "verdict", cal_wire_verdict_name(k->answer.verdict));
-    set_text(L, "why", k->answer.why);
+    set_why(L, k->answer.why);
     cal_set_answer(L, &k->answer);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
@@ -146,7 +161,7 @@ static void push_answers(lua_State *L, const answers *all) {
 static void push_batch(lua_State *L, const cal_gemini_batch *b) {
   lua_createtable(L, 0, 10);
   set_text(L, "verdict", cal_wire_verdict_name(b->verdict));
-  set_text(L, "why", b->why);
+  set_why(L, b->why);
   if (b->verdict == CAL_WIRE_DONE) set_text(L, "state", cal_gemini_batch_state_name(b->state));
   set_text(L, "id", b->name);
   set_text(L, "name", b->display_name);

@@ -81,7 +81,9 @@ cal_status cal_ask_check(const cal_wire_question *q, const char *who, const char
     if (mime_ok(p->mime, mimes)) continue;
     cal_buffer list = {0}, shown = {0};
     for (size_t k = 0; mimes && mimes[k]; k++) cal_buffer_printf(&list, "%s%s", k ? ", " : "", mimes[k]);
-    cal_buffer_add_printable(&shown, p->mime ? p->mime : "no kind", strnlen(p->mime ? p->mime : "no kind", 60));
+    const char *kind = p->mime ? p->mime : "no kind";
+    const size_t length = strlen(kind);
+    cal_buffer_add_printable(&shown, kind, length < 60 ? length : 60);
     status = cal_fail(err, CAL_E_ARG, "%s: picture %zu is %s; taken are %s", who, i + 1, shown.data ? shown.data : "",
                       list.data ? list.data : "image/jpeg, image/png and the like");
     cal_buffer_free(&list);
