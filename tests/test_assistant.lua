@@ -6,7 +6,7 @@ local recipes = dofile "tests/recipes.lua"
 local script = require "native.script"
 local settings = require "assistant.settings"
 
-local COMMANDS = { "analyze", "outliers", "recommend", "caption" }
+local COMMANDS = { "analyze", "outliers", "recommend", "caption", "tags" }
 
 -- A folder with photos/ and a store; command("analyze", { side = "256" }) -> { exit, text (of an error), out, log }
 local function new(count)
@@ -132,13 +132,13 @@ end)
 
 test("analyze looks at captions too", function()
   local place = new(5)
-  for i = 1, 3 do place.write(("photos/p0%d.txt"):format(i), "a picture of coloured patches") end
-  place.write("photos/p04.txt", "patches")
+  for i = 1, 3 do place.write(("photos/p0%d.txt"):format(i), "many coloured patches beside each other in rows of forty") end
+  place.write("photos/p04.txt", "This image shows patches")
   local done = ends(0, place.command("analyze", { side = "256", to = "" }))
   check.contains(done.out, "captions                4 by people, 1 without")
   check.contains(done.out, "1 without a caption  p05.png")
-  check.contains(done.out, "3 the same caption   p01.png, p02.png, p03.png")
-  check.contains(done.out, "1 short captions     p04.png")
+  check.contains(done.out, "3 captions alike     p01.png, p02.png, p03.png")
+  check.contains(done.out, "1 openings           p04.png")
 end)
 
 test("analyze writes a page with the pictures and numbers as JSON, the page not again", function()
@@ -505,4 +505,87 @@ test("caption refuses what would go wrong before anybody is asked", function()
     check.contains(ends(2, place.command("caption", case[1])).text, case[2])
   end
   check.equal(place.read "there.lua", "mine")
+end)
+
+-- tags --------------------------------------------------------------------------------------------------------------------
+
+test("lists of tags are mended, each change with its kind", function()
+  local tags = require "assistant.tags"
+  local mended, changes = tags.mend "Long_Hair, a Tree, trees, backround, long hair, shirt, white shirt, ^_^, best quality, score_9, score_8_up"
+  check.equal(mended, "score_9, score_8_up, best quality, long hair, trees, background, white shirt, ^_^")
+  local kinds = {}
+  for _, change in ipairs(changes) do kinds[change.kind] = (kinds[change.kind] or 0) + 1 end
+  check.equal(kinds, { spelling = 1, grammar = 1, plural = 1, double = 1, redundant = 1, underscores = 1 })
+  for text, wanted in pairs { ["short, shorts, glass, glasses"] = "short, shorts, glass, glasses", ["teh, the sea, Backround."] = "teh, sea, background",
+    ["1girl, smilling, masterpiece"] = "masterpiece, 1girl, smiling", ["st. peter's, an owl"] = "st. peter's, owl" } do
+    check.equal((tags.mend(text)), wanted)
+  end
+  check.equal((tags.mend("sea, masterpiece, sky", { quality = "drop" })), "sea, sky")
+  check.equal((tags.mend("sea, masterpiece, sky", { quality = "keep" })), "sea, masterpiece, sky")
+  check.equal((tags.mend("Zkr_X, sea, a sky", { trigger = "Zkr_X", without = { "sea" } })), "Zkr_X, sky")
+  check.equal(select(3, tags.mend "masterpiece, worst quality"), "good and bad quality at once")
+  check.equal({ tags.mend(mended) }, { mended, {} }) -- mended is mended
+end)
+
+test("the list of misspellings has no word that is right, and no chains", function()
+  local misspelt = require "data.misspelt"
+  local count = 0
+  for wrong, right in pairs(misspelt) do
+    count = count + 1
+    check.ok(wrong:find "^[%w]+$" and wrong == wrong:lower() and wrong ~= right and not misspelt[right], wrong)
+  end
+  check.ok(count > 150, count)
+  if fs.stat "/usr/share/dict/words" then
+    local words = {}
+    for word in fs.read "/usr/share/dict/words":gmatch "[^\n]+" do words[word] = true end
+    for wrong in pairs(misspelt) do check.ok(not words[wrong], wrong .. " is a word") end
+  end
+end)
+
+test("tags shows what would change; people's are written only when asked, and the old text is in the history", function()
+  local place = new(3)
+  place.write("photos/p01.txt", "red_hair, backround, red hair")
+  place.write("photos/p02.txt", "A red house. It stands on a hill.")
+  local done = ends(0, place.command("tags"))
+  check.contains(done.out, "3 pictures: 1 to mend, 0 fine, 1 with sentences (left alone), 1 without a caption")
+  check.contains(done.out, "- red_hair, backround, red hair\n    + red hair, background")
+  check.contains(done.out, "nothing was written")
+  check.contains(ends(0, place.command("tags", { write = "yes" })).out, "1 caption by people left as they are")
+  check.equal(place.read "photos/p01.txt", "red_hair, backround, red hair")
+  check.contains(ends(0, place.command("tags", { write = "yes", people = "yes" })).out, "1 caption written; the old ones are in the history")
+  check.equal({ place.read "photos/p01.txt", place.read "photos/p02.txt" }, { "red hair, background\n", "A red house. It stands on a hill." })
+  local store <close> = require "native.store".open(place.path "store")
+  local sha = require "native.hash".sha256(place.read "photos/p01.png")
+  local texts = {}
+  for i, row in ipairs(store:captions(sha)) do texts[i] = row.author .. ": " .. row.text end
+  check.equal(texts, { "human: red_hair, backround, red hair", "human: red hair, background" })
+  check.contains(ends(0, place.command("tags")).out, "0 to mend, 1 fine")
+end)
+
+test("tags that a model wrote are mended in the store and beside the picture, and the next run uses them", function()
+  local place = new(1)
+  local recipe = [[
+local p = images "@/photos" :caption { with = template { text = "Blue_Sky, backround" } }
+p:export { as = "sidecars", beside = true }
+]]
+  ends(0, place.run(recipe))
+  check.equal(place.read "photos/p01.txt", "Blue_Sky, backround\n")
+  check.contains(ends(0, place.command("tags", { write = "yes" })).out, "1 caption written")
+  check.equal(place.read "photos/p01.txt", "blue sky, background\n")
+  local done = ends(0, place.run(recipe))
+  check.contains(done.log, "1 known")
+  check.equal(place.read "photos/p01.txt", "blue sky, background\n")
+end)
+
+test("a caption file that cannot be written keeps its words and ends tags with a sentence", function()
+  local place, write = new(1), fs.write
+  place.write("photos/p01.txt", "red_hair, backround")
+  fs.write = function(path, ...)
+    if path:find "%.txt$" then return nil, path .. " cannot be written: No space left on device", "IO" end
+    return write(path, ...)
+  end
+  local done = place.command("tags", { write = "yes", people = "yes" })
+  fs.write = write
+  check.contains(ends(1, done).text, "No space left on device")
+  check.equal(place.read "photos/p01.txt", "red_hair, backround")
 end)

@@ -3,8 +3,8 @@
 --   local issues, suggestion = checks.find(photos, { side = 512 })
 --   issues[1]         -- { id = "small", title = "small", advice = "...", level = "bad", found = { { item =, text = "400 px" }, ... } }
 --   suggestion.text   -- a recipe that can be pasted; suggestion.kept of suggestion.of pictures stay
+local lint = require "caption.lint"
 local quantities = require "recipe.quantities"
-local set = require "recipe.set"
 
 local M = {}
 
@@ -66,13 +66,9 @@ end
 
 -- Captions --------------------------------------------------------------------------------------------------------------
 
-local FEW_WORDS, MANY_WORDS = 3, 60
-
-local function words(text)
-  local count = 0
-  for _ in text:gmatch "%S+" do count = count + 1 end
-  return count
-end
+-- What caption/lint.lua finds, in a word or two.
+local TITLES = { alike = "captions alike", long = "long captions", empty = "empty captions", encoding = "caption files", refusal = "excuses",
+  opening = "openings", markup = "markup", language = "other language", escapes = "backslashes", names = "names" }
 
 --- Who captioned how many, and each item's caption as `words_of[item]`.
 ---@return table
@@ -89,26 +85,19 @@ function M.captions(photos)
 end
 
 local function caption_issues(photos, captions, add)
-  local items, count = photos.items, {}
-  for _, item in ipairs(items) do
-    local text = captions.of[item]
-    if text then count[text] = (count[text] or 0) + 1 end
-  end
+  local items, rows = photos.items, {}
   if captions.without < #items then
     add(marked(items, "without a caption", "calotype caption gives them one", function(item) return not captions.of[item] and "no caption" or nil end))
   end
-  add(marked(items, "the same caption", "what is said of every picture tells none of them apart", function(item)
-    local text = captions.of[item]
-    return text and count[text] > 1 and #items > 1 and ("said of %d: %s"):format(count[text], text) or nil
-  end))
-  add(marked(items, "short captions", ("below %d words: what is not named is learned as part of the trigger"):format(FEW_WORDS), function(item)
-    local text = captions.of[item]
-    return text and words(text) < FEW_WORDS and text or nil
-  end))
-  add(marked(items, "long captions", ("above %d words: text encoders of 77 tokens do not read the end"):format(MANY_WORDS), function(item)
-    local text = captions.of[item]
-    return text and words(text) > MANY_WORDS and set.count(words(text), "word") or nil
-  end))
+  for _, item in ipairs(items) do
+    if captions.of[item] then rows[#rows + 1] = { name = item.shown, text = captions.of[item], item = item, asked = item.caption == nil } end
+  end
+  for _, finding in ipairs(lint.look(rows)) do
+    local found = {}
+    for i, item in ipairs(finding.items) do found[i] = { item = item, text = captions.of[item] } end
+    add { id = finding.kind, title = TITLES[finding.kind] or finding.kind, level = finding.level == "warning" and "bad" or "look", found = found,
+      advice = finding.text .. ": " .. finding.why }
+  end
 end
 
 --- All issues, the worst kinds first; those that concern nothing are left out.

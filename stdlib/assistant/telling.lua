@@ -254,4 +254,38 @@ function M.advice(advice, put)
   end
 end
 
+-- tags --------------------------------------------------------------------------------------------------------------------
+
+--- What would change, as old and new lines.
+---@param found table of tags.run
+---@param put fun(line: string)
+---@param most integer
+function M.tags(found, put, most)
+  local list, kinds, order = found.list, {}, {}
+  put(("%s   %s: %d to mend, %d fine%s%s"):format(found.folder, set.count(#found.photos.items), #list, found.fine,
+    found.sentences > 0 and (", %d with sentences (left alone)"):format(found.sentences) or "",
+    found.without > 0 and (", %d without a caption"):format(found.without) or ""))
+  for i, row in ipairs(list) do
+    for _, change in ipairs(row.changes) do
+      if not kinds[change.kind] then
+        kinds[change.kind] = 0
+        order[#order + 1] = change.kind
+      end
+      kinds[change.kind] = kinds[change.kind] + 1
+    end
+    if i <= most then
+      put(("  %s%s"):format(row.item.shown, row.author == "human" and "   by a person" or ""))
+      put("    - " .. row.old)
+      put("    + " .. row.new)
+    end
+  end
+  if #list > most then put(("  ... and %d more; most=%d shows all"):format(#list - most, #list)) end
+  table.sort(order)
+  for i, kind in ipairs(order) do order[i] = ("%d %s"):format(kinds[kind], kind) end
+  if #order > 0 then put("changes: " .. table.concat(order, ", ")) end
+  if #found.odd > 0 then
+    put(("look: %s %s %s (%s)"):format(set.count(#found.odd, "caption"), #found.odd == 1 and "says" or "say", found.odd[1].text, M.names(found.odd)))
+  end
+end
+
 return M

@@ -1,0 +1,50 @@
+-- tags.lua - mend lists of tags: spelling, doubles, underscores, what another tag says already, words of quality.
+--
+--   calotype tags photos                                   shows what would change, and writes nothing
+--   calotype tags photos write=yes                         writes captions of models; people's are left alone
+--   calotype tags photos write=yes people=yes trigger=zkr  people's too; the old texts stay in the history: calotype captions undo
+--
+-- Nothing is sent. Sentences are left as they are; only lists of tags are mended. A file is written whole or not at all, and its old text is in the
+-- store's history before: calotype captions diff and undo know it.
+--
+-- The settings, with what they are without:
+--
+--   write=no        write the new texts; without it they are only shown
+--   people=no       also those of people: a .txt that a program of someone else wrote counts as a person's
+--   quality=first   words like masterpiece or best quality: in front, where they are, away; one of first, keep, drop
+--   trigger=        the made-up word: it stays as it is
+--   without=        tags that go, with commas between
+--   recursive=no    read the folders below it too
+--   most=20         how many changes are shown; 0 to 1000000
+local M = {}
+
+---@param options { folder: string, params: table<string, string>, fresh?: boolean }
+---@return integer exit
+function M.run(options)
+  local log = require "native.log"
+  local set = require "recipe.set"
+  local settings = require "assistant.settings"
+  local tags = require "assistant.tags"
+  local telling = require "assistant.telling"
+  local put = options.put or log.put
+  local o = settings.read(tags.settings, options.params)
+  local found = tags.run { folder = options.folder, recursive = o.recursive, quality = o.quality, trigger = o.trigger, without = o.without,
+    store = options.store, say = options.say }
+  local _ <close> = found.photos
+  telling.tags(found, put, o.most)
+  local people = 0
+  for _, row in ipairs(found.list) do if row.author == "human" then people = people + 1 end end
+  if #found.list == 0 then return 0 end
+  if not o.write then
+    put(("nothing was written: write=yes writes %s%s"):format(people == 0 and "them" or people < #found.list
+      and ("the %d of models"):format(#found.list - people) or "those of models, of which there are none",
+      people > 0 and ("; %d %s a person's, write=yes people=yes writes them too"):format(people, people == 1 and "is" or "are") or ""))
+    return 0
+  end
+  local written = tags.write(found, o.people)
+  put(("%s written%s"):format(set.count(written, "caption"), written > 0 and "; the old ones are in the history: calotype captions undo PICTURE" or ""))
+  if people > 0 and not o.people then put(("%s by people left as they are: people=yes writes them too"):format(set.count(people, "caption"))) end
+  return 0
+end
+
+return M
