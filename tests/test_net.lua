@@ -105,6 +105,46 @@ test("the key arrives in the header of its service, and Lua never has it", funct
   check.equal(server:requests "ok=key"[1].headers["x-goog-api-key"], "AQ.secret-of-the-file")
 end)
 
+test("what CALOTYPE_DEBUG=2 shows has requests and connections, and no key", function()
+  local said = apart("MY_KEY=AQ.secret-of-the-file\n", { CALOTYPE_DEBUG = "2" }, ([[
+    local talk <close> = check.ok(net.talk { service = "gemini", wire = "gemini", base = "%s", base_from = ".env", keys = { "MY_KEY" }, log = "" })
+    check.ok(talk:ask("t", { model = "gemini-3.8-flash", user = "Caption it.", pictures = { { bytes = "my picture", mime = "image/png" } } }))
+    check.equal(select(2, talk:next(20)).verdict, "done")]]):format(server:url "echo503-once=debug"))
+  check.contains(said, '"verdict":"503"')
+  check.contains(said, '"verdict":"done"')
+  check.contains(said, "127.0.0.1: ")
+  for _, word in ipairs { "AQ.secret", "x-goog-api-key", "Caption it", "bXkgcGljdHVyZQ" } do check.ok(not said:find(word, 1, true), word) end
+end)
+
+test("certificates are looked at, and CALOTYPE_CA names one's own", function()
+  if not os.execute "command -v openssl >/dev/null 2>&1" then skip "openssl is not installed: there is no server that speaks TLS" end
+  local folder = tmp "tls"
+  assert(fs.make_folder(folder))
+  local port = 20000 + math.random(20000)
+  local start = io.popen(([[cd '%s' && openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+    -keyout key.pem -out cert.pem >/dev/null 2>&1; openssl s_server -quiet -accept %d -key key.pem -cert cert.pem -WWW >/dev/null 2>&1 & echo $!]]):format(
+    folder, port))
+  local process = start:read "l"
+  start:close()
+  assert(fs.write(folder .. "/page", "HTTP/1.0 200 OK\r\n\r\nhello"))
+  local ask = ([[
+    local talk <close> = check.ok(net.talk { service = "s", base = "https://localhost:%d", base_from = ".env", keys = { "MY_KEY" }, attempts = %s, log = "" })
+    check.ok(talk:request(1, { path = "/page" }))
+    local _, reply = talk:next(30)
+    %s]])
+  local good, message = pcall(function()
+    apart("MY_KEY=AQ.secret\n", { CALOTYPE_CA = folder .. "/cert.pem" }, ask:format(port, 5, 'check.equal({ reply.verdict, reply.status }, { "done", 200 })'))
+    apart("MY_KEY=AQ.secret\n", {}, ask:format(port, 1, [[
+      check.equal(reply.verdict, "failed")
+      check.contains(reply.why, "localhost: no secure connection")
+      check.contains(reply.why, "CALOTYPE_CA=FILE")]]))
+    apart("MY_KEY=AQ.secret\n", { CALOTYPE_CA = folder .. "/cert.pem" }, ask:gsub("localhost", "127.0.0.1"):format(port, 1,
+      'check.contains(reply.why, "no secure connection")')) -- a certificate for another name
+  end)
+  os.execute("kill " .. process)
+  if not good then error(message, 0) end
+end)
+
 test("recipes have no way to it", function()
   local env = {}
   for name, value in pairs(script.safe) do env[name] = value end

@@ -348,10 +348,41 @@ TEST(what_debugging_shows_has_no_key_no_header_and_no_body) {
       .method = "POST", .url = url(common(), "/echo?key=sesame"), .secret = key(), .body = "my picture", .body_size = 10};
   cal_http_reply_free(ask(h, request, &err));
   cal_http_close(h);
-  unsetenv("CALOTYPE_DEBUG");
   cal_log_listen(NULL, NULL);
+  unsetenv("CALOTYPE_DEBUG");
+  CHECK(strstr(shown, "127.0.0.1: ")); /* how the connection was made */
   CHECK(!strstr(shown, KEY) && !strstr(shown, "sesame") && !strstr(shown, "picture") && !strstr(shown, "Authorization"));
-  if (cal_debug_depth() >= 2) CHECK(strstr(shown, "127.0.0.1"));
+}
+
+TEST(a_proxy_of_the_environment_is_asked_but_never_for_this_machine_nor_with_a_key_in_the_open) {
+  cal_error err = {0};
+  server *s = common(), *proxy = open_server(), closed = {0};
+  char address[96];
+  listen_at(&closed);
+  close(closed.listener);
+  snprintf(address, sizeof address, "http://me:sesame@127.0.0.1:%d", proxy->port);
+  setenv("http_proxy", address, 1);
+  cal_http *h = cal_http_open(&err);
+  cal_http_reply *got = ask(h, (cal_http_request){.url = "http://calotype.invalid/far"}, &err);
+  CHECK(got->status == 404 && seen(proxy, "GET http://calotype.invalid/far HTTP/1.1\r\n"));
+  cal_http_reply_free(got);
+  got = ask(h, (cal_http_request){.url = url(s, "/ok")}, &err);
+  CHECK(got->status == 200 && proxy->requests == 1);
+  cal_http_reply_free(got);
+  got = ask(h, (cal_http_request){.url = "http://calotype.invalid/far", .secret = key(), .connect_seconds = 5}, &err);
+  CHECK(got->failure != CAL_TRANSFER_OK && proxy->requests == 1);
+  cal_http_reply_free(got);
+  snprintf(address, sizeof address, "http://me:sesame@127.0.0.1:%d", closed.port);
+  setenv("http_proxy", address, 1);
+  got = ask(h, (cal_http_request){.url = "http://calotype.invalid/far"}, &err);
+  CHECK(got->failure == CAL_TRANSFER_CONNECT && !strstr(got->why.text, "sesame"));
+  cal_http_reply_free(got);
+  setenv("http_proxy", "morse://me:sesame@127.0.0.1:1", 1);
+  got = ask(h, (cal_http_request){.url = "http://calotype.invalid/far"}, &err);
+  CHECK(got->failure != CAL_TRANSFER_OK && !strstr(got->why.text, "sesame"));
+  cal_http_reply_free(got);
+  unsetenv("http_proxy");
+  cal_http_close(h);
 }
 
 /* --- Sinks ---------------------------------------------------------------------------------------------------------- */

@@ -527,7 +527,11 @@ cal_status cal_talk_ask(cal_talk *t, cal_talk_request *request, void *tag, cal_e
   item **last = &t->items;
   while (*last) last = &(*last)->next;
   *last = it;
-  advance(t); /* off at once when it may */
+  /* Off at once when it may; and bytes move, since who asks may be busy for long between two questions. What goes wrong here goes wrong
+   * again in cal_talk_next, and is told there. */
+  bool came;
+  advance(t);
+  move_bytes(0, &came, NULL);
   return CAL_OK;
 }
 
