@@ -115,6 +115,8 @@ test("sentences are joined as sentences; what was said is not said again", funct
   check.equal(words.join("红门", "很旧。"), "红门。很旧。")
   check.equal(words.join("A door. It is old.", "it is OLD! It is red.\nIt is tall."), "A door. It is old. It is red.\nIt is tall.")
   check.equal(words.join("A door.", "a door"), "A door.")
+  check.equal(words.join("An old door. it is red", "It is red! It is old"), "An old door. it is red. It is old")
+  check.equal(words.join("a door 🙂", "🙂"), "a door 🙂")
   check.equal(words.join("", "x"), "x")
   check.equal(words.join("x", " "), "x")
 end)
@@ -167,6 +169,9 @@ local DRESSES = {
   { "A red door. It is old.", { prefix = "Oil. ", suffix = "", words_above = 5 }, {}, "Oil. A red door." },
   { "Red_Hair, zkr, solo, ^_^", { prefix = "", suffix = "", words_above = 3 }, { trigger = "zkr", tags = true }, "red hair, zkr" },
   { "Red_Hair, solo", { prefix = "", suffix = "", tags = { first = { "solo" } } }, { trigger = "zkr", tags = true }, "zkr, solo, red hair" },
+  { "Big_Door of IDE_main_hall, solo", { prefix = "", suffix = "" }, { trigger = "ide_main_hall", tags = true }, "big door of ide_main_hall, solo" },
+  { " ", { prefix = "", suffix = ", oil" }, { trigger = "zkr" }, "zkr, oil" },
+  { "is it? ", { prefix = "", suffix = ", oil" }, {}, "is it, oil" },
   { "", { prefix = "a photo of ", suffix = "" }, { trigger = "zkr" }, "zkr, a photo of " },
 }
 

@@ -35,7 +35,7 @@ function M.dress(s, options, more)
   local word = more and more.trigger
   local listed = more and more.tags
   local prefix, suffix = M.filled(options.prefix, word), M.filled(options.suffix, word)
-  local body = undressed(M.filled(s, word), prefix, suffix, word)
+  local body = undressed(M.filled(s, word), prefix, suffix, word):gsub("%s+$", "")
   local cut
   if word and trigger.count(prefix .. " " .. suffix, word) > 0 then -- it has its place
     body = trigger.none(body, word)
@@ -44,7 +44,8 @@ function M.dress(s, options, more)
   end
   if listed then
     local dropped
-    body, dropped = tags.tidy(body, options.tags, word)
+    body, dropped = tags.tidy(word and trigger.marked(body, word) or body, options.tags, word)
+    body = M.filled(body, word)
     if dropped > 0 then cut = "tag" end
   end
   local function whole(text)

@@ -210,13 +210,14 @@ end
 ---@return string
 function M.join(a, b)
   a, b = a:gsub("%s+$", ""), b:gsub("^%s+", ""):gsub("%s+$", "")
-  local said, new = {}, {}
-  for _, sentence in ipairs(M.sentences(a)) do said[M.plain(sentence[1])] = true end
+  local said, new = " " .. M.plain(a) .. " ", {}
   for _, sentence in ipairs(M.sentences(b)) do
     local plain = M.plain(sentence[1])
-    if plain == "" or not said[plain] then
+    local has = plain ~= "" and said:find(" " .. plain .. " ", 1, true)
+    if plain == "" then has = sentence[1]:find "^[%p%s]*$" or a:find(sentence[1], 1, true) end -- a lone mark says nothing, an emoji does
+    if not has then
       new[#new + 1] = sentence
-      said[plain] = true
+      said = said .. plain .. " "
     end
   end
   if a:find "^%s*$" or #new == 0 then return a:find "^%s*$" and b or a end
@@ -251,7 +252,8 @@ for _, code in utf8.codes ",.;:!?" do STOPS[code] = true end
 ---@param body string
 ---@return string
 function M.glue(before, body)
-  if before == "" or body == "" then return before .. body end
+  if before == "" then return (body:gsub("^[,;%s]+", "")) end
+  if body == "" then return before end
   local last = utf8.codepoint(before, utf8.offset(before, -1))
   local first = utf8.codepoint(body, 1)
   local class = M.class
@@ -259,7 +261,7 @@ function M.glue(before, body)
   local stops, starts = STOPS[last], STOPS[first]
   if starts and stops then -- "a door." and ", oil": one of the two marks
     if ENDS[first] and ENDS[last] then return before .. body:sub(2) end
-    return before:gsub("[,%.;:!?]+$", "") .. body
+    return M.glue(before:gsub("[,%.;:!?%s]+$", ""), body)
   end
   local wordy = (class(last) == "word" and last ~= 0x5F) or class(last) == "hangul"
   local goes_on = class(first) == "word" or class(first) == "hangul"

@@ -115,7 +115,7 @@ local function without(text, first, last)
   end
   if right == "" or right:find "^[,.;:!?]" then
     left = left:gsub("[,%s]+$", "")
-    for _, comma in ipairs { "，", "、" } do left = left:gsub(comma .. "$", "") end
+    for _, comma in ipairs { "，", "、" } do left = left:gsub(comma .. "$", ""):gsub("%s+$", "") end
   end
   return left .. right
 end
@@ -127,6 +127,21 @@ local function strip(text, trigger, at)
     local first, last = find(lower, word, at)
     if not first then return text end
     text = without(text, first, last)
+  end
+end
+
+--- The text with [trigger] where the trigger stands.
+---@param text string
+---@param trigger string
+---@return string
+function M.marked(text, trigger)
+  local at = 1
+  while true do
+    local lower, word = prepared(text, trigger)
+    local first, last = find(lower, word, at)
+    if not first then return text end
+    text = text:sub(1, first - 1) .. "[trigger]" .. text:sub(last + 1)
+    at = first + #"[trigger]"
   end
 end
 
