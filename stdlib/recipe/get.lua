@@ -27,6 +27,7 @@ not fetched again. calotype.json in the folder says where it came from; calotype
 HF_TOKEN, in the environment or in .env, is the key for gated and private models; HF_ENDPOINT is the address of a mirror.]]
 
 local SETTINGS = { "to", "variant", "list" }
+local LONG = 1000000000 -- bytes that take a while to read
 local PAGES = 1000 -- of a list: 1,000,000 files
 
 local EXITS = { INTERRUPT = 130, BUSY = 75, NETWORK = 75, DENIED = 3, NOTFOUND = 2, ARG = 2 }
@@ -133,6 +134,7 @@ local function there(folder, entry, noted)
   if not info then return false end
   if source.same(path, noted) and entry.hash and noted.hash == entry.hash then return true end
   if info.kind == "file" and info.size == entry.size and entry.hash then
+    if info.size > LONG then log.say("info", ("reading %s, %s, to see whether it is right"):format(path, hubs.size(info.size))) end
     local right, message, code = hubs.check(path, entry.hash)
     if right then return true end
     if code ~= "FORMAT" then refuse(message, code) end

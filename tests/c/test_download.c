@@ -38,7 +38,7 @@ static struct {
   size_t size;                   /* that HEAD tells; 0: the right one */
   size_t cut;                    /* bytes after which the connection ends */
   int cuts;                      /* how often */
-  bool no_ranges, odd_range, gzip, no_etag, no_length, early_end;
+  bool no_ranges, odd_range, gzip, no_etag, no_length, early_end, no_commit;
   int status, times; /* the hub's first answers */
   int store_status, store_times;
   const char *error_code, *extra; /* X-Error-Code; a header line of the hub */
@@ -103,7 +103,8 @@ static void answer_hub(int fd, const request *r) {
     if (say.extra) put_text(fd, "%s\r\n", say.extra);
     put_text(fd, "\r\n");
   } else if (say.moved && strncmp(r->target, "/old", 4) == 0) {
-    put_text(fd, "HTTP/1.1 307 Moved\r\nLocation: %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", say.moved);
+    put_text(fd, "HTTP/1.1 307 Moved\r\nX-Repo-Commit: %s\r\nLocation: %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", commit,
+             say.moved);
   } else if (strncmp(r->target, "/api/", 5) == 0) {
     put_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n%s\r\n%s", strlen(say.body), say.extra ? say.extra : "",
              say.body);
@@ -113,7 +114,8 @@ static void answer_hub(int fd, const request *r) {
     put_text(fd, "Location: http://127.0.0.1:%d/store?Signature=abc\r\nContent-Length: 20\r\nConnection: close\r\n\r\n%s", ports[1],
              head ? "" : "a redirect with text");
   } else if (head) {
-    put_text(fd, "HTTP/1.1 200 OK\r\nX-Repo-Commit: %s\r\nConnection: close\r\n%s", commit, say.extra ? say.extra : "");
+    put_text(fd, "HTTP/1.1 200 OK\r\nConnection: close\r\n%s", say.extra ? say.extra : "");
+    if (!say.no_commit) put_text(fd, "X-Repo-Commit: %s\r\n", commit);
     if (!say.no_etag) put_text(fd, "ETag: W/\"%s\"\r\n", etag);
     if (!say.no_length) put_text(fd, "Content-Length: %zu\r\n", say.size ? say.size : (size_t)SIZE);
     put_text(fd, "\r\n");
@@ -604,8 +606,9 @@ TEST(a_moved_repository_is_followed_for_files_too) {
   cal_hub *hub = begin();
   say.moved = "/new/er/resolve/main/x";
   cal_download file = {.fs = fs, .repository = "old/er", .revision = "main", .path = "x", .to = target};
-  say.no_etag = false;
+  say.no_commit = true; /* where it is handed on to */
   CHECK(!cal_download_file(hub, &file, &done, &err) && here());
+  CHECK_TEXT(done.commit, commit);
   cal_hub_close(hub);
 }
 

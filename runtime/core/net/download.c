@@ -167,11 +167,14 @@ static const char *const plain_headers[] = {"Accept-Encoding: identity", NULL};
 static cal_status head(job *j) {
   cal_status status = make_url(j, j->file->revision);
   cal_http_reply *reply = NULL;
+  j->commit[0] = 0;
   for (int hops = 0; !status; hops++) {
     cal_hub_request ask = {.method = "HEAD", .url = j->url.data, .headers = plain_headers};
     if ((status = cal_hub_ask(j->hub, j->what, &ask, &reply, j->err))) break;
     const char *location = redirects(reply->status) ? cal_http_header(reply, "location") : NULL;
+    const char *commit = cal_http_header(reply, "x-repo-commit"); /* a cache that it is handed on to may not know it */
     bool same = false;
+    if (commit && strlen(commit) < sizeof j->commit && commit[strspn(commit, "0123456789abcdef")] == 0) strcpy(j->commit, commit);
     if (!location) break;
     status = cal_hub_redirect(j->url.data, location, &j->hop, &same, j->err);
     if (status || !same || cal_http_header(reply, "x-linked-etag") || cal_http_header(reply, "x-linked-size")) break;
@@ -182,11 +185,9 @@ static cal_status head(job *j) {
     reply = NULL;
   }
   if (!status) {
-    const char *commit = cal_http_header(reply, "x-repo-commit"), *linked = cal_http_header(reply, "x-linked-size");
+    const char *linked = cal_http_header(reply, "x-linked-size");
     bool large = cal_http_header(reply, "x-linked-etag") != NULL, here = reply->status == 200;
     copy_etag(large ? cal_http_header(reply, "x-linked-etag") : here ? cal_http_header(reply, "etag") : NULL, j->etag);
-    snprintf(j->commit, sizeof j->commit, "%s",
-             commit && strlen(commit) < sizeof j->commit && commit[strspn(commit, "0123456789abcdef")] == 0 ? commit : "");
     uint64_t size = 0;
     bool sized = number_of(linked ? linked : here ? cal_http_header(reply, "content-length") : NULL, &size);
     bool odd = cal_http_header(reply, "content-encoding") && strcasecmp(cal_http_header(reply, "content-encoding"), "identity") != 0;
