@@ -310,6 +310,7 @@ static void push_reply(lua_State *L, const question *q, const cal_talk_reply *r)
   lua_createtable(L, 0, 10);
   set_text(L, "verdict", verdict_of(q, r));
   set_text(L, "why", r->why.text);
+  set_text(L, "kind", r->label);
   set_count(L, "status", r->http ? r->http->status : 0);
   set_count(L, "attempts", r->attempts);
   set_number(L, "seconds", r->seconds);

@@ -23,19 +23,26 @@ local M = {}
 local AGAIN = 2 -- how often a question is asked that brings no words
 local STRAINED = 3 -- so many pictures one after another that a model had no room for: it is left
 local UNREACHABLE = 3 -- so many failures one after another, none from the service itself: it is given up
-local LAST_WAIT = 5 -- seconds for what is under way when Ctrl-C is pressed
+local LAST_WAIT = 20 -- seconds for what is under way when Ctrl-C is pressed: it is paid for
 local NAMED = 5 -- pictures named in a sentence
 
+-- "a.png, b.png (SAFETY), c.png (too large)": names with the same reason stand together, a few of each.
 local function names_of(list)
-  local parts = {}
-  for i, entry in ipairs(list) do
-    if i > NAMED then
-      parts[#parts + 1] = ("and %d more"):format(#list - NAMED)
-      break
+  local reasons, by = {}, {}
+  for _, entry in ipairs(list) do
+    local why = entry.why or ""
+    if not by[why] then
+      by[why] = {}
+      reasons[#reasons + 1] = why
     end
-    parts[#parts + 1] = entry.item.name .. (entry.why and entry.why ~= "" and (" (%s)"):format(entry.why) or "")
+    table.insert(by[why], entry.item.name)
   end
-  return table.concat(parts, ", ")
+  for i, why in ipairs(reasons) do
+    local names = by[why]
+    local text = table.concat(names, ", ", 1, math.min(#names, NAMED)) .. (#names > NAMED and (" and %d more"):format(#names - NAMED) or "")
+    reasons[i] = why ~= "" and ("%s (%s)"):format(text, why) or text
+  end
+  return table.concat(reasons, ", ", 1, math.min(#reasons, NAMED)) .. (#reasons > NAMED and ", ..." or "")
 end
 
 local Asking = {}
@@ -153,9 +160,10 @@ end
 
 -- What an answer cost: nil where nobody knows. A question that the service refused costs nothing; one whose answer was lost on the way may have.
 local UNPAID = { other_model = true, stop = true, refused = true }
+local UNSENT = { connect = true, resolve = true, tls = true }
 function Asking:cost_of(job, reply)
   if self.costless then return 0 end
-  if UNPAID[reply.verdict] or reply.verdict == "failed" and reply.status and reply.status > 0 then return 0 end
+  if UNPAID[reply.verdict] or UNSENT[reply.kind] or reply.verdict == "failed" and reply.status and reply.status > 0 then return 0 end
   local id = reply.model
   local row = id and id ~= "" and (models.find(self.name, id) or (id:sub(1, #job.model.id + 1) == job.model.id .. "-" and job.model.row))
   if not id or id == "" then row = job.model.row end
@@ -216,7 +224,8 @@ function Asking:take(job, reply)
     self:again(job)
     job.tries = job.tries - 1
   elseif verdict == "stop" then
-    self:stop(("%s cannot be asked: %s"):format(self.name, why), { exit = 1 })
+    local answered = reply.status and reply.status > 0
+    self:stop(answered and ("%s cannot be asked: %s"):format(self.name, why) or why, { exit = answered and 1 or 75 })
     table.insert(self.left.failed, { item = job.item })
   elseif verdict == "refused" then
     table.insert(self.left.refused, { item = job.item, why = why })
@@ -244,12 +253,13 @@ function Asking:take(job, reply)
 end
 
 function Asking:loop(talk)
-  local leave -- when Ctrl-C was pressed: until when what is under way is waited for
+  local leave, told -- after Ctrl-C: until when what is under way is waited for; the talk has said that it knows
   local wait = false
   while true do
     if script.interrupted() > 0 and not leave then
       leave = log.clock() + LAST_WAIT
       self:stop("stopped", { exit = 130 })
+      if self.flying > 0 then log.say("info", "waiting for the answers under way, they are paid for; Ctrl-C again leaves them") end
     end
     while not self.stopped and not wait and self.queue[self.first] and talk:room() > 0 do
       local job = self.queue[self.first]
@@ -259,11 +269,15 @@ function Asking:loop(talk)
     end
     if self.flying == 0 and (self.stopped or not self.queue[self.first]) then return end
     if leave and (log.clock() > leave or script.interrupted() > 1) then return end
-    local job, reply, code = talk:next(leave and 0.25 or 1)
+    local job, reply, code = talk:next(leave and leave - log.clock() or 1)
     if job then
       self:take(job, reply)
       wait = false
-    elseif reply and code ~= "INTERRUPT" then
+    elseif leave and told then
+      return -- what was not sent yet is not sent any more
+    elseif code == "INTERRUPT" then
+      told = true
+    elseif reply then
       self:stop(("%s: %s"):format(self.name, reply), { exit = 1 })
     end
   end

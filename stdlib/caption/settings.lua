@@ -74,7 +74,7 @@ local function words_of(options, service)
 end
 
 --- The longest answer that is asked for.
-function M.max_tokens(service, options) return options.max_tokens or service.own and 1024 or 2048 end
+function M.max_tokens(service, options) return options.max_tokens or service.wire ~= "gemini" and service.own and 1024 or 2048 end
 
 --- How a model is told to think: its least when nothing else is asked for. A level, a number of tokens, or nil.
 function M.thinking(row, wanted)

@@ -41,6 +41,8 @@ function M.money(row)
   return money.text(row.usd) .. (row.unknown > 0 and (" and %s of unknown price"):format(set.count(row.unknown, "answer")) or "")
 end
 
+local function time_text(seconds) return seconds < 1 and ("%d ms"):format(math.ceil(seconds * 1000)) or ("%.1f s"):format(seconds) end
+
 --- "gemini: 20 captions, 21 requests (1 error, 4.8 %), $0.0312, 31000 tokens in, 4000 out; a reply took 2.1 s (95 %: 3.9 s, 99 %: 4.2 s)"
 ---@return string
 function M.text(row)
@@ -54,7 +56,9 @@ function M.text(row)
   parts[#parts + 1] = M.money(row)
   parts[#parts + 1] = ("%d tokens in, %d out"):format(row.input, row.output)
   local text = ("%s: %s"):format(row.name, table.concat(parts, ", "))
-  if row.p50 then text = text .. ("; a reply took %.1f s (95 %%: %.1f s, 99 %%: %.1f s)"):format(row.p50, row.p95 or row.p50, row.p99 or row.p50) end
+  if row.p50 then
+    text = text .. ("; a reply took %s (95 %%: %s, 99 %%: %s)"):format(time_text(row.p50), time_text(row.p95 or row.p50), time_text(row.p99 or row.p50))
+  end
   return text
 end
 

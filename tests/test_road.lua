@@ -1,0 +1,207 @@
+-- The whole road of a caption: the README's recipe, the program, .env, a server. What the server counted is what was paid.
+local fake = dofile "tests/fake.lua"
+local fs = require "native.fs"
+local json = require "native.json"
+local server = fake.start()
+
+local function readme()
+  local file = assert(io.open "README.md")
+  local text = file:read("a"):match "<!%-%- gemini%.lua %-%->\n```lua\n(.-)```"
+  file:close()
+  return assert(text)
+end
+
+-- A folder with pictures of its own and a .env that names the server.
+local function place_with(count, scenario, lines)
+  local folder = tmp "road"
+  local captions, order = fake.pictures(folder .. "/photos", count, 200)
+  local place = { folder = folder, captions = captions, order = order }
+  function place.write(name, text) assert(fs.write(folder .. "/" .. name, text)) end
+  function place.env(to, more)
+    place.write(".env", ("GEMINI_BASE_URL=%s\nGEMINI_API_KEY=%s\n%s"):format(server:url(to), fake.KEY, more or ""))
+  end
+  function place.run(words, environment)
+    local out = io.popen("(" .. fake.command(folder, words, environment) .. ") 2>&1; echo \"exit $?\"")
+    local text = out:read "a"
+    out:close()
+    local shown, code = text:match "^(.*)exit (%d+)\n$"
+    check.ok(not shown:find(fake.KEY, 1, true), "the key was shown")
+    return tonumber(code), shown
+  end
+  function place.captions_written()
+    local found = {}
+    for _, entry in ipairs(fs.list(folder .. "/out/set", true) or {}) do
+      local name = entry.path:match "([^/]+)%.txt$"
+      if name then found[name] = fs.read(entry.path) end
+    end
+    return found
+  end
+  place.env(scenario, lines)
+  return place
+end
+
+local RECIPE = [[images "photos":caption { with = %s }:export { as = "sidecars", to = "out/set" }]]
+
+-- Every picture has its own caption, and each was produced exactly once.
+local function all_right(place, scenario)
+  local written = place.captions_written()
+  for name, caption in pairs(place.captions) do check.equal(written[name] and written[name]:gsub("%s+$", ""), caption, name) end
+  local counts = server:counts(scenario)
+  for _, sha in ipairs(place.order) do check.equal(counts.of[sha].produced, 1, sha) end
+end
+
+test("the README's recipe runs, and a second run asks nobody", function()
+  local place = place_with(12, "ok=readme")
+  place.write("gemini.lua", (readme():gsub("side_below = 512", "side_below = 8")))
+  local code, text = place.run "gemini.lua"
+  check.equal(code, 0, text)
+  check.contains(text, "captions: 12 written")
+  check.contains(text, "gemini: 12 captions, 12 requests, $0.0")
+  check.ok(fs.stat(place.folder .. "/out/ide_main_hall.zip"))
+  local counts = server:counts "ok=readme"
+  check.equal({ counts.requests, counts.produced }, { 12, 12 })
+  code, text = place.run "gemini.lua"
+  check.equal(code, 0, text)
+  check.contains(text, "12 known")
+  check.equal(server:counts("ok=readme").requests, 12)
+  code, text = place.run "plan gemini.lua"
+  check.equal(code, 0, text)
+  check.contains(text, "asks nobody, costs nothing")
+  local asked = server:requests("ok=readme")[1]
+  check.contains(asked.path, "/v1beta/models/gemini-3.8-flash:generateContent")
+end)
+
+test("check and plan send nothing", function()
+  local place = place_with(3, "ok=silent")
+  place.write("a.lua", RECIPE:format "gemini {}")
+  check.equal(place.run "check a.lua", 0)
+  check.equal(place.run "info a.lua", 0)
+  local code, text = place.run "plan a.lua"
+  check.equal(code, 0, text)
+  check.contains(text, "3 to ask for")
+  check.equal(server:counts("ok=silent").requests, 0)
+end)
+
+test("faults on the way cost time, never a second payment", function()
+  local place = place_with(6, "503-once,429fast-once=road")
+  place.write("a.lua", RECIPE:format "gemini {}")
+  local code, text = place.run "a.lua"
+  check.equal(code, 0, text)
+  check.contains(text, "18 requests (12 errors")
+  all_right(place, "503-once,429fast-once=road")
+end)
+
+test("a model that is gone is left, and its successor's captions say so", function()
+  local place = place_with(4, "404-first=road")
+  place.write("a.lua", RECIPE:format "gemini {}")
+  local code, text = place.run "a.lua"
+  check.equal(code, 0, text)
+  all_right(place, "404-first=road")
+  code, text = place.run "captions log photos/p0001.png"
+  check.equal(code, 0, text)
+  check.contains(text, "gemini-3.6-flash")
+end)
+
+test("blocked pictures are named and left, and not sent again", function()
+  local place = place_with(8, "blocked-some=road")
+  place.write("a.lua", [[images "photos":caption { with = gemini {} }:report { to = "out/r.html" }]])
+  local code, text = place.run "a.lua"
+  check.equal(code, 0, text)
+  local blocked = 0
+  for _, sha in ipairs(place.order) do if sha:sub(1, 1) <= "7" then blocked = blocked + 1 end end
+  check.contains(text, ("gemini blocked %d picture"):format(blocked))
+  local before = server:counts("blocked-some=road").requests
+  code = place.run "a.lua"
+  check.equal(code, 0)
+  check.equal(server:counts("blocked-some=road").requests, before)
+end)
+
+test("a key that is not valid stops everything with what to do", function()
+  local place = place_with(12, "400key=road")
+  place.write("a.lua", RECIPE:format "gemini { in_flight = 1 }")
+  local code, text = place.run "a.lua"
+  check.equal(code, 1, text)
+  check.contains(text, "gemini cannot be asked")
+  check.equal(server:counts("400key=road").requests, 1)
+end)
+
+test("no server at all: the sentence names the host, 75 says to try again", function()
+  local place = place_with(5, "ok")
+  place.write(".env", "GEMINI_BASE_URL=http://127.0.0.1:9\nGEMINI_API_KEY=" .. fake.KEY)
+  place.write("a.lua", RECIPE:format "gemini { in_flight = 4 }")
+  local code, text = place.run "a.lua"
+  check.equal(code, 75, text)
+  check.contains(text, "127.0.0.1")
+end)
+
+test("a recording is played back without a key and without the net", function()
+  local place = place_with(3, "ok=tape")
+  place.write("a.lua", RECIPE:format 'gemini { record = "class.rec" }')
+  local code, text = place.run "a.lua"
+  check.equal(code, 0, text)
+  check.ok(not fs.read(place.folder .. "/class.rec"):find(fake.KEY, 1, true))
+  place.write(".env", "")
+  place.write("b.lua", RECIPE:format 'gemini { replay = "class.rec" }')
+  code, text = place.run("b.lua", { CALOTYPE_STORE = "other" })
+  check.equal(code, 0, text)
+  check.contains(text, "replayed, nothing paid")
+  check.equal(server:counts("ok=tape").requests, 3)
+end)
+
+test("Ctrl-C keeps what came; the same command goes on, and nothing is paid twice", function()
+  local place = place_with(40, "ok@150=stop")
+  place.write("a.lua", RECIPE:format "gemini { in_flight = 4 }")
+  local done = place.folder .. "/log"
+  local pid = io.popen(("(%s) >%s 2>&1 & echo $!"):format(fake.command(place.folder, "a.lua"), done)):read "l"
+  os.execute "sleep 0.6"
+  os.execute("kill -TERM " .. pid) -- what a shell starts in the background hears no Ctrl-C; this is heard as one
+  os.execute(("for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do kill -0 %s 2>/dev/null || break; sleep 0.2; done"):format(pid))
+  local text = fs.read(done)
+  check.contains(text, "go on with: calotype run a.lua")
+  local first = server:counts "ok@150=stop"
+  check.ok(first.requests > 0 and first.requests < 40, text)
+  local code, rest = place.run "a.lua"
+  check.equal(code, 0, rest)
+  all_right(place, "ok@150=stop")
+end)
+
+test("openai: a server of one's own, free, its only model found", function()
+  local place = place_with(3, "ok=own")
+  place.write(".env", ("OPENAI_BASE_URL=%s/v1\n"):format(server:url "ok=own"))
+  place.write("a.lua", RECIPE:format "openai { free = true }")
+  local code, text = place.run "a.lua"
+  check.equal(code, 0, text)
+  check.contains(text, "free")
+  all_right(place, "ok=own")
+end)
+
+test("huggingface: an endpoint that captions, loading first", function()
+  local place = place_with(2, "503loading-once=hf")
+  place.write(".env", ("HF_BASE_URL=%s\n"):format(server:url "503loading-once=hf"))
+  place.write("a.lua", RECIPE:format 'huggingface { free = true, model = "Salesforce/blip-image-captioning-base" }')
+  local code, text = place.run "a.lua"
+  check.equal(code, 0, text)
+  all_right(place, "503loading-once=hf")
+end)
+
+test("an ensemble of two: both asked, the sentence that agrees is taken", function()
+  local place = place_with(2, "ok=both", ("OPENAI_BASE_URL=%s\n"):format(server:url "ok=both"))
+  place.write("a.lua", RECIPE:format 'ensemble { gemini {}, openai { model = "llava" } }')
+  local code, text = place.run "a.lua"
+  check.equal(code, 0, text)
+  check.equal(server:counts("ok=both").requests, 4)
+  local written = place.captions_written()
+  for name, caption in pairs(place.captions) do check.equal(written[name]:gsub("%s+$", ""), caption) end
+end)
+
+test("the log of requests has no key and no picture", function()
+  local place = place_with(1, "ok=log")
+  place.write("a.lua", RECIPE:format "gemini {}")
+  check.equal(place.run "a.lua", 0)
+  local log = fs.read(place.folder .. "/store/requests.log")
+  if not log then return end
+  check.ok(not log:find(fake.KEY, 1, true))
+  check.equal(json.decode(log:match "[^\n]+").service, "gemini")
+end)
+
+server:stop()
