@@ -1,4 +1,5 @@
--- README.md is checked by itself: its recipes pass `check`, its commands run, and what it shows as printed is what is printed.
+-- README.md is checked by itself: its recipes pass `check`, its commands run, and what it shows as printed is what is printed. So is what other pages
+-- of docs/ show of calotype's words (PAGES).
 --
 --   ```lua                 a recipe; <!-- hall.lua --> in the line before gives it a name for the commands
 --   ```sh                  commands: those that begin with `calotype` and name a recipe are run and must end well
@@ -8,7 +9,7 @@
 --     $ make demo          what follows are the last lines that this command printed into build/demo.log (.ci/run keeps them)
 --     $ make test          what follows are the last lines of a test run, here of one without tests
 --
--- In printed words times, decimals, sizes, names of devices and of a run's folder, "N of 32" and "N passed" may be others, and a line of "..." stands
+-- In printed words times, the names of contents, decimals, sizes, names of devices and of a run's folder, "N of 32" and "N passed" may be others, and a line of "..." stands
 -- for any lines.
 local fs = require "native.fs"
 local recipes = dofile "tests/recipes.lua"
@@ -37,7 +38,7 @@ end
 
 local function masked(line)
   line = line:gsub("%s+$", ""):gsub("   [%d.]+ m?s$", ""):gsub("   %d+ min %d+ s$", ""):gsub("%d+%.%d+", "#"):gsub("%d+ kB", "# kB"):gsub("# MB", "# kB"):gsub("%d+ of (%d+)", "# of %1")
-  line = line:gsub("^%d+ passed", "# passed")
+  line = line:gsub("^%d+ passed", "# passed"):gsub("%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d", "now"):gsub("content %x+", "content #")
   line = line:gsub("%-%x%x%x%x%x%x%x%x/", "-#/") -- it is named after all that decides the numbers
   return (line:gsub("on .- %(a CPU[^)]*%)", "on a device"):gsub("^on [^\n]-   ", "on a device   "):gsub("%s+$", ""))
 end
@@ -60,9 +61,9 @@ local function lines_of(text)
   return lines
 end
 
-local function expect(block, pattern, lines, whole)
+local function expect(block, pattern, lines, whole, page)
   if (whole and #lines ~= #pattern) or not alike(pattern, lines, #pattern, #lines) then
-    error(("README.md:%d shows\n%s\nbut printed is\n%s"):format(block.line, table.concat(pattern, "\n"), table.concat(lines, "\n")), 0)
+    error(("%s:%d shows\n%s\nbut printed is\n%s"):format(page or "README.md", block.line, table.concat(pattern, "\n"), table.concat(lines, "\n")), 0)
   end
 end
 
@@ -75,9 +76,10 @@ end
 os.execute(("mkdir -p %s/models && ln -s %s/tests/golden/tiny %s/models/sd15"):format(place.folder, here, place.folder))
 os.execute(("ln -s %s/examples %s/examples"):format(here, place.folder))
 
-local function run(command)
-  place.write("command.sh", command .. "\n")
-  local out = io.popen(("cd %s && PATH=%s:$PATH CALOTYPE_STORE=store sh command.sh 2>&1; echo \"exit $?\""):format(place.folder, program:match "^(.*)/"))
+local function run(command, at)
+  at = at or place
+  at.write("command.sh", command .. "\n")
+  local out = io.popen(("cd %s && PATH=%s:$PATH CALOTYPE_STORE=store sh command.sh 2>&1; echo \"exit $?\""):format(at.folder, program:match "^(.*)/"))
   local text, exit = out:read "a":match "^(.*)exit (%d+)\n$"
   out:close()
   return text, tonumber(exit)
@@ -151,4 +153,27 @@ test("what the README shows as printed is what is printed", function()
     end
   end
   if waiting then skip(("README.md:%d is compared after `make demo 2>&1 | tee build/demo.log` in a fresh clone"):format(waiting)) end
+end)
+
+local PAGES = { "docs/captions.md" }
+
+test("what pages of docs/ show as printed is what is printed", function()
+  for _, page in ipairs(PAGES) do
+    local at, count = recipes.new(tmp "page"), 0
+    for i = 1, 11 do at.photo(("p%d.png"):format(i), { seed = i }) end
+    for _, block in ipairs(blocks_of(assert(fs.read(page)))) do
+      if block.language == "lua" and block.mark and block.mark:find "%.lua$" then at.write(block.mark, table.concat(block.lines, "\n") .. "\n") end
+      local command, shown
+      for i = 1, block.language == "" and (block.lines[1] or ""):find "^%$ " and #block.lines + 1 or 0 do
+        local line = block.lines[i]
+        if not line or line:find "^%$ " then
+          if command then expect(block, shown, lines_of((run(command, at))), true, page) end
+          command, shown, count = line and line:sub(3), {}, count + 1
+        else
+          shown[#shown + 1] = line
+        end
+      end
+    end
+    check.ok(count > 0, page .. " shows nothing")
+  end
 end)

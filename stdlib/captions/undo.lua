@@ -65,7 +65,10 @@ local function write(store, picture, file, new, text)
     ok, message, code = store:put("sidecar", picture.sha .. ":" .. hash.sha256(text), words and json.encode { existing = words } or "1")
   end
   if ok then ok, message, code = fs.write(file.path, text .. "\n") end
-  if not ok then fail(("%s cannot be written: %s"):format(file.path, message), "its picture's text was left as it is", code == "DENIED" and 3 or 1) end
+  if not ok then
+    if not message:find(file.path, 1, true) then message = ("%s: %s"):format(file.path, message) end
+    fail(message, "its picture's text is left as it was", code == "DENIED" and 3 or 1)
+  end
 end
 
 -- Where `steps` texts back (or on, when below 0) lead: texts that say the same count as one.
