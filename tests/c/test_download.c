@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/interrupt.h"
@@ -558,15 +559,21 @@ TEST(one_process_fetches_a_file) {
   make_part(hub);
   char part[600];
   part_size(part);
+  int ready[2];
+  char byte = 0;
+  CHECK(pipe(ready) == 0);
   pid_t child = fork(); /* a lock is the process's */
   if (child == 0) {
     int fd = cal_fs_open_append(fs, part, NULL);
-    _exit(flock(fd, LOCK_EX) || pause());
+    if (flock(fd, LOCK_EX) == 0 && write(ready[1], "x", 1) == 1) pause();
+    _exit(1);
   }
-  usleep(100000);
+  close(ready[1]);
+  CHECK(read(ready[0], &byte, 1) == 1);
+  close(ready[0]);
   CHECK(get(hub) == CAL_E_BUSY && strstr(err.text, "is being fetched by another process"));
   kill(child, SIGKILL);
-  usleep(50000);
+  waitpid(child, NULL, 0);
   CHECK(!get(hub) && here());
   cal_hub_close(hub);
 }
