@@ -785,6 +785,8 @@ TEST(what_is_no_batch_has_a_verdict_and_a_reason) {
   CHECK(b.verdict == CAL_WIRE_EMPTY && strstr(b.why, "names no batch"));
   b = batch_of(200, "{\"name\":\"batches/../models\"}");
   CHECK(b.verdict == CAL_WIRE_EMPTY);
+  b = batch_of(200, "{\"name\":\"batches/..\"}");
+  CHECK(b.verdict == CAL_WIRE_EMPTY);
   b = batch_of(429, "{\"error\":{\"code\":429,\"message\":\"Please retry in 7s\"}}");
   CHECK(b.verdict == CAL_WIRE_AGAIN && b.status == 429 && b.wait_seconds == 7);
   b = batch_of(502, "<html>");
