@@ -296,7 +296,8 @@ test("Ctrl-C keeps what has come, and the next run asks for the rest alone", fun
   local folder, captions = place(60, recipe "gemini { in_flight = 4 }")
   local scenario = "ok@50=ctrl-c"
   local command = fake.command(folder, "run recipe.lua", { GEMINI_BASE_URL = server:url(scenario), GEMINI_API_KEY = fake.KEY })
-  local text = shell(([[(%s) >%s/said 2>&1 & p=$!; sleep 0.4; kill -INT $p; wait $p; echo "exit $?"]]):format(command, folder))
+  local text = shell(([[(%s) >%s/said 2>&1 & p=$!; %s; kill -INT $p; wait $p; echo "exit $?"]]):format(command, folder,
+    server:until_requests(scenario, 10)))
   check.contains(text, "exit 130")
   local first = server:counts(scenario)
   check.ok(first.requests > 0 and first.requests < 60, first.requests)

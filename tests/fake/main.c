@@ -3,7 +3,8 @@
  *   build/release/tests/fake            prints "port N" and "other M", serves until GET /quit, or until its parent is gone
  *   build/release/tests/fake faults     the ways to misbehave
  *
- * `/s/NAME/...` is answered as scenario NAME says (scenario.c); GET /counts[/NAME], /requests[/NAME], /faults, /reset. */
+ * `/s/NAME/...` is answered as scenario NAME says (scenario.c); GET /counts[/NAME], /requests[/NAME],
+ * /wait/NAME/N (answers when there were N requests), /faults, /reset. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +29,8 @@ typedef struct {
   double ready; /* when the next step may go */
   scenario *in_scenario;
   count *of;
+  char *waits_for; /* GET /wait/NAME/N: the name; answered when it had N requests, or after 30 s */
+  long waits_until;
   bool counts; /* the answer is one that can be counted as delivered */
 } peer;
 
@@ -142,14 +145,29 @@ static void small_answer(scenario *sc, const request *r, const char *path, scrip
   answer_free(&a);
 }
 
-static void control(const request *r, script *s) {
+static long requests_of(const char *name) {
+  const char *why;
+  const scenario *sc = scenario_find(name, strlen(name), &why);
+  return sc ? sc->requests : 0;
+}
+
+static void control(peer *l, const request *r, script *s) {
+  const char *slash = strrchr(r->path, '/');
+  if (!strncmp(r->path, "/wait/", 6) && slash > r->path + 6) {
+    l->waits_for = strndup(r->path + 6, (size_t)(slash - r->path - 6));
+    l->waits_until = atol(slash + 1);
+    l->ready = now() + 30;
+  }
   answer a = {.status = 200, .type = "application/json"};
   if (!strncmp(r->path, "/counts", 7)) scenario_counts(r->path[7] ? r->path + 8 : "", &a.body);
   else if (!strncmp(r->path, "/requests", 9)) scenario_requests(r->path[9] ? r->path + 10 : "", &a.body);
   else if (!strcmp(r->path, "/faults")) scenario_fault_list(&a.body);
   else if (!strcmp(r->path, "/reset")) batch_reset(), scenario_reset();
   else if (!strcmp(r->path, "/quit")) quitting = true;
-  else a.status = 404, cal_buffer_add_text(&a.body, "{\"error\":\"paths are /s/NAME/..., /counts, /requests, /faults, /reset, /quit\"}");
+  else if (l->waits_for) cal_buffer_add_text(&a.body, "{}");
+  else
+    a.status = 404,
+    cal_buffer_add_text(&a.body, "{\"error\":\"paths are /s/NAME/..., /counts, /requests, /wait/NAME/N, /faults, /reset, /quit\"}");
   answer_deliver(&a, WHOLE, s);
   answer_free(&a);
 }
@@ -160,7 +178,7 @@ static void answer_request(peer *l, request *r) {
   l->ready = 0;
   r->serial = ++l->serial, r->other = l->other;
   if (strncmp(r->path, "/s/", 3)) {
-    control(r, &l->out);
+    control(l, r, &l->out);
     return;
   }
   const char *name = r->path + 3, *path = strchr(name, '/'), *why = "";
@@ -187,6 +205,7 @@ static void answer_request(peer *l, request *r) {
 static void answered(peer *l) {
   if (l->in_scenario) l->in_scenario->open--;
   l->in_scenario = NULL, l->answering = false;
+  free(l->waits_for), l->waits_for = NULL;
   script_clear(&l->out);
 }
 
@@ -285,6 +304,7 @@ int main(int argc, char **args) {
     double at = now(), wait = 1;
     for (int i = 0; i < link_count; i++) {
       peer *l = &links[i];
+      if (l->waits_for && requests_of(l->waits_for) >= l->waits_until) l->ready = 0;
       bool writing = l->answering && l->ready <= at;
       if (l->answering && l->ready > at && l->ready - at < wait) wait = l->ready - at;
       polled[i + 2] = (struct pollfd){.fd = l->fd, .events = POLLIN | (writing ? POLLOUT : 0)};

@@ -157,7 +157,7 @@ typedef struct flight {
   bool key_checked; /* the address at the other end is a private one */
   int redirects;
   size_t header_bytes, body_bytes;
-  bool too_large;
+  bool too_large, head_whole; /* head_whole: the blank line after the headers came; curl does not insist on it */
   double started;
   uint64_t sent, received; /* of hops before this one */
   cal_http_reply *reply;
@@ -186,6 +186,7 @@ static size_t on_header(char *bytes, size_t one, size_t count, void *context) {
   if (f->header_bytes > MOST_HEADERS) return f->too_large = true, 0;
   size_t end = size;
   while (end > 0 && (unsigned char)bytes[end - 1] <= ' ') end--;
+  f->head_whole = end == 0;
   if (end > 5 && memcmp(bytes, "HTTP/", 5) == 0) {
     const char *space = memchr(bytes, ' ', end);
     reply->headers.size = 0;
@@ -420,7 +421,9 @@ cal_status cal_http_start(cal_http *h, const cal_http_request *request, void *ta
 static cal_transfer kind_of(CURLcode code, const flight *f) {
   curl_off_t ready = 0;
   switch (code) {
-    case CURLE_OK: return CAL_TRANSFER_OK;
+    case CURLE_OK: return f->head_whole ? CAL_TRANSFER_OK : CAL_TRANSFER_CUT;
+    case CURLE_UNSUPPORTED_PROTOCOL: /* an answer that does not begin with HTTP/: garbage, or what was left of the one before */
+      return f->sent ? CAL_TRANSFER_CUT : CAL_TRANSFER_OTHER;
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY: return CAL_TRANSFER_RESOLVE;
     case CURLE_COULDNT_CONNECT: return CAL_TRANSFER_CONNECT;
@@ -437,6 +440,7 @@ static cal_transfer kind_of(CURLcode code, const flight *f) {
       if (!ready) return CAL_TRANSFER_CONNECT;
       if (f->request.total_seconds > 0 && cal_clock() - f->started >= f->request.total_seconds - 0.01) return CAL_TRANSFER_TIMEOUT;
       return CAL_TRANSFER_STALL;
+    case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
     case CURLE_GOT_NOTHING:
@@ -465,8 +469,15 @@ static void explain(CURLcode code, const flight *f) {
       break;
     case CAL_TRANSFER_TIMEOUT: SAY("%s: no whole reply within %g s", host, r->total_seconds); break;
     case CAL_TRANSFER_STALL: SAY("%s: less than 1 kB/s for %g s", host, r->stall_seconds); break;
-    case CAL_TRANSFER_CUT: SAY("%s: the connection was cut after %zu bytes of the reply", host, f->body_bytes); break;
-    case CAL_TRANSFER_TOO_LARGE: SAY("%s: the reply has more than %zu bytes", host, r->largest); break;
+    case CAL_TRANSFER_CUT:
+      if (code == CURLE_OK) SAY("%s: the connection was cut in the headers of the reply", host);
+      else if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY) SAY("%s: the reply is no HTTP: %s", host, text);
+      else SAY("%s: the connection was cut after %zu bytes of the reply", host, f->body_bytes);
+      break;
+    case CAL_TRANSFER_TOO_LARGE:
+      if (f->header_bytes > MOST_HEADERS) SAY("%s: the headers of the reply have more than %d bytes", host, MOST_HEADERS);
+      else SAY("%s: the reply has more than %zu bytes", host, r->largest);
+      break;
     case CAL_TRANSFER_OTHER:
       if (reply->why.code) break; /* the sink has spoken */
       if (f->with_key && !f->at.secure && code == CURLE_ABORTED_BY_CALLBACK)

@@ -1,0 +1,131 @@
+-- Many pictures, many faults, and the plug pulled: every picture has its caption, and nobody pays twice for one that is kept.
+-- CALOTYPE_SOAK=N repeats the test of faults with other seeds.
+local fake = dofile "tests/fake.lua"
+local fs = require "native.fs"
+local store = require "native.store"
+
+local server = fake.start()
+
+local RECIPE = [[images "photos" :caption { with = gemini { in_flight = 16 } } :export { as = "sidecars", to = "out" }]]
+
+local function environment(scenario) return { GEMINI_BASE_URL = server:url(scenario), GEMINI_API_KEY = fake.KEY } end
+
+local function place(count, side)
+  local folder = tmp "place"
+  fs.make_folder(folder)
+  local captions, order = fake.pictures(folder .. "/photos", count, side)
+  assert(fs.write(folder .. "/recipe.lua", RECIPE))
+  return folder, captions, order
+end
+
+local function check_sidecars(folder, captions)
+  local seen = 0
+  for name, caption in pairs(captions) do
+    local text = fs.read(("%s/out/%s.txt"):format(folder, name))
+    if not text then error(name .. " has no sidecar", 2) end
+    check.equal((text:gsub("\n$", "")), caption, name)
+    seen = seen + 1
+  end
+  return seen
+end
+
+local function shell(command)
+  local out = io.popen(command)
+  local text = out:read "a"
+  out:close()
+  return text
+end
+
+local function nothing_of_the_key(folder)
+  check.equal(shell(("grep -rlF '%s' '%s' 2>/dev/null"):format(fake.KEY, folder)), "")
+end
+
+-- Runs to its end while the memory it holds is read every 50 ms: exit code, what it said, megabytes held as time went by.
+local function watched(folder, words, settings)
+  local script = ([[
+    (%s) >%s/said 2>&1 & p=$!
+    while kill -0 $p 2>/dev/null; do sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/held \1/p' /proc/$p/status 2>/dev/null; sleep 0.05; done
+    wait $p; echo "exit $?"]]):format(fake.command(folder, words, settings), folder)
+  local text = shell(script)
+  local held = {}
+  for kilobytes in text:gmatch "held (%d+)\n" do held[#held + 1] = tonumber(kilobytes) / 1024 end
+  return tonumber(text:match "exit (%d+)"), fs.read(folder .. "/said"), held
+end
+
+for seed = 1, tonumber(os.getenv "CALOTYPE_SOAK" or 1) do
+  test(("2,000 pictures with five faults in a hundred requests: each is captioned once, seed %d"):format(seed), function()
+    local folder, captions, order = place(2000, 64)
+    local scenario = ("faults-5:%d@2"):format(seed)
+    local exit, said, held = watched(folder, "run recipe.lua", environment(scenario))
+    check.equal(exit, 0, said)
+    check.equal(check_sidecars(folder, captions), 2000)
+    local counts = server:counts(scenario)
+    local requests, lost = 0, 0
+    for _, sha in ipairs(order) do
+      local of = counts.of[sha]
+      check.equal(of.delivered, 1, sha) -- nobody pays twice for an answer that arrived
+      requests, lost = requests + of.requests, lost + of.produced - of.delivered
+    end
+    check.equal(counts.delivered, 2000)
+    check.equal(counts.produced, 2000 + lost)
+    check.ok(requests > 2040 and requests < 2400, requests) -- there were faults
+    check.ok(lost > 0, "no answer was lost, so nothing was proved")
+    -- 2,000 pictures of 12 kB are 32 MB in base64: memory that grows with what was sent would show.
+    check.ok(#held > 20, "too few looks at the memory")
+    local early, late = held[#held // 4 + 1], held[#held - 1] or held[#held]
+    check.ok(late - early < 16, ("%.0f MB after a quarter, %.0f MB at the end"):format(early, late))
+    nothing_of_the_key(folder)
+    local again = fake.command(folder, "run recipe.lua", environment(scenario))
+    check.ok(os.execute(("(%s) >%s/said 2>&1"):format(again, folder)), fs.read(folder .. "/said"))
+    check.equal(server:counts(scenario).requests, counts.requests) -- a second run asks nothing
+  end)
+end
+
+test("killed at 50 random moments, a run goes on: the same captions, and what is kept is not paid again", function()
+  local PICTURES, KILLS = 700, 50
+  local folder, captions, order = place(PICTURES, 8)
+  local scenario = "ok@10"
+  local random = require "native.hash".random(20261121)
+  local command = fake.command(folder, "run recipe.lua", environment(scenario))
+  local function kept()
+    local list, s = {}, store.open(folder .. "/store", { existing = true })
+    if not s then return list, 0 end
+    local count = 0
+    for _, sha in ipairs(order) do
+      if #s:captions(sha) > 0 then list[sha], count = true, count + 1 end
+    end
+    s:close()
+    return list, count
+  end
+  local before, count, known, killed, paid_for_nothing = server:counts(scenario), 0, {}, 0, 0
+  for _ = 1, KILLS do
+    -- a moment that is random in the run, however slow the machine: after so many requests, and a few milliseconds more
+    local moment, milliseconds = server:until_requests(scenario, before.requests + random:below(40)), random:below(15)
+    local done = shell(([[(%s) >%s/said 2>&1 & p=$!; %s; sleep %.3f; kill -9 $p 2>/dev/null; wait $p 2>/dev/null; echo "exit $?"]]):format(command, folder,
+      moment, milliseconds / 1000))
+    if done:find "exit 137" then killed = killed + 1 end
+    local after = server:counts(scenario)
+    while after.open > 0 do after = server:counts(scenario) end
+    local now, many = kept()
+    local lost = 0
+    for _, sha in ipairs(order) do
+      local was, is = before.of[sha] or { produced = 0 }, after.of[sha] or { produced = 0 }
+      local paid = is.produced - was.produced
+      if known[sha] then check.equal(paid, 0, "paid again for a caption that was kept")
+      else
+        check.ok(paid <= 1, "asked twice in one run")
+        if now[sha] then check.equal(paid, 1, "a caption that nobody gave") else lost = lost + paid end
+      end
+    end
+    check.ok(lost <= 16, ("%d answers were lost in one kill; 16 were under way at most"):format(lost))
+    check.ok(many >= count)
+    paid_for_nothing, before, known, count = paid_for_nothing + lost, after, now, many
+  end
+  check.ok(killed >= KILLS // 2, ("%d of %d runs were killed before their end"):format(killed, KILLS))
+  check.ok(os.execute(("(%s) >%s/said 2>&1"):format(command, folder)), fs.read(folder .. "/said"))
+  check.equal(check_sidecars(folder, captions), PICTURES)
+  check.equal(server:counts(scenario).produced, PICTURES + paid_for_nothing)
+  nothing_of_the_key(folder)
+end)
+
+server:stop()
