@@ -251,7 +251,7 @@ test("a request that is no GET counts as billed unless it is said to be safe", f
   local talk <close> = check.ok(open("cuthead-once=class", { wire = "gemini" }))
   check.ok(talk:request(1, { path = "/v1beta/models/a:batchGenerateContent", body = "{}" }))
   local _, reply = talk:next(20)
-  check.equal({ reply.verdict, reply.attempts }, { "failed", 1 })
+  check.equal({ reply.verdict, reply.attempts, reply.lost, reply.kind }, { "failed", 1, 1, "cut" })
   check.ok(talk:request(2, { path = "/v1beta/models/b:batchGenerateContent", body = "{}", class = "safe" }))
   _, reply = talk:next(20)
   check.equal(reply.attempts, 2)

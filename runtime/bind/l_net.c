@@ -312,7 +312,9 @@ static void push_reply(lua_State *L, const question *q, const cal_talk_reply *r)
   set_text(L, "why", r->why.text);
   set_text(L, "kind", r->label);
   set_count(L, "status", r->http ? r->http->status : 0);
+  set_text(L, "kind", r->label);
   set_count(L, "attempts", r->attempts);
+  set_count(L, "lost", r->lost);
   set_number(L, "seconds", r->seconds);
   if (q->plain && r->http && r->end == CAL_TALK_DONE) {
     lua_pushlstring(L, r->http->body.data ? r->http->body.data : "", r->http->body.size);
@@ -322,8 +324,9 @@ static void push_reply(lua_State *L, const question *q, const cal_talk_reply *r)
   cal_set_answer(L, &q->answer);
 }
 
-/* talk:next([seconds]) -> tag, reply | nil (nothing is pending, or the time is over) | nil, message, code ("INTERRUPT": Ctrl-C; who calls
- * again waits for what still flies, until a second one) */
+/* talk:next([seconds]) -> tag, reply {verdict, text, why, kind (of the log and the counts), model, tokens, finish, status, seconds,
+ * attempts, lost (of these, how many went out and never had a whole reply: they may be paid too)} | nil (nothing is pending, or the time is
+ * over) | nil, message, code ("INTERRUPT": Ctrl-C; who calls again waits for what still flies, until a second one) */
 static int l_next(lua_State *L) {
   shell *s = check_talk(L);
   const double seconds = luaL_optnumber(L, 2, -1);

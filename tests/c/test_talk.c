@@ -153,6 +153,7 @@ TEST(what_may_pass_is_tried_again_and_counted) {
   for (int i = 0; i < 2; i++) {
     cal_talk_reply *r = next(t);
     CHECK(r->end == CAL_TALK_DONE && r->http->status == 200 && r->attempts == 2 && r->seconds >= 1);
+    CHECK(r->lost == (r->tag == mark(2)));
     cal_talk_reply_free(r);
   }
   cal_talk_counts c;
@@ -227,6 +228,30 @@ TEST(a_429_holds_back_all_of_the_host_as_long_as_the_server_asks) {
   cal_talk_close(t), cal_talk_close(other);
 }
 
+TEST(a_wave_of_429_halves_how_many_fly) {
+  server *s = open_server();
+  char base[64], path[64];
+  snprintf(base, sizeof base, "http://127.0.0.1:%d", s->port);
+  cal_talk *t = open_talk((cal_talk_options){.base = base, .in_flight = 8});
+  for (int i = 0; i < 8; i++) {
+    snprintf(path, sizeof path, "/first/429/1/w%d", i);
+    ask(t, path, i);
+  }
+  for (int i = 0; i < 4; i++) ask(t, "/slow/300", i);
+  for (int i = 0; i < 12; i++) {
+    cal_talk_reply *r = next(t);
+    CHECK(r->end == CAL_TALK_DONE && r->http->status == 200 && r->lost == 0);
+    cal_talk_reply_free(r);
+  }
+  CHECK(s->most_busy <= 5);
+  for (int i = 0; i < 12; i++) ask(t, "/slow/50", i);
+  for (int i = 0; i < 12; i++) cal_talk_reply_free(next(t));
+  for (int i = 0; i < 12; i++) ask(t, "/slow/200", i);
+  for (int i = 0; i < 12; i++) cal_talk_reply_free(next(t));
+  CHECK(s->most_busy > 4); /* good replies let it grow again */
+  cal_talk_close(t);
+}
+
 TEST(a_server_that_asks_for_more_than_five_minutes_ends_the_talk) {
   cal_talk *t = open_talk((cal_talk_options){.in_flight = 1});
   ask(t, "/first/429/9/f/after/4000", 1);
@@ -252,7 +277,7 @@ TEST(when_nobody_is_there_the_rest_is_not_tried_one_by_one) {
   for (int i = 0; i < 12; i++) {
     cal_talk_reply *r = next(t);
     failed += r->end == CAL_TALK_FAILED, stopped += r->end == CAL_TALK_STOPPED;
-    CHECK(strstr(r->why.text, "cannot be reached"));
+    CHECK(strstr(r->why.text, "cannot be reached") && r->lost == 0);
     cal_talk_reply_free(r);
   }
   CHECK(failed >= 3 && stopped >= 1);

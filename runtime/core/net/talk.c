@@ -36,7 +36,7 @@ typedef struct item {
   cal_retry_class class;
   state state;
   double tokens, not_before, first_start;
-  int attempts;
+  int attempts, lost;
   cal_talk_reply *reply; /* when FINISHED */
 } item;
 
@@ -205,6 +205,7 @@ static void finish(item *it, cal_talk_end end, cal_http_reply *http, const char 
   r->end = end;
   r->http = http;
   r->attempts = it->attempts;
+  r->lost = it->lost;
   r->seconds = it->attempts ? cal_clock() - it->first_start : 0;
   snprintf(r->label, sizeof r->label, "%s", label);
 }
@@ -257,6 +258,7 @@ static void settle(item *it, cal_http_reply *reply) {
     t->window = fmin(t->options.in_flight, t->window + 1 / t->window);
   } else count_error(&t->counts, j.label);
   if (arrived) t->unreachable = 0;
+  else if (reply->sent_any) it->lost++;
 
   if (j.what == CAL_TALK_KEEP) {
     note(t, it, reply, j.label, 0);
