@@ -78,6 +78,7 @@ test("log tells prompts, money, comparisons and what was paid for nothing", func
   check.contains(shown, "  gemini g-1, no caption: blocked: safety, $0.0004\n")
   check.contains(shown, "*  2  ")
   check.contains(ends(0, folder, "captions log photos"), "\n\n1 picture, 3 texts, $0.0016 and 1 of unknown price\n")
+  check.contains(ends(0, folder, "show .calotype"), "\n  3 requests to services: $0.0016 and 1 of unknown price\n")
 end)
 
 test("a picture is named by its path, its caption file, its bare name or its content; otherwise the nearest is said", function()
@@ -101,6 +102,8 @@ test("a picture is named by its path, its caption file, its bare name or its con
   for _, end_ in ipairs { "0", "1" } do s:add_caption { sha = "abcd" .. ("0"):rep(59) .. end_, key = "k", text = "t", author = "human" } end
   s:close()
   ends(2, folder, "captions log abcd", "abcd is the beginning of several contents: abcd000000000000, abcd000000000000\n     = give more digits")
+  os.execute(("mkdir -p %s/nest/a && cp %s/photos/p1.png %s/nest/a"):format(folder, folder, folder))
+  ends(2, folder, "captions log nest", "the folder nest has no pictures: it holds only folders\n     = name one of its folders")
   put(folder .. "/broken.png", "no picture")
   ends(1, folder, "captions log broken.png", "broken.png cannot be read: ")
   check.contains(ends(0, folder, "captions log photos"), "\n2 pictures, 2 texts\n")
@@ -358,6 +361,10 @@ test("compare asks several on a sample, tells length and agreement, makes a page
   check.equal(select(2, log_text:gsub("\n%*%s+%d+  [^\n]*  fake", "")), 6)
   check.equal(select(2, log_text:gsub("fake, for a comparison", "")), 8)
   -- one that a run has used since is undone like any other
+  check.contains(ends(0, folder, "captions undo photos"), "6 texts put back")
+  check.contains(ends(0, folder, "captions redo photos"), "6 texts put back")
+  check.contains(ends(0, folder, "run r.lua"), "captions: 6 known\n")
+  check.ok(read(folder .. "/out/p1.txt"):find "picture of")
   check.contains(ends(0, folder, "captions undo photos"), "6 texts put back")
   -- the sample is the same whatever the pictures' names
   local function shown_pictures(name)

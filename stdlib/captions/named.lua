@@ -48,7 +48,9 @@ local function paths_of(name)
   local ok, message, code = fs.grant(name, "read")
   local info = ok and fs.stat(name)
   if info and info.kind == "folder" then
-    return images.find(name, false, function(what, hint, why) fail(what, hint, why == "DENIED" and 3 or 2) end), true
+    return images.find(name, false, function(what, hint, why)
+      fail(what, hint and hint:find "recursive" and "name one of its folders" or hint, why == "DENIED" and 3 or 2)
+    end), true
   end
   if info and not name:find "%.txt$" and not name:find "%.caption$" then return { name } end
   if code == "DENIED" then fail(message, nil, 3) end

@@ -94,6 +94,7 @@ local function move(store, picture, steps)
   local old, new = line[at], history.back(rows, line, to)
   local text = rewritten(file, old, new)
   if text then write(store, picture, file, new, text) end
+  if old.aside then add(store, history.back(rows, line, at)) end -- so that redo finds it
   add(store, new)
   local numbers = {}
   for i, row in ipairs(rows) do numbers[row.id] = i end

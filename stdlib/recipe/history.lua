@@ -42,6 +42,11 @@ end
 ---@return table[] line, integer at
 function M.line(rows)
   local line, at, by_id, now = {}, 0, {}, nil
+  local function follow(row)
+    for i = #line, at + 1, -1 do line[i] = nil end
+    at = at + 1
+    line[at] = row
+  end
   local function find(id)
     for i = #line, 1, -1 do if line[i].id == id then return i end end
   end
@@ -49,13 +54,9 @@ function M.line(rows)
     by_id[row.id] = row
     if row.in_force then now = row end
     local back = row.restores and find(row.restores)
-    if back then
-      at = back
-    elseif not row.aside then
-      for i = #line, at + 1, -1 do line[i] = nil end
-      at = at + 1
-      line[at] = row
-    end
+    if back then at = back
+    elseif row.restores then follow(by_id[row.restores] or row) -- an answer to a comparison that a run used
+    elseif not row.aside then follow(row) end
   end
   if now then -- a run may have gone back to an older question since
     local origin = now.restores and by_id[now.restores] or now

@@ -280,6 +280,10 @@ function M.store(folder, put)
   local runs = store:runs(1000000) or {}
   local last = runs[1]
   put(last and ("  %s; the last: %s, %s"):format(set.count(#runs, "run"), last.recipe, last.status or "not finished") or "  no runs yet")
+  local sum = store:spent()
+  if sum and sum.requests > 0 then
+    put(("  %s to services: %s"):format(set.count(sum.requests, "request"), require("captions.telling").sum(sum.cost, sum.unknown)))
+  end
   store:close()
   return true
 end
