@@ -67,6 +67,17 @@ test("every finding says what, why and what to do; what can be pasted compiles",
   check.equal(edit({ caption = "zkr, This image shows a door" }).caption, "zkr, a door")
 end)
 
+test("a look at many captions can be stopped at each of them", function()
+  for last = 1, 33, 8 do
+    local rows, count = rows_of { "a red door", "a red door", "I can't" }, 0
+    function rows.poll()
+      count = count + 1
+      if count == last then error("stopped", 0) end
+    end
+    check.fails("stopped", lint.look, rows, { trigger = "zkr" })
+  end
+end)
+
 test("captions that say the same are found by their words, nearly the same by pieces of three words", function()
   local long = "an old red door in the white wall of a small house by the sea under a grey sky with two gulls on the roof and a boat"
   local groups = lint.alike(rows_of { "a red door", "A RED  door!", "a blue door", long, (long:gsub("boat", "dog")), (long:gsub("%a+", "x%0")), "" })

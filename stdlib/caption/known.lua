@@ -41,6 +41,7 @@ function M.look(self, items)
   local _, options = about(self, state.session)
   local rows = {}
   for i, item in ipairs(items) do rows[i] = { name = item.name, text = item.caption, item = item } end
+  function rows.poll() state.session:poll(state.at) end
   options.trigger, options.dressed = state.trigger, true
   return lint.look(rows, options)
 end
@@ -80,6 +81,7 @@ local function check_stage(session, self, store)
   end
   local caption, options, by_tags = about(self, session)
   local rows, beside, read = {}, 0, some(paths, MOST)
+  function rows.poll() session:poll(state.at) end
   for _, path in ipairs(read) do
     local row = row_of(path, caption and store)
     if row and caption and row.text then

@@ -38,9 +38,19 @@ local function finding(kind, level, rows, text, why, hint)
   return { kind = kind, level = level, names = names, items = items, text = text, why = why, hint = hint }
 end
 
+-- The rows; rows.poll is asked at each, so that Ctrl-C ends a look at tens of thousands.
+local function each(rows)
+  local i = 0
+  return function()
+    i = i + 1
+    if rows.poll and rows[i] then rows.poll() end
+    return rows[i] and i, rows[i]
+  end
+end
+
 local function pick(rows, test)
   local found = {}
-  for _, row in ipairs(rows) do if test(row) then found[#found + 1] = row end end
+  for _, row in each(rows) do if test(row) then found[#found + 1] = row end end
   return found
 end
 
@@ -76,7 +86,7 @@ function kinds.encoding(rows)
     end
   end
   local broken = false
-  for _, row in ipairs(rows) do
+  for _, row in each(rows) do
     local s = row.raw or row.text or ""
     if s:find "^\255\254" or s:find "^\254\255" then note(row, "UTF-16")
     elseif s:find("\0", 1, true) then note(row, "zero bytes")
@@ -167,7 +177,7 @@ end
 
 function kinds.opening(rows, options)
   local first, found = nil, {}
-  for _, row in ipairs(rows) do
+  for _, row in each(rows) do
     if has_text(row) and not refuses(row.text, options) then
       local bare = without_trigger(row.text, options)
       local phrase = starts(beginning(bare), phrases.openings)
@@ -240,7 +250,7 @@ end
 
 function kinds.language(rows, options)
   local by, told = {}, {}
-  for _, row in ipairs(rows) do
+  for _, row in each(rows) do
     local code = has_text(row) and utf8.len(row.text) and language.of(without_trigger(row.text, options), words_of(row, options)) or nil
     if code then by[code], told[row] = (by[code] or 0) + 1, code end
   end
@@ -250,7 +260,7 @@ function kinds.language(rows, options)
   end
   if not wanted or not phrases.names[wanted] then return end
   local found, other = {}, nil
-  for _, row in ipairs(rows) do
+  for _, row in each(rows) do
     if told[row] and told[row] ~= wanted then
       found[#found + 1], other = row, other or told[row]
     end
@@ -305,7 +315,7 @@ function M.alike(rows, options)
     group[#group + 1], group_of[row] = row, group
   end
   local kinds_of_words = 0
-  for _, row in ipairs(rows) do
+  for _, row in each(rows) do
     if has_text(row) and utf8.len(row.text) then
       local list = words_of(row, options or {})
       local plain = joined(list)
@@ -382,7 +392,7 @@ end
 local ORDER = { "encoding", "empty", "refusal", "opening", "markup", "trigger_missing", "trigger_doubled", "long", "language", "escapes", "alike" }
 
 --- Everything that is worth saying about these captions, worst first.
----@param rows { name: string, text: string?, raw: string?, item: calotype.item? }[]
+---@param rows { name: string, text: string?, raw: string?, item: calotype.item? }[] rows.poll: called often, may raise
 ---@param options? { trigger?: string, language?: string, tokenizer?: userdata, places?: integer, dressed?: boolean, count?: string }
 ---@return calotype.finding[]
 function M.look(rows, options)

@@ -173,6 +173,7 @@ function M.run(context, options, input)
   end
 
   local out = set.map(input, function(item, i)
+    context.session:poll(context.at)
     local found = texts[i]
     if not found then
       if about[i] then count.without = count.without + 1 end
