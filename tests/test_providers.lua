@@ -440,6 +440,17 @@ test("a server that answers with another model is charged at that one's price, o
   check.equal(list[2].model, "something-new")
 end)
 
+test("attempts whose answers were lost on the way count as all that they could cost, and are told", function()
+  local place = place_with(8)
+  local most = money.most(models.find("gemini", "gemini-3.8-flash"), prompts.build {}, "high", 2048, 64, 48)
+  local done, service = run(place, ("gemini { in_flight = 1, spend = usd(%.9f) }"):format(4.5 * most), { answer = function() return { lost = 2, attempts = 3 } end })
+  check.equal(done.exit, 1, done.text)
+  check.equal(#service.questions, 2) -- two lost and a good one each: the third question could cross
+  check.contains(done.log, "4 answers lost on the way, which may be paid too")
+  done = run(place_with(1), "gemini { in_flight = 1 }", { answer = function() return { verdict = "failed", status = 0, kind = "timeout", lost = 1 } end })
+  check.ok(not done.log:find "lost on the way") -- the only attempt is the answer of unknown price
+end)
+
 test("the account tells captions, requests, money, tokens and time", function()
   local done = run(place_with(3), "gemini {}", {})
   check.contains(done.log, "gemini: 3 captions, 3 requests, $0.0057, 3900 tokens in, 750 out; a reply took 1.0 s (95 %: 2.0 s, 99 %: 3.0 s)")

@@ -191,11 +191,23 @@ function Asking:told(job, reply, cost, why)
     tokens = reply.tokens, seconds = reply.seconds }
 end
 
+-- Attempts before this reply that went out and never had a whole answer.
+function Asking:count_lost(job, reply)
+  local lost = self.costless and 0 or reply.lost or 0
+  if reply.verdict == "failed" and not (reply.status and reply.status > 0) and not UNSENT[reply.kind] then lost = lost - 1 end -- cost_of knows of the last
+  for _ = 1, lost do
+    self.purse:lose(job.held)
+    tally.lost(self.context.session, self.name)
+    self:told(job, {}, nil, "its answer was lost on the way; it may be paid")
+  end
+end
+
 function Asking:take(job, reply)
   local cost = self:cost_of(job, reply)
   self.flying = self.flying - 1
   if not self.costless then self.purse:settle(job.held, cost) end
   tally.answer(self.context.session, self.name, reply, cost, self.costless)
+  self:count_lost(job, reply)
   local verdict, why = reply.verdict, reply.why and reply.why ~= "" and reply.why or reply.verdict
   if reply.status and reply.status > 0 or verdict ~= "failed" then self.unreachable = 0 end
   if verdict == "done" then

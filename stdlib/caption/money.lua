@@ -96,4 +96,11 @@ function Purse:settle(held, cost)
   if not cost then self.run.unknown = self.run.unknown + 1 end
 end
 
+--- An attempt whose answer was lost on the way: it may be paid, and counts as all that it could cost.
+---@param most number
+function Purse:lose(most)
+  self.own.spent, self.run.spent = self.own.spent + most, self.run.spent + most
+  self.run.unknown = self.run.unknown + 1
+end
+
 return M

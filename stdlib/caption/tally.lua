@@ -22,6 +22,9 @@ function M.answer(session, name, reply, cost, costless)
   if reply.model and reply.model ~= "" then row.models[reply.model] = (row.models[reply.model] or 0) + 1 end
 end
 
+--- An attempt whose answer was lost on the way.
+function M.lost(session, name) session.asked[name].lost = (session.asked[name].lost or 0) + 1 end
+
 --- What the conversation counted, beside what the answers said.
 function M.counts(session, name, counts)
   local row = session.asked and session.asked[name]
@@ -37,8 +40,9 @@ end
 ---@return string
 function M.money(row)
   if row.costless then return row.costless == "replay" and "replayed, nothing paid" or "free" end
-  if row.unknown == row.answers then return "price unknown" end
-  return money.text(row.usd) .. (row.unknown > 0 and (" and %s of unknown price"):format(set.count(row.unknown, "answer")) or "")
+  local lost = row.lost and (", %s lost on the way, which may be paid too"):format(set.count(row.lost, "answer")) or ""
+  if row.unknown == row.answers then return "price unknown" .. lost end
+  return money.text(row.usd) .. (row.unknown > 0 and (" and %s of unknown price"):format(set.count(row.unknown, "answer")) or "") .. lost
 end
 
 local function time_text(seconds) return seconds < 1 and ("%d ms"):format(math.ceil(seconds * 1000)) or ("%.1f s"):format(seconds) end

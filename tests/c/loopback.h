@@ -86,6 +86,8 @@ static bool answer(visit *v, const char *path, const char *head, size_t body) {
   else if (strcmp(path, "/cut") == 0) return say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789"), false;
   else if (strcmp(path, "/chunks") == 0)
     return say(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n5\r\nwor"), false;
+  else if (strcmp(path, "/trailers") == 0)
+    say(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n");
   else if (strcmp(path, "/large") == 0) reply(fd, "200 OK", "", many, sizeof many);
   else if (strcmp(path, "/error") == 0) reply(fd, "500 Oops", "Retry-After: 7\r\n", many, sizeof many);
   else if (strcmp(path, "/headers") == 0) {

@@ -145,6 +145,12 @@ TEST(gzip_is_undone_and_held_to_the_limit_after_that) {
   cal_http_close(h);
 }
 
+TEST(trailers_after_the_last_chunk_are_no_cut) {
+  cal_http_reply *got = get(url(common(), "/trailers"));
+  CHECK(got->failure == CAL_TRANSFER_OK && got->status == 200 && got->body.size == 5);
+  cal_http_reply_free(got);
+}
+
 TEST(of_an_error_the_first_64_kb_are_kept) {
   cal_http_reply *got = get(url(common(), "/error"));
   CHECK(got->failure == CAL_TRANSFER_OK && got->status == 500 && got->body.size == 64 << 10);

@@ -186,8 +186,9 @@ static size_t on_header(char *bytes, size_t one, size_t count, void *context) {
   if (f->header_bytes > MOST_HEADERS) return f->too_large = true, 0;
   size_t end = size;
   while (end > 0 && (unsigned char)bytes[end - 1] <= ' ') end--;
-  f->head_whole = end == 0;
+  if (end == 0) f->head_whole = true; /* what comes after that are trailers */
   if (end > 5 && memcmp(bytes, "HTTP/", 5) == 0) {
+    f->head_whole = false;
     const char *space = memchr(bytes, ' ', end);
     reply->headers.size = 0;
     reply->status = space ? atoi(space) : 0; /* curl puts a NUL behind the line */
