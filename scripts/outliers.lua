@@ -4,9 +4,11 @@
 --   calotype outliers photos remove=yes                  moves them to photos-outliers, with their captions; the journal there has the reasons
 --   calotype outliers photos restore=yes                 brings all of them back
 --   calotype outliers photos by=quality,artefacts above=5    only what is odd by these, and very odd
+--   calotype outliers photos judge=yes                   also by what a model says: poor ones, visible faults, a drawing among photos
 --
--- Everything is measured here: no key is needed and nothing is sent. Nothing is moved without remove=yes, and nothing is ever deleted. A file
--- moves in one step after the journal was written, so that whatever stops the command, every file is here or there and restore=yes works.
+-- Everything is measured here: no key is needed and nothing is sent, unless judge=yes asks a model. Nothing is moved without
+-- remove=yes, and nothing is ever deleted. A file moves in one step after the journal was written, so that whatever stops the command, every file
+-- is here or there and restore=yes works.
 --
 -- The settings, with what they are without:
 --
@@ -18,6 +20,12 @@
 --   to=                          the folder that they are moved to; FOLDER-outliers when left out
 --   page=out/outliers.html       the page to write; page= writes none
 --   json=                        also write what was found to this file
+--   judge=no                     also ask a model what it thinks of each picture
+--   with=auto                    which one: gemini, openai, huggingface; auto follows the environment or .env
+--   model=                       its model; several with commas between are tried in turn
+--   spend=                       a ceiling in dollars for this run; at least 0
+--   record=                      a file that keeps all questions and answers
+--   replay=                      answers from such a file: nothing is sent and nothing paid
 local M = {}
 
 local function restore(folder, to, put)
@@ -40,6 +48,7 @@ end
 function M.run(options)
   local fs = require "native.fs"
   local folder = require "assistant.folder"
+  local judge = require "assistant.judge"
   local log = require "native.log"
   local outliers = require "assistant.outliers"
   local quarantine = require "assistant.quarantine"
@@ -56,11 +65,14 @@ function M.run(options)
     folder.fail(("%s lies in %s"):format(to, path), "name a folder elsewhere, on the same disk, with to=", "usage")
   end
   local found = outliers.run { folder = path, above = o.above, by = o.by, recursive = o.recursive, store = options.store, say = options.say,
+    judge = o.judge, with = o.with, model = o.model, spend = o.spend, record = o.record, replay = o.replay,
     before = function(photos) if o.page ~= "" then telling.allow_page(photos, o.page) end end }
   local photos <close> = found.photos
   telling.outliers(found, put)
   if o.json ~= "" then telling.write(photos, o.json, outliers.json(found)) end
   if o.page ~= "" then telling.outliers_page(found, o.page) end
+  if found.fault then error(found.fault, 0) end -- nothing is moved by half of the judgements
+  if not o.judge then put(judge.unasked()) end
   if not o.remove then
     if #found.list > 0 then put(("nothing was moved: remove=yes moves them to %s, restore=yes brings them back"):format(to)) end
     return 0

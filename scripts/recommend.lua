@@ -4,8 +4,8 @@
 --   calotype recommend photos goal=style to=style.lua overwrite=yes
 --   calotype recommend photos goal=object memory=8 to=             for a device of 8 GB; shown, not written
 --
--- Everything is worked out here: no key is needed and nothing is sent. The recipe passes `calotype check`, or what is missing for that is said.
--- A recipe that is there is never written over unless overwrite=yes.
+-- Everything is worked out here: no key is needed and nothing is sent, unless judge=yes asks a model. The recipe passes
+-- `calotype check`, or what is missing for that is said. A recipe that is there is never written over unless overwrite=yes.
 --
 -- The settings, with what they are without:
 --
@@ -16,6 +16,12 @@
 --   recursive=no    read the folders below it too
 --   to=recipe.lua   the recipe to write; to= only shows it
 --   overwrite=no    write over a recipe that is there
+--   judge=no        also ask a model what it thinks of each picture
+--   with=auto       which one: gemini, openai, huggingface; auto follows the environment or .env
+--   model=          its model; several with commas between are tried in turn
+--   spend=          a ceiling in dollars for this run; at least 0
+--   record=         a file that keeps all questions and answers
+--   replay=         answers from such a file: nothing is sent and nothing paid
 local M = {}
 
 -- Before anything is computed: the recipe that would be written over, or could not be.
@@ -43,7 +49,7 @@ function M.run(options)
   local o = settings.read(recommend.settings, options.params)
   if o.to ~= "" then look_ahead(o) end
   local advice = recommend.run { folder = options.folder, goal = o.goal, base = o.base, trigger = o.trigger, memory = o.memory, recursive = o.recursive,
-    store = options.store, say = options.say }
+    store = options.store, say = options.say, judge = o.judge, with = o.with, model = o.model, spend = o.spend, record = o.record, replay = o.replay }
   local photos <close> = advice.photos
   telling.advice(advice, put)
   local good, what = recommend.check(advice, o.to ~= "" and o.to or "recipe.lua", options.store)
@@ -56,6 +62,8 @@ function M.run(options)
   end
   if not good then put(("not ready yet: %s"):format(advice.lacking or what)) end
   if advice.does_not_fit then put("it does not fit into the memory: " .. advice.does_not_fit) end
+  if advice.fault then error(advice.fault, 0) end
+  if not o.judge then put(require "assistant.judge".unasked()) end
   if good and o.to ~= "" then put(("go on with: calotype check %s, then calotype %s"):format(o.to, o.to)) end
   return 0
 end

@@ -6,6 +6,7 @@ local recipes = dofile "tests/recipes.lua"
 local script = require "native.script"
 local settings = require "assistant.settings"
 
+local conversation = dofile "tests/conversation.lua"
 local COMMANDS = { "analyze", "outliers", "recommend", "caption", "tags" }
 
 -- A folder with photos/ and a store; command("analyze", { side = "256" }) -> { exit, text (of an error), out, log }
@@ -588,4 +589,145 @@ test("a caption file that cannot be written keeps its words and ends tags with a
   fs.write = write
   check.contains(ends(1, done).text, "No space left on device")
   check.equal(place.read "photos/p01.txt", "red_hair, backround")
+end)
+
+-- judge -------------------------------------------------------------------------------------------------------------------
+
+-- Judgements by the picture's size: what answers cannot know which picture they are of.
+local function judging(answer, more)
+  local spec = { keys = { "GEMINI_API_KEY" }, answer = answer }
+  for key, value in pairs(more or {}) do spec[key] = value end
+  return conversation.new(spec)
+end
+local function judgement(quality, kind, faults, reason)
+  return { text = json.encode { quality = quality, kind = kind or "photo", faults = json.array(faults or {}), reason = reason or "plain" } }
+end
+
+test("with judge=yes a model is asked for each picture once, and never again", function()
+  local place = new(3)
+  local service = judging(function(_, n) return judgement(({ 8, 3, 7 })[n], "photo", n == 2 and { "watermark" } or nil, "number " .. n) end)
+  local done = place.command("analyze", { side = "256", to = place.path "out/a.html", json = place.path "out/a.json", judge = "yes" })
+  local again = place.command("analyze", { side = "256", to = "", judge = "yes" })
+  service.close()
+  ends(0, done)
+  check.contains(done.out, "judged        6.0 of 10   all by gemini")
+  check.contains(done.out, "bad    1 judged poor        p02.png")
+  check.contains(done.out, "look   1 faults seen        p02.png")
+  check.contains(place.read "out/a.html", "says 3.0: number 2")
+  check.equal(json.decode(place.read "out/a.json").judged.quality, 6)
+  check.contains(ends(0, again).out, "judged        6.0 of 10")
+  check.equal(#service.questions, 3)
+  local q = service.questions[1]
+  check.ok(q.schema:find '"quality"' and q.system:find "0 teaches nothing" and #q.pictures == 1 and #q.pictures[1].bytes > 100)
+  local store <close> = require "native.store".open(place.path "store")
+  local spent = store:spent {}
+  check.equal(spent.requests, 3)
+  check.ok(spent.cost > 0)
+end)
+
+test("what a model says makes outliers, and what it says of half of the pictures moves none", function()
+  local place = new(12)
+  local kinds = { [4] = "drawing" }
+  local service = judging(function(_, n)
+    if n == 7 then return judgement(1, "photo", {}, "nothing to see") end
+    if n == 9 then return judgement(8, "photo", { "watermark" }) end
+    return judgement(8, kinds[n])
+  end)
+  local done = place.command("outliers", with { judge = "yes" })
+  service.close()
+  ends(0, done)
+  check.ok(done.out:find "quality +p07.png +judged 1.0, [%d.]+ deviations from 8.0: nothing to see", done.out)
+  check.ok(done.out:find "style +p04.png +judged a drawing; 11 of 12 pictures are photos", done.out)
+  check.ok(done.out:find "artefacts +p09.png +faults seen: watermark", done.out)
+  local other = new(12)
+  service = judging(function(_, n) return n > 5 and { verdict = "stop", status = 403, why = "the key is blocked", text = "" } or judgement(8) end)
+  done = other.command("outliers", with { judge = "yes", remove = "yes" })
+  service.close()
+  check.contains(ends(1, done).text, "the key is blocked")
+  check.contains(done.text, "judged and kept")
+  check.equal(fs.stat(other.path "photos-outliers"), nil)
+  service = judging(function() return judgement(8) end)
+  ends(0, other.command("outliers", with { judge = "yes" }))
+  service.close()
+  check.equal(#service.questions, 7) -- five were kept
+end)
+
+test("a ceiling holds for judgements too, and what was measured is told all the same", function()
+  local place = new(4)
+  local service = judging(function() return judgement(7) end)
+  local done = place.command("analyze", { side = "256", to = "", judge = "yes", spend = "0.000001" })
+  service.close()
+  check.equal(#service.questions, 0)
+  check.ok(done.exit == 1 or done.exit == 3, done.exit)
+  check.contains(done.text, "would cross the ceiling of usd(1e-06)")
+  check.contains(done.out, "quality ")
+end)
+
+test("recommend has the model's judgement among its reasons", function()
+  local place = new(3)
+  local service = judging(function(_, n) return judgement(8, ({ "painting", "photo", "drawing" })[n]) end)
+  local done = place.command("recommend", { base = TINY, to = "", goal = "style", judge = "yes" })
+  service.close()
+  check.contains(ends(0, done).out, "a style of several kinds is none")
+end)
+
+test("answers that are no judgement are asked for again once, then left out", function()
+  local judge = require "assistant.judge"
+  for text, why in pairs { ["no"] = "no JSON object", ["{}"] = "no quality", ['{"quality":11}'] = "no quality", ['{"quality":"nan"}'] = "no quality", ["[]"] = "no quality" } do
+    local value, message = judge.read(nil, text)
+    check.equal(value, nil)
+    check.contains(message, why)
+  end
+  local long = json.decode(judge.read(nil, json.encode { quality = "7.5", kind = "x", faults = json.array { ("é"):rep(100), 3, " " }, reason = ("ü"):rep(400) }))
+  check.equal({ long.quality, long.kind, #long.faults }, { 7.5, "other", 1 })
+  check.ok(utf8.len(long.reason) and #long.reason < 310 and utf8.len(long.faults[1]) and #long.faults[1] < 70)
+  local place = new(2)
+  local service = judging(function(_, n) return n ~= 1 and n ~= 3 and judgement(8) or { text = "{}" } end)
+  local done = place.command("analyze", { side = "256", to = "", judge = "yes" })
+  service.close()
+  check.contains(done.out, "1 of 2 pictures by gemini")
+end)
+
+test("without anybody to ask, judge=yes ends with what can be done, and judge=no says that nobody was asked", function()
+  local place = new(2)
+  local service = conversation.new { keys = {} }
+  local done = place.command("analyze", { side = "256", to = "", judge = "yes" })
+  local plain = place.command("analyze", { side = "256", to = "" })
+  service.close()
+  check.contains(ends(2, done).text, "there is nobody to judge: no key and no server was found")
+  check.contains(ends(0, plain).out, "measured here, no model was asked")
+  service = judging()
+  plain = place.command("analyze", { side = "256", to = "" })
+  local wrong = place.command("analyze", { side = "256", to = "", judge = "yes", with = "gemnii" })
+  local fake = place.command("analyze", { side = "256", to = "", judge = "yes", with = "fake" })
+  service.close()
+  check.contains(plain.out, "judge=yes asks gemini (GEMINI_API_KEY says so)")
+  check.contains(ends(2, wrong).text, "did you mean 'gemini'?")
+  check.contains(ends(2, fake).text, "nobody of that name judges pictures")
+end)
+
+test("the whole road of a judgement: the program, .env, a server; what fails is asked again, what is known is not", function()
+  local fake = dofile "tests/fake.lua"
+  local server <close> = fake.start()
+  local folder = tmp "road"
+  local _, order = fake.pictures(folder .. "/photos", 5, 200)
+  local function run(scenario, words)
+    assert(fs.write(folder .. "/.env", ("GEMINI_BASE_URL=%s\nGEMINI_API_KEY=%s\n"):format(server:url(scenario), fake.KEY)))
+    local out = io.popen("(" .. fake.command(folder, words) .. ") 2>&1; echo \"exit $?\"")
+    local text, code = out:read "a":match "^(.*)exit (%d+)\n$"
+    out:close()
+    check.ok(not text:find(fake.KEY, 1, true), "the key was shown")
+    return text, tonumber(code)
+  end
+  local text, code = run("503-twice=judge", "analyze photos side=64 to= judge=yes")
+  check.equal(code, 0, text)
+  check.contains(text, "judged        1.0 of 10   all by ") -- the server gives small values that the schema allows
+  check.contains(text, "bad    5 judged poor")
+  text, code = run("503-twice=judge", "analyze photos side=64 to=out/a.html judge=yes")
+  check.equal(code, 0, text)
+  local counts = server:counts "503-twice=judge"
+  for _, sha in ipairs(order) do check.equal(counts.of[sha].produced, 1, sha) end
+  check.contains(fs.read(folder .. "/out/a.html"), "says 1.0: a small test picture")
+  text, code = run("bad-key", "outliers photos page= judge=yes") -- fewer than eight: nobody needs to be asked
+  check.equal(code, 0, text)
 end)

@@ -7,12 +7,13 @@ local checks = require "assistant.checks"
 local folder = require "assistant.folder"
 local grades = require "assistant.grades"
 local json = require "native.json"
+local judge = require "assistant.judge"
 local settings = require "assistant.settings"
 local spread = require "assistant.spread"
 
 local M = {}
 
-M.settings = settings.define("analyze", {
+M.settings = settings.define("analyze", judge.with {
   { "side", "integer", min = 64, max = 8192, default = 512, unit = "px", doc = "the shorter side that is wanted: what the base draws" },
   { "recursive", "boolean", default = false, doc = "read the folders below it too" },
   { "to", "text", default = "out/analysis.html", doc = "the page to write; to= writes none" },
@@ -30,18 +31,22 @@ M.settings = settings.define("analyze", {
 ---@field issues table[]
 ---@field suggestion table
 ---@field photos table of folder.lua; the caller closes it
+---@field judged? table of judge.summary
+---@field fault? any why asking a model ended, to be raised when the rest was told
 
 --- Judge a folder. Nothing is written but to the store.
---- `before(photos)` is called when the folder was read and nothing is judged yet.
----@param options { folder: string, side?: integer, recursive?: boolean, store?: string, say?: fun(line: string), before?: fun(photos: table) }
+--- `before(photos)` is called when the folder was read and nothing is judged yet. With `judge` a model is asked, as judge.lua says.
+---@param options { folder: string, side?: integer, recursive?: boolean, judge?: boolean, store?: string, say?: function, before?: function }
 ---@return calotype.analysis
 function M.run(options)
   local photos = folder.open(options)
   if options.before then options.before(photos) end
+  local fault = judge.try(photos, options)
   local side = options.side or 512
   for _, item in ipairs(photos.items) do item.grade = grades.picture(item, { side = side }) end
   local captions = checks.captions(photos)
   local issues, duplicates = checks.find(photos, { side = side, captions = captions }), 0
+  for _, issue in ipairs(judge.issues(photos.items)) do issues[#issues + 1] = issue end
   for _, issue in ipairs(issues) do if issue.id == "duplicates" then duplicates = #issue.found end end
   local pictures = table.move(photos.items, 1, #photos.items, 1, {})
   table.sort(pictures, function(a, b)
@@ -50,8 +55,8 @@ function M.run(options)
   end)
   return {
     folder = photos.path, side = side, pictures = pictures, rejected = photos.rejected, photos = photos, captions = captions, issues = issues,
-    quality = grades.quality(photos.items, duplicates, #photos.rejected), consistency = grades.consistency(photos.items),
-    diversity = grades.diversity(photos.items, duplicates), suggestion = checks.suggest(photos, issues),
+    judged = judge.summary(photos.items), fault = fault, quality = grades.quality(photos.items, duplicates, #photos.rejected),
+    consistency = grades.consistency(photos.items), diversity = grades.diversity(photos.items, duplicates), suggestion = checks.suggest(photos, issues),
   }
 end
 
@@ -87,6 +92,7 @@ function M.json(found)
     folder = found.folder, side = found.side, quality = rounded(found.quality), consistency = grade(found.consistency), diversity = grade(found.diversity),
     captions = { people = found.captions.people, models = found.captions.models, without = found.captions.without },
     pictures = json.array(pictures), unreadable = json.array(rejected), issues = json.array(issues),
+    judged = found.judged and { pictures = found.judged.count, quality = rounded(found.judged.quality), by = found.judged.by } or json.null,
     suggestion = { recipe = found.suggestion.text, kept = found.suggestion.kept, left_out = json.array(found.suggestion.left_out) },
   }, { pretty = true }) .. "\n"
 end

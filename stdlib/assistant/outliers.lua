@@ -4,6 +4,7 @@
 --   found.list[1]     -- { item =, kind = "style", reasons = { { kind =, text = "palette 0.41 from the others' mean ...", score = 5.2 } } }
 local folder = require "assistant.folder"
 local json = require "native.json"
+local judge = require "assistant.judge"
 local looks = require "assistant.looks"
 local quarantine = require "assistant.quarantine"
 local settings = require "assistant.settings"
@@ -13,7 +14,7 @@ local M = {}
 
 local FEWEST = 8 -- pictures: among fewer nothing is usual
 
-M.settings = settings.define("outliers", {
+M.settings = settings.define("outliers", judge.with {
   { "above", "number", min = 2, max = 100, default = 3.5, doc = "how many deviations from the middle make an outlier" },
   { "by", "text", default = "quality,style,artefacts", doc = "which kinds are looked for, with commas between" },
   { "recursive", "boolean", default = false, doc = "read the folders below it too" },
@@ -94,6 +95,14 @@ end
 function M.find(items, above, wanted)
   local by_item, list = {}, {}
   if #items < FEWEST then return list end
+  local function add(item, kind, measure, score, text)
+    local row = by_item[item]
+    if not row then
+      row = { item = item, reasons = {}, score = 0 }
+      by_item[item], list[#list + 1] = row, row
+    end
+    row.reasons[#row.reasons + 1] = { kind = kind, measure = measure, score = score, text = text }
+  end
   set_apart(items)
   for _, measure in ipairs(M.MEASURES) do
     if wanted[measure.kind] then
@@ -106,17 +115,12 @@ function M.find(items, above, wanted)
         if measure.side == "low" then score = -score end
         local odd = measure.side and score or math.abs(score)
         if odd > above then
-          local row = by_item[item]
-          if not row then
-            row = { item = item, reasons = {}, score = 0 }
-            by_item[item], list[#list + 1] = row, row
-          end
-          row.reasons[#row.reasons + 1] = { kind = measure.kind, measure = measure.name, score = odd,
-            text = ("%s %s, %.1f deviations from %s"):format(measure.name, measure.text(item), odd, middle) }
+          add(item, measure.kind, measure.name, odd, ("%s %s, %.1f deviations from %s"):format(measure.name, measure.text(item), odd, middle))
         end
       end
     end
   end
+  judge.outliers(items, above, function(item, kind, ...) if wanted[kind] then add(item, kind, ...) end end)
   for _, row in ipairs(list) do
     table.sort(row.reasons, function(a, b)
       if a.score ~= b.score then return a.score > b.score end
@@ -145,12 +149,13 @@ function M.run(options)
   local wanted = M.kinds(options.by or M.settings.by_name.by.default)
   local photos = folder.open(options)
   if options.before then options.before(photos) end
+  local fault = #photos.items >= FEWEST and judge.try(photos, options) or nil
   local list = M.find(photos.items, options.above or M.settings.by_name.above.default, wanted)
   for _, reject in ipairs(wanted.artefacts and photos.rejected or {}) do
     table.insert(list, { item = reject.item, kind = "artefacts", score = math.huge, reasons = { { kind = "artefacts", measure = "reading", score = math.huge,
       text = "cannot be read: " .. reject.reason } } })
   end
-  return { folder = photos.path, photos = photos, list = list, few = #photos.items < FEWEST and FEWEST or nil }
+  return { folder = photos.path, photos = photos, list = list, few = #photos.items < FEWEST and FEWEST or nil, fault = fault }
 end
 
 --- Set them aside.

@@ -7,6 +7,7 @@ local analyze = require "assistant.analyze"
 local auto = require "caption.auto"
 local folder = require "assistant.folder"
 local fs = require "native.fs"
+local judge = require "assistant.judge"
 local script = require "native.script"
 local set = require "recipe.set"
 local settings = require "assistant.settings"
@@ -16,7 +17,7 @@ local M = {}
 
 M.GOALS = { "character", "style", "scene", "object" }
 
-M.settings = settings.define("recommend", {
+M.settings = settings.define("recommend", judge.with {
   { "goal", "choice", choices = M.GOALS, default = "object", doc = "what is to be learned" },
   { "base", "text", default = "", doc = "the base, a folder as diffusers keeps it; the first in models/ when left out" },
   { "trigger", "text", default = "", doc = "the made-up word that will call it; made from the folder's name when left out" },
@@ -241,13 +242,15 @@ end
 ---@return table advice
 function M.run(options)
   local o = settings.read(M.settings, { goal = options.goal, base = options.base, trigger = options.trigger, memory = options.memory,
-    recursive = options.recursive })
+    recursive = options.recursive, judge = options.judge, with = options.with, model = options.model, spend = options.spend, record = options.record,
+    replay = options.replay })
   if o.trigger ~= "" and not o.trigger:find "^%S[^\n]*%S$" then
     folder.fail(("trigger=%s: it needs at least two letters and no spaces around it"):format(o.trigger), nil, "usage")
   end
   local base, model, lacking = open_base(o.base)
   local goal, own, multiple = BY_GOAL[o.goal], base_sides(model)
-  local found = analyze.run { folder = options.folder, side = math.max(64, own), recursive = o.recursive, store = options.store, say = options.say }
+  local found = analyze.run { folder = options.folder, side = math.max(64, own), recursive = o.recursive, store = options.store, say = options.say,
+    judge = o.judge, with = o.with, model = o.model, spend = o.spend, record = o.record, replay = o.replay }
   if #found.pictures == 0 then
     found.photos:close()
     folder.fail(("no picture of %s can be read"):format(found.folder), "calotype analyze tells what is wrong with each")
@@ -288,7 +291,9 @@ function M.run(options)
     and "the captions begin with it" or "made up: a word that the base knows would mix in what it means there")
   local with, why_with = captioned_by(found, goal)
   add("captions", with, why_with)
-  local advice = { folder = found.folder, photos = found.photos, found = found, rows = rows, base = base, model = model, lacking = lacking, goal = o.goal,
+  if found.judged then add("judged", math.floor(found.judged.quality * 10 + 0.5) / 10, "%s", judge.advice(found.judged, o.goal, #found.pictures)) end
+  local advice = { fault = found.fault, folder = found.folder, photos = found.photos, found = found, rows = rows, base = base, model = model,
+    lacking = lacking, goal = o.goal,
     count = count, does_not_fit = does_not_fit }
   advice.text = recipe_text(found, o, rows, { base = base, goal = goal, count = count })
   return advice

@@ -7,6 +7,7 @@ local fs = require "native.fs"
 local grades = require "assistant.grades"
 local hash = require "native.hash"
 local html = require "recipe.html"
+local judge = require "assistant.judge"
 local pages = require "recipe.page"
 local set = require "recipe.set"
 
@@ -66,6 +67,13 @@ local function range_text(found)
   return ("pictures from %.1f to %.1f, a quarter below %.1f"):format(r[1], r[4], r[2])
 end
 
+--- Who judged how many.
+function M.judged_text(found)
+  local it = found.judged
+  return ("%s by %s%s"):format(it.count < #found.pictures and ("%d of %s"):format(it.count, set.count(#found.pictures)) or "all", it.by,
+    it.share == 1 and (", all %s"):format(judge.of_kind(it.kind, true)) or "")
+end
+
 --- The head of an analysis: what there is, and the grades.
 function M.grades(found, put)
   put(("%s   %s%s"):format(found.folder, set.count(#found.pictures), #found.rejected > 0 and (", %d unreadable"):format(#found.rejected) or ""))
@@ -73,6 +81,7 @@ function M.grades(found, put)
   put(("  quality      %s of 10   %s"):format(grade_text(found.quality), range_text(found)))
   put(("  consistency  %s of 10   %s"):format(grade_text(found.consistency and found.consistency.grade), parts_text(found.consistency, "alike", "apart")))
   put(("  diversity    %s of 10   %s"):format(grade_text(found.diversity and found.diversity.grade), parts_text(found.diversity, "different", "the same")))
+  if found.judged then put(("  judged       %s of 10   %s"):format(grade_text(found.judged.quality), M.judged_text(found))) end
   put(("  captions                %s"):format(M.captions_text(found.captions)))
 end
 
@@ -144,7 +153,8 @@ local function grade_rows(found)
   rows[2] = { "quality", ("%.1f"):format(found.quality), range_text(found) }
   rows[3] = { "consistency", found.consistency and ("%.1f"):format(found.consistency.grade) or "-", parts_text(found.consistency, "alike", "apart") }
   rows[4] = { "diversity", found.diversity and ("%.1f"):format(found.diversity.grade) or "-", parts_text(found.diversity, "different", "the same") }
-  rows[5] = { "captions", "", M.captions_text(found.captions) }
+  if found.judged then rows[5] = { "judged", ("%.1f"):format(found.judged.quality), M.judged_text(found) } end
+  rows[#rows + 1] = { "captions", "", M.captions_text(found.captions) }
   return rows
 end
 
@@ -176,7 +186,8 @@ function M.analysis_page(found, path)
   local rows = {}
   for i, item in ipairs(found.pictures) do
     local lines = { ("quality %.1f, least in %s"):format(item.grade.quality, item.grade.worst) }
-    if item.judged then lines[#lines + 1] = ("%s says %.1f: %s"):format(item.judged.by, item.judged.quality, item.judged.reason) end
+    if item.judged then lines[#lines + 1] = ("%s says %.1f: %s"):format(item.judged.by or "a model", item.judged.quality,
+      item.judged.reason) end
     rows[i] = { item = item, lines = lines }
   end
   figures(page, photos, rows)
