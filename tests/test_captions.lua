@@ -68,12 +68,12 @@ test("log tells prompts, money, comparisons and what was paid for nothing", func
   local prompt = hash.sha256 "what is it?"
   check.ok(s:add_spend { provider = "gemini", model = "g-1", sha = sha, why = "blocked: safety", cost = 0.0004 })
   check.ok(s:add_caption { sha = sha, key = "k1", text = "two\nlines", author = "model", provider = "gemini", model = "g-1", prompt = prompt,
-    cost = 0.0012, seconds = 2.06, spend = true })
+    detail = '{"fallback":["g-2: quota of the day"]}', cost = 0.0012, seconds = 2.06, spend = true })
   check.ok(s:add_caption { sha = sha, key = "k2", text = "other", author = "model", provider = "openai", spend = true, aside = true })
   s:close()
   local shown = ends(0, folder, "captions log photos/p1.png")
   check.contains(shown, ", 3 texts, $0.0016 and 1 of unknown price\n")
-  check.contains(shown, ("  gemini g-1, prompt %s, $0.0012, 2.1 s\n      two\n      lines\n"):format(prompt:sub(1, 8)))
+  check.contains(shown, ("  gemini g-1, prompt %s, after g-2: quota of the day, $0.0012, 2.1 s\n      two\n      lines\n"):format(prompt:sub(1, 8)))
   check.contains(shown, "  openai, for a comparison, price unknown\n      other\n")
   check.contains(shown, "  gemini g-1, no caption: blocked: safety, $0.0004\n")
   check.contains(shown, "*  2  ")
@@ -417,6 +417,7 @@ test("compare asks services on the road of :caption, pays once, and one that can
   check.equal(code, 2, shown) -- gemini has no key
   check.ok(shown:find '\nopenai { model = "llava" } +3 of 3 +5 %(5 to 5%) +0%.00 +free +%d+%.%d\n', shown)
   check.contains(shown, "warning: gemini: gemini needs a key")
+  check.contains(shown, "\n  openai: 3 captions, 3 requests, free, ")
   check.equal(server:counts "ok=compare".produced, 3)
   check.equal((run(folder, words)), 2)
   check.equal(server:counts "ok=compare".produced, 3)

@@ -354,6 +354,17 @@ test("the language answers: run, check, info, help, stdin and the prompt", funct
   check.contains(shown, "did you mean 'image")
 end)
 
+test("a picture is shown in its colours on a terminal, and in characters elsewhere", function()
+  local path = tmp "red.png"
+  check.equal((real(write('image.new(4, 4, { 255, 0, 0 }):save(' .. ("%q"):format(path:match "[^/]+$") .. ')'))), 0)
+  check.contains(select(2, real("show " .. path)), "\n::::\n::::\n")
+  local out = io.popen(("script -qec '%s show %s' /dev/null </dev/null 2>&1"):format(program, path))
+  local shown = out:read "a"
+  out:close()
+  if shown:find "not found" then skip "script is not installed" end
+  check.contains(shown, ("\27[38;2;255;0;0m\27[48;2;255;0;0m\u{2580}"):rep(4) .. "\27[0m")
+end)
+
 test("a file of a script's name is a recipe like any other: it gets nothing native, and is told which command it is not", function()
   local text = "print 'a recipe'\nrequire 'native.fs'"
   local hint = "     = calotype train_tiny_base runs the script of that name that came with the program"

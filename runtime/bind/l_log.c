@@ -69,6 +69,28 @@ static int l_put_marked(lua_State *L) {
   return 0;
 }
 
+/* log.put_pixels { r, g, b, r2, g2, b2, ... }: a line of a picture for a terminal with colours: each character is two pixels, the second
+ * below the first; 0 to 255. */
+static int l_put_pixels(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  cal_buffer *line = cal_push_shell(L, "calotype.buffer", sizeof *line);
+  const lua_Integer count = (lua_Integer)lua_rawlen(L, 1);
+  for (lua_Integer i = 0; i + 6 <= count; i += 6) {
+    int c[6];
+    for (int k = 0; k < 6; k++) {
+      lua_rawgeti(L, 1, i + k + 1);
+      const lua_Number value = lua_tonumber(L, -1);
+      c[k] = value > 0 ? value < 255 ? (int)value : 255 : 0;
+      lua_pop(L, 1);
+    }
+    cal_buffer_printf(line, "\033[38;2;%d;%d;%dm\033[48;2;%d;%d;%dm\xe2\x96\x80", c[0], c[1], c[2], c[3], c[4], c[5]);
+  }
+  cal_buffer_add_text(line, "\033[0m\n");
+  if (!line->failed) fwrite(line->data, 1, line->size, stdout);
+  cal_buffer_free(line);
+  return 0;
+}
+
 static int l_clock(lua_State *L) {
   lua_pushnumber(L, cal_clock());
   return 1;
@@ -133,9 +155,9 @@ static int l_text(lua_State *L) {
 int luaopen_cal_log(lua_State *L);
 int luaopen_cal_log(lua_State *L) {
   static const luaL_Reg methods[] = {{"set", l_set}, {"note", l_note}, {"close", l_close}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"put", l_put},   {"put_marked", l_put_marked}, {"say", l_say},           {"clock", l_clock},
-                                       {"date", l_date}, {"duration", l_duration},     {"progress", l_progress}, {"terminal", l_terminal},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"put", l_put},   {"put_marked", l_put_marked}, {"put_pixels", l_put_pixels}, {"say", l_say},           {"clock", l_clock},
+      {"date", l_date}, {"duration", l_duration},     {"progress", l_progress},     {"terminal", l_terminal}, {NULL, NULL}};
   cal_register_type(L, "calotype.progress", methods, l_close, l_text);
   luaL_newlib(L, functions);
   return 1;

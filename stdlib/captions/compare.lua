@@ -19,6 +19,7 @@ local script = require "native.script"
 local sessions = require "recipe.session"
 local set = require "recipe.set"
 local tags = require "caption.tags"
+local tally = require "caption.tally"
 local telling = require "captions.telling"
 local words_of = require "caption.words"
 
@@ -251,6 +252,11 @@ function M.run(_, words, _, params)
     session:close()
     error(fault, 0)
   end
+
+  local services = {}
+  for name in pairs(session.asked or {}) do services[#services + 1] = name end
+  table.sort(services)
+  for _, name in ipairs(services) do session:say("  " .. tally.text(session.asked[name])) end
 
   local pairs_of, of_picture = measure(columns, items)
   local rows = rows_of(columns, #items)

@@ -1,4 +1,5 @@
 -- log.lua - `calotype captions log`: every text that pictures had, oldest first, and what was paid without getting one.
+local json = require "native.json"
 local log = require "native.log"
 local named = require "captions.named"
 local script = require "native.script"
@@ -11,6 +12,9 @@ local M = {}
 local function origin(row, numbers, paid)
   local parts = { telling.who(row) }
   if row.prompt then parts[#parts + 1] = "prompt " .. row.prompt:sub(1, 8) end
+  local detail = json.decode(row.detail or "")
+  local fallback = type(detail) == "table" and detail.fallback
+  if type(fallback) == "table" and #fallback > 0 then parts[#parts + 1] = "after " .. table.concat(fallback, "; ") end
   if row.restores then parts[#parts + 1] = ("put back from %d"):format(numbers[row.restores] or 0) end
   if row.aside then parts[#parts + 1] = "for a comparison" end
   if row.cost or paid[row.id] then parts[#parts + 1] = telling.money(row.cost) end

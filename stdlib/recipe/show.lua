@@ -15,32 +15,26 @@ local M = {}
 local MOST_BLOCKS = 24
 local RAMP = { " ", ".", ":", "-", "=", "+", "*", "#", "%", "@" }
 
---- A picture in at most `columns` x `rows` characters: two pixels in each, above one another, where the terminal has colours.
----@param picture userdata
----@param columns integer
----@param rows integer
----@param color boolean
----@return string
-function M.picture(picture, columns, rows, color)
+-- A picture in at most `columns` x `rows` characters, two pixels in each, above one another.
+local function put_pixels(picture, columns, rows, color, put)
   local scale = math.min(columns / picture:width(), rows * 2 / picture:height(), 1)
   local w, h = math.max(1, math.floor(picture:width() * scale)), math.max(2, math.floor(picture:height() * scale))
   h = h - h % 2
-  local small, out = picture:rgb({ 255, 255, 255 }):resize(w, h, "area"), {}
+  local small = picture:rgb({ 255, 255, 255 }):resize(w, h, "area")
   for y = 0, h - 1, 2 do
     local line = {}
     for x = 0, w - 1 do
       local r, g, b = small:get(x, y)
       local r2, g2, b2 = small:get(x, y + 1)
       if color then
-        line[#line + 1] = ("\27[38;2;%d;%d;%dm\27[48;2;%d;%d;%dm\u{2580}"):format(r, g, b, r2, g2, b2)
+        table.move({ r, g, b, r2, g2, b2 }, 1, 6, 6 * x + 1, line)
       else
         local light = (0.299 * (r + r2) + 0.587 * (g + g2) + 0.114 * (b + b2)) / 510
-        line[#line + 1] = RAMP[math.min(#RAMP, 1 + math.floor(light * #RAMP))]
+        line[x + 1] = RAMP[math.min(#RAMP, 1 + math.floor(light * #RAMP))]
       end
     end
-    out[#out + 1] = table.concat(line) .. (color and "\27[0m" or "")
+    if color then log.put_pixels(line) else put(table.concat(line)) end
   end
-  return table.concat(out, "\n")
 end
 
 --- A set of pictures as the prompt shows it.
@@ -104,7 +98,7 @@ local function show_picture(path, put)
   end
   put(("  %-11s %s"):format("phash", m.phash))
   local columns = log.terminal "stdout"
-  put(M.picture(picture, math.min(columns or 64, 64), 20, columns ~= nil))
+  put_pixels(picture, math.min(columns or 64, 64), 20, columns ~= nil, put)
   return true
 end
 
