@@ -2,7 +2,7 @@
  *
  *   cal_error err = {0};
  *   cal_fs *fs = cal_fs_new(NULL, 0, &err);
- *   cal_fs_grant(fs, "class.rec", CAL_FS_READ | CAL_FS_WRITE, &err);
+ *   cal_fs_grant(fs, ".", CAL_FS_READ | CAL_FS_WRITE, &err);            // the folder: a file that is not there cannot be granted
  *   cal_tape *tape = cal_tape_record(fs, "class.rec", &err);
  *   cal_tape_reply reply = {.status = 200, .content_type = "application/json", .body = "{\"a\":1}", .size = 7};
  *   cal_tape_add(tape, "POST", "/v1/caption", "{}", 2, &reply, &err);         // on the disk when it returns
