@@ -1,6 +1,5 @@
 -- diff.lua - `calotype captions diff`: what changed in the texts of pictures, word by word.
 local difference = require "captions.difference"
-local history = require "recipe.history"
 local log = require "native.log"
 local named = require "captions.named"
 local script = require "native.script"
@@ -40,12 +39,15 @@ local function side(word)
   end, not person and word or nil
 end
 
--- The last text and the one before it that says something else.
+-- The text now and the one before it, in time, that says something else: after an undo that is what was undone.
 local function last_two(rows)
-  local line, at = history.line(rows)
-  local i = at - 1
-  while line[i] and line[i].text == line[at].text do i = i - 1 end
-  return line[i], line[at]
+  local old, now
+  for i = #rows, 1, -1 do
+    local row = rows[i]
+    if now and not row.aside and row.text ~= now.text then old = row break end
+    if row.in_force then now = row end
+  end
+  return old, now
 end
 
 local function choose(between)

@@ -135,14 +135,15 @@ function M.run(store, words, word)
   local steps = steps_of(word, words[2])
   local pictures, folder = named.pictures(store, words[1])
   local changes, reasons, order, files, left, done = {}, {}, {}, 0, {}, {}
-  for _, picture in ipairs(pictures) do
+  local bar <close> = log.progress(word, #pictures)
+  for i, picture in ipairs(pictures) do
+    if #pictures > SHOWN then bar:set(i) end
     if script.interrupted() > 0 then fail("stopped", ("%s so far; what was changed is kept"):format(set.count(#changes, "text")), 130) end
     if not done[picture.sha] then -- copies of one content have one history
       done[picture.sha] = true
       local change, why = move(store, picture, steps)
       if change then
         changes[#changes + 1] = change
-        if #changes <= SHOWN then put(change) end
         if change.file then files = files + 1 end
         if change.left then left[#left + 1] = change.left end
       else
@@ -156,6 +157,8 @@ function M.run(store, words, word)
       or ("nothing to %s: %s%s"):format(word, folder and "the pictures have " or words[1] .. " has ", order[1]),
       order[1] == "no later text" and "redo brings back what undo took" or nil, 1)
   end
+  bar:close()
+  for i = 1, math.min(#changes, SHOWN) do put(changes[i]) end
   if #changes > SHOWN then log.put(("... and %d more"):format(#changes - SHOWN)) end
   local parts = { ("%s; the next run uses %s and asks nobody"):format(set.count(#changes, "text") .. " put back", #changes == 1 and "it" or "them") }
   for _, why in ipairs(order) do parts[#parts + 1] = ("%s with %s"):format(set.count(reasons[why]), why) end
