@@ -496,7 +496,8 @@ static void count_bytes(flight *f) {
   lib.easy_getinfo(f->easy, CURLINFO_HEADER_SIZE, &head);
   lib.easy_getinfo(f->easy, CURLINFO_SIZE_UPLOAD_T, &up);
   lib.easy_getinfo(f->easy, CURLINFO_SIZE_DOWNLOAD_T, &down);
-  f->sent += (uint64_t)request + (uint64_t)up;
+  /* A body that went out together with the headers is in both. */
+  f->sent += request > up ? (uint64_t)request : (uint64_t)request + (uint64_t)up;
   f->received += (uint64_t)head + (uint64_t)down;
 }
 
