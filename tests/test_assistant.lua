@@ -413,6 +413,7 @@ test("the number of pictures, their size, their captions and the memory decide",
   check.contains(done.out, "held = photos:split { held_out = 2 }")
   check.contains(done.out, 'with = sidecar {}, trigger = "zqrt"')
   check.contains(done.out, "validate = held")
+  check.contains(done.out, "each of 18 is seen 81 times")
   check.contains(ends(0, many.command("recommend", { base = TINY, to = "", trigger = "wrt" })).out, 'trigger = "wrt"')
   check.contains(ends(2, many.command("recommend", { base = TINY, to = "", trigger = " a" })).text, "at least two letters")
   local tiny = recipes.new(tmp "tiny")
@@ -730,4 +731,25 @@ test("the whole road of a judgement: the program, .env, a server; what fails is 
   check.contains(fs.read(folder .. "/out/a.html"), "says 1.0: a small test picture")
   text, code = run("bad-key", "outliers photos page= judge=yes") -- fewer than eight: nobody needs to be asked
   check.equal(code, 0, text)
+end)
+
+test("names that are no UTF-8, have controls or marks of HTML go through every command, and come back from quarantine", function()
+  local place = odd()
+  local names = { "bad\xffname.png", "new\nline.png", "<b>x.png", "-p=1.png", "'q\".png" }
+  for i, name in ipairs(names) do place.photo(name, { seed = 70 + i, width = 300, height = 280, cells = 2 }) end
+  place.write("photos/bad\xffname.txt", "grass")
+  local before = state_of(place.path "photos")
+  local done = ends(0, place.command("analyze", { side = "256", to = place.path "out/a.html", json = place.path "out/a.json" }))
+  check.ok(utf8.len(done.out) and not done.out:find "new\nline")
+  check.ok(json.decode(place.read "out/a.json") and utf8.len(place.read "out/a.html") and not place.read "out/a.html":find("<b>x", 1, true))
+  ends(0, place.command("outliers", with { remove = "yes", above = "2", json = place.path "out/o.json" }))
+  check.ok(json.decode(place.read "out/o.json"))
+  for _, name in ipairs(names) do check.ok(fs.stat(place.path "photos-outliers/" .. name), name) end
+  check.ok(fs.stat(place.path "photos-outliers/bad\xffname.txt"))
+  ends(0, place.command("outliers", with { restore = "yes" }))
+  check.equal(state_of(place.path "photos"), before)
+  ends(0, place.command("tags"))
+  ends(0, place.command("caption", { with = "fake", to = place.path "out/c.html" }))
+  fs.make_folder(place.path "a ${x}")
+  check.contains(ends(2, place.command("analyze", {}, place.path "a ${x}")).text, "where recipes put a parameter")
 end)

@@ -75,7 +75,7 @@ function M.json(found)
   local pictures, issues, rejected = {}, {}, {}
   for i, item in ipairs(found.pictures) do
     local b = item.brightness
-    pictures[i] = { path = item.path, sha256 = item.sha256, width = item.width, height = item.height, format = item.format,
+    pictures[i] = { path = folder.printable(item.path), sha256 = item.sha256, width = item.width, height = item.height, format = item.format,
       quality = rounded(item.grade.quality), worst = item.grade.worst, parts = rounded_parts(item.grade.parts), sharpness = rounded(item.sharpness),
       entropy = rounded(item.entropy), noise = rounded(item.noise), blocking = rounded(item.blocking), phash = item.phash,
       brightness = { p1 = rounded(b.p1), p5 = rounded(b.p5), p50 = rounded(b.p50), p95 = rounded(b.p95), p99 = rounded(b.p99) },
@@ -83,17 +83,23 @@ function M.json(found)
   end
   for i, issue in ipairs(found.issues) do
     local list = {}
-    for k, row in ipairs(issue.found) do list[k] = { path = row.item.path, text = row.text } end
+    for k, row in ipairs(issue.found) do
+      list[k] = { path = folder.printable(row.item.path), text = folder.printable(row.text) }
+    end
     issues[i] = { id = issue.id, level = issue.level, advice = issue.advice, pictures = json.array(list) }
   end
-  for i, reject in ipairs(found.rejected) do rejected[i] = { path = reject.item.path, reason = reject.reason } end
+  for i, reject in ipairs(found.rejected) do
+    rejected[i] = { path = folder.printable(reject.item.path), reason = folder.printable(reject.reason) }
+  end
   local function grade(it) return it and { grade = rounded(it.grade), parts = rounded_parts(it.parts) } or json.null end
   return json.encode({
-    folder = found.folder, side = found.side, quality = rounded(found.quality), consistency = grade(found.consistency), diversity = grade(found.diversity),
+    folder = folder.printable(found.folder), side = found.side, quality = rounded(found.quality),
+    consistency = grade(found.consistency), diversity = grade(found.diversity),
     captions = { people = found.captions.people, models = found.captions.models, without = found.captions.without },
     pictures = json.array(pictures), unreadable = json.array(rejected), issues = json.array(issues),
     judged = found.judged and { pictures = found.judged.count, quality = rounded(found.judged.quality), by = found.judged.by } or json.null,
-    suggestion = { recipe = found.suggestion.text, kept = found.suggestion.kept, left_out = json.array(found.suggestion.left_out) },
+    suggestion = { recipe = utf8.len(found.suggestion.text) and found.suggestion.text or json.null, kept = found.suggestion.kept,
+      left_out = json.array(found.suggestion.left_out) },
   }, { pretty = true }) .. "\n"
 end
 

@@ -20,6 +20,17 @@ function M.fail(message, hint, code)
   place.fail(nil, message, { hint = hint, exit = code == "DENIED" and 3 or code == "INTERRUPT" and 130 or code == "usage" and 2 or 1 })
 end
 
+--- A path as it can be shown and be in JSON: bytes that are no UTF-8, and controls, are marks.
+---@param text string
+---@return string
+function M.printable(text)
+  while not utf8.len(text) do
+    local _, bad = utf8.len(text)
+    text = text:sub(1, bad - 1) .. "\u{FFFD}" .. text:sub(bad + 1)
+  end
+  return (text:gsub("%c", "\u{FFFD}"))
+end
+
 local function look_at(self)
   local store = self:store()
   local bar = log.progress("colours", #self.items)
@@ -40,6 +51,9 @@ end
 ---@return table
 function M.open(options)
   local path = #options.folder > 1 and options.folder:gsub("/+$", "") or options.folder
+  if path:find("${", 1, true) then
+    M.fail(("the folder's name %s has ${, where recipes put a parameter"):format(path), "rename it, or link to it under another name", "usage")
+  end
   local env, session = environment.new { mode = "live", store = options.store, say = options.say }
   local self = setmetatable({ path = path, session = session, recursive = options.recursive or false }, Folder)
   self.first = env.images({ path, recursive = self.recursive })
@@ -47,7 +61,7 @@ function M.open(options)
   self.say, session.to = session.to, function() end -- steps that are only tried are not told
   self.items, self.rejected = {}, result.rejected
   for i, item in ipairs(result.items) do
-    self.items[i] = set.with(item, { shown = item.path:sub(1, #path + 1) == path .. "/" and item.path:sub(#path + 2) or item.path })
+    self.items[i] = set.with(item, { shown = M.printable(item.path:sub(1, #path + 1) == path .. "/" and item.path:sub(#path + 2) or item.path) })
   end
   for _, reject in ipairs(self.rejected) do reject.item.shown = reject.item.name end
   look_at(self)

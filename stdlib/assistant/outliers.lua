@@ -179,11 +179,12 @@ function M.json(found)
   for i, row in ipairs(found.list) do
     local reasons = {}
     for k, reason in ipairs(row.reasons) do
-      reasons[k] = { kind = reason.kind, measure = reason.measure, deviations = reason.score < math.huge and reason.score or json.null, text = reason.text }
+      reasons[k] = { kind = reason.kind, measure = reason.measure, deviations = reason.score < math.huge and reason.score or json.null,
+        text = folder.printable(reason.text) }
     end
-    list[i] = { path = row.item.path, sha256 = row.item.sha256, kind = row.kind, reasons = json.array(reasons) }
+    list[i] = { path = folder.printable(row.item.path), sha256 = row.item.sha256, kind = row.kind, reasons = json.array(reasons) }
   end
-  return json.encode({ folder = found.folder, pictures = #found.photos.items, outliers = json.array(list) }, { pretty = true }) .. "\n"
+  return json.encode({ folder = folder.printable(found.folder), pictures = #found.photos.items, outliers = json.array(list) }, { pretty = true }) .. "\n"
 end
 
 return M

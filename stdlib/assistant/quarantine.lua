@@ -22,6 +22,15 @@ local function fail(message, hint, code) require("assistant.folder").fail(messag
 
 local function there(path) return fs.stat(path) ~= nil end
 
+-- Names may be any bytes, JSON is UTF-8: what is none is written as hexadecimal digits, and said so.
+local function hex(text) return (text:gsub(".", function(c) return ("%02x"):format(c:byte()) end)) end
+local function unhex(text) return (text:gsub("%x%x", function(digits) return string.char(tonumber(digits, 16)) end)) end
+
+local function written_part(part)
+  if utf8.len(part.from) and utf8.len(part.to) then return part end
+  return { hex = true, from = hex(part.from), to = hex(part.to) }
+end
+
 local function is_part(part) return type(part) == "table" and type(part.from) == "string" and type(part.to) == "string" end
 
 -- Paths that a journal names lie below its folders, whoever wrote it.
@@ -36,6 +45,9 @@ local function read_journal(path)
     number = number + 1
     local entry = json.decode(line)
     local right = type(entry) == "table" and type(entry.parts) == "table" and #entry.parts > 0
+    for _, part in ipairs(right and entry.parts or {}) do
+      if is_part(part) and part.hex then part.from, part.to, part.hex = unhex(part.from), unhex(part.to), nil end
+    end
     for _, part in ipairs(right and entry.parts or {}) do right = right and is_part(part) and below(part.from) and below(part.to) end
     if not right then
       fail(("%s:%d is no line of a journal"):format(path, number), "nothing was moved; repair the line or take it out: its files lie beside it", "FORMAT")
@@ -77,7 +89,11 @@ end
 
 function Quarantine:write_journal()
   local lines = {}
-  for i, entry in ipairs(self.entries) do lines[i] = json.encode(entry) .. "\n" end
+  for i, entry in ipairs(self.entries) do
+    local parts = {}
+    for k, part in ipairs(entry.parts) do parts[k] = written_part(part) end
+    lines[i] = json.encode { time = entry.time, reason = entry.reason, sha256 = entry.sha256, parts = json.array(parts) } .. "\n"
+  end
   local ok, message, code = fs.write(self.journal, table.concat(lines))
   if not ok then fail(("the journal %s was not written, and nothing was moved"):format(self.journal), message, code) end
 end
@@ -143,7 +159,8 @@ function Quarantine:move(list, shared)
     end
   end
   for _, row in ipairs(list) do
-    local entry = { time = log.date(), reason = row.reason, sha256 = row.item.sha256, parts = json.array(parts_of(self, row.item, taken, shared or {})) }
+    local entry = { time = log.date(), reason = require("assistant.folder").printable(row.reason), sha256 = row.item.sha256,
+      parts = json.array(parts_of(self, row.item, taken, shared or {})) }
     kept[#kept + 1] = entry
     todo[#todo + 1] = { entry = entry, item = row.item }
   end

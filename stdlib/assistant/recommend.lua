@@ -43,6 +43,7 @@ local BY_GOAL = {
     why_passes = "a thing wants about 80 looks at each picture", why_rank = "one thing of one form" },
 }
 
+local MANY_PASSES, MOST_STEPS = 10, 30000
 local FEW, HELD_FROM = 10, 16 -- pictures: below, the rank is halved; from, some are held out
 
 -- The base ----------------------------------------------------------------------------------------------------------------
@@ -272,8 +273,11 @@ function M.run(options)
   add("rank", rank, trained < FEW and "%s would take %d; half of it for only %s, so that they are not learned by heart" or "%s",
     trained < FEW and o.goal or goal.why_rank, goal.rank, set.count(trained))
   local batch, why_batch, does_not_fit = batch_of(o, model, found.pictures, rank, side, multiple, trained, goal.prompts)
-  local steps = rounded_to(math.max(300, math.min(goal.most, trained * goal.passes)) / batch, 50)
-  add("steps", steps, "%s; with these %s is seen %.0f times", goal.why_passes, trained == 1 and "it" or ("each of %d"):format(trained), steps * batch / trained)
+  -- Many pictures need fewer looks each, but some: ten.
+  local looks = math.min(goal.passes, math.max(MANY_PASSES, goal.most / trained))
+  local steps = rounded_to(math.min(MOST_STEPS, math.max(300, trained * looks)) / batch, 50)
+  add("steps", steps, "%s%s; with these %s is seen %.0f times", goal.why_passes, looks < goal.passes and ", many pictures fewer" or "",
+    trained == 1 and "it" or ("each of %d"):format(trained), steps * batch / trained)
   add("batch", batch, why_batch)
   local lr = trained < 5 and 5e-5 or batch > 1 and rounded_to(1e-4 * math.sqrt(batch), 1e-5) or 1e-4
   add("lr", lr, trained < 5 and "half of the usual: with so few pictures more forgets what the base knew" or batch > 1

@@ -15,6 +15,7 @@ local M = {}
 
 local e = html.escape
 local NAMES, WORST = 3, 5
+local MOST, MOST_OF_ALL = 48, 240 -- pictures under one heading of a page: a browser shall open it
 
 --- "a.jpg, b.jpg and 5 more"
 ---@param list { item: table }[]
@@ -129,10 +130,12 @@ local function figure(photos, item, lines, reason)
 end
 M.figure = figure
 
-local function figures(page, photos, list)
+local function figures(page, photos, list, most)
+  most = most or MOST
   page.put '<div class="sheet">'
-  for _, row in ipairs(list) do page.put(figure(photos, row.item, row.lines or {}, row.text)) end
+  for i = 1, math.min(#list, most) do page.put(figure(photos, list[i].item, list[i].lines or {}, list[i].text)) end
   page.put "</div>"
+  if #list > most then page.put(("<p>... and %d more; json=FILE has them all.</p>"):format(#list - most)) end
 end
 M.figures = figures
 
@@ -190,7 +193,7 @@ function M.analysis_page(found, path)
       item.judged.reason) end
     rows[i] = { item = item, lines = lines }
   end
-  figures(page, photos, rows)
+  figures(page, photos, rows, MOST_OF_ALL)
   page.table("How it is counted", formula_rows())
   for _, text in ipairs { "A picture: " .. grades.FORMULA, "Quality: " .. grades.QUALITY, "Consistency: " .. grades.CONSISTENCY,
     "Diversity: " .. grades.DIVERSITY } do page.put(("<p class=\"faint\">%s.</p>"):format(e(text))) end
