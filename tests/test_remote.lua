@@ -74,15 +74,15 @@ recovers("503empty", "an error without a body is tried again", { requests = 2, p
 recovers("504", "a time-out of the server is tried again", { requests = 2, produced = 1 })
 recovers("499", "a cancelled request is tried again", { requests = 2, produced = 1 })
 recovers("408", "a request time-out is tried again", { requests = 2, produced = 1 })
-recovers("cut", "a body that is cut is asked for again: what was lost is paid", { requests = 2, produced = 2 })
-recovers("cutinhead", "headers that are cut are no answer", { requests = 2, produced = 2 })
-recovers("reset", "a reset in the body is survived", { requests = 2, produced = 2 })
-recovers("longer", "a body shorter than it says is no answer", { requests = 2, produced = 2 })
-recovers("chunkcut", "a body without its last chunk is no answer", { requests = 2, produced = 2 })
-recovers("chunkbad", "a chunk of nonsense is no answer", { requests = 2, produced = 2 })
+recovers("cut", "a body that is cut is asked for again: what was lost is paid", { requests = 2, produced = 2, lost = 1 })
+recovers("cutinhead", "headers that are cut are no answer", { requests = 2, produced = 2, lost = 1 })
+recovers("reset", "a reset in the body is survived", { requests = 2, produced = 2, lost = 1 })
+recovers("longer", "a body shorter than it says is no answer", { requests = 2, produced = 2, lost = 1 })
+recovers("chunkcut", "a body without its last chunk is no answer", { requests = 2, produced = 2, lost = 1 })
+recovers("chunkbad", "a chunk of nonsense is no answer", { requests = 2, produced = 2, lost = 1 })
 -- A kept connection that dies before the first byte is tried again by libcurl itself, so that one attempt may be two requests.
-recovers("cuthead", "a connection that ends before the answer is opened again", { attempts = false })
-recovers("resethead", "a reset before the answer is survived", { attempts = false })
+recovers("cuthead", "a connection that ends before the answer is opened again", { attempts = false, lost = 1 })
+recovers("resethead", "a reset before the answer is survived", { attempts = false, lost = 1 })
 scenario("503 twice, then a cut, then an answer: three kinds of failure, one caption", "503-twice,cut-once", { verdict = "done", text = JSON, attempts = 4,
   requests = 4, produced = 2, delivered = 1 })
 scenario("a server that is silent is given up after its time, and asked again", "stallhead-once", { verdict = "done", text = JSON, attempts = 2, requests = 2 },
@@ -246,6 +246,18 @@ test("three hundred questions with a fault in ten each get their own answer", fu
   local counts = talk:counts()
   check.ok(counts.requests > 300)
   check.equal(counts.ok, 300 - again)
+end)
+
+test("of what went out and was never answered each time is told, also when libcurl sent it again by itself", function()
+  local talk <close> = talk_to "cuthead-once=again"
+  for i = 1, 2 do -- the second on a connection that was kept
+    talk:request("list", { method = "GET", path = "/v1beta/models", class = "safe" })
+    talk:next(20)
+    assert(talk:ask(i, question("picture " .. i)))
+    local _, reply = talk:next(20)
+    check.equal({ reply.verdict, reply.lost }, { "done", 1 })
+  end
+  check.equal(server:counts "cuthead-once=again".requests, 5 + 2)
 end)
 
 test("a picture of 3 MB goes out whole", function()

@@ -8,6 +8,8 @@ local server = fake.start()
 
 local RECIPE = [[images "photos" :caption { with = gemini { in_flight = 16 } } :export { as = "sidecars", to = "out" }]]
 
+local LOST_ON_THE_WAY = { cut = true, cuthead = true, cutinhead = true, reset = true, resethead = true, longer = true, chunkcut = true, chunkbad = true }
+
 local function environment(scenario) return { GEMINI_BASE_URL = server:url(scenario), GEMINI_API_KEY = fake.KEY } end
 
 local function place(count, side)
@@ -69,7 +71,15 @@ for seed = 1, tonumber(os.getenv "CALOTYPE_SOAK" or 1) do
     check.equal(counts.delivered, 2000)
     check.equal(counts.produced, 2000 + lost)
     check.ok(requests > 2040 and requests < 2400, requests) -- there were faults
-    check.ok(lost > 0, "no answer was lost, so nothing was proved")
+    -- What the run says it may have paid for nothing: what went out and was not answered whole. A server that closes a kept connection
+    -- unannounced, or leaves bytes on it, may spoil the next request there too.
+    local surely, perhaps = 0, 0
+    for _, request in ipairs(server:requests(scenario)) do
+      if LOST_ON_THE_WAY[request.fault] or request.status == 0 then surely = surely + 1 end
+      if request.fault == "shorter" or request.fault == "closeafter" then perhaps = perhaps + 1 end
+    end
+    local told = tonumber(said:match "(%d+) answers? lost on the way, which may be paid too")
+    check.ok(surely > 0 and told and told >= surely and told <= surely + perhaps, ("%s told, %d to %d lost"):format(told, surely, surely + perhaps))
     -- 2,000 pictures of 12 kB are 32 MB in base64: memory that grows with what was sent would show.
     check.ok(#held > 20, "too few looks at the memory")
     local early, late = held[#held // 4 + 1], held[#held - 1] or held[#held]

@@ -231,11 +231,14 @@ static int on_connected(void *context, char *address, char *own, int port, int o
   return f->key_checked ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
-/* How connections are made, for CALOTYPE_DEBUG=2. No header and no body; no line that may tell a proxy's password. */
+/* Counts how often the request goes out. And how connections are made, for CALOTYPE_DEBUG=2: no header and no body; no line that may tell a
+ * proxy's password. */
 static int on_debug(CURL *easy, curl_infotype type, char *text, size_t size, void *context) {
   (void)easy;
-  const flight *f = context;
-  if (type != CURLINFO_TEXT || size > 400) return 0;
+  flight *f = context;
+  const size_t method = strlen(f->method);
+  if (type == CURLINFO_HEADER_OUT && size > method && !memcmp(text, f->method, method) && text[method] == ' ') f->reply->sends++;
+  if (type != CURLINFO_TEXT || size > 400 || cal_debug_depth() < 2) return 0;
   char line[401];
   memcpy(line, text, size);
   line[size] = 0;
@@ -360,11 +363,9 @@ static void set_up(flight *f) {
     lib.easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1000L);
     lib.easy_setopt(e, CURLOPT_LOW_SPEED_TIME, lround(fmax(1, r->stall_seconds)));
   }
-  if (cal_debug_depth() >= 2) {
-    lib.easy_setopt(e, CURLOPT_VERBOSE, 1L);
-    lib.easy_setopt(e, CURLOPT_DEBUGFUNCTION, on_debug);
-    lib.easy_setopt(e, CURLOPT_DEBUGDATA, f);
-  }
+  lib.easy_setopt(e, CURLOPT_VERBOSE, 1L); /* to on_debug alone */
+  lib.easy_setopt(e, CURLOPT_DEBUGFUNCTION, on_debug);
+  lib.easy_setopt(e, CURLOPT_DEBUGDATA, f);
   set_method(f);
 }
 

@@ -41,6 +41,7 @@ typedef struct {
   cal_transfer failure;    /* CAL_TRANSFER_OK: a whole reply came, whatever its status says */
   cal_error why;           /* what is to be said of a failure, CAL_E_NETWORK or the sink's own; never a key, a path or a query */
   bool sent_any;           /* a byte of the request left this machine: the server may have acted on it */
+  int sends;               /* how often the request went out: once more when a kept connection ended unanswered, and for each redirect */
   int status;              /* 0: none came */
   cal_buffer body;         /* of statuses from 400 on at most the first 64 kB; empty when a sink took it */
   double seconds;          /* from start to end */

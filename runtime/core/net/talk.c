@@ -258,7 +258,9 @@ static void settle(item *it, cal_http_reply *reply) {
     t->window = fmin(t->options.in_flight, t->window + 1 / t->window);
   } else count_error(&t->counts, j.label);
   if (arrived) t->unreachable = 0;
-  else if (reply->sent_any) it->lost++;
+  const int answered = arrived ? 1 : 0; /* of those that went out; the others may have been taken */
+  if (reply->sends > answered) it->lost += reply->sends - answered;
+  else if (!arrived && reply->sent_any) it->lost++;
 
   if (j.what == CAL_TALK_KEEP) {
     note(t, it, reply, j.label, 0);

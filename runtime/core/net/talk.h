@@ -101,7 +101,7 @@ typedef struct {
   cal_http_reply *http; /* of the last attempt; NULL: there was none */
   char label[24];       /* the reader's, or how the transfer failed: "done", "timeout", "503" */
   int attempts;
-  int lost;       /* attempts that went out and whose reply never came whole: a service may charge for each */
+  int lost;       /* how often it went out and no whole reply came: a service may charge for each */
   double seconds; /* from the first attempt to the end */
   cal_error why;  /* unless DONE: CAL_E_NETWORK and a sentence, scrubbed. DONE: what the reader said, scrubbed, code CAL_OK */
 } cal_talk_reply;
