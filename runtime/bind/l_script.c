@@ -1,4 +1,5 @@
 /* l_script.c - native.script: what stdlib needs to know about the recipes it runs. Recipes never see this table. */
+#include <poll.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "bind/fault.h"
 #include "bind/safe.h"
 #include "bind/stop.h"
+#include "core/base/clock.h"
 #include "core/base/interrupt.h"
 #include "core/text/lua_token.h"
 
@@ -169,6 +171,14 @@ static int l_interrupted(lua_State *L) {
   return 1;
 }
 
+/* script.pause(seconds) -> true, or false as soon as Ctrl-C is pressed */
+static int l_pause(lua_State *L) {
+  const double until = cal_clock() + luaL_checknumber(L, 1);
+  for (double left; !cal_interrupt_level() && (left = until - cal_clock()) > 0;) poll(NULL, 0, left < 0.04 ? (int)(left * 1000) + 1 : 40);
+  lua_pushboolean(L, !cal_interrupt_level());
+  return 1;
+}
+
 /* script.seed(n): what math.random gives recipes from here on */
 static int l_seed(lua_State *L) {
   cal_runtime *rt = cal_runtime_of(L);
@@ -184,7 +194,7 @@ int luaopen_cal_script(lua_State *L) {
                                        {"upvalues", l_upvalues},  {"fail", l_fail},     {"call", l_call},
                                        {"limit", cal_stop_limit}, {"render", l_render}, {"nearest", l_nearest},
                                        {"versions", l_versions},  {"env", l_env},       {"interrupted", l_interrupted},
-                                       {"seed", l_seed},          {NULL, NULL}};
+                                       {"pause", l_pause},        {"seed", l_seed},     {NULL, NULL}};
   luaL_newlib(L, functions);
   cal_safe_push(L);
   lua_setfield(L, -2, "safe");

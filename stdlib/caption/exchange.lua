@@ -5,6 +5,7 @@
 --
 -- A model that is gone, full, or out of quota is left for the next of the chain, and each caption says so; never because a picture was
 -- blocked. Money is held back before a question and settled after its answer (money.lua).
+local batch = require "caption.batch"
 local fs = require "native.fs"
 local image = require "native.image"
 local json = require "native.json"
@@ -69,6 +70,12 @@ function Asking:stop(why, more)
   self.stopped = self.stopped or { why = why, more = more or {} }
 end
 
+-- The end of all: nothing is waited for.
+function Asking:give_up(why, exit)
+  self:stop(why, { exit = exit })
+  self.given_up = true
+end
+
 -- A server of its own need not be told which model: it names what it has.
 function Asking:ask_for_models(talk)
   talk:request("models", { method = "GET", path = "/v1/models", class = "safe" })
@@ -117,44 +124,69 @@ function Asking:settings(model)
   return make and make(self.options, model.row, self.service) or nil
 end
 
+function Asking:stop_without_model()
+  self:stop(("no model of %s is left to ask (%s)"):format(self.name, table.concat(gone_text(self.chain), "; ")),
+    { exit = 75, hint = "try again later, or name another model" })
+end
+
+function Asking:stop_at_ceiling(most)
+  local purse = self.purse
+  self:stop(("the next question may cost up to %s and would cross the ceiling of %s"):format(money.text(most), purse:limit_text()),
+    { exit = purse.allowed and (not purse.ceiling or purse.allowed <= purse.ceiling) and 3 or 1,
+      hint = ("%s are spent in this run; a higher ceiling goes on from here"):format(money.text(purse.run.paid)) })
+end
+
+--- The most that a question may cost; 0 where nobody knows, for then there is no ceiling.
+function Asking:most(job, model, share)
+  if self.costless then return 0 end
+  local item = job.item
+  local most = money.most(model.row, self.asked, self.options.resolution or "high", job.max_tokens, item.width or 2048, item.height or 2048)
+  return (most or 0) * (share or 1)
+end
+
+--- The question about a picture, as native.net takes it; nil and why there is none.
+function Asking:question(job, model)
+  local item = job.item
+  local changed = set.changed(item)
+  if changed then return nil, changed end
+  local bytes, mime = image.for_server(item.path, self.service.picture or {})
+  if not bytes then return nil, mime end
+  local only_captions = self.service.wire == "huggingface" -- it has a length of its own
+  return { model = model.id ~= "" and model.id or nil, system = self.asked.system, user = self.asked.user, schema = self.asked.schema,
+    pictures = { { bytes = bytes, mime = mime } }, settings = self:settings(model),
+    max_tokens = not (only_captions and not self.options.max_tokens) and job.max_tokens or nil,
+    expected_tokens = models.picture_tokens(model.row, self.options.resolution or "high", item.width or 1024, item.height or 1024)
+      + job.max_tokens // 4 }
+end
+
 -- Send one question. False when it must wait, because questions under way hold the money; true when it was sent, or the picture, or all
 -- asking, was given up.
 function Asking:send(talk, job)
   local model = self:model()
   if not model then
-    self:stop(("no model of %s is left to ask (%s)"):format(self.name, table.concat(gone_text(self.chain), "; ")),
-      { exit = 75, hint = "try again later, or name another model" })
+    self:stop_without_model()
     table.insert(self.left.failed, { item = job.item })
     return true
   end
-  local item, resolution = job.item, self.options.resolution or "high"
-  local most = self.costless and 0 or money.most(model.row, self.asked, resolution, job.max_tokens, item.width or 2048, item.height or 2048) or 0
+  local most = self:most(job, model)
   if not self.costless and not self.purse:hold(most) then
     if self.flying > 0 then return false end
-    self:stop(("the next question may cost up to %s and would cross the ceiling of %s"):format(money.text(most), self.purse:limit_text()),
-      { exit = self.purse.allowed and (not self.purse.ceiling or self.purse.allowed <= self.purse.ceiling) and 3 or 1,
-        hint = ("%s are spent in this run; a higher ceiling goes on from here"):format(money.text(self.purse.run.paid)) })
-    table.insert(self.left.failed, { item = item })
+    self:stop_at_ceiling(most)
+    table.insert(self.left.failed, { item = job.item })
     return true
   end
-  local changed = set.changed(item)
-  local bytes, mime
-  if changed then mime = changed else bytes, mime = image.for_server(item.path, self.service.picture or {}) end
-  if bytes then
-    job.model, job.held, job.settings = model, most, self:settings(model)
-    local only_captions = self.service.wire == "huggingface" -- it has a length of its own
-    local ok, why = talk:ask(job, { model = model.id ~= "" and model.id or nil, system = self.asked.system, user = self.asked.user,
-      schema = self.asked.schema, pictures = { { bytes = bytes, mime = mime } }, settings = job.settings,
-      max_tokens = not (only_captions and not self.options.max_tokens) and job.max_tokens or nil,
-      expected_tokens = models.picture_tokens(model.row, resolution, item.width or 1024, item.height or 1024) + job.max_tokens // 4 })
-    if ok ~= nil and ok ~= false or why == nil then
+  local question, why = self:question(job, model)
+  if question then
+    job.model, job.held, job.settings = model, most, question.settings
+    local ok
+    ok, why = talk:ask(job, question)
+    if ok then
       self.flying = self.flying + 1
       return true
     end
-    mime = why
   end
   if not self.costless then self.purse:settle(most, 0) end
-  table.insert(self.left.refused, { item = item, why = mime })
+  table.insert(self.left.refused, { item = job.item, why = why })
   return true
 end
 
@@ -169,7 +201,8 @@ function Asking:cost_of(job, reply)
   if not id or id == "" then row = job.model.row end
   local tokens = reply.tokens
   if reply.verdict == "blocked" and tokens and tokens.input and not tokens.output then tokens = { input = tokens.input, output = 0 } end
-  return models.cost(row, tokens)
+  local cost = models.cost(row, tokens)
+  return cost and cost * (reply.batch and self.share or 1)
 end
 
 -- Next in the queue: the place that it was taken from, or another's, is free.
@@ -188,7 +221,7 @@ end
 function Asking:told(job, reply, cost, why)
   if self.costless or cost == 0 then return end
   self.context.spent { provider = self.name, model = reply.model or job.model.id, cost = cost, sha = job.item.sha256, why = why,
-    tokens = reply.tokens, seconds = reply.seconds }
+    tokens = reply.tokens, seconds = reply.seconds, batch = reply.batch }
 end
 
 -- Attempts before this reply that went out and never had a whole answer.
@@ -217,7 +250,7 @@ function Asking:take(job, reply)
       self.done = self.done + 1
       local fallback = gone_text(self.chain)
       self.emit(job.n, text, { model = reply.model and reply.model ~= "" and reply.model or job.model.id, prompt = self.asked.id, cost = cost,
-        tokens = reply.tokens, finish = reply.finish, seconds = reply.seconds,
+        tokens = reply.tokens, finish = reply.finish, seconds = reply.seconds, batch = reply.batch,
         fallback = #fallback > 0 and json.array(fallback) or nil, settings = job.settings })
       return
     end
@@ -333,7 +366,9 @@ function M.ask(name, items, options, emit, context, asked)
     local talk <close>, message, code = services.talk(self.service, options)
     if not talk then context.fail(("%s cannot be asked: %s"):format(name, message), { exit = code == "BUSY" and 75 or 1, code = code }) end
     self:set_chain(talk)
-    if not self.stopped then self:loop(talk) end
+    if not self.stopped then
+      if options.batch and not asked then batch.loop(self, talk) else self:loop(talk) end
+    end
     tally.counts(context.session, name, talk:counts())
   end
   self:tell()

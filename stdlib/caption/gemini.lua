@@ -13,5 +13,6 @@ return remote.provider {
       doc = "how much of a picture is looked at: 280, 560 or 1120 tokens (3.x)" },
     { "safety", "choice", choices = { "off", "block_none", "block_only_high", "block_medium_and_above", "block_low_and_above" },
       doc = "the service's own filter, for all of its categories; its default when left out" },
+    { "batch", "boolean", default = false, doc = "half the price, answers within a day: the run waits for them, and finds them again when it was stopped" },
   }, remote.pace),
 }

@@ -85,6 +85,9 @@ function Purse:hold(most)
   return true
 end
 
+--- Held without asking whether a ceiling allows it: it is spent already, or under way.
+function Purse:take(most) self.own.held, self.run.held = self.own.held + most, self.run.held + most end
+
 --- What was held is given back, and what the answer cost is spent; nil: unknown, which counts as all that was held.
 ---@param held number
 ---@param cost number?

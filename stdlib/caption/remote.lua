@@ -3,6 +3,7 @@
 --   return remote.provider { name = "gemini", doc = "...", options = remote.options(remote.shared, { ... }, remote.pace) }
 --
 -- What its options mean stands in settings.lua, how it asks in exchange.lua.
+local batch = require "caption.batch"
 local exchange = require "caption.exchange"
 local models = require "caption.models"
 local money = require "caption.money"
@@ -26,6 +27,7 @@ function M.check(name, options)
     if not words then return "has a language it cannot ask in: " .. complaint, hint, "language" end
   end
   if options.record and options.replay then return "has both record and replay", "record first; replay what was recorded", "replay" end
+  if options.batch and (options.record or options.replay) then return "has batch, which is not recorded", "record without batch", "batch" end
   if options.tag_language == "same" and options.style ~= "tags" then
     return "has tag_language, but writes no tags", 'it belongs to style = "tags"', "tag_language"
   end
@@ -79,19 +81,22 @@ function M.estimate(name, items, options, context)
   local asked = settings.words(name, options)
   local id = settings.chain(service, options)[1]
   local row = models.find(name, id)
-  local price, usd, blocked = models.price(row), 0, 0
+  local price, usd, blocked, waiting = models.price(row), 0, 0, 0
+  local in_batches = options.batch and batch.waiting(context.store(), name, settings.question_key(name, options)) or {}
   for _, item in ipairs(items) do
-    if not options.again and settings.blocked(context, name, options, item) then
+    if in_batches[item.sha256] then
+      waiting = waiting + 1
+    elseif not options.again and settings.blocked(context, name, options, item) then
       blocked = blocked + 1
     elseif price then
       usd = usd + money.usual(row, asked, options.resolution or "high", options.style, options.thinking, item.width or 1024, item.height or 1024)
     end
   end
-  local requests = #items - blocked
+  local requests = #items - blocked - waiting
   local half = options.batch and models.all().batch[name]
   local free = settings.costless(service, options)
   return { requests = requests, model = id, host = service.host, usd = free and 0 or price and usd * (half or 1) or nil, free = free,
-    as_of = row and row.as_of, until_ = price and price.until_, blocked = blocked, batch = half and true or nil,
+    waiting = waiting, as_of = row and row.as_of, until_ = price and price.until_, blocked = blocked, batch = half and true or nil,
     ceiling = options.spend and options.spend.usd, named = service.key }
 end
 

@@ -115,10 +115,11 @@ function M.costless(service, options)
   return options.replay and "replay" or options.free and service.own and "free" or nil
 end
 
+--- The question that all pictures are asked, as a key.
+function M.question_key(name, options) return hash.sha256(json.encode(M.question(name, options)) .. "\n" .. M.words(name, options).id) end
+
 --- What it is remembered under that a picture was blocked.
-function M.blocked_key(name, options, item)
-  return hash.sha256(item.sha256 .. "\n" .. json.encode(M.question(name, options)) .. "\n" .. M.words(name, options).id)
-end
+function M.blocked_key(name, options, item) return hash.sha256(item.sha256 .. "\n" .. M.question_key(name, options)) end
 
 --- Why a picture was blocked in an earlier run, under these options.
 ---@return string?

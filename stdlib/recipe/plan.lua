@@ -116,6 +116,7 @@ function M.run(options)
   local total, unknown = 0, false
   for _, ask in ipairs(plan.asks) do
     local e = ask.estimate
+    if e.waiting > 0 then put(("%s: %d are in a batch already; a run waits for their answers"):format(ask.name, e.waiting)) end
     if e.requests > 0 then
       local service = services.find(ask.name)
       put(("asks %s at %s %s: %s, %s; %s%s"):format(ask.name, e.host, service.key and "with " .. service.key or "without a key", set.count(e.requests),

@@ -216,6 +216,7 @@ local lora = {}
 ---@field thinking? "least"|"minimal"|"low"|"medium"|"high" how long the model thinks before it writes; it is paid as output ("least", "minimal", "low", "medium" or "high", default "least")
 ---@field resolution? "low"|"medium"|"high" how much of a picture is looked at: 280, 560 or 1120 tokens (3.x) ("low", "medium" or "high", default "high")
 ---@field safety? "off"|"block_none"|"block_only_high"|"block_medium_and_above"|"block_low_and_above" the service's own filter, for all of its categories; its default when left out ("off", "block_none", "block_only_high", "block_medium_and_above" or "block_low_and_above")
+---@field batch? boolean half the price, answers within a day: the run waits for them, and finds them again when it was stopped (true or false, default false)
 ---@field in_flight? integer questions under way at once (a whole number, 1 to 64, default 8)
 ---@field per_minute? integer questions a minute at most (a whole number, 1 to 100000)
 ---@field spend? calotype.money a ceiling for this step in one run: no question is asked that could cross it (an amount like usd(0.50))

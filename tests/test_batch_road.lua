@@ -1,0 +1,168 @@
+-- Captions in Gemini's batches, from a recipe to the server's own counts: half the price, and never made twice.
+local fake = dofile "tests/fake.lua"
+local fs = require "native.fs"
+local json = require "native.json"
+local store = require "native.store"
+local server = fake.start()
+
+local RECIPE = [[images "photos":caption { with = gemini { batch = true%s } }:export { as = "sidecars", to = "out/set" }]]
+
+local function place_with(count, scenario, options)
+  local folder = tmp "batch"
+  local captions, order = fake.pictures(folder .. "/photos", count, 200)
+  local place = { folder = folder, captions = captions, order = order }
+  function place.write(name, text) assert(fs.write(folder .. "/" .. name, text)) end
+  function place.env(to) place.write(".env", ("GEMINI_BASE_URL=%s\nGEMINI_API_KEY=%s\n"):format(server:url(to), fake.KEY)) end
+  function place.run(words)
+    local out = io.popen("(" .. fake.command(folder, words) .. ") 2>&1; echo \"exit $?\"")
+    local text = out:read "a"
+    out:close()
+    local shown, code = text:match "^(.*)exit (%d+)\n$"
+    return tonumber(code), shown
+  end
+  -- Starts it and kills it when the store has an open batch (with an id, when that is wanted).
+  function place.killed(with_id)
+    local pid = io.popen(("(%s) >%s/log 2>&1 & echo $!"):format(fake.command(folder, "a.lua"), folder)):read "l"
+    for _ = 1, 400 do
+      os.execute "sleep 0.02"
+      local row = place.open()[1]
+      if row and (row.id or not with_id) then break end
+    end
+    os.execute(("kill -9 %s 2>/dev/null"):format(pid))
+    os.execute "sleep 0.1"
+  end
+  function place.open()
+    local s = store.open(folder .. "/store", { existing = true })
+    if not s then return {} end
+    local list = json.decode(s:get("batches", "gemini") or "[]")
+    s:close()
+    return list
+  end
+  place.env(scenario)
+  place.write("a.lua", RECIPE:format(options or ""))
+  return place
+end
+
+local function all_right(place, scenario)
+  for name, caption in pairs(place.captions) do
+    local text = fs.read(("%s/out/set/%s.txt"):format(place.folder, name))
+    check.equal(text and text:gsub("%s+$", ""), caption, name)
+  end
+  local counts = server:counts(scenario)
+  for _, sha in ipairs(place.order) do check.equal(counts.of[sha].produced, 1, sha) end
+  check.equal(#place.open(), 0)
+end
+
+local function paid(place)
+  local s = assert(store.open(place.folder .. "/store"))
+  local sum = s:spent { provider = "gemini" }
+  s:close()
+  return sum
+end
+
+test("a batch is made, waited for and taken, at half the price", function()
+  local place = place_with(5, "ok=batch")
+  local code, text = place.run "a.lua"
+  check.equal(code, 0, text)
+  all_right(place, "ok=batch")
+  local plain = place_with(5, "ok=single")
+  plain.write("a.lua", (RECIPE:format "":gsub("batch = true", "")))
+  check.equal(plain.run "a.lua", 0)
+  check.near(paid(place).cost, paid(plain).cost / 2, 1e-9)
+  code, text = place.run "a.lua"
+  check.equal(code, 0, text)
+  check.contains(text, "5 known")
+end)
+
+test("states by their other names, and answers that take three looks", function()
+  local place = place_with(3, "batchjob,batchslow=both")
+  local code, text = place.run "a.lua"
+  check.equal(code, 0, text)
+  all_right(place, "batchjob,batchslow=both")
+end)
+
+test("a killed run finds its batch again: nothing is made twice", function()
+  local place = place_with(4, "batchslow=kill")
+  place.killed(true)
+  check.equal(#place.open(), 1)
+  local code, text = place.run "plan a.lua"
+  check.equal(code, 0, text)
+  check.contains(text, "4 are in a batch already")
+  code, text = place.run "a.lua"
+  check.equal(code, 0, text)
+  check.contains(text, "a batch of an earlier run is found again")
+  all_right(place, "batchslow=kill")
+end)
+
+test("a run that is killed while its batch is being made finds out whether it was", function()
+  local place = place_with(4, "ok@400=making")
+  place.killed(false)
+  check.equal(#place.open(), 1)
+  check.equal(place.open()[1].id, nil)
+  os.execute "sleep 0.6"
+  local code, text = place.run "a.lua"
+  check.equal(code, 0, text)
+  all_right(place, "ok@400=making")
+end)
+
+test("a batch whose making was never answered is looked for by its name", function()
+  local place = place_with(4, "cuthead-once=lost")
+  local code, text = place.run "a.lua"
+  if code == 75 then code, text = place.run "a.lua" end -- the look itself met the fault
+  check.equal(code, 0, text)
+  all_right(place, "cuthead-once=lost")
+end)
+
+test("a batch that was only intended is forgotten", function()
+  local place = place_with(2, "ok=meant")
+  check.equal(place.run "a.lua", 0)
+  local s = assert(store.open(place.folder .. "/store"))
+  fake.pictures(place.folder .. "/photos", 3, 200)
+  local row = { name = "calotype-never", model = "gemini-3.8-flash", question = "?", shas = {}, made = "2026-11-21" }
+  s:put("batches", "gemini", json.encode { row })
+  s:close()
+  check.equal(place.run "a.lua", 0)
+  check.equal(#place.open(), 1) -- of another question: not ours to forget
+end)
+
+test("one question of a batch may fail alone: 75, and the next run asks for it alone", function()
+  local place = place_with(3, "batchitem=one")
+  local code, text = place.run "a.lua"
+  check.equal(code, 75, text)
+  check.contains(text, "2 captions written")
+  place.env "ok=one"
+  code, text = place.run "a.lua"
+  check.equal(code, 0, text)
+  check.contains(text, "2 known")
+end)
+
+test("a batch that failed or expired is told, and asked for again by the next run", function()
+  for _, scenario in ipairs { "batchfailed", "batchexpired" } do
+    local place = place_with(2, scenario)
+    local code, text = place.run "a.lua"
+    check.equal(code, 75, text)
+    check.contains(text, "its batch")
+    check.equal(#place.open(), 0)
+    place.env("ok=" .. scenario)
+    code, text = place.run "a.lua"
+    check.equal(code, 0, text)
+  end
+end)
+
+test("a ceiling holds half the price for each question of a batch", function()
+  local place = place_with(8, "ok=ceiling", ", spend = usd(0.02)")
+  local code, text = place.run "a.lua"
+  check.equal(code, 1, text)
+  check.contains(text, "ceiling of usd(0.02)")
+  check.ok(paid(place).cost <= 0.02)
+  check.ok(paid(place).requests >= 1)
+end)
+
+test("batches are not recorded", function()
+  local place = place_with(1, "ok", ', record = "x.rec"')
+  local code, text = place.run "check a.lua"
+  check.equal(code, 2)
+  check.contains(text, "record without batch")
+end)
+
+server:stop()
