@@ -504,3 +504,33 @@ test("a run that is killed at any moment has kept every caption it told of, with
   check.ok(blocked > 0)
   check.near(s:spent().cost, count * 0.5 + blocked * 0.25, 1e-9)
 end)
+
+test("Ctrl-C ends compare when the questions under way are answered, and all answers are kept", function()
+  local folder, server <close> = project(4), dofile "tests/fake.lua".start()
+  put(folder .. "/.env", ("OPENAI_BASE_URL=%s\n"):format(server:url "ok@4000=stopped"))
+  local seconds = program:find "asan" and "3" or "1"
+  local out = io.popen(("cd %s && timeout --foreground --preserve-status -k 20 -s INT %s %s captions compare photos with='fake, openai { model = \"llava\", free = true }' 2>&1 </dev/null; echo \"exit $?\"")
+    :format(folder, seconds, program))
+  local shown = out:read "a"
+  out:close()
+  check.contains(shown, "exit 130\n")
+  local code, text = run(folder, "captions log photos/p1")
+  check.equal(code, 0, shown .. text)
+  check.contains(text, "fake, for a comparison\n")
+  check.contains(text, "  openai llava, prompt ")
+  check.contains(ends(0, folder, "show .calotype"), "the last: captions compare photos, interrupted")
+end)
+
+test("pictures that a service blocks are left out of a comparison, and the log says so", function()
+  local folder, server <close> = project(4), dofile "tests/fake.lua".start()
+  put(folder .. "/.env", ("GEMINI_BASE_URL=%s\nGEMINI_API_KEY=AQ.nobody\n"):format(server:url "blocked=compare"))
+  local shown = select(2, run(folder, "captions compare photos with=fake,gemini"))
+  check.ok(shown:find "\ngemini +0 of 4 +%- +%- +%- +%-\n", shown)
+  check.contains(read(folder .. "/out/compare.html"), "no caption")
+  check.equal(shown:find("AQ.nobody", 1, true), nil)
+  local text = ends(0, folder, "captions log photos")
+  check.ok(text:find "gemini [^\n]*, no caption: [^\n]*, %$" or not text:find "no caption", text)
+  local asked = server:counts "blocked=compare".requests
+  run(folder, "captions compare photos with=fake,gemini")
+  check.equal(server:counts "blocked=compare".requests, asked) -- what was blocked is not asked again
+end)
