@@ -509,8 +509,9 @@ test("Ctrl-C ends compare when the questions under way are answered, and all ans
   local folder, server <close> = project(4), dofile "tests/fake.lua".start()
   put(folder .. "/.env", ("OPENAI_BASE_URL=%s\n"):format(server:url "ok@4000=stopped"))
   local seconds = program:find "asan" and "3" or "1"
-  local out = io.popen(("cd %s && timeout --foreground --preserve-status -k 20 -s INT %s %s captions compare photos with='fake, openai { model = \"llava\", free = true }' 2>&1 </dev/null; echo \"exit $?\"")
-    :format(folder, seconds, program))
+  local words = "captions compare photos with='fake, openai { model = \"llava\", free = true }'"
+  local out = io.popen(("cd %s && timeout --foreground --preserve-status -k 20 -s INT %s %s %s 2>&1 </dev/null; echo \"exit $?\"")
+    :format(folder, seconds, program, words))
   local shown = out:read "a"
   out:close()
   check.contains(shown, "exit 130\n")
