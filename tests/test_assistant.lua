@@ -753,3 +753,25 @@ test("names that are no UTF-8, have controls or marks of HTML go through every c
   fs.make_folder(place.path "a ${x}")
   check.contains(ends(2, place.command("analyze", {}, place.path "a ${x}")).text, "where recipes put a parameter")
 end)
+
+test("Ctrl-C ends every command where it looks at much, and nothing is half-written", function()
+  local place, interrupted = odd(), script.interrupted
+  local before = state_of(place.path "photos")
+  ends(0, place.command("analyze", { side = "256", to = "" }))
+  for _, case in ipairs { { "analyze", { side = "256", to = place.path "out/a.html" } }, { "outliers", with { remove = "yes" } }, { "tags", { write = "yes", people = "yes" } },
+    { "recommend", { base = TINY, to = place.path "r.lua" } } } do
+    for calls = 0, 3 do
+      local count = 0
+      script.interrupted = function()
+        count = count + 1
+        return count > calls and 1 or 0
+      end
+      local done = place.command(case[1], case[2])
+      script.interrupted = interrupted
+      if done.exit ~= 0 then check.contains(ends(130, done).text, "stopped") end
+    end
+  end
+  check.ok(not fs.stat(place.path "out/a.html") and not fs.stat(place.path "r.lua"))
+  if fs.stat(place.path "photos-outliers") then ends(0, place.command("outliers", with { restore = "yes" })) end
+  for name, bytes in pairs(before) do if not name:find "%.txt$" then check.equal(place.read("photos/" .. name), bytes) end end
+end)

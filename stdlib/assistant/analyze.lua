@@ -44,6 +44,7 @@ function M.run(options)
   local fault = judge.try(photos, options)
   local side = options.side or 512
   for _, item in ipairs(photos.items) do item.grade = grades.picture(item, { side = side }) end
+  folder.poll()
   local captions = checks.captions(photos)
   local issues, duplicates = checks.find(photos, { side = side, captions = captions }), 0
   for _, issue in ipairs(judge.issues(photos.items)) do issues[#issues + 1] = issue end

@@ -3,6 +3,7 @@
 --   local issues, suggestion = checks.find(photos, { side = 512 })
 --   issues[1]         -- { id = "small", title = "small", advice = "...", level = "bad", found = { { item =, text = "400 px" }, ... } }
 --   suggestion.text   -- a recipe that can be pasted; suggestion.kept of suggestion.of pictures stay
+local folder = require "assistant.folder"
 local lint = require "caption.lint"
 local quantities = require "recipe.quantities"
 
@@ -74,7 +75,8 @@ local TITLES = { alike = "captions alike", long = "long captions", empty = "empt
 ---@return table
 function M.captions(photos)
   local out = { people = 0, models = 0, without = 0, of = {} }
-  for _, item in ipairs(photos.items) do
+  for i, item in ipairs(photos.items) do
+    if i % 64 == 0 then folder.poll() end
     local row = not item.caption and photos:by_model(item)
     if item.caption and item.caption_by.author == "human" then out.people = out.people + 1
     elseif item.caption or row then out.models = out.models + 1
@@ -106,7 +108,10 @@ end
 ---@return table[] issues
 function M.find(photos, options)
   local issues = {}
-  local function add(issue) if #issue.found > 0 then issues[#issues + 1] = issue end end
+  local function add(issue)
+    folder.poll()
+    if #issue.found > 0 then issues[#issues + 1] = issue end
+  end
   local unreadable = { id = "unreadable", title = "unreadable", level = "bad", found = {}, advice = "left out by every recipe; get them again" }
   for _, reject in ipairs(photos.rejected) do unreadable.found[#unreadable.found + 1] = { item = reject.item, text = reject.reason } end
   add(unreadable)

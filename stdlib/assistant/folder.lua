@@ -20,6 +20,11 @@ function M.fail(message, hint, code)
   place.fail(nil, message, { hint = hint, exit = code == "DENIED" and 3 or code == "INTERRUPT" and 130 or code == "usage" and 2 or 1 })
 end
 
+--- Ctrl-C ends the command here; called wherever much is looked at.
+function M.poll()
+  if script.interrupted() > 0 then M.fail("stopped", "what was measured is kept: the same command goes on", "INTERRUPT") end
+end
+
 --- A path as it can be shown and be in JSON: bytes that are no UTF-8, and controls, are marks.
 ---@param text string
 ---@return string
@@ -43,7 +48,7 @@ local function look_at(self)
   end
   store:batch(all)
   bar:close()
-  if script.interrupted() > 0 then M.fail("stopped", "what was measured is kept: the same command goes on", "INTERRUPT") end
+  M.poll()
 end
 
 --- Raises as `images` does where there is no such folder or nothing in it.

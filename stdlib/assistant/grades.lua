@@ -2,6 +2,7 @@
 --
 --   local grade = grades.picture(item, { side = 512 })      -- { quality = 7.3, worst = "sharpness", parts = { size = 1, sharpness = 0.4, ... } }
 --   grades.consistency(items), grades.diversity(items, 2)    -- { grade =, parts = { ... } }; nil for fewer than two pictures
+local folder = require "assistant.folder"
 local hash = require "native.hash"
 local looks = require "assistant.looks"
 local spread = require "assistant.spread"
@@ -125,7 +126,8 @@ M.DIVERSITY = "10 x (0.6 x median distance of two pictures' hashes by 30 bits + 
 function M.diversity(items, duplicates)
   if #items < 2 then return nil end
   local hashes, palettes = {}, {}
-  for _, pair in ipairs(pairs_of(#items)) do
+  for n, pair in ipairs(pairs_of(#items)) do
+    if n % 1024 == 0 then folder.poll() end
     local a, b = items[pair[1]], items[pair[2]]
     hashes[#hashes + 1] = looks.hash_distance(a, b)
     if a.look and b.look then palettes[#palettes + 1] = looks.palette_distance(a.look.palette, b.look.palette) end

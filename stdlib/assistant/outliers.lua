@@ -105,6 +105,7 @@ function M.find(items, above, wanted)
   end
   set_apart(items)
   for _, measure in ipairs(M.MEASURES) do
+    folder.poll()
     if wanted[measure.kind] then
       local values = {}
       for _, item in ipairs(items) do values[#values + 1] = measure.of(item) end

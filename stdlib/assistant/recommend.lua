@@ -157,6 +157,7 @@ local function batch_of(o, model, items, rank, resolution, multiple, count, prom
     lr = { unet = 1e-4, text = 0 }, batch = 1, resolution = resolution, clip = 1, weight_decay = 0.01, clip_skip = 1,
     sample = { every = 1, prompts = prompts, negative = "", steps = 20, cfg = 7.5, sampler = "ddim", seed = 0 } } }
   local function needs(batch)
+    folder.poll()
     local graphs = memory.graphs(job, setmetatable({ batch = batch }, { __index = job.options }), sizes)
     return graphs and memory.sum(graphs).all
   end

@@ -122,7 +122,8 @@ function M.run(options)
   local photos = folder.open(options)
   local found = { photos = photos, folder = photos.path, list = {}, odd = {}, sentences = 0, fine = 0, without = 0 }
   local mending = { quality = options.quality, trigger = options.trigger, without = caption_tags.split(options.without or "") }
-  for _, item in ipairs(photos.items) do
+  for i, item in ipairs(photos.items) do
+    if i % 64 == 0 then folder.poll() end
     local it = now(photos, item)
     if not it then found.without = found.without + 1
     elseif not caption_tags.listed(it.text) then found.sentences = found.sentences + 1

@@ -3,6 +3,7 @@
 --   telling.analysis(found, print)                       -- a table of grades, issues, the worst pictures, the suggestion
 --   telling.analysis_page(found, "out/analysis.html")
 local analyze = require "assistant.analyze"
+local folder = require "assistant.folder"
 local fs = require "native.fs"
 local grades = require "assistant.grades"
 local hash = require "native.hash"
@@ -133,7 +134,10 @@ M.figure = figure
 local function figures(page, photos, list, most)
   most = most or MOST
   page.put '<div class="sheet">'
-  for i = 1, math.min(#list, most) do page.put(figure(photos, list[i].item, list[i].lines or {}, list[i].text)) end
+  for i = 1, math.min(#list, most) do
+    folder.poll()
+    page.put(figure(photos, list[i].item, list[i].lines or {}, list[i].text))
+  end
   page.put "</div>"
   if #list > most then page.put(("<p>... and %d more; json=FILE has them all.</p>"):format(#list - most)) end
 end
@@ -142,7 +146,7 @@ M.figures = figures
 --- Whether a page may go there: asked before anything is computed. The command ends where it may not.
 function M.allow_page(photos, path)
   if not path:lower():find "%.html?$" then
-    require("assistant.folder").fail(("the page %s is not .html"):format(path), "for example to=out/page.html", "usage")
+    folder.fail(("the page %s is not .html"):format(path), "for example to=out/page.html", "usage")
   end
   photos.session:permit(path, "write", nil, "to", false)
 end
@@ -204,7 +208,7 @@ end
 function M.write(photos, path, bytes)
   photos.session:permit(path, "write", nil, "to", false)
   local ok, message, code = fs.write(path, bytes)
-  if not ok then require("assistant.folder").fail(("%s was not written"):format(path), message, code) end
+  if not ok then folder.fail(("%s was not written"):format(path), message, code) end
 end
 
 -- outliers ----------------------------------------------------------------------------------------------------------------
