@@ -456,6 +456,32 @@ test("the account tells captions, requests, money, tokens and time", function()
   check.contains(done.log, "gemini: 3 captions, 3 requests, $0.0057, 3900 tokens in, 750 out; a reply took 1.0 s (95 %: 2.0 s, 99 %: 3.0 s)")
 end)
 
+test("a report has what services wrote, with tokens, money and time, and stays as it is when nobody is asked", function()
+  local place = place_with(4)
+  local text = [[images "@/photos":caption { with = gemini {} }:report { to = "@/out/r.html" }]]
+  local service = conversation.new { keys = { "GEMINI_API_KEY" }, answer = function(_, n) return { seconds = n } end }
+  check.equal(place.run(text).exit, 0)
+  local page = place.read "out/r.html"
+  check.contains(page, "What services wrote")
+  check.contains(page, "<td>gemini gemini-3.8-flash</td>")
+  check.contains(page, "$0.0076")
+  for _, seconds in ipairs { "2.0", "4.0" } do check.contains(page, seconds .. "</td>") end
+  local again = place.run(text)
+  service.close()
+  check.contains(again.log, "unchanged")
+  check.equal(#service.questions, 4)
+  local s = assert(store.open(place.path "store"))
+  check.contains(s:runs(2)[2].detail, "gemini: 4 captions")
+  s:close()
+end)
+
+test("sixteen questions are under way at once, four at a server of one's own", function()
+  local _, service = run(place_with(20), "gemini {}", {})
+  check.equal(service.most, 16)
+  _, service = run(place_with(6), 'openai { model = "llava" }', { env = { OPENAI_BASE_URL = "http://127.0.0.1:9" } }) -- luacheck: ignore
+  check.equal(service.most, 4)
+end)
+
 -- --- openai, huggingface, ensemble, auto ------------------------------------------------------------------------------
 
 test("openai: a server of one's own says which model it has; free means nothing is paid", function()

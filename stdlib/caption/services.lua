@@ -78,7 +78,8 @@ end
 --- An open conversation; nil, message, code when the world refuses.
 function M.talk(service, options)
   return M.native().talk {
-    service = service.name, wire = service.wire, base = service.base, base_from = service.base_from, keys = service.keys, in_flight = options.in_flight,
+    service = service.name, wire = service.wire, base = service.base, base_from = service.base_from, keys = service.keys,
+    in_flight = options.in_flight or service.own and service.name ~= "gemini" and 4 or 16,
     per_minute = options.per_minute, tokens_per_minute = options.tokens_per_minute, seconds = service.own and 300 or 120, attempts = options.attempts or 5,
     record = options.record, replay = options.replay,
   }

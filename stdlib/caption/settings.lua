@@ -26,7 +26,7 @@ M.shared = {
   { "max_tokens", "integer", min = 16, max = 65536, doc = "the longest answer, thinking included; 2048 when left out, of servers of your own 1024" },
 }
 M.pace = {
-  { "in_flight", "integer", min = 1, max = 64, default = 8, doc = "questions under way at once" },
+  { "in_flight", "integer", min = 1, max = 64, doc = "questions under way at once; 16 when left out, of servers of your own 4" },
   { "per_minute", "integer", min = 1, max = 100000, doc = "questions a minute at most" },
   { "spend", "money", doc = "a ceiling for this step in one run: no question is asked that could cross it" },
   { "again", "boolean", default = false, doc = "ask also for pictures that were blocked in an earlier run" },

@@ -66,4 +66,39 @@ function M.text(row)
   return text
 end
 
+-- The value that a share of a sorted list is not above.
+local function quantile(list, share) return list[math.max(1, math.ceil(share * #list))] end
+
+--- What the captions of these pictures took, by who wrote them: rows for a report, the head first; nil where no service wrote any.
+---@param items calotype.item[]
+---@return table[]?
+function M.rows(items)
+  local by, order = {}, {}
+  for _, item in ipairs(items) do
+    local from = item.caption_by
+    if from and from.tokens then
+      local name = from.provider .. (from.model and from.model ~= "" and " " .. from.model or "")
+      if not by[name] then
+        by[name] = { name = name, captions = 0, input = 0, output = 0, usd = 0, unknown = 0, seconds = {} }
+        order[#order + 1] = by[name]
+      end
+      local row = by[name]
+      row.captions = row.captions + 1
+      row.input, row.output = row.input + (from.tokens.input or 0), row.output + (from.tokens.output or 0) + (from.tokens.thought or 0)
+      if from.cost then row.usd = row.usd + from.cost else row.unknown = row.unknown + 1 end
+      row.seconds[#row.seconds + 1] = from.seconds
+    end
+  end
+  if #order == 0 then return nil end
+  table.sort(order, function(a, b) return a.name < b.name end)
+  local rows = { { "service", "captions", "tokens in", "tokens out", "cost", "seconds: half", "95 %", "99 %" } }
+  for _, row in ipairs(order) do
+    table.sort(row.seconds)
+    local cost = row.unknown == row.captions and "unknown" or money.text(row.usd) .. (row.unknown > 0 and (" and %d unknown"):format(row.unknown) or "")
+    local function time(share) return #row.seconds > 0 and ("%.1f"):format(quantile(row.seconds, share)) or "" end
+    rows[#rows + 1] = { row.name, row.captions, row.input, row.output, cost, time(0.5), time(0.95), time(0.99) }
+  end
+  return rows
+end
+
 return M

@@ -52,7 +52,7 @@ end
 -- What a caption is known by, from what its provider told of it.
 local function author_of(author, provider, key, told, id, in_force)
   return { id = id, in_force = in_force, author = author, provider = provider, model = told.model, key = key, prompt = told.prompt,
-    cost = told.cost, tokens = told.tokens, finish = told.finish, fallback = told.fallback, settings = told.settings }
+    cost = told.cost, tokens = told.tokens, seconds = told.seconds, finish = told.finish, fallback = told.fallback, settings = told.settings }
 end
 
 local function known_of(row)

@@ -137,12 +137,16 @@ local function evaluate_sinks(session)
   end
 end
 
--- What the services that were asked gave, took and cost.
+-- What the services that were asked gave, took and cost: for people, and as a text that the run is remembered with.
 local function told_services(session)
-  local names = {}
+  local names, lines = {}, {}
   for name in pairs(session.asked or {}) do names[#names + 1] = name end
   table.sort(names)
-  for _, name in ipairs(names) do session:say("  " .. tally.text(session.asked[name])) end
+  for i, name in ipairs(names) do
+    lines[i] = tally.text(session.asked[name])
+    session:say("  " .. lines[i])
+  end
+  return table.concat(lines, "\n")
 end
 
 --- Run a recipe.
@@ -157,9 +161,9 @@ function M.run(options)
   local store = session:store()
   local run = store:start_run { recipe = options.file, params = json.encode(session:values()) }
   local ok, fault = script.call(evaluate_sinks, session)
-  told_services(session)
+  local services_told = told_services(session)
   if ok then
-    store:finish_run(run, "ok", "")
+    store:finish_run(run, "ok", services_told)
   else -- what went wrong first is what is told, also where the store cannot take that any more
     sessions.native_store(store):finish_run(run, fault.exit == 130 and "interrupted" or "failed", tostring(fault.message or fault))
   end

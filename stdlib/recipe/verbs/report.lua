@@ -5,6 +5,7 @@ local place = require "recipe.place"
 local quantities = require "recipe.quantities"
 local schema = require "recipe.schema"
 local set = require "recipe.set"
+local tally = require "caption.tally"
 
 local M = {
   name = "report", version = 1, sink = true,
@@ -171,6 +172,8 @@ function M.run(context, options, input)
   local caption_rows = { { "captions", "pictures" } }
   for _, name in ipairs(order) do caption_rows[#caption_rows + 1] = { name, authors[name] } end
   page.table("Captions", caption_rows)
+  local services = tally.rows(input.items)
+  if services then page.table("What services wrote", services) end
 
   put_findings(page, require("caption.known").look(context.stage, input.items), input.items)
 
