@@ -50,8 +50,8 @@ struct cal_talk {
   cal_fs *fs;
   cal_tape *tape;
   int log;
-  item *items; /* as they were asked: what is tried again goes before what was asked later */
-  int pending, flying;
+  item *items;                  /* as they were asked: what is tried again goes before what was asked later */
+  int pending, flying, arrived; /* not yet handed out; of these on their way, and of these here */
   size_t body_bytes;
   double window, calm; /* how many may fly now; no halving before `calm` */
   int unreachable;
@@ -201,6 +201,7 @@ static void finish(item *it, cal_talk_end end, cal_http_reply *http, const char 
   cal_talk_reply *r = it->reply;
   drop_body(it);
   it->state = FINISHED;
+  it->talk->arrived++;
   r->tag = it->tag;
   r->end = end;
   r->http = http;
@@ -400,7 +401,7 @@ static double advance(cal_talk *t) {
       finish(it, CAL_TALK_STOPPED, NULL, "stopped");
       continue;
     }
-    if (t->flying >= (int)t->window) break;
+    if (t->flying + t->arrived >= (int)t->window) break; /* what a kill can lose is no more than one window */
     const double now = cal_clock();
     if (it->not_before > now) {
       soonest = fmin(soonest, it->not_before - now);
@@ -430,7 +431,7 @@ static cal_talk_reply *take_finished(cal_talk *t) {
     cal_talk_reply *reply = it->reply;
     it->reply = NULL;
     *at = it->next;
-    t->pending--;
+    t->pending--, t->arrived--;
     free_item(it);
     return reply;
   }

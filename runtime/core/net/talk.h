@@ -16,8 +16,9 @@
  *   cal_talk_close(talk);
  *
  * What goes out waits for a place (in_flight, halved after each wave of 429 and growing again with good replies) and for the gate of
- * its host and key, which all talks of the process share. What fails is tried again as core/net/retry.h says. What a reply means is said by
- * a callback: this file knows status codes, no captions.
+ * its host and key, which all talks of the process share. A reply holds its place until it is handed out: a kill loses no more answers
+ * than one window. What fails is tried again as core/net/retry.h says. What a reply means is said by a callback: this file knows status
+ * codes, no captions.
  * One thread uses all talks; while one is waited for, the others' bytes move and their queues advance too.
  * uses: base codec
  */
