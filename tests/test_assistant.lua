@@ -425,6 +425,30 @@ test("the number of pictures, their size, their captions and the memory decide",
   check.contains(done.out, "more than ")
 end)
 
+test("on a GPU the batch is what its memory takes, and the rate goes with it", function()
+  local device = require "native.device"
+  local real, why = device.open()
+  if not real then skip(why) end
+  local memory, open = 24e9, device.open
+  device.open = function()
+    return setmetatable({}, { __close = function() end, __index = {
+      info = function() return { name = "a GPU", cpu = false, memory = memory } end,
+      sizes = function(_, graph) return real:sizes(graph) end } })
+  end
+  local place, out = new(20), {}
+  for i, bytes in ipairs { 24e9, 40e6, 1e6 } do
+    memory = bytes
+    out[i] = ends(0, place.command("recommend", { base = TINY, to = "", goal = "style" })).out
+  end
+  device.open = open
+  real:close()
+  check.ok(out[1]:find "\n  batch +4 +needs [%d.]+ MB of a GPU, 24.0 GB", out[1])
+  check.ok(out[1]:find "\n  lr +0.0002 +the usual 1e%-4, times the root of the batch", out[1])
+  check.ok(out[1]:find "\n  steps +250 .-is seen 56 times", out[1]) -- as many looks as with a batch of one
+  check.ok(out[2]:find "\n  batch +[12] ", out[2])
+  check.contains(out[3], "it does not fit into the memory: ")
+end)
+
 test("small pictures lower the resolution", function()
   local place = new()
   for i = 1, 6 do place.photo(("s%d.png"):format(i), { seed = i, width = 50, height = 44, cells = 40 }) end
