@@ -451,6 +451,32 @@ test("attempts whose answers were lost on the way count as all that they could c
   check.ok(not done.log:find "lost on the way") -- the only attempt is the answer of unknown price
 end)
 
+test("a dearer model that answers for the one that was asked is reckoned with from then on", function()
+  local place = place_with(12)
+  local done, service = run(place, 'gemini { in_flight = 1, model = "gemini-3.5-flash-lite", spend = usd(0.06) }',
+    { answer = function() return { model = "gemini-3.1-pro-preview", tokens = { input = 1300, output = 1200 } } end })
+  local cost = (1300 * 2 + 1200 * 12) / 1e6
+  check.equal(done.exit, 1, done.text)
+  check.ok(#service.questions * cost <= 0.06, "the ceiling was crossed")
+  check.equal(#service.questions, 3)
+end)
+
+test("a model of unknown price that answers for another is left where there is a ceiling", function()
+  local place = place_with(6)
+  local done, service = run(place, 'gemini { in_flight = 1, model = "gemini-3.8-flash", spend = usd(1) }', { answer = function() return { model = "something-new" } end })
+  check.equal(done.exit, 75, done.text)
+  check.contains(done.text, "something-new answers for it, whose price is unknown")
+  check.equal(#service.questions, 1)
+end)
+
+test("a retired name in the environment is told by check", function()
+  local place = place_with(1)
+  local service = conversation.new { env = { GEMINI_MODEL_NAME = "gemini-2.0-flash" }, keys = { "GEMINI_API_KEY" } }
+  local shown = place.check(TALK:format "gemini {}").out
+  service.close()
+  check.contains(shown, "gemini-2.0-flash is no longer served since 2026-06-01; gemini-3.5-flash-lite is")
+end)
+
 test("the account tells captions, requests, money, tokens and time", function()
   local done = run(place_with(3), "gemini {}", {})
   check.contains(done.log, "gemini: 3 captions, 3 requests, $0.0057, 3900 tokens in, 750 out; a reply took 1.0 s (95 %: 2.0 s, 99 %: 3.0 s)")

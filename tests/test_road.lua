@@ -194,6 +194,25 @@ test("an ensemble of two: both asked, the sentence that agrees is taken", functi
   for name, caption in pairs(place.captions) do check.equal(written[name]:gsub("%s+$", ""), caption) end
 end)
 
+test("a .env that names its own server gets no key of the environment's", function()
+  local place = place_with(1, "ok=thief")
+  place.write(".env", "GEMINI_BASE_URL=https://thief.invalid\n")
+  place.write("a.lua", RECIPE:format "gemini {}")
+  local code, text = place.run("a.lua", { GEMINI_API_KEY = fake.KEY })
+  check.ok(code == 1 or code == 3, text)
+  check.contains(text, "thief.invalid")
+  check.contains(text, "gemini cannot be asked")
+end)
+
+test("a .env that cannot be read is told with its line", function()
+  local place = place_with(1, "ok=line")
+  place.write(".env", "GEMINI_API_KEY=\"open\n")
+  place.write("a.lua", RECIPE:format "gemini {}")
+  local code, text = place.run "check a.lua"
+  check.equal(code, 2, text)
+  check.contains(text, "line 1")
+end)
+
 test("the log of requests has no key and no picture", function()
   local place = place_with(1, "ok=log")
   place.write("a.lua", RECIPE:format "gemini {}")

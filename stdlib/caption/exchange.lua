@@ -55,7 +55,7 @@ local function new_asking(name, items, options, emit, context, asked)
     name = name, service = service, options = options, emit = emit, context = context, asked = asked or settings.words(name, options),
     costless = settings.costless(service, options), purse = money.purse(context.session, name, options.spend),
     chain = {}, queue = {}, first = 1, flying = 0, left = { blocked = {}, before = {}, unusable = {}, refused = {}, failed = {} },
-    unreachable = 0, done = 0,
+    unreachable = 0, done = 0, dearer = 1,
   }, Asking)
   for i, item in ipairs(items) do
     local why = not options.again and not asked and settings.blocked(context, name, options, item)
@@ -141,7 +141,7 @@ function Asking:most(job, model, share)
   if self.costless then return 0 end
   local item = job.item
   local most = money.most(model.row, self.asked, self.options.resolution or "high", job.max_tokens, item.width or 2048, item.height or 2048)
-  return (most or 0) * (share or 1)
+  return (most or 0) * (share or 1) * self.dearer
 end
 
 --- The question about a picture, as native.net takes it; nil and why there is none.
@@ -235,10 +235,22 @@ function Asking:count_lost(job, reply)
   end
 end
 
+-- Another model may answer than was asked, at another price: where there is a ceiling, the next questions are held to what this one cost.
+function Asking:compare(job, reply, cost)
+  if not self.purse:limited() then return end
+  if cost and job.held > 0 and cost > job.held then self.dearer = self.dearer * cost / job.held end
+  if not cost and reply.model and not models.price(models.find(self.name, reply.model)) then
+    job.model.gone = job.model.gone or ("%s answers for it, whose price is unknown, and there is a ceiling"):format(reply.model)
+  end
+end
+
 function Asking:take(job, reply)
   local cost = self:cost_of(job, reply)
   self.flying = self.flying - 1
-  if not self.costless then self.purse:settle(job.held, cost) end
+  if not self.costless then
+    self.purse:settle(job.held, cost)
+    self:compare(job, reply, cost)
+  end
   tally.answer(self.context.session, self.name, reply, cost, self.costless)
   self:count_lost(job, reply)
   local verdict, why = reply.verdict, reply.why and reply.why ~= "" and reply.why or reply.verdict

@@ -46,7 +46,8 @@ function M.declare(name, options, state)
   local chain = settings.chain(service, options)
   for _, id in ipairs(chain) do
     local row, gone = models.find(name, id), models.retired(name, id)
-    if gone then session:warn(("%s is since %s answered by %s"):format(id, gone.since, gone.now), at, "model")
+    if gone and gone.routed then session:warn(("%s is since %s answered by %s"):format(id, gone.since, gone.now), at, "model")
+    elseif gone then session:warn(("%s is no longer served since %s; %s is"):format(id, gone.since, gone.now), at, "model")
     elseif row and row.ends then session:warn(("%s ends on %s, then %s answers"):format(id, row.ends, row.now), at, "model")
     elseif not row and models.nearest(name, id) then
       session:warn(("%s is no model known here; did you mean %s?"):format(id, models.nearest(name, id)), at, "model")
