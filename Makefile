@@ -40,7 +40,7 @@ C_TEST_PROGRAMS := $(C_TESTS:tests/c/%.c=$(BUILD)/tests/%)
 HOST     := $(BUILD)/tests/host
 FAKE     := $(BUILD)/tests/fake
 
-.PHONY: goldens help deps deps-check build demo test test-ops check asan face fuzz bench doctor install clean fmt
+.PHONY: live goldens help deps deps-check build demo test test-ops check asan face fuzz bench doctor install clean fmt
 .DEFAULT_GOAL := help
 
 help: ## this text
@@ -135,6 +135,9 @@ demo: deps ## set up, build, and go from the pictures of examples/shapes to a Lo
 
 face: demo ## the README's pictures, from what the demo made
 	@cp out/shapes/grid.png docs/demo-grid.png && cp out/shapes/sheet.png docs/demo-sheet.png
+
+live: build ## ask the real services for three captions each: needs keys, the internet and a few cents
+	@PROGRAM=$(PROGRAM) tests/live.sh
 
 bench: ## scan rate, start to prompt, check, captions again, a LoRA's step, a request's cost: medians; on a quiet machine
 	@$(MAKE) -s --no-print-directory -j2 $(PROGRAM) $(HOST) $(FAKE)
