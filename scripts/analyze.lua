@@ -11,6 +11,7 @@
 -- The settings, with what they are without:
 --
 --   side=512               the shorter side that is wanted: what the base draws; 64 to 8192 px
+--   trigger=               the made-up word that captions should have once
 --   recursive=no           read the folders below it too
 --   to=out/analysis.html   the page to write; to= writes none
 --   json=                  also write all numbers to this file
@@ -31,7 +32,7 @@ function M.run(options)
   local settings = require "assistant.settings"
   local telling = require "assistant.telling"
   local o = settings.read(analyze.settings, options.params)
-  local found = analyze.run { folder = options.folder, side = o.side, recursive = o.recursive, store = options.store, say = options.say,
+  local found = analyze.run { folder = options.folder, side = o.side, trigger = o.trigger, recursive = o.recursive, store = options.store, say = options.say,
     judge = o.judge, with = o.with, model = o.model, spend = o.spend, record = o.record, replay = o.replay,
     before = function(photos) if o.to ~= "" then telling.allow_page(photos, o.to) end end }
   local photos <close> = found.photos

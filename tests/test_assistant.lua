@@ -140,6 +140,8 @@ test("analyze looks at captions too", function()
   check.contains(done.out, "1 without a caption  p05.png")
   check.contains(done.out, "3 captions alike     p01.png, p02.png, p03.png")
   check.contains(done.out, "1 openings           p04.png")
+  done = ends(0, place.command("analyze", { side = "256", to = "", trigger = "zkr" }))
+  check.contains(done.out, "4 of 4 captions lack the trigger")
 end)
 
 test("analyze writes a page with the pictures and numbers as JSON, the page not again", function()
@@ -753,6 +755,15 @@ test("the whole road of a judgement: the program, .env, a server; what fails is 
   local counts = server:counts "503-twice=judge"
   for _, sha in ipairs(order) do check.equal(counts.of[sha].produced, 1, sha) end
   check.contains(fs.read(folder .. "/out/a.html"), "says 1.0: a small test picture")
+  -- recorded, then played back without key and network
+  text, code = run("ok=tape", "analyze photos side=64 to= judge=yes model=gemini-3.8-flash record=tape.jsonl")
+  check.equal(code, 0, text)
+  assert(fs.remove(folder .. "/.env"))
+  local replay = io.popen("(" .. fake.command(folder, "analyze photos side=64 to= judge=yes with=gemini model=gemini-3.8-flash replay=tape.jsonl",
+    { CALOTYPE_STORE = "other" }) .. ") 2>&1")
+  check.contains(replay:read "a", "judged        1.0 of 10   all by ")
+  replay:close()
+  check.ok(fs.stat(folder .. "/other"))
   text, code = run("bad-key", "outliers photos page= judge=yes") -- fewer than eight: nobody needs to be asked
   check.equal(code, 0, text)
 end)

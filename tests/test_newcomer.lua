@@ -98,6 +98,17 @@ test("a file where a folder is wanted is called that", function()
   end
 end)
 
+test("a picture can be named by itself, with its caption or without, also under a header", function()
+  local place = new(2)
+  place.write("photos/p1.txt", "by hand")
+  for _, header in ipairs { "", 'recipe "x" { allow = { read = { "photos/p1.png", "photos/p2.png" }, write = { "out" } } }\n' } do
+    place.write("one.lua", header .. 'images { "photos/p1.png", "photos/p2.png" } :sheet { to = "out/s.png" }')
+    local text, exit = shell(place, "calotype one.lua --fresh")
+    check.equal(exit, 0, text)
+    check.ok(text:find "1 caption beside them" ~= nil == (header == ""), text) -- what the header does not name is not read
+  end
+end)
+
 -- When no picture is left -----------------------------------------------------------------------------------------------
 
 test("when all pictures are rejected, whoever needs one points at the step that rejected most", function()

@@ -15,6 +15,7 @@ local M = {}
 
 M.settings = settings.define("analyze", judge.with {
   { "side", "integer", min = 64, max = 8192, default = 512, unit = "px", doc = "the shorter side that is wanted: what the base draws" },
+  { "trigger", "text", default = "", doc = "the made-up word that captions should have once" },
   { "recursive", "boolean", default = false, doc = "read the folders below it too" },
   { "to", "text", default = "out/analysis.html", doc = "the page to write; to= writes none" },
   { "json", "text", default = "", doc = "also write all numbers to this file" },
@@ -36,7 +37,7 @@ M.settings = settings.define("analyze", judge.with {
 
 --- Judge a folder. Nothing is written but to the store.
 --- `before(photos)` is called when the folder was read and nothing is judged yet. With `judge` a model is asked, as judge.lua says.
----@param options { folder: string, side?: integer, recursive?: boolean, judge?: boolean, store?: string, say?: function, before?: function }
+---@param options { folder: string, side?: integer, trigger?: string, recursive?: boolean, judge?: boolean, store?: string, say?: function, before?: function }
 ---@return calotype.analysis
 function M.run(options)
   local photos = folder.open(options)
@@ -46,7 +47,7 @@ function M.run(options)
   for _, item in ipairs(photos.items) do item.grade = grades.picture(item, { side = side }) end
   folder.poll()
   local captions = checks.captions(photos)
-  local issues, duplicates = checks.find(photos, { side = side, captions = captions }), 0
+  local issues, duplicates = checks.find(photos, { side = side, captions = captions, trigger = options.trigger }), 0
   for _, issue in ipairs(judge.issues(photos.items)) do issues[#issues + 1] = issue end
   for _, issue in ipairs(issues) do if issue.id == "duplicates" then duplicates = #issue.found end end
   local pictures = table.move(photos.items, 1, #photos.items, 1, {})

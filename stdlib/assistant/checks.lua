@@ -69,7 +69,8 @@ end
 
 -- What caption/lint.lua finds, in a word or two.
 local TITLES = { alike = "captions alike", long = "long captions", empty = "empty captions", encoding = "caption files", refusal = "excuses",
-  opening = "openings", markup = "markup", language = "other language", escapes = "backslashes", names = "names" }
+  opening = "openings", markup = "markup", language = "other language", escapes = "backslashes", names = "names",
+  trigger_missing = "without trigger", trigger_doubled = "trigger twice" }
 
 --- Who captioned how many, and each item's caption as `words_of[item]`.
 ---@return table
@@ -86,7 +87,7 @@ function M.captions(photos)
   return out
 end
 
-local function caption_issues(photos, captions, add)
+local function caption_issues(photos, captions, trigger, add)
   local items, rows = photos.items, {}
   if captions.without < #items then
     add(marked(items, "without a caption", "calotype caption gives them one", function(item) return not captions.of[item] and "no caption" or nil end))
@@ -94,7 +95,7 @@ local function caption_issues(photos, captions, add)
   for _, item in ipairs(items) do
     if captions.of[item] then rows[#rows + 1] = { name = item.shown, text = captions.of[item], item = item, asked = item.caption == nil } end
   end
-  for _, finding in ipairs(lint.look(rows)) do
+  for _, finding in ipairs(lint.look(rows, { trigger = trigger })) do
     local found = {}
     for i, item in ipairs(finding.items) do found[i] = { item = item, text = captions.of[item] } end
     add { id = finding.kind, title = TITLES[finding.kind] or finding.kind, level = finding.level == "warning" and "bad" or "look", found = found,
@@ -104,7 +105,7 @@ end
 
 --- All issues, the worst kinds first; those that concern nothing are left out.
 ---@param photos table of folder.lua
----@param options { side: integer, captions: table }
+---@param options { side: integer, captions: table, trigger?: string }
 ---@return table[] issues
 function M.find(photos, options)
   local issues = {}
@@ -125,7 +126,7 @@ function M.find(photos, options)
     function(item) return item.profile and "profile " .. item.profile or nil end))
   add(marked(photos.items, "lying on the side", "their EXIF says how they are turned; :orient() turns them for trainers that do not look",
     function(item) return item.orientation and item.orientation > 1 and ("EXIF orientation %d"):format(item.orientation) or nil end))
-  caption_issues(photos, options.captions, add)
+  caption_issues(photos, options.captions, options.trigger ~= "" and options.trigger or nil, add)
   return issues
 end
 

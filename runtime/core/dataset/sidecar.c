@@ -44,6 +44,10 @@ cal_status cal_sidecar_read(const cal_fs *fs, const char *picture, cal_buffer *t
   for (int i = 0; i < 2; i++) {
     char *file = beside(picture, endings[i], err);
     if (!file) return CAL_E_MEMORY;
+    if (!cal_fs_allows(fs, file, CAL_FS_READ)) { /* a picture was named by itself: what lies beside it was not */
+      cal_free(file);
+      continue;
+    }
     cal_error inner = {0};
     size_t before = text->size;
     cal_status status = cal_fs_read(fs, file, CAL_SIDECAR_MOST, text, &inner);

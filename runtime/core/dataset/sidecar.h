@@ -26,8 +26,8 @@
 enum { CAL_SIDECAR_MOST = 1 << 20 }; /* bytes */
 
 /* Append the text of <stem>.txt, else of <stem>.caption, and set *path (owned) to the file that was read; NULL when there
- * is neither. A byte order mark is dropped, CRLF and CR become LF, newlines at the end go. CAL_E_FORMAT for what is not
- * UTF-8, with the byte (counted from 1). */
+ * is neither, or it may not be read. A byte order mark is dropped, CRLF and CR become LF, newlines at the end go. CAL_E_FORMAT for what is
+ * not UTF-8, with the byte (counted from 1). */
 cal_status cal_sidecar_read(const cal_fs *fs, const char *picture, cal_buffer *text, char **path, cal_error *err);
 
 #endif

@@ -126,6 +126,11 @@ function M.declare(state)
   if #state.options.from == 0 then session:fail(state.at, "images needs a folder", { hint = 'images "photos"' }) end
   for _, source in ipairs(state.options.from) do
     session:permit(source, "read", state.at)
+    local info = fs.stat(source)
+    for _, ending in ipairs(info and info.kind == "file" and { ".txt", ".caption" } or {}) do -- the words of a picture named by itself
+      local beside = source:gsub("%.[^./]+$", "") .. ending
+      if session:allowed(beside, "read") then fs.grant(beside, "read") end
+    end
     local found = find(source, state.options.recursive, function(message, hint, code, text)
       session:fail(state.at, message, { hint = hint, code = code, text = text, world = true })
     end)
