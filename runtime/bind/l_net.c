@@ -80,6 +80,9 @@ static int l_has_key(lua_State *L) {
   return 2;
 }
 
+/* net.private(host) -> is it, by its name alone, this machine or an address of a private network? */
+static int l_private(lua_State *L) { return lua_pushboolean(L, cal_host_private(luaL_checkstring(L, 1))), 1; }
+
 /* --- What a reply means --------------------------------------------------------------------------------------------- */
 static void forget(question *q) {
   cal_wire_answer_free(&q->answer);
@@ -312,7 +315,6 @@ static void push_reply(lua_State *L, const question *q, const cal_talk_reply *r)
   set_text(L, "why", r->why.text);
   set_text(L, "kind", r->label);
   set_count(L, "status", r->http ? r->http->status : 0);
-  set_text(L, "kind", r->label);
   set_count(L, "attempts", r->attempts);
   set_count(L, "lost", r->lost);
   set_number(L, "seconds", r->seconds);
@@ -375,7 +377,7 @@ int luaopen_cal_net(lua_State *L);
 int luaopen_cal_net(lua_State *L) {
   static const luaL_Reg methods[] = {{"ask", l_ask},         {"request", l_request}, {"next", l_next},  {"room", l_room},
                                      {"pending", l_pending}, {"counts", l_counts},   {"close", l_free}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"env", l_env}, {"has_key", l_has_key}, {"talk", l_talk}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"env", l_env}, {"has_key", l_has_key}, {"private", l_private}, {"talk", l_talk}, {NULL, NULL}};
   cal_register_type(L, TALK, methods, l_free, l_text);
   luaL_newlib(L, functions);
   return 1;

@@ -41,15 +41,6 @@ function M.has_key(names) return told(M.native().has_key(names)) end
 ---@return string
 function M.host(base) return (base:match "^%a[%w+.-]*://%[([^%]]+)%]" or base:match "^%a[%w+.-]*://([^/:]+)" or base):lower() end
 
---- Is the host this machine, or in a private network?
----@return boolean
-function M.private(host)
-  if host == "localhost" or host:find "%.localhost$" or host == "::1" or host:find "^f[cd]%x%x:" or host:find "^fe80:" then return true end
-  local a, b = host:match "^(%d+)%.(%d+)%.%d+%.%d+$"
-  a, b = tonumber(a), tonumber(b)
-  return a == 127 or a == 10 or (a == 192 and b == 168) or (a == 172 and b ~= nil and b >= 16 and b <= 31) or (a == 169 and b == 254) or false
-end
-
 --- A service with its address and the name of its key, as the environment and `.env` say now.
 function M.find(name)
   local service = {}
@@ -62,7 +53,7 @@ function M.find(name)
     service.base, service.base_from = service.default, "default"
   end
   service.host = M.host(service.base)
-  service.own = M.private(service.host)
+  service.own = net.private(service.host)
   service.key, service.key_from = M.has_key(service.keys)
   return service
 end
