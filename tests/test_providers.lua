@@ -538,7 +538,8 @@ end)
 test("what is a server of one's own", function()
   local private = require("native.net").private
   local services = require "caption.services"
-  for _, base in ipairs { "http://localhost:1/x", "http://127.0.0.1", "http://[::1]:8", "https://10.1.2.3", "http://192.168.0.9:80", "http://172.20.0.1", "http://[fd00::1]", "http://[::ffff:10.0.0.1]" } do
+  for _, base in ipairs { "http://localhost:1/x", "http://127.0.0.1", "http://[::1]:8", "https://10.1.2.3", "http://192.168.0.9:80", "http://172.20.0.1", "http://[fd00::1]",
+    "http://[::ffff:10.0.0.1]" } do
     check.ok(private(services.host(base)), base)
   end
   for _, base in ipairs { "https://api.openai.com", "http://172.32.0.1", "http://11.0.0.1", "http://127.0.0.1.evil.example", "http://localhost.evil.example", "http://10.example" } do

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bind/bind.h"
+#include "bind/push.h"
 #include "bind/question.h"
 #include "core/caption/gemini_batch.h"
 #include "core/net/secret.h"
@@ -123,13 +124,6 @@ static cal_status keep(void *context, size_t index, const char *key, const cal_w
   return k->answer.text.failed ? cal_fail(err, CAL_E_MEMORY, "not enough memory for a batch's answers") : CAL_OK;
 }
 
-static void set_text(lua_State *L, const char *key, const char *text) {
-  if (text && *text) lua_pushstring(L, text), lua_setfield(L, -2, key);
-}
-static void set_count(lua_State *L, const char *key, int64_t n) {
-  if (n >= 0) lua_pushinteger(L, n), lua_setfield(L, -2, key);
-}
-
 /* What a server says may quote a key. */
 static void set_why(lua_State *L, const char *why) {
   cal_buffer text = {0};
@@ -150,8 +144,8 @@ static void push_answers(lua_State *L, const answers *all) {
   for (size_t i = 0; i < all->count; i++) {
     const kept *k = &all->list[i];
     lua_createtable(L, 0, 7);
-    set_text(L, "key", k->key);
-    set_text(L, "verdict", cal_wire_verdict_name(k->answer.verdict));
+    cal_set_text(L, "key", k->key);
+    cal_set_text(L, "verdict", cal_wire_verdict_name(k->answer.verdict));
     set_why(L, k->answer.why);
     cal_set_answer(L, &k->answer);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
@@ -160,15 +154,15 @@ static void push_answers(lua_State *L, const answers *all) {
 
 static void push_batch(lua_State *L, const cal_gemini_batch *b) {
   lua_createtable(L, 0, 10);
-  set_text(L, "verdict", cal_wire_verdict_name(b->verdict));
+  cal_set_text(L, "verdict", cal_wire_verdict_name(b->verdict));
   set_why(L, b->why);
-  if (b->verdict == CAL_WIRE_DONE) set_text(L, "state", cal_gemini_batch_state_name(b->state));
-  set_text(L, "id", b->name);
-  set_text(L, "name", b->display_name);
-  set_text(L, "file", b->file);
-  set_count(L, "requests", b->requests);
-  set_count(L, "succeeded", b->succeeded);
-  set_count(L, "failed", b->failed);
+  if (b->verdict == CAL_WIRE_DONE) cal_set_text(L, "state", cal_gemini_batch_state_name(b->state));
+  cal_set_text(L, "id", b->name);
+  cal_set_text(L, "name", b->display_name);
+  cal_set_text(L, "file", b->file);
+  cal_set_count(L, "requests", b->requests);
+  cal_set_count(L, "succeeded", b->succeeded);
+  cal_set_count(L, "failed", b->failed);
 }
 
 /* batch.read(status, body) -> {verdict =, why =, state =, id = "batches/1", name =, file =, requests =, succeeded =, failed =, answers =

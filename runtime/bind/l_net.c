@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "bind/bind.h"
+#include "bind/push.h"
 #include "bind/question.h"
 #include "core/base/interrupt.h"
 #include "core/caption/wire.h"
@@ -295,13 +296,7 @@ static int l_request(lua_State *L) {
   return push_asked(L, s, q, cal_talk_ask(s->talk, &request, q, &err), &err);
 }
 
-static void set_text(lua_State *L, const char *key, const char *text) {
-  if (text && *text) lua_pushstring(L, text), lua_setfield(L, -2, key);
-}
 static void set_number(lua_State *L, const char *key, double n) { lua_pushnumber(L, n), lua_setfield(L, -2, key); }
-static void set_count(lua_State *L, const char *key, int64_t n) {
-  if (n >= 0) lua_pushinteger(L, n), lua_setfield(L, -2, key);
-}
 
 static const char *verdict_of(const question *q, const cal_talk_reply *r) {
   if (r->end != CAL_TALK_DONE) return r->end == CAL_TALK_FAILED ? "failed" : "stop";
@@ -311,12 +306,12 @@ static const char *verdict_of(const question *q, const cal_talk_reply *r) {
 
 static void push_reply(lua_State *L, const question *q, const cal_talk_reply *r) {
   lua_createtable(L, 0, 10);
-  set_text(L, "verdict", verdict_of(q, r));
-  set_text(L, "why", r->why.text);
-  set_text(L, "kind", r->label);
-  set_count(L, "status", r->http ? r->http->status : 0);
-  set_count(L, "attempts", r->attempts);
-  set_count(L, "lost", r->lost);
+  cal_set_text(L, "verdict", verdict_of(q, r));
+  cal_set_text(L, "why", r->why.text);
+  cal_set_text(L, "kind", r->label);
+  cal_set_count(L, "status", r->http ? r->http->status : 0);
+  cal_set_count(L, "attempts", r->attempts);
+  cal_set_count(L, "lost", r->lost);
   set_number(L, "seconds", r->seconds);
   if (q->plain && r->http && r->end == CAL_TALK_DONE) {
     lua_pushlstring(L, r->http->body.data ? r->http->body.data : "", r->http->body.size);
@@ -362,13 +357,13 @@ static int l_counts(lua_State *L) {
   cal_error err = {0};
   if (cal_talk_count(check_talk(L)->talk, &c, &err)) return cal_raise(L, &err);
   lua_createtable(L, 0, 8);
-  set_count(L, "requests", (int64_t)c.requests);
-  set_count(L, "ok", (int64_t)c.ok);
-  set_count(L, "bytes_sent", (int64_t)c.bytes_sent);
-  set_count(L, "bytes_received", (int64_t)c.bytes_received);
+  cal_set_count(L, "requests", (int64_t)c.requests);
+  cal_set_count(L, "ok", (int64_t)c.ok);
+  cal_set_count(L, "bytes_sent", (int64_t)c.bytes_sent);
+  cal_set_count(L, "bytes_received", (int64_t)c.bytes_received);
   if (c.p50 > 0) set_number(L, "p50", c.p50), set_number(L, "p95", c.p95), set_number(L, "p99", c.p99);
   lua_createtable(L, 0, c.kinds);
-  for (int i = 0; i < c.kinds; i++) set_count(L, c.errors[i].label, (int64_t)c.errors[i].count);
+  for (int i = 0; i < c.kinds; i++) cal_set_count(L, c.errors[i].label, (int64_t)c.errors[i].count);
   lua_setfield(L, -2, "errors");
   return 1;
 }

@@ -1,6 +1,7 @@
 #include "bind/question.h"
 
 #include "bind/bind.h"
+#include "bind/push.h"
 
 int luaopen_cal_json(lua_State *L);
 
@@ -55,24 +56,17 @@ cal_wire_question cal_check_question(lua_State *L, int index, cal_wire_picture p
                              .max_tokens = (int)most};
 }
 
-static void set_text(lua_State *L, const char *key, const char *text) {
-  if (*text) lua_pushstring(L, text), lua_setfield(L, -2, key);
-}
-static void set_count(lua_State *L, const char *key, int64_t n) {
-  if (n >= 0) lua_pushinteger(L, n), lua_setfield(L, -2, key);
-}
-
 void cal_set_answer(lua_State *L, const cal_wire_answer *a) {
   if (a->text.size) {
     lua_pushlstring(L, a->text.data, a->text.size);
     lua_setfield(L, -2, "text");
   }
-  set_text(L, "model", a->model);
-  set_text(L, "finish", a->finish);
+  cal_set_text(L, "model", a->model);
+  cal_set_text(L, "finish", a->finish);
   if (a->tokens_in < 0 && a->tokens_out < 0 && a->tokens_thought < 0) return;
   lua_createtable(L, 0, 3);
-  set_count(L, "input", a->tokens_in);
-  set_count(L, "output", a->tokens_out);
-  set_count(L, "thought", a->tokens_thought);
+  cal_set_count(L, "input", a->tokens_in);
+  cal_set_count(L, "output", a->tokens_out);
+  cal_set_count(L, "thought", a->tokens_thought);
   lua_setfield(L, -2, "tokens");
 }

@@ -10,8 +10,11 @@
  *   // POST body to path, with the key in the header wire->key_header; then, with the status and bytes that came back:
  *   const char *bytes = "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a cat\"}]},\"finishReason\":\"STOP\"}]}";
  *   cal_wire_answer answer = {0};
- *   if (!wire->read(200, "application/json", bytes, strlen(bytes), &answer, &err) && answer.verdict == CAL_WIRE_DONE)
- * puts(answer.text.data); cal_wire_answer_free(&answer); cal_buffer_free(&path); cal_buffer_free(&body);
+ *   if (wire->read(200, "application/json", bytes, strlen(bytes), &answer, &err)) puts(err.text);
+ *   if (answer.verdict == CAL_WIRE_DONE) puts(answer.text.data);
+ *   cal_wire_answer_free(&answer);
+ *   cal_buffer_free(&path);
+ *   cal_buffer_free(&body);
  *
  * Pure functions of bytes: nothing here knows a socket, a key or the time. One file per format: gemini.h, openai.h,
  * huggingface.h say which settings there are. The same question always gives the same bytes. What headers alone say
