@@ -20,16 +20,16 @@ local function place_with(count, scenario, options)
     local shown, code = text:match "^(.*)exit (%d+)\n$"
     return tonumber(code), shown
   end
-  -- Starts it and kills it when the store has an open batch (with an id, when that is wanted).
-  function place.killed(with_id)
+  -- Starts it and kills it (with that signal) when the store has an open batch (with an id, when that is wanted).
+  function place.killed(with_id, signal)
     local pid = io.popen(("(%s) >%s/log 2>&1 & echo $!"):format(fake.command(folder, "a.lua"), folder)):read "l"
     for _ = 1, 400 do
       os.execute "sleep 0.02"
       local row = place.open()[1]
       if row and (row.id or not with_id) then break end
     end
-    os.execute(("kill -9 %s 2>/dev/null"):format(pid))
-    os.execute "sleep 0.1"
+    os.execute(("kill -%s %s 2>/dev/null"):format(signal or "9", pid))
+    os.execute(("for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do kill -0 %s 2>/dev/null || break; sleep 0.1; done"):format(pid))
   end
   function place.open()
     local s = store.open(folder .. "/store", { existing = true })
@@ -92,6 +92,16 @@ test("a killed run finds its batch again: nothing is made twice", function()
   check.equal(code, 0, text)
   check.contains(text, "a batch of an earlier run is found again")
   all_right(place, "batchslow=kill")
+end)
+
+test("Ctrl-C leaves the batch to the service, and the same command takes its answers", function()
+  local place = place_with(4, "batchslow=leave")
+  place.killed(true, "TERM")
+  check.contains(fs.read(place.folder .. "/log"), "the batch goes on at the service")
+  check.equal(#place.open(), 1)
+  local code, text = place.run "a.lua"
+  check.equal(code, 0, text)
+  all_right(place, "batchslow=leave")
 end)
 
 test("a run that is killed while its batch is being made finds out whether it was", function()
