@@ -638,6 +638,7 @@ test("with judge=yes a model is asked for each picture once, and never again", f
   service.close()
   ends(0, done)
   check.contains(done.out, "judged        6.0 of 10   all by gemini")
+  check.ok(done.log:find "judging 3 pictures with gemini%-%S+ at generativelanguage.googleapis.com: about %$0.%d+; spend=DOLLARS sets a ceiling", done.log)
   check.contains(done.out, "bad    1 judged poor        p02.png")
   check.contains(done.out, "look   1 faults seen        p02.png")
   check.contains(place.read "out/a.html", "says 3.0: number 2")

@@ -8,6 +8,7 @@ local exchange = require "caption.exchange"
 local folder = require "assistant.folder"
 local hash = require "native.hash"
 local json = require "native.json"
+local money = require "caption.money"
 local providers = require "recipe.providers"
 local script = require "native.script"
 local set = require "recipe.set"
@@ -158,6 +159,10 @@ function M.ask(photos, o)
     end
   end
   if #missing == 0 then return counts end
+  local about = providers.by_name[name].estimate(missing, options, context_of(photos, name))
+  photos.say(("  judging %s with %s at %s: %s%s"):format(set.count(#missing), about.model or "its model", about.host,
+    options.replay and "replayed, nothing is paid" or about.free and "free" or about.usd and "about " .. money.text(about.usd) or "price unknown",
+    options.spend and (", %s at most"):format(money.text(o.spend)) or about.usd and not about.free and "; spend=DOLLARS sets a ceiling" or ""))
   local bar <close> = require("native.log").progress("judging", #missing)
   exchange.ask(name, missing, options, function(i, text, detail)
     local item, tokens = missing[i], detail.tokens or {}
