@@ -290,7 +290,7 @@ end)
 -- --- compare -------------------------------------------------------------------------------------------------------------
 
 local difference = require "captions.difference"
-local agreement = require "captions.agreement"
+local agreement = require "caption.agreement"
 
 test("a word diff keeps what is common and tells what is gone and new", function()
   local function text(old, new)

@@ -595,6 +595,8 @@ test("ensemble: votes, places and rules", function()
   check.equal(ensemble.choose(texts, "longest"), "a red cat sits on a mat.")
   check.equal(ensemble.choose(texts, "first"), "a cat on a mat")
   check.equal(ensemble.choose({ "A cat. A mat.", "A cat. A door" }, "join"), "A cat. A mat. A door")
+  check.equal(ensemble.choose({ "猫在垫子上。", "门开着。", "猫在门上。" }, "agreement"), "猫在门上。", "in scripts without spaces, too")
+  check.equal(ensemble.choose({ "猫在垫子上。门开着。", "门开着。" }, "join"), "猫在垫子上。门开着。")
 end)
 
 test("ensemble: members that do not go together are told", function()

@@ -1,6 +1,9 @@
 -- Several providers about the same picture: tags by vote, sentences by a stated rule. Each member's answers are kept as its own, so that
 -- another member costs only itself.
+local agreement = require "caption.agreement"
 local json = require "native.json"
+local tag_words = require "caption.tags"
+local text_words = require "caption.words"
 
 local M = {
   name = "ensemble", version = 1, author = "model", remote = true, finishes = true, positional = "members",
@@ -69,22 +72,6 @@ function M.depends(item, options)
   return table.concat(parts, "\n")
 end
 
-local function words_of(text)
-  local set, count = {}, 0
-  for word in text:lower():gmatch "[%w\128-\255]+" do
-    if not set[word] then set[word], count = true, count + 1 end
-  end
-  return set, count
-end
-
-local function likeness(a, b)
-  local left, n = words_of(a)
-  local right, m = words_of(b)
-  local both = 0
-  for word in pairs(left) do if right[word] then both = both + 1 end end
-  return n + m > 0 and both / (n + m - both) or 0
-end
-
 --- Tags by vote. The order: most votes, then the mean place among those who have it.
 ---@param lists string[] "a, b, c" of each member that answered
 ---@param votes? integer
@@ -94,9 +81,9 @@ function M.vote(lists, votes)
   local rows, list = {}, {}
   for _, text in ipairs(lists) do
     local seen, place = {}, 0
-    for tag in (text .. ","):gmatch "%s*(.-)%s*," do
-      local key = tag:lower():gsub("_", " ")
-      if tag ~= "" and not seen[key] then
+    for _, tag in ipairs(tag_words.split(text)) do
+      local key = tag_words.plain(tag)
+      if not seen[key] then
         seen[key], place = true, place + 1
         if not rows[key] then
           rows[key] = { tag = tag, votes = 0, places = 0, first = #list }
@@ -114,7 +101,7 @@ function M.vote(lists, votes)
   end)
   local kept = {}
   for _, row in ipairs(list) do if row.votes >= votes then kept[#kept + 1] = row.tag end end
-  return table.concat(kept, ", ")
+  return tag_words.join(kept)
 end
 
 --- One caption of several.
@@ -124,25 +111,15 @@ end
 function M.choose(texts, rule)
   if rule == "first" or #texts == 1 then return texts[1] end
   if rule == "join" then
-    local parts, seen = {}, {}
-    for _, text in ipairs(texts) do
-      for sentence in (text .. " "):gmatch "(.-[%.!?]+)%s" do
-        if not seen[sentence:lower()] then parts[#parts + 1] = sentence end
-        seen[sentence:lower()] = true
-      end
-      local rest = text:match "[^%.!?]+$"
-      if rest and rest:find "%S" and not seen[rest:lower()] then
-        parts[#parts + 1] = (rest:gsub("^%s+", ""))
-        seen[rest:lower()] = true
-      end
-    end
-    return table.concat(parts, " ")
+    local joined = texts[1]
+    for i = 2, #texts do joined = text_words.join(joined, texts[i]) end
+    return joined
   end
   local best, most = 1, -1
   for i, text in ipairs(texts) do
     local value = 0
     if rule == "longest" then value = utf8.len(text) or #text
-    else for j, other in ipairs(texts) do if j ~= i then value = value + likeness(text, other) end end end
+    else for j, other in ipairs(texts) do if j ~= i then value = value + (agreement.of(text, other) or 0) end end end
     if value > most then best, most = i, value end
   end
   return texts[best]

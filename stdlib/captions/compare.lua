@@ -2,7 +2,7 @@
 --
 -- Those that have not answered yet are asked on the same road as :caption (recipe/asking.lua), so that nothing is paid for twice; their answers
 -- are kept aside: the pictures' texts stay as they are, and a recipe that asks the same later finds them.
-local agreement = require "captions.agreement"
+local agreement = require "caption.agreement"
 local asking = require "recipe.asking"
 local dataset = require "native.dataset"
 local environment = require "recipe.environment"

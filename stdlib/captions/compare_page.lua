@@ -1,6 +1,6 @@
 -- compare_page.lua - the page of `calotype captions compare`: the numbers, then each picture with its captions side by side, those that differ
 -- most first.
-local agreement = require "captions.agreement"
+local agreement = require "caption.agreement"
 local hash = require "native.hash"
 local html = require "recipe.html"
 local pages = require "recipe.page"
