@@ -62,6 +62,15 @@ test("settings are typed and told when they are wrong", function()
   check.fails("unknown option 'sid'", settings.read, spec, { sid = "1" })
 end)
 
+test("robust numbers: the middle, its width, and how far a value is from it", function()
+  local spread = require "assistant.spread"
+  check.equal({ spread.median { 3, 1, 2 }, spread.median { 1, 2 }, spread.median {}, spread.mean {} }, { 2, 1.5 })
+  check.equal({ spread.quantile({ 4, 1, 3, 2, 5 }, 0.25), spread.middle_half { 4, 1, 3, 2, 5 }, spread.middle_half {} }, { 2, 2, 0 })
+  check.near(spread.of({ 1, 2, 3, 100 }, 0.1)(100), 97.5 / 1.4826, 1e-9)
+  check.equal(spread.of({ 5, 5, 5, 6 }, 0.5)(6), 2.0) -- no width: the least that is believed
+  check.equal({ spread.ramp(0, 1, 3), spread.ramp(2, 1, 3), spread.ramp(2.5, 3, 1), spread.ramp(9, 1, 3) }, { 0, 0.5, 0.25, 1 })
+end)
+
 -- analyze -----------------------------------------------------------------------------------------------------------------
 
 test("analyze names every fault with its pictures", function()

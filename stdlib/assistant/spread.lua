@@ -1,7 +1,7 @@
 -- spread.lua - how a list of numbers lies: its middle and its width, by measures that a few odd values do not move.
 --
 --   spread.median { 3, 1, 2 }                                       --> 2
---   local of = spread.of { 1, 2, 3, 100 };  of(100)                 --> 65.4: how many widths from the middle
+--   spread.of({ 1, 2, 3, 100 }, 0.1)(100)                           --> 65.8: how many deviations from the middle
 local M = {}
 
 ---@param values number[]
