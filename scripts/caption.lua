@@ -75,10 +75,10 @@ function M.run(options)
   local exit = require "recipe.command".run { file = "calotype caption", text = text, params = {}, store = options.store, fresh = options.fresh,
     say = options.say, put = put, again = again(options.folder, options.params) }
   if exit ~= 0 then return exit end
-  put(o.to ~= "" and ("next: look at %s; a caption that is wrong is mended in a .txt beside its picture, which then wins"):format(o.to)
-    or "next: a caption that is wrong is mended in its .txt, which then wins")
-  put(o.beside and "the captions stand beside the pictures; trainers read them there" or "the captions are in the store: a recipe with the same :caption "
-    .. "line has them without asking; beside=yes writes them beside the pictures")
+  put(o.to ~= "" and ("next: look at %s; mend a wrong caption in a .txt beside its picture: that one wins"):format(o.to)
+    or "next: mend a wrong caption in its .txt: that one wins")
+  put(o.beside and "the captions stand beside the pictures; trainers read them there" or
+    "a recipe with this :caption line asks nobody again; beside=yes writes name.txt beside each picture")
   return 0
 end
 

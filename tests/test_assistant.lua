@@ -491,7 +491,7 @@ test("caption makes a recipe, runs it, keeps the words in the store and says wha
   check.contains(done.log, ":caption { with = fake {}, trigger = \"zkr\" }")
   check.contains(done.log, "captions: 2 written, 1 by people")
   check.contains(done.out, "next: look at @/out/c.html")
-  check.contains(done.out, "the captions are in the store")
+  check.contains(done.out, "asks nobody again; beside=yes writes name.txt")
   check.equal(fs.stat(place.path "photos/p01.txt"), nil)
   check.contains(place.read "out/c.html", "zkr")
   ends(0, place.check((place.read "out/c.lua")))

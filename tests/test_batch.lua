@@ -117,7 +117,7 @@ end)
 
 test("bytes that are no batch have a verdict, and lines that are broken are answers without a key", function()
   check.equal(batch.read(503, "").verdict, "again")
-  check.equal(batch.read(200, "<html>").verdict, "empty")
+  check.equal(batch.read(200, "<html>").verdict, "refused")
   check.equal(batch.read(404, '{"error":{"code":404,"message":"gone"}}').verdict, "other_model")
   local list = batch.lines '{"key":"a","error":{"code":8,"message":"limit: 0"}}\n{"key":"b"'
   check.equal({ list[1].key, list[1].verdict, list[2].key, list[2].verdict }, { "a", "other_model", nil, "empty" })

@@ -29,7 +29,8 @@ test("a plan counts pictures and captions, tells the price with its date, and ma
   check.equal(done.exit, 0, done.text)
   check.contains(done.out, "5 pictures, all new")
   check.contains(done.out, "4 to ask for, 1 by people; about $0.0")
-  check.contains(done.out, "prices of 2026-11-20")
+  check.contains(done.out, "\n  gemini-3.8-flash, prices of 2026-11-20")
+  check.equal(select(2, done.out:gsub("prices of", "")), 1)
   check.contains(done.out, "would write @/out/set")
   check.contains(done.out, "asks gemini at generativelanguage.googleapis.com with GEMINI_API_KEY: 4 pictures, about $0.0")
   check.contains(done.out, "spend is usd(1)")
@@ -53,11 +54,27 @@ end)
 
 test("an unknown price is said to be unknown, a server of one's own free when it is said to be", function()
   local done = plan(place_with(3), TALK:format "gemini { model = 'gemini-9-flash' }")
-  check.contains(done.out, "price unknown (gemini-9-flash is in no table of prices)")
-  check.contains(done.out, "and what is unknown")
+  check.contains(done.out, "price unknown; no ceiling\n  gemini-9-flash is in no table of prices\nin all: a price that nobody here knows")
   local env = { OPENAI_BASE_URL = "http://127.0.0.1:9" }
   done = plan(place_with(3), TALK:format "openai { model = 'llava', free = true }", { env = env, keys = {} })
   check.contains(done.out, "asks openai at 127.0.0.1 without a key: 3 pictures, free; no ceiling")
+  done = plan(place_with(3), TALK:format "openai { model = 'llava' }", { env = env, keys = {} })
+  check.contains(done.out, "llava is in no table of prices; a server of your own that costs nothing: free = true")
+end)
+
+test("a replay asks nobody, and the plan says where the answers come from", function()
+  local done = plan(place_with(3), TALK:format 'gemini { replay = "@/class.rec" }', { keys = {} })
+  check.contains(done.out, "3 to ask for; replayed\n")
+  check.contains(done.out, "answers for 3 pictures come from @/class.rec: nothing is sent, nothing is paid")
+  check.ok(not done.out:find("asks gemini", 1, true))
+end)
+
+test("an address that is none is told before anybody is asked, and not shown: it may be a key", function()
+  for _, base in ipairs { "127.0.0.1:8080", "htp://127.0.0.1", "AIzaSyKEY", "http://" } do
+    local done = plan(place_with(3), TALK:format "openai { model = 'llava', free = true }", { env = { OPENAI_BASE_URL = base }, keys = {} })
+    check.contains(done.text .. done.out, "OPENAI_BASE_URL (.env) is no address of a server; OPENAI_BASE_URL=http://127.0.0.1:8080 is one")
+    check.ok(not (done.text .. done.out):find("SyKEY", 1, true))
+  end
 end)
 
 test("an ensemble's members are asked each", function()

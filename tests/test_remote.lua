@@ -134,7 +134,7 @@ scenario("length in the middle is cut", "half", { verdict = "cut", requests = 1 
 scenario("JSON that breaks off is empty", "truncated", { verdict = "empty", requests = 1, status = 200 })
 scenario("a Content-Length that is short gives JSON that breaks off", "shorter", { verdict = "empty", requests = 1 })
 scenario("200 without a body is empty", "nobody", { verdict = "empty", requests = 1, why = "empty reply" })
-scenario("a page with status 200 is empty, and named", "html200", { verdict = "empty", requests = 1, why = "Please log in" })
+scenario("a page with status 200 is no answer, and named", "html200", { verdict = "refused", requests = 1, why = "Please log in" })
 scenario("JSON of another shape is empty", "otherjson", { verdict = "empty", requests = 1 })
 scenario("bytes that are not UTF-8 are no answer", "badutf8", { verdict = "empty", requests = 1 })
 scenario("a NUL in the body is no answer", "rawnul", { verdict = "empty", requests = 1 })

@@ -121,7 +121,7 @@ test("a key that is not valid stops everything with what to do", function()
   place.write("a.lua", RECIPE:format "gemini { in_flight = 1 }")
   local code, text = place.run "a.lua"
   check.equal(code, 1, text)
-  check.contains(text, "gemini cannot be asked")
+  check.contains(text, "error: Gemini does not accept the key")
   check.equal(server:counts("400key=road").requests, 1)
 end)
 
@@ -201,7 +201,7 @@ test("a .env that names its own server gets no key of the environment's", functi
   local code, text = place.run("a.lua", { GEMINI_API_KEY = fake.KEY })
   check.ok(code == 1 or code == 3, text)
   check.contains(text, "thief.invalid")
-  check.contains(text, "gemini cannot be asked")
+  check.contains(text, "error: gemini: ")
 end)
 
 test("a .env that cannot be read is told with its line", function()

@@ -31,7 +31,7 @@ local VERDICTS = {
   parts = "done done done", fenced = "done done done", spaced = "done done done", strings = "done done done", arrayok = "done done done",
   bare = "done done done", rerouted = "done done done", terminal = "done done done", badutf8 = "empty empty empty", nul = "empty empty empty",
   rawnul = "empty empty empty", deep = "empty empty empty", nobody = "empty empty empty", truncated = "empty empty empty",
-  html200 = "empty empty empty", otherjson = "empty empty empty", error200 = "again again again", wrongtype = "done done done",
+  html200 = "refused refused refused", otherjson = "empty empty empty", error200 = "again again again", wrongtype = "done done done",
   notype = "done done done", chunked = "done done done",
 }
 

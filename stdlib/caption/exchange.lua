@@ -118,6 +118,26 @@ local function gone_text(chain)
   return parts
 end
 
+-- "(a, b: no quota; c: its price is unknown)": models that are gone for the same reason stand together.
+local function gone_together(chain)
+  local by, order = {}, {}
+  for _, model in ipairs(chain) do
+    local why = model.gone
+    if why and by[why] then by[why] = by[why] .. ", " .. model.id
+    elseif why then
+      by[why] = model.id
+      order[#order + 1] = why
+    end
+  end
+  for i, why in ipairs(order) do order[i] = ("%s: %s"):format(by[why], why) end
+  return table.concat(order, "; ")
+end
+
+-- A reason in a sentence about the service, unless it names the service itself.
+local function about(name, format, why)
+  return why:sub(1, #name):lower() == name and why or format:format(name, why)
+end
+
 -- The settings of the service's own for this model.
 function Asking:settings(model)
   local make = settings.of_wire[self.service.wire]
@@ -125,8 +145,9 @@ function Asking:settings(model)
 end
 
 function Asking:stop_without_model()
-  self:stop(("no model of %s is left to ask (%s)"):format(self.name, table.concat(gone_text(self.chain), "; ")),
-    { exit = 75, hint = "try again later, or name another model" })
+  local later = false -- is one of them only full, or its quota used up?
+  for _, it in ipairs(self.chain) do later = later or it.later end
+  self:stop(("no model of %s is left to ask (%s)"):format(self.name, gone_together(self.chain)), { exit = later and 75 or 1 })
 end
 
 function Asking:stop_at_ceiling(most)
@@ -241,6 +262,7 @@ function Asking:compare(job, reply, cost)
   if cost and job.held > 0 and cost > job.held then self.dearer = self.dearer * cost / job.held end
   if not cost and reply.model and not models.price(models.find(self.name, reply.model)) then
     job.model.gone = job.model.gone or ("%s answers for it, whose price is unknown, and there is a ceiling"):format(reply.model)
+    job.model.later = true -- it may answer by itself again
   end
 end
 
@@ -278,31 +300,35 @@ function Asking:take(job, reply)
     table.insert(self.left.unusable, { item = job.item, why = why })
   elseif verdict == "other_model" then
     job.model.gone = job.model.gone or why
+    job.model.later = job.model.later or reply.status ~= 404
     self:again(job)
     job.tries = job.tries - 1
   elseif verdict == "stop" then
     local answered = reply.status and reply.status > 0
-    self:stop(answered and ("%s cannot be asked: %s"):format(self.name, why) or why, { exit = answered and 1 or 75 })
+    self:stop(answered and about(self.name, "%s cannot be asked: %s", why) or why, { exit = answered and 1 or 75 })
     table.insert(self.left.failed, { item = job.item })
   elseif verdict == "refused" then
     table.insert(self.left.refused, { item = job.item, why = why })
-    if self.done == 0 and #self.left.refused >= 3 then self:stop(("%s refuses every question: %s"):format(self.name, why), { exit = 1 }) end
+    if self.done == 0 and #self.left.refused >= 3 then self:stop(about(self.name, "%s refuses every question: %s", why), { exit = 1 }) end
+  elseif reply.kind == "tape" then -- the next question would not be on it either
+    self:stop(why, { exit = 1 })
+    table.insert(self.left.failed, { item = job.item })
   else -- "failed": after all attempts
     local lost = not (reply.status and reply.status > 0)
     if lost then
       self:told(job, reply, cost, why)
       self.unreachable = self.unreachable + 1
-      if self.unreachable >= UNREACHABLE then self:stop(("%s cannot be reached: %s"):format(self.service.host, why), { exit = 75 }) end
+      if self.unreachable >= UNREACHABLE then self:stop(about(self.service.host, "%s cannot be reached: %s", why), { exit = 75 }) end
     else
       job.model.strained = job.model.strained + 1
-      if job.model.strained >= STRAINED and not job.model.gone then job.model.gone = why end
+      if job.model.strained >= STRAINED and not job.model.gone then job.model.gone, job.model.later = why, true end
       local other = self:model()
       if other and other ~= job.model then
         self:again(job)
         job.tries = job.tries - 1
         return
       elseif not other then
-        self:stop(("%s has no room: %s"):format(self.name, why), { exit = 75 })
+        self:stop(about(self.name, "%s has no room: %s", why), { exit = 75 })
       end
     end
     table.insert(self.left.failed, { item = job.item, why = why })
@@ -362,7 +388,8 @@ function Asking:tell()
   if not stopped then return end
   local more = {}
   for key, value in pairs(stopped.more) do more[key] = value end
-  more.notes = { ("%s written and kept, %d still without; the same command asks for those alone"):format(set.count(self.done, "caption"), open) }
+  more.notes = { ("%s written and kept, %d still without%s"):format(set.count(self.done, "caption"), open,
+    self.options.replay and "" or "; the same command asks for those alone") }
   context.fail(stopped.why, more)
 end
 
@@ -376,7 +403,7 @@ function M.ask(name, items, options, emit, context, asked)
     end
     if options.replay then fs.grant(options.replay, "read") end
     local talk <close>, message, code = services.talk(self.service, options)
-    if not talk then context.fail(("%s cannot be asked: %s"):format(name, message), { exit = code == "BUSY" and 75 or 1, code = code }) end
+    if not talk then context.fail(about(name, "%s cannot be asked: %s", message), { exit = code == "BUSY" and 75 or 1, code = code }) end
     self:set_chain(talk)
     if not self.stopped then
       if options.batch and not asked then batch.loop(self, talk) else self:loop(talk) end

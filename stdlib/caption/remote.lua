@@ -39,7 +39,10 @@ function M.declare(name, options, state)
   local service = settings.service(name, options)
   if options.replay then session:permit(options.replay, "read", at) else session:permit_net(name, at) end
   if options.record then session:permit(options.record, "write", at, nil, false) end
-  if options.free and not service.own then
+  local placed, complaint, remedy = services.address(service)
+  if not placed and not options.replay then
+    session:warn(("%s; %s"):format(complaint, remedy), at, "key")
+  elseif options.free and not service.own then
     session:fail(at, ("free is for servers of your own; %s would be asked at %s"):format(name, service.host), { key = "free",
       hint = ("set %s to its address, or leave free out"):format(service.variable) })
   end
@@ -73,7 +76,7 @@ function M.declare(name, options, state)
     end
   end
   local ok, why, hint = services.ready(service)
-  if not ok then session:warn(("%s; %s"):format(why, hint), at, "key") end
+  if not ok and placed then session:warn(("%s; %s"):format(why, hint), at, "key") end
 end
 
 --- About what asking for these pictures costs: { requests, model, usd (nil: unknown), as_of, until_, blocked }.
@@ -98,7 +101,8 @@ function M.estimate(name, items, options, context)
   local free = settings.costless(service, options)
   return { requests = requests, model = id, host = service.host, usd = free and 0 or price and usd * (half or 1) or nil, free = free,
     waiting = waiting, as_of = row and row.as_of, until_ = price and price.until_, blocked = blocked, batch = half and true or nil,
-    ceiling = options.spend and options.spend.usd, named = service.key }
+    ceiling = options.spend and options.spend.usd, named = service.key,
+    own = service.own, replay = options.replay }
 end
 
 --- A provider from its name, doc and options.

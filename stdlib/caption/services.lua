@@ -58,9 +58,19 @@ function M.find(name)
   return service
 end
 
+--- Is its address one? nil and the sentence when not; what stands there is not shown: it may be a key in the wrong line.
+---@return boolean? ok, string? why, string? hint
+function M.address(service)
+  if service.base:find "^[Hh][Tt][Tt][Pp][Ss]?://[^/%s]+" then return true end
+  return nil, ("%s (%s) is no address of a server"):format(service.variable, service.base_from),
+    ("%s=%s is one"):format(service.variable, service.name == "openai" and "http://127.0.0.1:8080" or service.default)
+end
+
 --- Has it what it needs to be asked? nil and the sentence to say when not.
 ---@return boolean? ok, string? why, string? hint
 function M.ready(service)
+  local good, complaint, remedy = M.address(service)
+  if not good then return nil, complaint, remedy end
   if service.key or service.base_from ~= "default" then return true end
   return nil, ("%s needs a key, and %s is not set"):format(service.name, table.concat(service.keys, " or ")),
     ("put it into .env in the working folder, or into the environment: %s=..."):format(service.keys[#service.keys == 2 and service.name == "gemini" and 2 or 1])

@@ -57,11 +57,13 @@ function M.text(row)
     parts[#parts + 1] = set.count(row.requests, "request")
       .. (errors > 0 and (" (%s, %.1f %%)"):format(set.count(errors, "error"), 100 * errors / row.requests) or "")
   end
-  parts[#parts + 1] = M.money(row)
-  parts[#parts + 1] = ("%d tokens in, %d out"):format(row.input, row.output)
+  local spent = row.costless or row.usd > 0 or row.unknown > 0
+  if spent or row.captions > 0 then parts[#parts + 1] = M.money(row) end
+  if row.captions > 0 or row.input + row.output > 0 then parts[#parts + 1] = ("%d tokens in, %d out"):format(row.input, row.output) end
   local text = ("%s: %s"):format(row.name, table.concat(parts, ", "))
   if row.p50 then
-    text = text .. ("; a reply took %s (95 %%: %s, 99 %%: %s)"):format(time_text(row.p50), time_text(row.p95 or row.p50), time_text(row.p99 or row.p50))
+    local most, high = time_text(row.p99 or row.p50), time_text(row.p95 or row.p50)
+    text = text .. ("; a reply took %s (%s)"):format(time_text(row.p50), high == most and "95 %: " .. high or ("95 %%: %s, 99 %%: %s"):format(high, most))
   end
   return text
 end

@@ -8,15 +8,26 @@ local telling = require "captions.telling"
 
 local M = {}
 
+local JOINED = { append = "put after what was there", prepend = "put before what was there" }
+
+-- How a row was put together with what was there | nil; the keys of the answers that are in it go into `used`.
+local function joined(row, used)
+  local told = row.detail and row.detail:find '"parts"' and json.decode(row.detail)
+  if type(told) ~= "table" or type(told.parts) ~= "table" then return nil end
+  for _, part in ipairs(told.parts) do if type(part) == "table" and part.key then used[part.key] = true end end
+  return JOINED[told.mode]
+end
+
 -- What one row is, without its text: "a person", "gemini gemini-3.8-flash, prompt 4be1a3f2, $0.0012, 2.1 s".
-local function origin(row, numbers, paid)
+local function origin(row, numbers, paid, used)
   local parts = { telling.who(row) }
   if row.prompt then parts[#parts + 1] = "prompt " .. row.prompt:sub(1, 8) end
   local detail = json.decode(row.detail or "")
   local fallback = type(detail) == "table" and detail.fallback
   if type(fallback) == "table" and #fallback > 0 then parts[#parts + 1] = "after " .. table.concat(fallback, "; ") end
   if row.restores then parts[#parts + 1] = ("put back from %d"):format(numbers[row.restores] or 0) end
-  if row.aside then parts[#parts + 1] = "for a comparison" end
+  if joined(row, {}) then parts[#parts + 1] = joined(row, {}) end
+  if row.aside then parts[#parts + 1] = used[row.key] and "for a longer text" or used.ensemble and "for the ensemble" or "for a comparison" end
   if row.cost or paid[row.id] then parts[#parts + 1] = telling.money(row.cost) end
   if row.seconds then parts[#parts + 1] = ("%.1f s"):format(row.seconds) end
   return table.concat(parts, ", ")
@@ -42,13 +53,17 @@ local function put_picture(picture, rows, spends)
   local list, paid, cost, unknown = events(rows, spends)
   log.put_marked { { "strong", telling.title(picture) },
     ("   content %s, %s%s"):format(picture.sha:sub(1, 12), set.count(#rows, "text"), #spends > 0 and ", " .. telling.sum(cost, unknown) or "") }
-  local numbers = {}
-  for i, row in ipairs(rows) do numbers[row.id] = i end
+  local numbers, used = {}, {}
+  for i, row in ipairs(rows) do
+    numbers[row.id] = i
+    joined(row, used)
+    used.ensemble = used.ensemble or row.provider == "ensemble"
+  end
   for _, event in ipairs(list) do
     local row, spend = event.row, event.spend
     if row then
       log.put_marked { ("%s%3d  "):format(row.in_force and "*" or " ", numbers[row.id]),
-        { "faint", ("%s  %s"):format(telling.when(row), origin(row, numbers, paid)) } }
+        { "faint", ("%s  %s"):format(telling.when(row), origin(row, numbers, paid, used)) } }
       log.put("      " .. telling.indented(row.text, 6))
     else
       log.put_marked { "     ", { "faint", ("%s  %s%s, no caption: %s, %s"):format(telling.when(spend), spend.provider,

@@ -16,13 +16,19 @@ local M = {}
 
 local function print_line(text) io.stdout:write(text, "\n") end
 
--- "about $0.031 (gemini-3.8-flash, prices of 2026-11-20, until 2026-12-31)", or why nobody knows.
+-- "about $0.031", or why nobody knows.
 local function price_text(e)
-  if e.free == "replay" then return "replayed, nothing is paid" end
-  if e.free then return "free" end
-  if not e.usd then return ("price unknown (%s is in no table of prices)"):format(e.model or "the model") end
-  return ("about %s (%s%s, prices of %s%s)"):format(money.text(e.usd), e.model, e.batch and ", in batches" or "", e.as_of,
-    e.until_ and ", until " .. e.until_ or "")
+  if e.free then return e.replay and "replayed" or "free" end
+  return e.usd and "about " .. money.text(e.usd) or "price unknown"
+end
+
+-- What the price is from: "gemini-3.8-flash, prices of 2026-11-20, which hold until 2026-12-31".
+local function source_text(e)
+  if e.free then return nil end
+  if e.usd then
+    return ("%s%s, prices of %s%s"):format(e.model, e.batch and ", in batches" or "", e.as_of, e.until_ and ", which hold until " .. e.until_ or "")
+  end
+  return ("%s is in no table of prices%s"):format(e.model or "the model", e.own and "; a server of your own that costs nothing: free = true" or "")
 end
 
 local Plan = {}
@@ -119,12 +125,19 @@ function M.run(options)
     if e.waiting > 0 then put(("%s: %d are in a batch already; a run waits for their answers"):format(ask.name, e.waiting)) end
     if e.requests > 0 then
       local service = services.find(ask.name)
-      put(("asks %s at %s %s: %s, %s; %s%s"):format(ask.name, e.host, service.key and "with " .. service.key or "without a key", set.count(e.requests),
-        price_text(e), ceiling_text(session, ask.name, e), e.blocked > 0 and ("; %d blocked before are left"):format(e.blocked) or ""))
+      if e.replay then
+        put(("answers for %s come from %s: nothing is sent, nothing is paid"):format(set.count(e.requests), e.replay))
+      else
+        put(("asks %s at %s %s: %s, %s; %s%s"):format(ask.name, e.host, service.key and "with " .. service.key or "without a key", set.count(e.requests),
+          price_text(e), ceiling_text(session, ask.name, e), e.blocked > 0 and ("; %d blocked before are left"):format(e.blocked) or ""))
+        local source = source_text(e)
+        if source then put("  " .. source) end
+      end
       if e.usd then total = total + e.usd else unknown = true end
     end
   end
   if #plan.asks == 0 then put "asks nobody, costs nothing"
+  elseif unknown and total == 0 then put "in all: a price that nobody here knows"
   else put(("in all: about %s%s on %s"):format(money.text(total), unknown and " and what is unknown" or "", log.date():sub(1, 10))) end
   return 0
 end

@@ -338,7 +338,7 @@ static const struct {
     {"gemini", 200, "null", CAL_WIRE_EMPTY, "", "no answer", -1},
     {"gemini", 200, "", CAL_WIRE_EMPTY, "", "an empty reply", -1},
     {"gemini", 200, "{\"candidates\":[{\"content\"", CAL_WIRE_EMPTY, "", "broken JSON", -1},
-    {"gemini", 200, "<html><title>Log in</title>", CAL_WIRE_EMPTY, "", "a web page titled Log in", -1},
+    {"gemini", 200, "<html><title>Log in</title>", CAL_WIRE_REFUSED, "", "a web page titled Log in", -1},
     {"gemini", 200, "{\"error\":{\"code\":503,\"message\":\"overloaded\"}}", CAL_WIRE_AGAIN, "", "overloaded", -1},
     {"gemini", 200, "{\"candidates\":{\"content\":7},\"usageMetadata\":[],\"modelVersion\":3}", CAL_WIRE_EMPTY, "", "no answer", -1},
     {"gemini", 200, "{\"candidates\":[7]}", CAL_WIRE_EMPTY, "", "no words", -1},
@@ -456,7 +456,7 @@ static const struct {
      ": hello\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"a \"}}]}\n\ndata: "
      "{\"choices\":[{\"delta\":{\"content\":\"cat\"},\"finish_reason\":null}]}\n\nevent: x\ndata: [DONE]\n\n",
      CAL_WIRE_DONE, "a cat", "", -1},
-    {"openai", 200, "<html>", CAL_WIRE_EMPTY, "", "a web page instead", -1},
+    {"openai", 200, "<html>", CAL_WIRE_REFUSED, "", "a web page instead", -1},
     {"openai", 200, "", CAL_WIRE_EMPTY, "", "an empty reply", -1},
     {"openai", 200, "{\"error\":{\"code\":502,\"message\":\"Upstream\"}}", CAL_WIRE_AGAIN, "", "(502)", -1},
     {"openai", 200, "{\"error\":\"model 'llava' not found\"}", CAL_WIRE_OTHER_MODEL, "", "ollama pull", -1},

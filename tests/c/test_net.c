@@ -180,7 +180,9 @@ TEST(nobody_listens_and_nothing_was_sent) {
   close(s.listener);
   cal_http_reply *got = get(url(&s, "/ok?key=sesame"));
   CHECK(got->failure == CAL_TRANSFER_CONNECT && !got->sent_any && got->status == 0 && got->bytes_sent == 0);
-  CHECK(strstr(got->why.text, "127.0.0.1:") && strstr(got->why.text, "cannot be reached") && !strstr(got->why.text, "sesame"));
+  CHECK(strstr(got->why.text, "127.0.0.1:") && !strstr(got->why.text, "sesame"));
+  CHECK(strstr(got->why.text, " cannot be reached: Connection refused") &&
+        !strstr(got->why.text, "Failed")); /* the host stands there once */
   cal_http_reply_free(got);
 }
 

@@ -218,7 +218,8 @@ void cal_reply_no_json(cal_wire_answer *answer, const char *who, int status, con
     snprintf(why, sizeof why, "no JSON: %s", cal_reply_quote(body, size, 120, quoted));
   }
   snprintf(says, sizeof says, " (%s)", why);
-  if (status < 300) cal_reply_say(answer, CAL_WIRE_EMPTY, "%s answered with %s", who, why);
+  if (status < 300) /* a page for people is nobody's answer to a question, and the next one would be no other */
+    cal_reply_say(answer, at < size && body[at] == '<' ? CAL_WIRE_REFUSED : CAL_WIRE_EMPTY, "%s answered with %s", who, why);
   else if (status < 400) fault(answer, who, status, "");
   else if (status == 404 || status == 410) /* models that are not there are told in JSON */
     cal_reply_say(answer, CAL_WIRE_STOP, "%s: there is nothing at this address (%d: %s); look at the base URL", who, status, why);

@@ -452,6 +452,15 @@ static cal_transfer kind_of(CURLcode code, const flight *f) {
   }
 }
 
+/* What the system says of a connection that nobody took; curl's own sentence would name the host and the port again. NULL: curl knows more.
+ */
+static const char *system_says(const flight *f) {
+  long number = 0;
+  if (strncmp(f->text, "Failed to connect to ", 21) != 0 || !strstr(f->text, f->at.host)) return NULL;
+  lib.easy_getinfo(f->easy, CURLINFO_OS_ERRNO, &number);
+  return number > 0 ? strerror((int)number) : "no connection";
+}
+
 /* What curl says, unless it may tell a proxy's name and password. */
 static const char *curl_says(CURLcode code, const flight *f) {
   return f->text[0] && !strchr(f->text, '@') && !strchr(f->text, '?') ? f->text : lib.easy_strerror(code);
@@ -460,7 +469,7 @@ static const char *curl_says(CURLcode code, const flight *f) {
 static void explain(CURLcode code, const flight *f) {
   cal_http_reply *reply = f->reply;
   const cal_http_request *r = &f->request;
-  const char *host = f->at.host, *port = f->at.port, *text = curl_says(code, f);
+  const char *host = f->at.host, *port = f->at.port, *plain = system_says(f), *text = plain ? plain : curl_says(code, f);
 #define SAY(...) cal_fail(&reply->why, CAL_E_NETWORK, __VA_ARGS__)
   switch (reply->failure) {
     case CAL_TRANSFER_OK: break;

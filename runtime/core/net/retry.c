@@ -54,7 +54,7 @@ cal_retry_advice cal_retry(const cal_retry_case *c) {
   } else if (c->class == CAL_RETRY_BILLED && c->sent_any && !temporary && c->transfer != CAL_TRANSFER_OK)
     snprintf(advice.why, sizeof advice.why, "%s: the server may have taken the request, and a second one would be paid again", what);
   else if (!temporary) snprintf(advice.why, sizeof advice.why, "%s", what);
-  else if (c->attempt >= most) snprintf(advice.why, sizeof advice.why, "%s, after %d attempts", what, c->attempt);
+  else if (c->attempt >= most) snprintf(advice.why, sizeof advice.why, "after %d attempts", c->attempt);
   else if (c->left >= 0 && wait > c->left)
     snprintf(advice.why, sizeof advice.why, "%s, and the next attempt in %.0f s would be after the time limit", what, wait);
   else {

@@ -194,8 +194,8 @@ function M.run(context, options, input)
     if count[part[1]] > 0 then parts[#parts + 1] = part[2]:format(count[part[1]]) end
   end
   if count.without > 0 and not context.planning then
-    context.warn(("%s no caption beside %s"):format(count.without == 1 and "1 picture has" or count.without .. " pictures have",
-      count.without == 1 and "it" or "them"))
+    context.warn(("%s no caption%s"):format(count.without == 1 and "1 picture has" or count.without .. " pictures have",
+      name ~= "sidecar" and "" or count.without == 1 and " beside it" or " beside them"))
   end
   context.account(#parts > 0 and "captions: " .. table.concat(parts, ", ") or "nothing to caption")
   return out
