@@ -47,8 +47,10 @@ function Server:counts(scenario) return assert(json.decode(self:get("/counts/" .
 function Server:requests(scenario) return assert(json.decode(self:get("/requests/" .. scenario))) end
 function Server:faults() return assert(json.decode(self:get "/faults")) end
 
---- The shell command that ends when the scenario had so many requests (or after 30 s).
-function Server:until_requests(scenario, count) return ("%s get %d '/wait/%s/%d' x 40 >/dev/null"):format(M.program, self.port, scenario, count) end
+--- The shell command that ends when the scenario had so many requests, or after `seconds` (30).
+function Server:until_requests(scenario, count, seconds)
+  return ("%s get %d '/wait/%s/%d' %g >/dev/null"):format(M.program, self.port, scenario, count, seconds or 30)
+end
 
 --- Bytes to the server, bytes from it, until it closes or is silent for `seconds`.
 function Server:send(bytes, seconds)

@@ -91,51 +91,82 @@ for seed = 1, tonumber(os.getenv "CALOTYPE_SOAK" or 1) do
   end)
 end
 
-test("killed at 50 random moments, a run goes on: the same captions, and what is kept is not paid again", function()
-  local PICTURES, KILLS = 700, 50
+-- One folder, killed again and again until its run ends by itself or `most` kills are done; how many there were.
+local function killed_until_done(serial, random, most)
+  local PICTURES <const> = 700
   local folder, captions, order = place(PICTURES, 8)
-  local scenario = "ok@10"
-  local random = require "native.hash".random(20261121)
+  local scenario = ("ok@10=killed%d"):format(serial)
   local command = fake.command(folder, "run recipe.lua", environment(scenario))
   local function kept()
     local list, s = {}, store.open(folder .. "/store", { existing = true })
-    if not s then return list, 0 end
-    local count = 0
-    for _, sha in ipairs(order) do
-      if #s:captions(sha) > 0 then list[sha], count = true, count + 1 end
-    end
+    if not s then return list end
+    for _, sha in ipairs(order) do list[sha] = #s:captions(sha) > 0 end
     s:close()
-    return list, count
+    return list
   end
-  local before, count, known, killed, paid_for_nothing = server:counts(scenario), 0, {}, 0, 0
-  for _ = 1, KILLS do
+  local before, known, killed, paid_for_nothing = server:counts(scenario), {}, 0, 0
+  while killed < most do
     -- a moment that is random in the run, however slow the machine: after so many requests, and a few milliseconds more
-    local moment, milliseconds = server:until_requests(scenario, before.requests + random:below(40)), random:below(15)
-    local done = shell(([[(%s) >%s/said 2>&1 & p=$!; %s; sleep %.3f; kill -9 $p 2>/dev/null; wait $p 2>/dev/null; echo "exit $?"]]):format(command, folder,
-      moment, milliseconds / 1000))
-    if done:find "exit 137" then killed = killed + 1 end
+    local requests = before.requests + random:below(random:below(4) == 0 and 80 or 24)
+    local ended = shell(([[(%s) >%s/said 2>&1 & p=$!; %s; sleep %.3f; kill -9 $p 2>/dev/null; wait $p 2>/dev/null; echo "exit $?"]]):format(command, folder,
+      server:until_requests(scenario, requests, 2), random:below(15) / 1000))
     local after = server:counts(scenario)
     while after.open > 0 do after = server:counts(scenario) end
-    local now, many = kept()
-    local lost = 0
+    local now, lost = kept(), 0
     for _, sha in ipairs(order) do
-      local was, is = before.of[sha] or { produced = 0 }, after.of[sha] or { produced = 0 }
-      local paid = is.produced - was.produced
+      local paid = (after.of[sha] or { produced = 0 }).produced - (before.of[sha] or { produced = 0 }).produced
       if known[sha] then check.equal(paid, 0, "paid again for a caption that was kept")
       else
         check.ok(paid <= 1, "asked twice in one run")
         if now[sha] then check.equal(paid, 1, "a caption that nobody gave") else lost = lost + paid end
       end
+      check.ok(now[sha] or not known[sha], "a caption that was kept is gone")
     end
     check.ok(lost <= 16, ("%d answers were lost in one kill; 16 were under way at most"):format(lost))
-    check.ok(many >= count)
-    paid_for_nothing, before, known, count = paid_for_nothing + lost, after, now, many
+    paid_for_nothing, before, known = paid_for_nothing + lost, after, now
+    if not ended:find "exit 137" then break end
+    killed = killed + 1
   end
-  check.ok(killed >= KILLS // 2, ("%d of %d runs were killed before their end"):format(killed, KILLS))
   check.ok(os.execute(("(%s) >%s/said 2>&1"):format(command, folder)), fs.read(folder .. "/said"))
   check.equal(check_sidecars(folder, captions), PICTURES)
   check.equal(server:counts(scenario).produced, PICTURES + paid_for_nothing)
   nothing_of_the_key(folder)
+  return killed
+end
+
+test("killed at 50 random moments, a run goes on: the same captions, and what is kept is not paid again", function()
+  local KILLS <const>, random = 50, require "native.hash".random(20261121)
+  local killed, serial = 0, 0
+  while killed < KILLS do
+    serial = serial + 1
+    killed = killed + killed_until_done(serial, random, KILLS - killed)
+    check.ok(serial < 20, "runs end before they can be killed")
+  end
+end)
+
+test("killed at random moments, a batch is made once and paid once", function()
+  local random, killed = require "native.hash".random(7), 0
+  for round = 1, 8 do
+    local folder, captions, order = place(20 + round, 8)
+    assert(fs.write(folder .. "/recipe.lua", (RECIPE:gsub("in_flight = 16", "batch = true"))))
+    local scenario = ("ok@40=batch%d"):format(round)
+    local command = fake.command(folder, "run recipe.lua", environment(scenario))
+    for _ = 1, 5 do
+      local moment, milliseconds = server:until_requests(scenario, server:counts(scenario).requests + random:below(3), 1), random:below(80)
+      local ended = shell(("(%s) >%s/said 2>&1 & p=$!; %s; sleep %.3f; kill -9 $p 2>/dev/null; wait $p 2>/dev/null; echo $?"):format(command, folder,
+        moment, milliseconds / 1000))
+      if not ended:find "137" then break end
+      killed = killed + 1
+    end
+    check.ok(os.execute(("(%s) >%s/said 2>&1"):format(command, folder)), fs.read(folder .. "/said"))
+    check.equal(check_sidecars(folder, captions), 20 + round)
+    local counts, made = server:counts(scenario), 0
+    for _, sha in ipairs(order) do check.equal(counts.of[sha].produced, 1) end
+    for _, request in ipairs(server:requests(scenario)) do if request.path:find ":batchGenerateContent" then made = made + 1 end end
+    check.equal({ made, counts.produced }, { 1, 20 + round })
+    nothing_of_the_key(folder)
+  end
+  check.ok(killed >= 8, killed)
 end)
 
 server:stop()

@@ -213,7 +213,7 @@ end
 
 -- What an answer cost: nil where nobody knows. A question that the service refused costs nothing; one whose answer was lost on the way may have.
 local UNPAID = { other_model = true, stop = true, refused = true }
-local UNSENT = { connect = true, resolve = true, tls = true }
+local UNSENT = { connect = true, resolve = true, tls = true, start = true, stopped = true } -- how a request ended that never went out
 function Asking:cost_of(job, reply)
   if self.costless then return 0 end
   if UNPAID[reply.verdict] or UNSENT[reply.kind] or reply.verdict == "failed" and reply.status and reply.status > 0 then return 0 end

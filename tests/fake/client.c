@@ -1,7 +1,7 @@
 /* client.c - the other side: sends bytes as they are and prints what comes until the server closes, so that a test needs
  * neither curl nor the client it is about.
  *
- *   fake get PORT PATH          one GET; prints the body
+ *   fake get PORT PATH [S]      one GET; prints the body, or nothing when nothing came for S seconds (5)
  *   fake send PORT FILE [S]     the bytes of FILE; prints everything that comes back, until nothing came for S seconds (5)
  *   fake quit PORT              tells the server to end */
 #include <arpa/inet.h>
