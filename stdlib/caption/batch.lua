@@ -10,6 +10,7 @@ local hash = require "native.hash"
 local json = require "native.json"
 local log = require "native.log"
 local models = require "caption.models"
+local prompts = require "caption.prompts"
 local script = require "native.script"
 local set = require "recipe.set"
 local settings = require "caption.settings"
@@ -160,6 +161,19 @@ local function answers_of(talk, state)
   return batches.lines(reply.text)
 end
 
+-- The answer about a picture that this run does not ask for: it is paid, so it is kept for the run that will.
+local function keep_aside(self, row, sha, answer)
+  if not answer or answer.verdict ~= "done" then return end
+  local text = prompts.read(self.asked, answer.text or "")
+  if not text then return end
+  answer.batch = row.id
+  local cost, tokens = self:cost_of({ model = { id = row.model, row = models.find(self.name, row.model) } }, answer), answer.tokens or {}
+  self.store:add_caption { sha = sha, key = self.answer_key, text = text, author = "model", provider = self.name, model = answer.model or row.model,
+    detail = json.encode { model = answer.model or row.model, prompt = self.asked.id, cost = cost, tokens = answer.tokens, batch = row.id },
+    prompt = self.asked.id, cost = cost, tokens_in = tokens.input, tokens_out = tokens.output and tokens.output + (tokens.thought or 0), aside = true,
+    spend = true, batch = row.id }
+end
+
 -- Hand on what came; the batch is done with afterwards.
 local function take_all(self, row, answers)
   local by = {}
@@ -172,6 +186,8 @@ local function take_all(self, row, answers)
       answer.status, answer.batch = answer.status or 200, row.id
       self.of_sha[sha] = nil
       self:take(job, answer)
+    else
+      keep_aside(self, row, sha, by[sha])
     end
   end
   change(self.store, self.name, row.name, nil)
@@ -249,6 +265,7 @@ end
 --- Ask for all of an exchange's queue in batches, and wait for the answers.
 function M.loop(self, talk)
   self.store, self.key, self.of_sha, self.open = self.context.store(), settings.question_key(self.name, self.options), {}, {}
+  self.answer_key = self.context.key(self.queue[self.first].n) -- the same for all pictures
   self.share = models.all().batch[self.name] or 1
   find_again(self, talk)
   for i = self.first, #self.queue do self.queue[i].tries = 1 end -- what has no words is not asked for again: the next run does
