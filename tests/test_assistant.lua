@@ -228,6 +228,18 @@ test("outliers tells which picture is odd by which measure, and moves nothing", 
   for _, words in ipairs { "By quality: 1", "By style: 1", "By artefacts: 2", "1.4826" } do check.contains(place.read "out/o.html", words) end
 end)
 
+test("a picture laid out like none of the others is odd", function()
+  local place = new()
+  local scene = recipes.picture { seed = 1, width = 300, height = 280, cells = 8 }
+  for i = 1, 10 do -- one scene, a little different each time
+    place.write(("photos/p%02d.png"):format(i), scene:copy():rect(20 * i, 30, 60, 60, { 90, 90, 90 }):encode "png")
+  end
+  place.photo("other.png", { seed = 2, width = 300, height = 280, cells = 8 })
+  local done = ends(0, place.command("outliers", with { by = "style" }))
+  check.ok(done.out:find "style +other.png[^\n]*" and done.out:find "layout %d+ of 64 bits from its nearest", done.out)
+  check.contains(done.out, "1 outlier")
+end)
+
 test("by and above choose what is odd", function()
   local place = odd()
   local done = ends(0, place.command("outliers", with { by = "quality" }))

@@ -42,6 +42,8 @@ M.MEASURES = {
   { kind = "style", name = "contrast", least = 0.03, of = look "contrast", text = function(item) return ("%.2f"):format(item.look.contrast) end },
   { kind = "style", name = "palette", side = "high", least = 0.04, of = function(item) return item.apart end,
     text = function(item) return ("%.2f from the others"):format(item.apart) end },
+  { kind = "style", name = "layout", side = "high", least = 2, of = function(item) return item.alone end,
+    text = function(item) return ("%d of 64 bits from its nearest"):format(item.alone) end },
   { kind = "style", name = "shape", least = 0.15, of = function(item) return log2(item.width / item.height) end,
     text = function(item) return ("%d x %d"):format(item.width, item.height) end },
   { kind = "artefacts", name = "noise", side = "high", least = 0.6, of = function(item) return log2(item.noise + 1) end,
@@ -88,6 +90,21 @@ local function set_apart(items)
   for _, item in ipairs(items) do item.apart = item.look and looks.palette_distance(item.look.palette, middle) end
 end
 
+local MOST_OTHERS = 400
+
+-- How far the nearest other picture is by perceptual hash: of a large folder, among a fixed choice of the others.
+local function set_alone(items)
+  local step = math.max(1, #items // MOST_OTHERS)
+  for i, item in ipairs(items) do
+    if i % 16 == 0 then folder.poll() end
+    local nearest = 64
+    for k = 1 + i % step, #items, step do
+      if k ~= i then nearest = math.min(nearest, looks.hash_distance(item, items[k])) end
+    end
+    item.alone = nearest
+  end
+end
+
 ---@param items calotype.item[]
 ---@param above number
 ---@param wanted table<string, boolean>
@@ -104,6 +121,7 @@ function M.find(items, above, wanted)
     row.reasons[#row.reasons + 1] = { kind = kind, measure = measure, score = score, text = text }
   end
   set_apart(items)
+  set_alone(items)
   for _, measure in ipairs(M.MEASURES) do
     folder.poll()
     if wanted[measure.kind] then
