@@ -177,3 +177,22 @@ test("what pages of docs/ show as printed is what is printed", function()
     check.ok(count > 0, page .. " shows nothing")
   end
 end)
+
+test("every variable that the program asks for has its line in .env.example", function()
+  local example, asked = assert(fs.read ".env.example"), { HOME = false, TERM = false } -- false: what every shell sets
+  local found = io.popen [[grep -rhoE '(getenv|script\.env|services\.setting|M\.setting|[^a-z_]set) ?\(?"[A-Z_]+"|"[A-Z_]+_(KEY|TOKEN|URL|NAME|FILE|BUNDLE|CA|DIR|ENDPOINT)"' \
+    runtime stdlib scripts]]
+  for line in found:lines() do
+    local name = line:match '"([A-Z_]+)"'
+    if name and asked[name] == nil then asked[name] = true end
+  end
+  found:close()
+  local count = 0
+  for name, wanted in pairs(asked) do
+    if wanted then
+      count = count + 1
+      check.ok(example:find("%f[%w_]" .. name .. "%f[^%w_]"), name .. " is asked for and is not in .env.example")
+    end
+  end
+  check.ok(count > 20, count)
+end)

@@ -11,6 +11,7 @@
 #include "bind/stop.h"
 #include "core/base/clock.h"
 #include "core/base/interrupt.h"
+#include "core/net/secret.h"
 #include "core/text/lua_token.h"
 
 /* script.load(text, name, env) -> fn | nil, { message, line, column, width, incomplete } */
@@ -157,11 +158,10 @@ static int l_versions(lua_State *L) {
   return 1;
 }
 
-/* script.env(name) -> string | nil. A list of what may be asked for: keys are not among it and never become Lua strings. */
+/* script.env(name) -> string | nil. calotype's own settings, from the environment alone; those of services are net.env's. */
 static int l_env(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
-  bool ours = strncmp(name, "CALOTYPE_", 9) == 0 && !strstr(name, "KEY") && !strstr(name, "TOKEN") && !strstr(name, "SECRET");
-  if (ours || strcmp(name, "USE_GEMINI") == 0 || strcmp(name, "GEMINI_MODEL_NAME") == 0) lua_pushstring(L, getenv(name));
+  if (strncmp(name, "CALOTYPE_", 9) == 0 && !cal_env_is_secret(name)) lua_pushstring(L, getenv(name));
   else lua_pushnil(L);
   return 1;
 }
