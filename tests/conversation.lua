@@ -16,7 +16,7 @@ function M.new(spec)
   end
   function net.has_key(names)
     for _, name in ipairs(names) do
-      for _, known in ipairs(spec.keys or {}) do if known == name then return name, ".env" end end
+      for _, known in ipairs(spec.keys or {}) do if known == name then return name, spec.keys_from or ".env" end end
     end
   end
   function net.talk(options)

@@ -469,6 +469,20 @@ test("a model of unknown price that answers for another is left where there is a
   check.equal(#service.questions, 1)
 end)
 
+test("check tells of a key that a server will not get", function()
+  local place = place_with(1)
+  local function shown(base, from)
+    local service = conversation.new { env = { GEMINI_BASE_URL = base }, keys = { "GEMINI_API_KEY" }, keys_from = from }
+    local done = place.check(TALK:format "gemini {}")
+    service.close()
+    return done.out
+  end
+  check.contains(shown("https://other.example", "environment"), "only .env names the server other.example, which does not get it")
+  check.ok(not shown("https://other.example", ".env"):find "does not get it")
+  check.ok(not shown("http://127.0.0.1:9", "environment"):find "does not get it")
+  check.ok(not shown(nil, "environment"):find "does not get it")
+end)
+
 test("a retired name in the environment is told by check", function()
   local place = place_with(1)
   local service = conversation.new { env = { GEMINI_MODEL_NAME = "gemini-2.0-flash" }, keys = { "GEMINI_API_KEY" } }

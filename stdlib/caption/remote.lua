@@ -75,6 +75,10 @@ function M.declare(name, options, state)
           or "put the price into a file that CALOTYPE_MODELS names (stdlib/data/models.lua shows its shape), or leave the ceiling out" })
     end
   end
+  if services.kept_apart(service) then
+    session:warn(("%s is in the environment, but only .env names the server %s, which does not get it; put both into one place"):format(service.key,
+      service.host), at, "key")
+  end
   local ok, why, hint = services.ready(service)
   if not ok and placed then session:warn(("%s; %s"):format(why, hint), at, "key") end
 end

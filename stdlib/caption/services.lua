@@ -66,6 +66,12 @@ function M.address(service)
     ("%s=%s is one"):format(service.variable, service.name == "openai" and "http://127.0.0.1:8080" or service.default)
 end
 
+--- Is the key kept from the server, because the one comes from the environment and the other from .env alone? Servers on this machine get it.
+function M.kept_apart(service)
+  local here = service.host == "localhost" or service.host == "::1" or service.host:find "^127%." ~= nil
+  return service.key ~= nil and service.key_from == "environment" and service.base_from == ".env" and not here
+end
+
 --- Has it what it needs to be asked? nil and the sentence to say when not.
 ---@return boolean? ok, string? why, string? hint
 function M.ready(service)
