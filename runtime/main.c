@@ -13,6 +13,7 @@
 #include "bind/runtime.h"
 #include "bind/stop.h"
 #include "core/base/buffer.h"
+#include "core/base/fold.h"
 #include "core/base/log.h"
 #include "core/base/progress.h"
 #include "core/base/suggest.h"
@@ -90,9 +91,11 @@ static int wrong(const char *hint, const char *format, ...) {
   vsnprintf(raw, sizeof raw, format, args);
   va_end(args);
   cal_buffer text = {0};
+  cal_buffer_add_text(&text, "error: ");
   cal_buffer_add_printable(&text, raw, strlen(raw));
   if (hint) cal_buffer_add_text(&text, "\n     = "), cal_buffer_add_printable(&text, hint, strlen(hint));
-  fprintf(stderr, "error: %s\n", text.data ? text.data : "not enough memory");
+  cal_buffer_add_text(&text, "\n");
+  cal_stderr_put(text.data && !text.failed ? text.data : "error: not enough memory\n");
   cal_buffer_free(&text);
   return CAL_EXIT_USAGE;
 }

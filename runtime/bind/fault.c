@@ -7,6 +7,7 @@
 
 #include "bind/chunk.h"
 #include "bind/stop.h"
+#include "core/base/fold.h"
 #include "core/base/suggest.h"
 #include "core/text/lua_token.h"
 
@@ -546,8 +547,7 @@ void cal_fault_push_text(lua_State *L, int index) {
 
 int cal_fault_print(lua_State *L) {
   cal_fault_push_text(L, 1);
-  /* Over a progress bar, if one is drawn. */
-  fprintf(stderr, "%s%s", isatty(STDERR_FILENO) == 1 ? "\r\033[K" : "", lua_tostring(L, -1));
+  cal_stderr_put(lua_tostring(L, -1));
   return 0;
 }
 

@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "bind/bind.h"
 #include "core/base/clock.h"
+#include "core/base/fold.h"
 #include "core/base/log.h"
 #include "core/base/progress.h"
 
@@ -113,9 +113,9 @@ static int l_duration(lua_State *L) {
 static int l_terminal(lua_State *L) {
   static const char *const names[] = {"stdout", "stderr", NULL};
   int fd = cal_check_choice(L, 1, "stdout", names) ? STDERR_FILENO : STDOUT_FILENO;
-  struct winsize size = {0};
-  if (isatty(fd) != 1) return lua_pushnil(L), 1;
-  lua_pushinteger(L, ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80);
+  const int columns = cal_terminal_columns(fd);
+  if (columns) lua_pushinteger(L, columns);
+  else lua_pushnil(L);
   return 1;
 }
 

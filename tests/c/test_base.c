@@ -5,11 +5,41 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "core/base/fold.h"
 #include "core/base/fs.h"
 #include "core/base/sha1.h"
 #include "core/base/sha256.h"
 #include "core/base/suggest.h"
 #include "test.h"
+
+static const char *folded(const char *text, int columns) {
+  static cal_buffer out;
+  out.size = 0;
+  cal_fold(&out, text, columns);
+  cal_buffer_add_byte(&out, 0);
+  return out.data;
+}
+
+TEST(lines_are_broken_at_spaces_and_go_on_further_in) {
+  CHECK_TEXT(folded("error: one two three four five six seven eight nine\n     = say something that is longer than forty columns\n", 40),
+             "error: one two three four five six seven\n  eight nine\n     = say something that is longer than\n       forty columns\n");
+  CHECK_TEXT(folded("short\n\n  also short", 40), "short\n\n  also short");
+  CHECK_TEXT(folded("", 40), "");
+  CHECK_TEXT(folded("a line of more columns than there are in it, all the same", 39),
+             "a line of more columns than there are in it, all the same");
+}
+
+TEST(words_sources_and_commands_are_not_broken) {
+  static const char *const kept[] = {"   2 |   :caption { with = gemini { style = \"concise\" }, trigger = \"zkr\" }",
+                                     "     |   ^^^^^^^                                    that is it",
+                                     "     = go on with: calotype caption photos trigger=zkr with=gemini",
+                                     "averylongwordwithoutanyspaceinitthatdoesnotfitatall"};
+  for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) CHECK_TEXT(folded(kept[i], 40), kept[i]);
+  CHECK_TEXT(folded("see https://example.org/a/very/long/address/that/fits/nowhere now", 40),
+             "see\n  https://example.org/a/very/long/address/that/fits/nowhere\n  now");
+  /* forty letters of two bytes fit into forty columns */
+  CHECK_TEXT(folded("äääääääääääääääääää ääääääääääääääääääää", 40), "äääääääääääääääääää ääääääääääääääääääää");
+}
 
 TEST(sha256_of_the_empty_text_is_the_published_one) {
   char hex[CAL_SHA256_HEX];

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/base/buffer.h"
+#include "core/base/fold.h"
 
 static int only_errors;
 static void (*listen)(void *, cal_log_level, const char *);
@@ -28,11 +29,13 @@ static void put(cal_log_level level, const char *mark, const char *format, va_li
   char raw[4096];
   vsnprintf(raw, sizeof raw, format, args);
   cal_buffer line = {0};
+  if (!listen) cal_buffer_add_text(&line, mark);
   cal_buffer_add_printable(&line, raw, strlen(raw));
+  if (!listen) cal_buffer_add_byte(&line, '\n');
   char *text = cal_buffer_take(&line);
   if (!text) return;
   if (listen) listen(listen_context, level, text);
-  else fprintf(stderr, "%s%s%s\n", isatty(STDERR_FILENO) == 1 ? "\r\033[K" : "", mark, text); /* over a bar, if one is drawn */
+  else cal_stderr_put(text);
   cal_free(text);
 }
 
