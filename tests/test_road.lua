@@ -165,6 +165,20 @@ test("Ctrl-C keeps what came; the same command goes on, and nothing is paid twic
   all_right(place, "ok@150=stop")
 end)
 
+test("no answer that is lost on the way, nor its next attempts, crosses the ceiling", function()
+  local models, money, prompts = require "caption.models", require "caption.money", require "caption.prompts"
+  local most = money.most(models.find("gemini", "gemini-3.8-flash"), prompts.build {}, "high", 2048, 200, 200)
+  for _, many in ipairs { 1.5, 3.5, 12.5 } do
+    local scenario = ("cut=ceiling%g"):format(many)
+    local place = place_with(6, scenario)
+    place.write("a.lua", RECIPE:format(("gemini { in_flight = 2, spend = usd(%.9f) }"):format(many * most)))
+    local code, text = place.run "a.lua"
+    check.ok(code == 1 or code == 75, text)
+    local counts = server:counts(scenario)
+    check.ok(counts.produced >= 1 and counts.produced <= many, ("%d answers may be paid; the ceiling is that of %g"):format(counts.produced, many))
+  end
+end)
+
 test("openai: a server of one's own, free, its only model found", function()
   local place = place_with(3, "ok=own")
   place.write(".env", ("OPENAI_BASE_URL=%s/v1\n"):format(server:url "ok=own"))

@@ -247,7 +247,8 @@ static int push_asked(lua_State *L, shell *s, question *q, cal_status status, co
   return cal_push_refusal(L, err);
 }
 
-/* talk:ask(tag, {model =, system =, user =, schema =, pictures = {{bytes =, mime =}}, max_tokens =, settings =, expected_tokens =})
+/* talk:ask(tag, {model =, system =, user =, schema =, pictures = {{bytes =, mime =}}, max_tokens =, settings =, expected_tokens =,
+ * most_lost = how often it may go out without a whole reply})
  * -> true | nil, message, code ("BUSY": talk:room() is 0) */
 static int l_ask(lua_State *L) {
   shell *s = check_talk(L);
@@ -257,7 +258,8 @@ static int l_ask(lua_State *L) {
   luaL_checktype(L, 3, LUA_TTABLE);
   if (!s->wire) luaL_error(L, "the talk has no wire: only talk:request is possible");
   const cal_wire_question asked = cal_check_question(L, 3, pictures);
-  cal_talk_request request = {.class = CAL_RETRY_SAFE, .tokens = cal_option_number(L, 3, "expected_tokens", 0)};
+  cal_talk_request request = {
+      .class = CAL_RETRY_SAFE, .tokens = cal_option_number(L, 3, "expected_tokens", 0), .most_lost = small_option(L, 3, "most_lost")};
   question *q = new_question(L, s);
   cal_buffer path = {0};
   cal_status status = cal_talk_room(s->talk) > 0 ? CAL_OK : cal_fail(&err, CAL_E_BUSY, "as many questions are pending as may be");

@@ -21,6 +21,7 @@ local tally = require "caption.tally"
 
 local M = {}
 
+local ATTEMPTS = 5 -- at one question, as services.lua has it
 local AGAIN = 2 -- how often a question is asked that brings no words
 local STRAINED = 3 -- so many pictures one after another that a model had no room for: it is left
 local UNREACHABLE = 3 -- so many failures one after another, none from the service itself: it is given up
@@ -180,6 +181,14 @@ function Asking:question(job, model)
       + job.max_tokens // 4 }
 end
 
+-- How many more attempts the money is held back for, should answers be lost on the way: none where other questions want it.
+function Asking:hold_spare(most)
+  if self.costless or not self.purse:limited() then return nil end
+  local others = self.options.in_flight or 1
+  local spare = math.max(0, math.min(ATTEMPTS - 1, self.purse:fits(most) - others))
+  return self.purse:hold(spare * most) and math.tointeger(spare) or 0
+end
+
 -- Send one question. False when it must wait, because questions under way hold the money; true when it was sent, or the picture, or all
 -- asking, was given up.
 function Asking:send(talk, job)
@@ -198,17 +207,24 @@ function Asking:send(talk, job)
   end
   local question, why = self:question(job, model)
   if question then
-    job.model, job.held, job.settings = model, most, question.settings
+    job.model, job.held, job.settings, job.spare = model, most, question.settings, self:hold_spare(most)
+    question.most_lost = job.spare and job.spare + 1
     local ok
     ok, why = talk:ask(job, question)
     if ok then
       self.flying = self.flying + 1
       return true
     end
+    self:release_spare(job)
   end
   if not self.costless then self.purse:settle(most, 0) end
   table.insert(self.left.refused, { item = job.item, why = why })
   return true
+end
+
+function Asking:release_spare(job)
+  if job.spare then self.purse:settle(job.spare * job.held, 0) end
+  job.spare = nil
 end
 
 -- What an answer cost: nil where nobody knows. A question that the service refused costs nothing; one whose answer was lost on the way may have.
@@ -269,6 +285,7 @@ end
 function Asking:take(job, reply)
   local cost = self:cost_of(job, reply)
   self.flying = self.flying - 1
+  self:release_spare(job)
   if not self.costless then
     self.purse:settle(job.held, cost)
     self:compare(job, reply, cost)

@@ -88,6 +88,15 @@ end
 --- Held without asking whether a ceiling allows it: it is spent already, or under way.
 function Purse:take(most) self.own.held, self.run.held = self.own.held + most, self.run.held + most end
 
+--- How often an amount fits below the ceilings: math.huge where there are none.
+---@param most number
+---@return number
+function Purse:fits(most)
+  local left = math.min(self.ceiling and self.ceiling - self.own.spent - self.own.held or math.huge,
+    self.allowed and self.allowed - self.run.spent - self.run.held or math.huge)
+  return most > 0 and left < math.huge and left // most or math.huge
+end
+
 --- What was held is given back, and what the answer cost is spent; nil: unknown, which counts as all that was held.
 ---@param held number
 ---@param cost number?

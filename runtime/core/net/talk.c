@@ -36,7 +36,7 @@ typedef struct item {
   cal_retry_class class;
   state state;
   double tokens, not_before, first_start;
-  int attempts, lost;
+  int attempts, lost, most_lost;
   cal_talk_reply *reply; /* when FINISHED */
 } item;
 
@@ -292,6 +292,10 @@ static void settle(item *it, cal_http_reply *reply) {
     if (cal_retry(&alone).what != CAL_RETRY_WAIT) failed.status = 502;
   }
   cal_retry_advice advice = cal_retry(&failed);
+  if (advice.what == CAL_RETRY_WAIT && it->most_lost && it->lost >= it->most_lost) {
+    advice.what = CAL_RETRY_GIVE_UP;
+    snprintf(advice.why, sizeof advice.why, "another attempt could cost more than is allowed");
+  }
   const bool nobody =
       reply->failure == CAL_TRANSFER_RESOLVE || reply->failure == CAL_TRANSFER_CONNECT || reply->failure == CAL_TRANSFER_TLS;
   note(t, it, reply, j.label, advice.seconds);
@@ -304,7 +308,7 @@ static void settle(item *it, cal_http_reply *reply) {
     return;
   }
   set_why(&it->reply->why, CAL_E_NETWORK, arrived ? j.why : reply->why.text,
-          it->attempts > 1 || advice.what == CAL_RETRY_STOP_SERVICE || it->class == CAL_RETRY_BILLED ? advice.why : NULL);
+          it->attempts > 1 || advice.what == CAL_RETRY_STOP_SERVICE || it->class == CAL_RETRY_BILLED || it->most_lost ? advice.why : NULL);
   if (advice.what == CAL_RETRY_STOP_SERVICE || (nobody && ++t->unreachable >= UNREACHABLE)) stop(t, it->reply->why.text);
   finish(it, advice.what == CAL_RETRY_STOP_SERVICE ? CAL_TALK_STOPPED : CAL_TALK_FAILED, reply, j.label);
 }
@@ -373,7 +377,7 @@ static void fly(item *it, double now) {
                                     .body_size = it->body.size,
                                     .total_seconds = t->options.seconds,
                                     .largest = t->options.largest,
-                                    .once = it->class == CAL_RETRY_BILLED};
+                                    .once = it->class == CAL_RETRY_BILLED || (it->most_lost && it->lost + 1 >= it->most_lost)};
   cal_error err = {0};
   if (!it->attempts++) it->first_start = now;
   if (t->options.replay) {
@@ -516,7 +520,7 @@ cal_status cal_talk_ask(cal_talk *t, cal_talk_request *request, void *tag, cal_e
     status = cal_fail(err, CAL_E_BUSY, "%s: %d requests are pending; take a reply before asking more", t->service, t->pending);
   else if (!(it = cal_alloc_zero(1, sizeof *it, err))) status = CAL_E_MEMORY;
   else {
-    it->talk = t, it->tag = tag, it->class = request->class, it->tokens = request->tokens;
+    it->talk = t, it->tag = tag, it->class = request->class, it->tokens = request->tokens, it->most_lost = request->most_lost;
     status = make_item(t, it, request, err);
   }
   if (status) {

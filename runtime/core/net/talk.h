@@ -81,6 +81,7 @@ typedef struct {
   const char *content_type; /* NULL: application/json */
   cal_retry_class class;
   double tokens; /* that it will use, as far as known */
+  int most_lost; /* given up once it went out so often without a whole reply: each may be paid; 0: only attempts count */
 } cal_talk_request;
 
 /* Queue a request. It is complete in memory from here on, so ask no more than cal_talk_room says: CAL_E_BUSY above. */
