@@ -165,6 +165,21 @@ test("Ctrl-C keeps what came; the same command goes on, and nothing is paid twic
   all_right(place, "ok@150=stop")
 end)
 
+test("a key that a service quotes, in a caption or where a sentence is cut, is neither shown nor kept", function()
+  local half = fake.KEY:sub(1, 12)
+  for _, scenario in ipairs { "echocaption", "echolong" } do
+    local place = place_with(1, scenario)
+    place.write("a.lua", RECIPE:format 'gemini { record = "a.rec" }')
+    local code, text = place.run "a.lua"
+    check.equal(code, scenario == "echolong" and 1 or 0, text)
+    check.contains(text, scenario == "echolong" and "<GEMINI_API_KEY>" or "captions: 1 written")
+    check.ok(not text:find(half, 1, true), text)
+    local where = io.popen(("cd '%s' && grep -rlaF '%s' . --exclude=.env"):format(place.folder, half)):read "a"
+    check.equal(where, "")
+    if scenario == "echocaption" then check.equal(place.captions_written().p0001, "a note that says <GEMINI_API_KEY> and <GEMINI_API_KEY>\n") end
+  end
+end)
+
 test("no answer that is lost on the way, nor its next attempts, crosses the ceiling", function()
   local models, money, prompts = require "caption.models", require "caption.money", require "caption.prompts"
   local most = money.most(models.find("gemini", "gemini-3.8-flash"), prompts.build {}, "high", 2048, 200, 200)

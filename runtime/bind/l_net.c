@@ -106,6 +106,7 @@ static void read_reply(void *context, void *tag, const cal_http_reply *reply, ca
     snprintf(j->why, sizeof j->why, "%.500s", err.text);
     return;
   }
+  if (q->answer.text.size) cal_scrub_keys(&q->answer.text, NULL); /* as JSON within JSON may spell it */
   const cal_wire_answer *a = &q->answer;
   q->read = true;
   j->what = a->verdict == CAL_WIRE_AGAIN ? CAL_TALK_AGAIN : a->verdict == CAL_WIRE_STOP ? CAL_TALK_LAST : CAL_TALK_KEEP;

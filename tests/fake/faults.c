@@ -77,6 +77,18 @@ static void echo_key(const question *q, const fault *f, answer *a) {
   answer_plain_error(q->from, f->status, f->word, said, f->details, a);
 }
 
+/* The key in a caption, spelled as JSON within JSON may spell it. */
+static void caption_key(const question *q, const fault *f, answer *a) {
+  extern char fake_key[512];
+  cal_buffer text = {0};
+  cal_buffer_printf(&text, "{\"caption\":\"%s %s and ", f->message, fake_key);
+  for (const char *c = fake_key; *c; c++) cal_buffer_printf(&text, "\\u%04x", (unsigned)(unsigned char)*c);
+  cal_buffer_add_text(&text, "\"}");
+  a->status = 200, a->type = "application/json", a->paid = true;
+  answer_words(q, text.data, text.size, "STOP", &a->body);
+  cal_buffer_free(&text);
+}
+
 static void redirect(const question *q, const fault *f, answer *a) {
   (void)q, (void)f;
   extern int fake_other_port;
@@ -338,6 +350,11 @@ const fault fault_table[] = {
      "API key not valid: %s. Please pass a valid API key.", "[" REASON("API_KEY_INVALID") "]", NULL},
     {"echo503", "overloaded, and the key is quoted", WHOLE, 0, echo_key, 503, "UNAVAILABLE", "No room for requests with %s now.", NULL,
      NULL},
+    {"echolong", "the key is quoted where sentences are cut", WHOLE, 0, echo_key, 400, "INVALID_ARGUMENT",
+     "The request was refused for reasons that take more words than anybody cares to read, among them the length of this very sentence, "
+     "which goes on and on until at last it names the key %s that was sent",
+     NULL, NULL},
+    {"echocaption", "a caption that quotes the key", WHOLE, 0, caption_key, 200, NULL, "a note that says", NULL, NULL},
     {"400region", "not offered here", WHOLE, 0, answer_error, 400, "FAILED_PRECONDITION",
      "User location is not supported for the API use without a billing account linked.", NULL, NULL},
     {"401", "no such key", WHOLE, 0, answer_error, 401, "UNAUTHENTICATED", "Invalid API Key", NULL, NULL},

@@ -227,9 +227,10 @@ static size_t base64_run(const char *text, size_t size) {
   return at;
 }
 
-cal_status cal_scrub(cal_buffer *text, cal_error *err) {
+static cal_status scrub(cal_buffer *text, bool only_keys, cal_error *err) {
   cal_buffer out = {0};
   pthread_mutex_lock(&lock);
+  if (only_keys && !secrets) return pthread_mutex_unlock(&lock), CAL_OK;
   for (size_t at = 0; at < text->size;) {
     const char *here = text->data + at;
     size_t left = text->size - at, took = 0;
@@ -240,6 +241,7 @@ cal_status cal_scrub(cal_buffer *text, cal_error *err) {
       if (size > took) took = size, found = s;
     }
     if (found) cal_buffer_printf(&out, "<%s>", found->name);
+    else if (only_keys) cal_buffer_add_byte(&out, *here), took = 1;
     else if ((took = is_named(here, left, begins, &header))) {
       cal_buffer_add(&out, here, took);
       size_t value = took;
@@ -260,3 +262,6 @@ cal_status cal_scrub(cal_buffer *text, cal_error *err) {
   *text = out;
   return CAL_OK;
 }
+
+cal_status cal_scrub(cal_buffer *text, cal_error *err) { return scrub(text, false, err); }
+cal_status cal_scrub_keys(cal_buffer *text, cal_error *err) { return scrub(text, true, err); }

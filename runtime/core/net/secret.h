@@ -54,6 +54,9 @@ const char *cal_secret_name(const cal_secret *secret);  /* under which it was fo
  * CAL_E_MEMORY: `text` is empty then, which is better than half of it shown. */
 cal_status cal_scrub(cal_buffer *text, cal_error *err);
 
+/* The first of these alone: for what is kept as it came, such as captions. */
+cal_status cal_scrub_keys(cal_buffer *text, cal_error *err);
+
 /* Forget .env, so that the next question reads it again: the prompt after an edit, tests. Secrets stay, and stay hidden. */
 void cal_env_forget(void);
 

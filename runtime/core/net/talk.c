@@ -247,6 +247,7 @@ static void settle(item *it, cal_http_reply *reply) {
   const double now = cal_clock();
   const bool arrived = reply->failure == CAL_TRANSFER_OK;
   cal_talk_judgement j = {.hint = -1, .tokens = -1, .what = CAL_TALK_AGAIN};
+  if (arrived && reply->body.size) cal_scrub_keys(&reply->body, NULL); /* before anybody cuts it; without memory it is empty */
   if (arrived) judge(t, it, reply, &j);
   else snprintf(j.label, sizeof j.label, "%s", cal_transfer_name(reply->failure));
   if (t->gate && it->tokens > 0 && j.tokens >= 0) cal_rate_correct(t->gate, it->tokens, j.tokens);
