@@ -28,13 +28,15 @@ M.shared = {
 M.pace = {
   { "in_flight", "integer", min = 1, max = 64, doc = "questions under way at once; 16 when left out, of servers of your own 4" },
   { "per_minute", "integer", min = 1, max = 100000, doc = "questions a minute at most" },
+  { "tokens_per_minute", "integer", min = 1000, max = 1000000000, doc = "tokens a minute at most, as a service's quota counts them" },
   { "spend", "money", doc = "a ceiling for this step in one run: no question is asked that could cross it" },
   { "again", "boolean", default = false, doc = "ask also for pictures that were blocked in an earlier run" },
   { "record", "path", doc = "a file that keeps all questions and answers" },
   { "replay", "path", doc = "answers from such a file: no key is needed, nothing is sent and nothing paid" },
 }
 -- No answer depends on these.
-local HOW = { in_flight = true, per_minute = true, spend = true, again = true, record = true, replay = true, free = true, batch = true }
+local HOW = { in_flight = true, per_minute = true, tokens_per_minute = true, spend = true, again = true, record = true, replay = true, free = true,
+  batch = true }
 
 --- Options of a provider in the order in which help shows them.
 function M.options(...)
