@@ -6,7 +6,6 @@ local analyze = require "assistant.analyze"
 local folder = require "assistant.folder"
 local fs = require "native.fs"
 local grades = require "assistant.grades"
-local hash = require "native.hash"
 local html = require "recipe.html"
 local judge = require "assistant.judge"
 local pages = require "recipe.page"
@@ -121,7 +120,7 @@ end
 local function figure(photos, item, lines, reason)
   local bytes = item.thumb and photos:store():blob(item.thumb)
   local out = { ("<figure%s>"):format(reason and ' class="rejected"' or "") }
-  out[#out + 1] = bytes and ('<img loading="lazy" alt="%s" src="data:image/jpeg;base64,%s">'):format(e(item.name), hash.base64(bytes)) or ""
+  out[#out + 1] = html.picture(bytes, item.name)
   out[#out + 1] = ('<figcaption><span class="name">%s%s</span>'):format(e(item.shown or item.name),
     item.width and (" · %d × %d"):format(item.width, item.height) or "")
   if reason then out[#out + 1] = ('<span class="reason">%s</span><br>'):format(e(reason)) end

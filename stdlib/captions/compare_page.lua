@@ -1,7 +1,6 @@
 -- compare_page.lua - the page of `calotype captions compare`: the numbers, then each picture with its captions side by side, those that differ
 -- most first.
 local agreement = require "caption.agreement"
-local hash = require "native.hash"
 local html = require "recipe.html"
 local pages = require "recipe.page"
 local set = require "recipe.set"
@@ -11,10 +10,7 @@ local M = {}
 
 local e = html.escape
 
-local function picture_of(context, item)
-  local bytes = item.thumb and context.store():blob(item.thumb)
-  return bytes and ('<img loading="lazy" alt="%s" src="data:image/jpeg;base64,%s">'):format(e(item.name), hash.base64(bytes)) or ""
-end
+local function picture_of(context, item) return html.picture(item.thumb and context.store():blob(item.thumb), item.name) end
 
 local function facts(answer)
   local row, parts = answer.row or {}, { set.count(answer.words, "word") }

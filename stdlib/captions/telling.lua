@@ -1,4 +1,6 @@
 -- telling.lua - who, when and for how much, in words; what the commands about captions share.
+local money = require "caption.money"
+
 local M = {}
 
 --- "gemini gemini-3.8-flash", "a person".
@@ -10,12 +12,11 @@ end
 --- "2026-11-21 10:02:11", in UTC as the store has it.
 function M.when(row) return (row.time:gsub("T", " "):gsub("Z$", "")) end
 
---- Money that may be fractions of a cent; unknown is not nothing.
+--- What was paid; unknown is not nothing.
 ---@param cost? number
 function M.money(cost)
   if not cost then return "price unknown" end
-  if cost == 0 then return "free" end
-  return cost >= 0.1 and ("$%.2f"):format(cost) or cost >= 0.0001 and ("$%.4f"):format(cost) or ("$%.2g"):format(cost)
+  return cost == 0 and "free" or money.text(cost)
 end
 
 --- A sum of spending: "$0.12", and what is unknown besides.

@@ -1,4 +1,6 @@
 -- html.lua - the pieces of the report page: everything that comes from outside is escaped here.
+local hash = require "native.hash"
+
 local M = {}
 
 local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
@@ -14,6 +16,15 @@ function M.escape(text)
     text = text:sub(1, bad - 1) .. "\u{FFFD}" .. text:sub(bad + 1)
   end
   return (text:gsub("[%z\1-\8\11\12\14-\31\127]", "\u{FFFD}"):gsub("[&<>\"']", ENTITIES))
+end
+
+--- A picture whose bytes are part of the page; "" without them.
+---@param bytes string?
+---@param name string said where it cannot be seen
+---@param kind? "jpeg"|"png"
+---@return string
+function M.picture(bytes, name, kind)
+  return bytes and ('<img loading="lazy" alt="%s" src="data:image/%s;base64,%s">'):format(M.escape(name), kind or "jpeg", hash.base64(bytes)) or ""
 end
 
 --- The page up to <body>: nothing is loaded from elsewhere.

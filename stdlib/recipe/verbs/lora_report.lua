@@ -1,5 +1,4 @@
 local fs = require "native.fs"
-local hash = require "native.hash"
 local html = require "recipe.html"
 local json = require "native.json"
 local log = require "native.log"
@@ -63,8 +62,7 @@ end
 
 local function drawn(path, name)
   local bytes = fs.read(path)
-  local kind = path:lower():find "%.png$" and "png" or "jpeg"
-  return bytes and ('<img loading="lazy" alt="%s" src="data:image/%s;base64,%s">'):format(e(name), kind, hash.base64(bytes))
+  return bytes and html.picture(bytes, name, path:lower():find "%.png$" and "png" or "jpeg")
 end
 
 function M.run(context, options, result)

@@ -1,4 +1,3 @@
-local hash = require "native.hash"
 local html = require "recipe.html"
 local pages = require "recipe.page"
 local place = require "recipe.place"
@@ -30,8 +29,7 @@ end
 
 local function figure(context, item, reason, id)
   local bytes = item.thumb and context.store():blob(item.thumb)
-  local picture = bytes and ('<img loading="lazy" alt="%s" src="data:image/jpeg;base64,%s">'):format(e(item.name), hash.base64(bytes))
-    or '<img alt="" src="data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==">'
+  local picture = bytes and html.picture(bytes, item.name) or '<img alt="" src="data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==">'
   local lines = { ('<span class="name">%s%s</span>'):format(e(item.name), item.width and (" · %d × %d"):format(item.width, item.height) or "") }
   if item.profile then lines[#lines + 1] = ('<span class="name">colours meant as %s, taken as sRGB</span>'):format(e(item.profile)) end
   if reason then lines[#lines + 1] = ('<span class="reason">%s</span>'):format(e(reason)) end
