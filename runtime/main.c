@@ -107,9 +107,14 @@ static int wrong_word(const char *kind, const cal_suggestion *s) {
   return wrong(hint, "unknown %s '%s'", kind, s->word);
 }
 
-static int wrong_option(const char *word) {
+static int wrong_option(const char *word, bool settings) {
   cal_suggestion s = {.word = word};
   for (const char *const *name = options; *name; name++) cal_suggestion_offer(&s, *name);
+  if (settings && word[1] == '-' && word[2] && !cal_suggestion_best(&s)) {
+    char hint[160];
+    snprintf(hint, sizeof hint, "settings are written without dashes: %.80s%s", word + 2, strchr(word, '=') ? "" : "=VALUE");
+    return wrong(hint, "unknown option '%s'", word);
+  }
   return wrong_word("option", &s);
 }
 
@@ -229,7 +234,7 @@ static int read_words(invocation *in, int count, char **words) {
     else if (strcmp(word, "--all") == 0) in->all = true;
     else if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) in->help = true;
     else if (strcmp(word, "-V") == 0 || strcmp(word, "--version") == 0) in->command = find_command("version");
-    else return wrong_option(word);
+    else return wrong_option(word, takes_settings(in));
   }
   if (in->help)
     in->subject = in->command && strcmp(in->command->name, "help") != 0 ? in->command->name : NULL, in->command = find_command("help");

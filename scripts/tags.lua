@@ -43,7 +43,9 @@ function M.run(options)
   end
   local written = tags.write(found, o.people)
   put(("%s written%s"):format(set.count(written, "caption"), written > 0 and "; the old ones are in the history: calotype captions undo PICTURE" or ""))
-  if people > 0 and not o.people then put(("%s by people left as they are: people=yes writes them too"):format(set.count(people, "caption"))) end
+  if people > 0 and not o.people then
+    put(("%s by people left alone: people=yes writes %s too"):format(set.count(people, "caption"), people == 1 and "it" or "them"))
+  end
   return 0
 end
 

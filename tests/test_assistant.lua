@@ -543,6 +543,25 @@ test("caption without anybody to ask says in a sentence what can be done", funct
   ends(0, fine)
 end)
 
+test("money may be typed with its sign", function()
+  local done = ends(0, new(1).command("caption", { show = "yes", with = "gemini", spend = "$0.50" }))
+  check.contains(done.out, "spend = usd(0.5)")
+end)
+
+test("names that are long leave room for those that do not fit", function()
+  local telling = require "assistant.telling"
+  local function list(...)
+    local rows = {}
+    for i, name in ipairs { ... } do rows[i] = { item = { name = name } } end
+    return rows
+  end
+  check.equal(telling.names(list("a.jpg", "b.jpg", "c.jpg", "d.jpg")), "a.jpg, b.jpg, c.jpg and 1 more")
+  local a, b, c = ("a"):rep(30), ("b"):rep(25), ("c"):rep(30)
+  check.equal(telling.names(list(a, b, c)), a .. ", " .. b .. " and 1 more")
+  check.equal(telling.names(list(a, c .. c, b)), a .. " and 2 more")
+  check.equal(telling.names(list(("a"):rep(90))), ("a"):rep(90))
+end)
+
 test("caption refuses what would go wrong before anybody is asked", function()
   local place = new(1)
   place.write("there.lua", "mine")
@@ -550,7 +569,8 @@ test("caption refuses what would go wrong before anybody is asked", function()
     { { with = "gemini", stile = "x" }, "did you mean 'style'?" }, { { with = "gemini", style = "x" }, "option 'style' of calotype caption" },
     { { with = "fake", to = "" }, "nothing would be written" }, { { with = "fake", save = place.path "there.lua" }, "is not written over" },
     { { with = "fake", save = "x" }, "is not .lua" }, { { with = "template", text = "a {stm}" }, "did you mean {stem}?" },
-    { { with = "gemini", spend = "much" }, "takes a number" } } do
+    { { with = "gemini", spend = "much" }, "takes a number" },
+    { { with = "ensemble" }, "with=ensemble: its members are named in a recipe" } } do
     check.contains(ends(2, place.command("caption", case[1])).text, case[2])
   end
   check.equal(place.read "there.lua", "mine")
@@ -599,7 +619,7 @@ test("tags shows what would change; people's are written only when asked, and th
   check.contains(done.out, "3 pictures: 1 to mend, 0 fine, 1 with sentences (left alone), 1 without a caption")
   check.contains(done.out, "- red_hair, backround, red hair\n    + red hair, background")
   check.contains(done.out, "nothing was written")
-  check.contains(ends(0, place.command("tags", { write = "yes" })).out, "1 caption by people left as they are")
+  check.contains(ends(0, place.command("tags", { write = "yes" })).out, "1 caption by people left alone: people=yes writes it too")
   check.equal(place.read "photos/p01.txt", "red_hair, backround, red hair")
   check.contains(ends(0, place.command("tags", { write = "yes", people = "yes" })).out, "1 caption written; the old ones are in the history")
   check.equal({ place.read "photos/p01.txt", place.read "photos/p02.txt" }, { "red hair, background\n", "A red house. It stands on a hill." })

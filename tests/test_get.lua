@@ -261,7 +261,7 @@ end)
 
 test("models ls says what lies there and where it came from", function()
   local folder = folder_of "ls"
-  check.contains(ends(0, run(folder, "models ls")), "models: no models, since there is no such folder; calotype get hf:OWNER/NAME brings one")
+  check.contains(ends(0, run(folder, "models ls")), "there is no folder models yet; calotype get hf:OWNER/NAME brings a model")
   ends(0, get(folder, "ok=ls", "hf:fake/sd"))
   assert(fs.write(folder .. "/models/blip/config.json", '{"model_type":"blip","architectures":["BlipForConditionalGeneration"]}'))
   assert(fs.write(folder .. "/models/lora.safetensors", "x"))

@@ -188,6 +188,12 @@ static bool leaves(const char *line) {
   return strcmp(line, "exit") == 0 || strcmp(line, "quit") == 0 || strcmp(line, "exit()") == 0 || strcmp(line, "quit()") == 0;
 }
 
+/* "calotype caption photos": a command of the shell, typed here. */
+static bool for_the_shell(const char *line) {
+  line += strspn(line, " \t");
+  return strncmp(line, "calotype", 8) == 0 && (line[8] == ' ' || !line[8]);
+}
+
 /* help, help reject, help "reject", help(): what is behind the word; NULL when the line is something else. */
 static const char *asks_help(const char *line) {
   line += strspn(line, " \t");
@@ -238,6 +244,8 @@ int cal_repl(cal_runtime *rt) {
     const char *topic = text.size ? NULL : asks_help(line);
     if (topic) {
       help(&s, topic);
+    } else if (!text.size && for_the_shell(line)) {
+      fputs("error: calotype's commands are for the shell; exit leaves the prompt\n", stderr);
     } else {
       if (text.size) cal_buffer_add_byte(&text, '\n');
       cal_buffer_add(&text, line, size);

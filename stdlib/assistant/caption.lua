@@ -12,8 +12,12 @@ local suggest = require "recipe.suggest"
 
 local M = {}
 
+-- Those that can be named in one word: an ensemble has members.
+local WRITERS = {}
+for _, name in ipairs(providers.names) do if name ~= "ensemble" then WRITERS[#WRITERS + 1] = name end end
+
 M.own = {
-  { "with", "text", default = "auto", doc = "who writes: " .. table.concat(providers.names, ", ") .. "; calotype help NAME tells of each" },
+  { "with", "text", default = "auto", doc = "who writes: " .. table.concat(WRITERS, ", ") .. "; calotype help NAME tells of each" },
   { "trigger", "text", default = "", doc = "the made-up word that will call the subject; stands in every caption" },
   { "prefix", "text", default = "", doc = "put before every caption" },
   { "suffix", "text", default = "", doc = "put after every caption" },
@@ -54,12 +58,16 @@ function M.settings(given)
     folder.fail(("with=%s: there is no such provider"):format(name), near and ("did you mean '%s'?"):format(near) or "there are "
       .. table.concat(providers.names, ", "), "usage")
   end
+  if name == "ensemble" then
+    folder.fail("with=ensemble: its members are named in a recipe", "for example with = ensemble { gemini {}, openai {} }; docs/language.md", "usage")
+  end
   local options, taken = table.move(M.own, 1, #M.own, 1, {}), {}
   for _, option in ipairs(M.own) do taken[option[1]] = true end
   for _, option in ipairs(provider.options or {}) do
     if WRITTEN[option[2]] and not taken[option[1]] then
-      options[#options + 1] = { option[1], TYPED[option[2]] or option[2], min = option[2] == "money" and 0 or option.min, max = option.max,
-        choices = option.choices, doc = option.doc, written = WRITTEN[option[2]] }
+      options[#options + 1] = { option[1], TYPED[option[2]] or option[2], money = option[2] == "money",
+        min = option[2] == "money" and 0 or option.min, max = option.max,
+        unit = option[2] == "money" and "US dollars" or nil, choices = option.choices, doc = option.doc, written = WRITTEN[option[2]] }
     end
   end
   return settings.define("caption", options)

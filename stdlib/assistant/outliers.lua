@@ -134,7 +134,8 @@ function M.find(items, above, wanted)
         if measure.side == "low" then score = -score end
         local odd = measure.side and score or math.abs(score)
         if odd > above then
-          add(item, measure.kind, measure.name, odd, ("%s %s, %.1f deviations from %s"):format(measure.name, measure.text(item), odd, middle))
+          add(item, measure.kind, measure.name, odd, ("%s %s, %.1f deviations from %s"):format(measure.name, measure.text(item), odd,
+            (middle:gsub(" from the others$", ""))))
         end
       end
     end

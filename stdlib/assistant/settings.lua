@@ -21,7 +21,7 @@ end
 -- What was typed as a value of the option's type; what cannot be one stays text, and the schema tells.
 local function typed(option, text)
   if option.type == "integer" then return math.tointeger(tonumber(text)) or tonumber(text) or text end
-  if option.type == "number" then return tonumber(text) or text end
+  if option.type == "number" then return tonumber(text) or option.money and tonumber(text:match "^%$(.+)$") or text end
   if option.type == "boolean" then
     if YES[text:lower()] then return true end
     if NO[text:lower()] then return false end

@@ -15,18 +15,21 @@ local M = {}
 
 local e = html.escape
 local NAMES, WORST = 3, 5
+local ROOM = 70 -- columns that names may take
 local MOST, MOST_OF_ALL = 48, 240 -- pictures under one heading of a page: a browser shall open it
 
 --- "a.jpg, b.jpg and 5 more"
 ---@param list { item: table }[]
 ---@return string
 function M.names(list)
-  local names = {}
+  local text = ""
   for i, row in ipairs(list) do
-    if i > NAMES then return table.concat(names, ", ") .. (" and %d more"):format(#list - NAMES) end
-    names[i] = row.item.shown or row.item.name
+    local longer = (i > 1 and text .. ", " or "") .. (row.item.shown or row.item.name)
+    local rest = i < #list and (" and %d more"):format(#list - i) or ""
+    if i > NAMES or i > 1 and #longer + #rest > ROOM then return text .. (" and %d more"):format(#list - i + 1) end
+    text = longer
   end
-  return table.concat(names, ", ")
+  return text
 end
 
 local function grade_text(value) return value and ("%4.1f"):format(value) or "   -" end

@@ -71,7 +71,7 @@ function Purse:limit_text()
   if self.allowed and (not self.ceiling or self.allowed <= self.ceiling) then
     return ("usd(%s) that the recipe's header allows for %s"):format(("%g"):format(self.allowed), self.name)
   end
-  return ("usd(%g) of spend"):format(self.ceiling)
+  return ("usd(%g) that spend sets"):format(self.ceiling)
 end
 
 --- True, and the amount is held, when no ceiling can be crossed by it.

@@ -80,6 +80,7 @@ function M.option_text(option)
   if option.required then parts[#parts + 1] = "required"
   elseif option.type == "options" and type(option.default) == "table" then -- its parts tell theirs
     return table.concat(parts, ", ")
+  elseif type(option.default) == "table" and next(option.default) == nil then return table.concat(parts, ", ")
   elseif option.default ~= nil and option.default ~= "" then parts[#parts + 1] = "default " .. schema.show(option.default) end
   return table.concat(parts, ", ")
 end
@@ -133,11 +134,11 @@ function M.text(topic)
     local near = suggest.closest(topic, names)
     return ("there is no help on '%s'%s"):format(topic, near and ("; did you mean '%s'?"):format(near) or "; `help` alone lists what there is"), false
   end
-  local out = { M.signature(spec), "  " .. wrap(spec.doc, 2, 96) }
+  local out = { wrap(M.signature(spec), 4, 96), "  " .. wrap(spec.doc, 2, 96) }
   if #spec.options > 0 then out[#out + 1] = "" end
   local function list(options, prefix)
     for _, option in ipairs(options) do
-      out[#out + 1] = ("  %-16s %s"):format(prefix .. option.name, M.option_text(option))
+      out[#out + 1] = ("  %-16s %s"):format(prefix .. option.name, wrap(M.option_text(option), 19, 80))
       out[#out + 1] = "  " .. (" "):rep(17) .. wrap(option.doc, 19, 76)
       if option.type == "options" then list(option.options, prefix .. option.name .. ".") end
     end

@@ -99,7 +99,8 @@ local function here(folder)
     if cells then rows[#rows + 1] = cells end
   end
   if #rows == 0 then
-    log.put(("%s: no models%s; calotype get hf:OWNER/NAME brings one"):format(folder, list and "" or ", since there is no such folder"))
+    log.put((list and "%s: no models; calotype get hf:OWNER/NAME brings one"
+      or "there is no folder %s yet; calotype get hf:OWNER/NAME brings a model"):format(folder))
   else
     log.put(folder)
     put(rows, 3)

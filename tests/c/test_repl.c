@@ -249,6 +249,18 @@ TEST(a_dumb_terminal_gets_plain_lines) {
   CHECK(leave(t) == 0);
 }
 
+TEST(a_command_of_the_shell_is_told_where_it_belongs) {
+  terminal *t = start("xterm");
+  CHECK(expect(t, "> "));
+  type(t, "calotype caption photos\r");
+  CHECK(expect(t, "commands are for the shell; exit leaves the prompt"));
+  type(t, "calotypes = 20 + 3\r");
+  type(t, "calotypes\r");
+  CHECK(expect(t, "23"));
+  type(t, "exit\r");
+  CHECK(leave(t) == 0);
+}
+
 TEST(letters_of_several_bytes_are_typed_and_shown) {
   terminal *t = start("xterm");
   CHECK(expect(t, "> "));

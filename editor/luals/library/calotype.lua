@@ -70,8 +70,8 @@ local lora = {}
 
 ---@class calotype.caption_tags
 ---@field on? boolean false leaves the provider's tags as they came (true or false, default true)
----@field first? string|string[] these lead, in this order, where they are there (a list of texts, default a table)
----@field without? string|string[] these go (a list of texts, default a table)
+---@field first? string|string[] these lead, in this order, where they are there (a list of texts)
+---@field without? string|string[] these go (a list of texts)
 ---@field redundant? boolean false drops a tag that ends another one: shirt, where there is white shirt (true or false, default true)
 ---@field count_above? integer more tags than this are dropped, from the end; the trigger stays and is not counted (a whole number, 1 to 1000)
 
