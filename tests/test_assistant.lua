@@ -304,6 +304,21 @@ test("wherever the moving stops, every file is here or there, and restoring give
   end
 end)
 
+test("while another process moves nothing is, and its journal stays whole", function()
+  local place = odd()
+  ends(0, place.command("outliers", with { remove = "yes", by = "quality" }))
+  local journal = place.read "photos-outliers/journal.jsonl"
+  do
+    local _ <close> = assert(fs.lock(place.path "photos"))
+    check.contains(ends(1, place.command("outliers", with { remove = "yes" })).text, "another process works in @/photos; try again")
+    check.contains(ends(1, place.command("outliers", with { restore = "yes" })).text, "another process works in @/photos; try again")
+  end
+  check.equal(place.read "photos-outliers/journal.jsonl", journal)
+  local aside = require("assistant.quarantine").open(place.path "photos", place.path "photos-outliers") -- which knows of one
+  ends(0, place.command("outliers", with { remove = "yes" }))
+  check.equal(aside:restore().restored, 4)
+end)
+
 test("nothing is moved over a file: not there, and not on the way back", function()
   local place = odd()
   place.write("photos-outliers/red.png", "mine")

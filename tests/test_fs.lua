@@ -86,3 +86,18 @@ test("a link does not open what is closed to scripts under its own name", functi
   check.contains(shown, "that is known when it runs")
   check.ok(not shown:find "\nbig\n" and not shown:find "rc 153", shown)
 end)
+
+test("a folder is held by one at a time", function()
+  local folder = tmp "held"
+  assert(fs.make_folder(folder))
+  do
+    local lock <close> = assert(fs.lock(folder))
+    check.equal(check.refused("another process works in", fs.lock(folder)), "BUSY")
+    check.equal(tostring(lock), "lock")
+  end
+  local lock = assert(fs.lock(folder))
+  lock:close()
+  lock:close()
+  assert(fs.lock(folder)):close()
+  check.equal(check.refused("cannot be opened", fs.lock(folder .. "/none")), "NOTFOUND")
+end)

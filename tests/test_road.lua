@@ -165,6 +165,19 @@ test("Ctrl-C keeps what came; the same command goes on, and nothing is paid twic
   all_right(place, "ok@150=stop")
 end)
 
+test("two runs at once in one folder pay once for each picture", function()
+  local place = place_with(12, "ok@60=two")
+  place.write("a.lua", RECIPE:format "gemini {}")
+  local one = io.popen(fake.command(place.folder, "a.lua") .. " 2>&1")
+  local code, text = place.run "a.lua"
+  local other = one:read "a"
+  one:close()
+  check.equal(code, 0, text)
+  check.contains(text .. other, "another run asks with this store; waiting, so that nothing is paid twice")
+  check.contains(text .. other, "captions: 12 known")
+  all_right(place, "ok@60=two")
+end)
+
 test("a key that a service quotes, in a caption or where a sentence is cut, is neither shown nor kept", function()
   local half = fake.KEY:sub(1, 12)
   for _, scenario in ipairs { "echocaption", "echolong" } do

@@ -223,6 +223,20 @@ test("two stores on one folder see each other's work", function()
   check.equal(a:get("k", "x"), "2")
 end)
 
+test("who asks for what costs money holds the store, more than once if need be", function()
+  local folder = tmp "store"
+  local a, b = open(folder), open(folder)
+  check.equal({ a:lock(), a:lock(), b:lock() }, { true, true, false })
+  a:unlock()
+  check.equal(b:lock(), false)
+  b:put("k", "x", "1") -- all else goes on
+  a:unlock()
+  a:unlock()
+  check.equal(b:lock(), true)
+  b:close()
+  check.equal(a:lock(), true)
+end)
+
 test("a closed store says so", function()
   local s = open()
   check.contains(tostring(s), "store (")

@@ -1,7 +1,10 @@
 /* l_fs.c - native.fs: files below the granted roots. */
 #include <string.h>
+#include <unistd.h>
 
 #include "bind/bind.h"
+
+#define LOCK "calotype.lock"
 
 static unsigned check_rights(lua_State *L, int arg) {
   static const char *const names[] = {"read", "write", NULL};
@@ -147,6 +150,27 @@ static int l_remove_folder(lua_State *L) {
   return 1;
 }
 
+/* fs.lock(folder) -> lock, let go by close or at the end of its block | nil, message, "BUSY": another process has it. */
+static int l_lock(lua_State *L) {
+  cal_error err = {0};
+  const char *folder = luaL_checkstring(L, 1);
+  int *fd = cal_push_shell(L, LOCK, sizeof *fd);
+  *fd = cal_fs_lock(cal_bind_fs(L), folder, &err) + 1; /* 0: let go */
+  return *fd ? 1 : cal_push_refusal(L, &err);
+}
+
+static int l_lock_close(lua_State *L) {
+  int *fd = luaL_checkudata(L, 1, LOCK);
+  if (*fd) close(*fd - 1);
+  *fd = 0;
+  return 0;
+}
+
+static int l_lock_text(lua_State *L) {
+  lua_pushliteral(L, "lock");
+  return 1;
+}
+
 int luaopen_cal_fs(lua_State *L);
 int luaopen_cal_fs(lua_State *L) {
   static const luaL_Reg functions[] = {{"grant", l_grant},
@@ -162,8 +186,10 @@ int luaopen_cal_fs(lua_State *L) {
                                        {"remove_folder", l_remove_folder},
                                        {"writable", l_writable},
                                        {"nearest", l_nearest},
+                                       {"lock", l_lock},
                                        {NULL, NULL}};
   cal_register_type(L, "calotype.listing", (const luaL_Reg[]){{NULL, NULL}}, l_listing_free, l_listing_text);
+  cal_register_type(L, LOCK, (const luaL_Reg[]){{"close", l_lock_close}, {NULL, NULL}}, l_lock_close, l_lock_text);
   luaL_newlib(L, functions);
   return 1;
 }

@@ -424,6 +424,20 @@ static int l_runs(lua_State *L) {
   return 1;
 }
 
+/* s:lock() -> true | false: another process has it | nil, message, code. s:unlock() as often. */
+static int l_lock(lua_State *L) {
+  cal_error err = {0};
+  const cal_status status = cal_store_lock(check_store(L), &err);
+  if (status && status != CAL_E_BUSY) return cal_push_refusal(L, &err);
+  lua_pushboolean(L, !status);
+  return 1;
+}
+
+static int l_unlock(lua_State *L) {
+  cal_store_unlock(check_store(L));
+  return 0;
+}
+
 static int l_folder(lua_State *L) {
   lua_pushstring(L, cal_store_folder(check_store(L)));
   return 1;
@@ -449,6 +463,8 @@ int luaopen_cal_store(lua_State *L) {
                                      {"start_run", l_start_run},
                                      {"runs", l_runs},
                                      {"folder", l_folder},
+                                     {"lock", l_lock},
+                                     {"unlock", l_unlock},
                                      {"finish_run", l_finish_run},
                                      {"batch", l_batch},
                                      {NULL, NULL}};

@@ -3,6 +3,7 @@
 --
 --   judge.ask(photos, { with = "auto", spend = 0.50 })
 --   photos.items[1].judged      -- { quality = 7.5, kind = "photo", faults = { "watermark" }, reason = "...", by = "gemini-3.8-flash" }
+local alone = require "recipe.alone"
 local auto = require "caption.auto"
 local exchange = require "caption.exchange"
 local folder = require "assistant.folder"
@@ -149,6 +150,7 @@ function M.ask(photos, o)
   if problem then folder.fail(("%s %s"):format(name, problem), hint, "usage") end
   if options.record then photos.session:permit(options.record, "write", nil, "record", false) end
   if options.replay then photos.session:permit(options.replay, "read", nil, "replay") end
+  local _ <close> = alone.asking(store, function() folder.fail("stopped", nil, "INTERRUPT") end)
   for _, item in ipairs(photos.items) do
     local known = store:get(KIND, key_of(name, options, item))
     if known then

@@ -87,6 +87,14 @@ function M.open(folder, to)
   return self
 end
 
+-- One process at a time moves: another one's lines of the journal must not be written over.
+local function hold(self)
+  local lock, message, code = fs.lock(self.folder)
+  if not lock then fail(message, nil, code) end
+  self.entries = read_journal(self.journal)
+  return lock
+end
+
 function Quarantine:write_journal()
   local lines = {}
   for i, entry in ipairs(self.entries) do
@@ -149,6 +157,7 @@ end
 ---@param shared? table<string, boolean> paths without ending, of pictures that share a caption file: it stays
 ---@return { moved: integer, finished: integer, refused: { item: table, reason: string }[] }
 function Quarantine:move(list, shared)
+  local _ <close> = hold(self)
   local kept, taken, todo, counts = {}, {}, {}, { moved = 0, finished = 0, refused = {} }
   for _, entry in ipairs(self.entries) do
     local here, aside = places(self, entry)
@@ -193,6 +202,7 @@ end
 --- Bring everything back. What has another file in its place stays aside.
 ---@return { restored: integer, kept: string[], gone: integer }
 function Quarantine:restore()
+  local _ <close> = hold(self)
   local counts, kept = { restored = 0, kept = {}, gone = 0 }, {}
   for i = #self.entries, 1, -1 do
     local entry, blocked, moved = self.entries[i], false, 0

@@ -6,6 +6,7 @@
 --
 -- What a picture's answer is kept under: the picture's content, the provider, those of its options that the answer depends on, and what
 -- `depends` says (the words of the question). How fast, through which tape, up to which ceiling: that changes no answer.
+local alone = require "recipe.alone"
 local auto = require "caption.auto"
 local hash = require "native.hash"
 local history = require "recipe.history"
@@ -87,8 +88,11 @@ end
 ---@param items calotype.item[]
 ---@return { texts: table<integer, { text: string, by: table }>, known: integer, written: integer }
 function M.ask(context, with, items)
-  local done, asked, provider = look(context, with, items)
   local store = context.store()
+  local done, asked, provider = look(context, with, items)
+  local missing = #asked.items > 0 and not provider.instant
+  local _ <close> = missing and alone.asking(store, function() context.fail("stopped", { exit = 130 }) end) or nil
+  if missing then done, asked = look(context, with, items) end
   if not context.aside then history.use(store, done.chosen) end
   if #asked.items == 0 then return done end
   local bar = log.progress("captions", #asked.items)

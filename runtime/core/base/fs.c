@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -727,6 +728,20 @@ int cal_fs_open_append(const cal_fs *fs, const char *path, cal_error *err) {
     fd = -1;
   }
   if (folder >= 0) close(folder);
+  leave(&p);
+  return fd;
+}
+
+int cal_fs_lock(const cal_fs *fs, const char *folder, cal_error *err) {
+  place p;
+  if (find_place(fs, folder, CAL_FS_READ, &p, err)) return -1;
+  int fd = open_below(fs, p.folder, p.relative, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
+  if (fd < 0) refuse(err, errno, folder, "opened");
+  else if (flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
+    cal_fail(err, CAL_E_BUSY, "another process works in %s; try again when it is done", folder);
+    close(fd);
+    fd = -1;
+  }
   leave(&p);
   return fd;
 }

@@ -91,6 +91,11 @@ void cal_fs_file_discard(cal_fs_file *file);
  * piece. A regular file; -1 on failure. The caller closes it. */
 int cal_fs_open_append(const cal_fs *fs, const char *path, cal_error *err);
 
+/* Hold a folder that may be read: a descriptor, to be closed when done; a process that ends lets go, too. -1 with CAL_E_BUSY: another
+ * process holds it. What is in the folder can be changed by anybody all the same: it is for those who ask. On disks that know no locks
+ * everybody gets one. */
+int cal_fs_lock(const cal_fs *fs, const char *folder, cal_error *err);
+
 /* Give a file another name, taking the place of a file that had it: one step. What was written to it is on the disk first. */
 cal_status cal_fs_rename(const cal_fs *fs, const char *from, const char *to, cal_error *err);
 

@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <time.h>
 
 #include "core/base/clock.h"
@@ -212,8 +213,21 @@ cal_store *cal_store_open(const char *folder, const cal_store_options *options, 
   return s;
 }
 
+cal_status cal_store_lock(cal_store *s, cal_error *err) {
+  cal_error own = {0};
+  if (!err) err = &own;
+  if (!s->locks && (s->lock = cal_fs_lock(s->fs, s->folder, err)) < 0) return err->code;
+  s->locks++;
+  return CAL_OK;
+}
+
+void cal_store_unlock(cal_store *s) {
+  if (s->locks && !--s->locks) close(s->lock);
+}
+
 void cal_store_close(cal_store *s) {
   if (!s) return;
+  if (s->locks) close(s->lock);
   for (int i = 0; i < STATEMENTS; i++) sqlite3_finalize(s->ready[i]);
   sqlite3_close(s->db); /* an open batch is rolled back */
   cal_fs_free(s->fs);

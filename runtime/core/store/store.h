@@ -40,6 +40,11 @@ cal_store *cal_store_open(const char *folder, const cal_store_options *options, 
 void cal_store_close(cal_store *s);
 const char *cal_store_folder(const cal_store *s); /* absolute */
 
+/* Be the only one who asks for what costs money: who has the lock knows that nobody else is about to put the same answer there. Taken more
+ * than once, it is given back as often. CAL_E_BUSY: another process has it; all else goes on beside it. */
+cal_status cal_store_lock(cal_store *s, cal_error *err);
+void cal_store_unlock(cal_store *s);
+
 /* Many changes as one: faster, and all or none. Not nested. `end` commits; `drop` forgets them. */
 cal_status cal_store_begin(cal_store *s, cal_error *err);
 cal_status cal_store_end(cal_store *s, cal_error *err);
