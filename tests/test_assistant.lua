@@ -1,4 +1,5 @@
 -- The assistant's commands, on pictures whose faults are known because they were made here.
+local environment = require "recipe.environment"
 local fs = require "native.fs"
 local image = require "native.image"
 local json = require "native.json"
@@ -60,6 +61,40 @@ test("settings are typed and told when they are wrong", function()
   check.fails("takes a whole number", settings.read, spec, { side = "x" })
   check.fails("deep=maybe: yes or no is expected", settings.read, spec, { deep = "maybe" })
   check.fails("unknown option 'sid'", settings.read, spec, { sid = "1" })
+end)
+
+test("what the commands find is there in a recipe, as a table that shows itself as the command prints", function()
+  local place = faulty()
+  local function run(text, mode)
+    local env, session = environment.new { mode = mode or "run", store = place.path "store", say = function() end }
+    local fn = assert(script.load(text:gsub("@", place.folder), "@recipe.lua", env))
+    local results = table.pack(script.call(fn))
+    session:close()
+    return results, session
+  end
+  local done = run [[local found = analyze { "@/photos", side = 256 }
+    local odd, advice, mended = outliers("@/photos", { above = 3 }), recommend { "@/photos", goal = "scene" }, tags "@/photos"
+    return found.quality, #found.pictures, tostring(found), #odd.outliers, advice.rank, advice.reasons.rank, advice.recipe, #mended.changes, getmetatable(found)]]
+  check.equal(done[1], true, done[1] or script.render(done[2]))
+  check.ok(done[2] > 0 and done[2] < 10)
+  check.equal({ done[3], done[9], done[10] }, { 13, 0, false })
+  check.contains(done[4], "small")
+  check.ok(done[5] >= 1 and math.type(done[6]) == "integer" and #done[7] > 0)
+  check.contains(done[8], "train_lora")
+  local function refused(text, what, exit, mode)
+    local results, session = run(text, mode)
+    check.equal(results[1], false)
+    check.contains(results[2].message, what)
+    if exit then check.equal(results[2].exit, exit) end
+    return session
+  end
+  refused('analyze { "@/photos", sied = 3 }', "unknown option 'sied' for analyze")
+  refused('analyze { "@/photos", judge = true }', "unknown option 'judge' for analyze") -- that costs money: the command's
+  refused('analyze {}', "folder")
+  refused('recipe "x" { allow = { read = { "@/other" } } } analyze "@/photos"', "does not allow it to read", 3)
+  local results, session = run('analyze "@/photos"', "check")
+  check.equal(results[1], false)
+  check.ok(session.stopped_at) -- fine up to there
 end)
 
 test("robust numbers: the middle, its width, and how far a value is from it", function()

@@ -212,6 +212,11 @@ function M.new(options)
     end
   end
 
+  require("recipe.assistant").install(base, session, function(at)
+    session.stopped_at = at
+    error(M.NEEDS_PIXELS, 0)
+  end)
+
   local env
   base.require = requirer(session, function() return env end)
   base.image = file_library(session, "image", image, function_names(image), { load = true, probe = true }, {})

@@ -1,4 +1,5 @@
 -- help.lua - what `?reject`, `calotype help reject` and the manual say: all of it comes from the schemas.
+local assistant = require "recipe.assistant"
 local formats = require "recipe.formats"
 local params = require "recipe.params"
 local providers = require "recipe.providers"
@@ -38,7 +39,9 @@ end
 --- The functions of the language that are neither verbs nor providers.
 ---@return calotype.schema[]
 function M.functions()
-  return { session.header_schema, session.allow_schema, params.schema, params.option, table.unpack(FUNCTIONS) }
+  local list = { session.header_schema, session.allow_schema, params.schema, params.option }
+  for _, more in ipairs { assistant.schemas(), FUNCTIONS } do table.move(more, 1, #more, #list + 1, list) end
+  return list
 end
 
 --- How something is called: "images:reject { side_below, ... } -> images".

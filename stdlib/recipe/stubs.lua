@@ -1,4 +1,5 @@
 -- stubs.lua - the language as LuaCATS annotations, for LuaLS in any editor. editor/luals/ holds what this makes; a test compares.
+local assistant = require "recipe.assistant"
 local formats = require "recipe.formats"
 local providers = require "recipe.providers"
 local verbs = require "recipe.verbs"
@@ -106,6 +107,12 @@ function M.library()
     put("---" .. provider.doc)
     put(("---@param options? %s"):format(#provider.options > 0 and class_of(provider) or "{}"))
     put(("---@return calotype.provider\nfunction %s(options) end\n"):format(provider.name))
+  end
+  for _, spec in ipairs(assistant.schemas()) do
+    options_class(put, spec)
+    put("---" .. spec.doc)
+    put(("---@param folder string|%s\n---@param options? %s\n---@return table"):format(class_of(spec), class_of(spec)))
+    put(("function %s(folder, options) end\n"):format(spec.name))
   end
   for _, spec in ipairs(require("recipe.help").functions()) do
     if spec.name == "recipe" then

@@ -438,6 +438,57 @@ function fake(options) end
 ---@return calotype.provider
 function auto(options) end
 
+---@class calotype.analyze_options
+---@field folder? string the pictures (a folder, required)
+---@field side? integer the shorter side that is wanted: what the base draws (a whole number, 64 to 8192 px, default 512)
+---@field trigger? string the made-up word that captions should have once (text)
+---@field recursive? boolean read the folders below it too (true or false, default false)
+
+---How good, consistent and diverse a folder is, what is wrong with which picture, and a recipe that cuts it.
+---@param folder string|calotype.analyze_options
+---@param options? calotype.analyze_options
+---@return table
+function analyze(folder, options) end
+
+---@class calotype.outliers_options
+---@field folder? string the pictures (a folder, required)
+---@field above? number how many deviations from the middle make an outlier (a number, 2 to 100, default 3.5)
+---@field by? string which kinds are looked for, with commas between (text, default "quality,style,artefacts")
+---@field recursive? boolean read the folders below it too (true or false, default false)
+
+---The pictures of a folder that are unlike the others, with the measure that tells.
+---@param folder string|calotype.outliers_options
+---@param options? calotype.outliers_options
+---@return table
+function outliers(folder, options) end
+
+---@class calotype.recommend_options
+---@field folder? string the pictures (a folder, required)
+---@field goal? "character"|"style"|"scene"|"object" what is to be learned ("character", "style", "scene" or "object", default "object")
+---@field base? string the base, a folder as diffusers keeps it; the first in models/ when left out (text)
+---@field trigger? string the made-up word that will call it; made from the folder's name when left out (text)
+---@field memory? number what may be used; what the device has when left out (a number, 0.001 to 100000 GB)
+---@field recursive? boolean read the folders below it too (true or false, default false)
+
+---Hyperparameters for a folder, each with its reason, and the recipe with them.
+---@param folder string|calotype.recommend_options
+---@param options? calotype.recommend_options
+---@return table
+function recommend(folder, options) end
+
+---@class calotype.tags_options
+---@field folder? string the pictures (a folder, required)
+---@field quality? "first"|"keep"|"drop" words like masterpiece or best quality: in front, where they are, away ("first", "keep" or "drop", default "first")
+---@field trigger? string the made-up word: it stays as it is (text)
+---@field without? string tags that go, with commas between (text)
+---@field recursive? boolean read the folders below it too (true or false, default false)
+
+---Which lists of tags of a folder would be mended, and how.
+---@param folder string|calotype.tags_options
+---@param options? calotype.tags_options
+---@return table
+function tags(folder, options) end
+
 ---@class calotype.recipe_options
 ---@field about? string one line: what comes in and what comes out (text)
 ---@field author? string who wrote it (text)
