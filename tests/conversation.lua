@@ -33,7 +33,10 @@ function M.new(spec)
       return true
     end
     function talk.request(_, tag, request) table.insert(flying, { tag = tag, request = request }) return true end
+    local silent = spec.silent or 0 -- so often nothing comes
     function talk.next()
+      silent = silent - 1
+      if silent >= 0 then return nil end
       local first = table.remove(flying, 1)
       if not first then return nil end
       asked = asked + 1
@@ -44,7 +47,7 @@ function M.new(spec)
       reply.text = reply.text or '{"caption": "a thing in a place"}'
       return first.tag, reply
     end
-    function talk.counts() return { requests = asked, errors = {}, p50 = 1, p95 = 2, p99 = 3, bytes_sent = 10, bytes_received = 20 } end
+    function talk.counts() return { requests = asked, errors = spec.errors or {}, p50 = 1, p95 = 2, p99 = 3, bytes_sent = 10, bytes_received = 20 } end
     function talk.close() service.closed = true end
     return setmetatable(talk, { __close = talk.close })
   end

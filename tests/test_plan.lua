@@ -62,6 +62,11 @@ test("an unknown price is said to be unknown, a server of one's own free when it
   check.contains(done.out, "llava is in no table of prices; a server of your own that costs nothing: free = true")
 end)
 
+test("a model that nobody named is a warning of the plan", function()
+  local done = plan(place_with(1), TALK:format "huggingface {}", { keys = { "HF_TOKEN" } })
+  check.contains(done.out, [[huggingface does not know which model to ask; name one: model = "...", or HF_MODEL_NAME in .env]])
+end)
+
 test("a replay asks nobody, and the plan says where the answers come from", function()
   local done = plan(place_with(3), TALK:format 'gemini { replay = "@/class.rec" }', { keys = {} })
   check.contains(done.out, "3 to ask for; replayed\n")

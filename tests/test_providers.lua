@@ -349,6 +349,26 @@ test("a service that cannot be reached is given up after three pictures", functi
   check.equal(#service.questions, 3)
 end)
 
+test("while nothing comes the bar says what is under way and what went wrong", function()
+  local log = require "native.log"
+  local progress, notes = log.progress, {}
+  log.progress = function(label, total)
+    if label ~= "captions" then return progress(label, total) end
+    return { set = function() end, close = function() end, note = function(_, text) notes[#notes + 1] = text end }
+  end
+  local done = run(place_with(3), "gemini {}", { silent = 2, errors = { ["429"] = 5, connect = 1 } })
+  log.progress = progress
+  check.equal(done.exit, 0, done.text)
+  check.equal(notes, { "3 under way, 6 errors (429)", "3 under way, 6 errors (429)" })
+end)
+
+test("a model that nobody named is told by check, and nothing is counted that was never begun", function()
+  local done = run(place_with(2), "huggingface {}", { keys = { "HF_TOKEN" } })
+  check.equal(done.exit, 2)
+  check.contains(done.text, "huggingface does not know which model to ask")
+  check.ok(not done.text:find("still without", 1, true), done.text)
+end)
+
 test("one picture that failed ends the run with 75, and the same command asks for it alone", function()
   local place = place_with(3)
   local done = run(place, "gemini { in_flight = 1, model = 'gemini-3.8-flash' }", { answer = function(_, n) if n == 2 then return { verdict = "failed", status = 500, why = "internal" } end end })

@@ -352,6 +352,16 @@ function Asking:take(job, reply)
   end
 end
 
+-- "12 under way, 31 errors (429)": what is to be seen while nothing comes; of several kinds of errors the most frequent.
+function Asking:state(talk)
+  local sum, most, kind = 0, 0, nil
+  for name, n in pairs(talk:counts().errors or {}) do
+    sum = sum + n
+    if n > most then most, kind = n, name end
+  end
+  return ("%d under way%s"):format(self.flying, sum > 0 and (", %s (%s)"):format(set.count(sum, "error"), kind) or "")
+end
+
 function Asking:loop(talk)
   local leave, told -- after Ctrl-C: until when what is under way is waited for; the talk has said that it knows
   local wait = false
@@ -379,6 +389,8 @@ function Asking:loop(talk)
       told = true
     elseif reply then
       self:stop(("%s: %s"):format(self.name, reply), { exit = 1 })
+    elseif self.context.tick then
+      self.context.tick(self:state(talk))
     end
   end
 end
@@ -405,6 +417,7 @@ function Asking:tell()
   if not stopped then return end
   local more = {}
   for key, value in pairs(stopped.more) do more[key] = value end
+  if more.exit == 2 and self.done == 0 then return context.fail(stopped.why, more) end -- nothing was begun
   more.notes = { ("%s written and kept, %d still without%s"):format(set.count(self.done, "caption"), open,
     self.options.replay and "" or "; the same command asks for those alone") }
   context.fail(stopped.why, more)

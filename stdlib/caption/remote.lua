@@ -56,6 +56,9 @@ function M.declare(name, options, state)
       session:warn(("%s is no model known here; did you mean %s?"):format(id, models.nearest(name, id)), at, "model")
     end
   end
+  if #chain == 0 and not service.own and service.wire ~= "huggingface" then
+    session:warn(("%s does not know which model to ask; name one: model = \"...\", or %s in .env"):format(name, service.model), at, "model")
+  end
   if settings.costless(service, options) then return end
   if session.allow and not (session.allow.spend and session.allow.spend[name]) then
     session:fail(at, ("the recipe's header does not allow it to spend anything with %s"):format(name),

@@ -84,7 +84,8 @@ local function look(context, with, items)
 end
 
 --- Ask for the missing ones. With context.aside the answers are kept, but do not become the pictures' texts. A provider gets a context of
---- its own: store(), key(n) of the nth item asked for, spent(row) for money that brought no caption, fail, warn, session.
+--- its own: store(), key(n) of the nth item asked for, tick(note) where nothing comes for a while, spent(row) for money that brought no
+--- caption, fail, warn, session.
 ---@param items calotype.item[]
 ---@return { texts: table<integer, { text: string, by: table }>, known: integer, written: integer }
 function M.ask(context, with, items)
@@ -111,6 +112,10 @@ function M.ask(context, with, items)
   end
   local asking = setmetatable({
     key = function(n) return asked.keys[n] end,
+    tick = function(note) -- nothing came, but it goes on: why it takes its time
+      bar:note(note)
+      bar:set(done.written)
+    end,
     spent = function(row)
       local tokens = row.tokens or {}
       store:add_spend { provider = row.provider or with.provider, model = row.model, cost = row.cost, sha = row.sha, why = row.why, batch = row.batch,
