@@ -1,6 +1,5 @@
 -- de.lua - was ein Modell gefragt wird, auf Deutsch. Die Form erklärt en.lua.
 return {
-  name = "Deutsch",
   role = "Du schreibst Bildbeschreibungen, mit denen ein Bildmodell trainiert wird (ein LoRA). Was eine Beschreibung nennt, lässt sich später im Prompt "
     .. "ändern; was sie auslässt, lernt das Modell als Teil des Motivs.",
   rules = "Beschreibe nur, was zu sehen ist. Beginne mit dem Motiv selbst, nie mit „Dieses Bild zeigt“, „Auf dem Bild“ oder „Ein Foto von“, außer der "
@@ -16,13 +15,13 @@ return {
       .. "ihr von Bild zu Bild gleich bleibt: Gesicht, Augen, Haare, Haut, Körperbau, Merkmale, Alter. Nenne, was wechselt: Haltung, Handlung, Blick, Ausdruck, "
       .. "Kleidung, was sie hält, aus welcher Nähe und von welcher Seite man sie sieht, Umgebung, Licht.",
     style = "Das Modell soll den Stil lernen. Nenne, was dargestellt ist: Motive, was sie tun, Dinge, Ort, Anordnung, Tageszeit, Wetter. Sage nichts darüber, wie es "
-      .. "gemacht ist: kein Medium, keine Technik, kein Strich, keine Textur, keine Palette, keine Epoche, Schule oder Künstler.",
+      .. "gemacht ist: kein Medium, keine Technik, kein Strich, keine Textur, keine Palette, keine Darstellungsweise, keine Epoche, Schule oder Künstler.",
     scene = "Das Modell soll den Ort lernen. Lass weg, was immer zu ihm gehört: Architektur, Wände, Boden, feste Möbel, Wahrzeichen. Nenne, was wechselt: Blickpunkt, "
       .. "Entfernung, Licht, Tageszeit, Jahreszeit, Wetter, Menschen und bewegliche Dinge.",
     all = "Nenne alles Wichtige: Motiv, Aussehen, Kleidung, Handlung, Umgebung, Anordnung, Blickpunkt, Licht, Farben, Medium und Stil.",
   },
   tags_in = { here = "Schreibe die Schlagwörter auf Deutsch, klein, Wörter durch Leerzeichen getrennt.",
-    english = "Schreibe die Schlagwörter auf Englisch: klein, Wörter durch Leerzeichen getrennt, mit den Wörtern der Bildersammlungen (\"1girl\", \"solo\", "
+    english = "Schreibe die Schlagwörter auf Englisch: klein, Wörter durch Leerzeichen getrennt, mit den Wörtern der Imageboards (\"1girl\", \"solo\", "
       .. "\"looking at viewer\")." },
   answer_in = "Schreibe auf Deutsch.",
   besides = "Außerdem: ",

@@ -3,7 +3,6 @@
 local TAGS = "Write the tags in English: lower case, words separated by spaces, the words that image boards use (\"1girl\", \"solo\", \"looking at viewer\")."
 
 return {
-  name = "English",
   role = "You write captions for pictures that an image model is trained on (a LoRA). What a caption names can later be changed by a prompt; what it "
     .. "leaves out is learned as part of the subject.",
   rules = "Describe only what can be seen. Begin with the subject itself, never with \"This image shows\", \"The picture\" or \"A photo of\" unless the focus "

@@ -1,10 +1,9 @@
 -- fr.lua - ce que l'on demande à un modèle, en français. La forme est expliquée dans en.lua.
 return {
-  name = "français",
   role = "Tu écris les légendes d'images qui servent à entraîner un modèle d'images (un LoRA). Ce qu'une légende nomme pourra être changé plus tard dans "
     .. "l'invite ; ce qu'elle tait est appris comme faisant partie du sujet.",
   rules = "Décris seulement ce qui se voit. Commence par le sujet lui-même, jamais par « Cette image montre », « On voit » ou « Une photo de », sauf si "
-    .. "l'objet l'exige. Pas de supposition sur les noms, l'ambiance, l'histoire ou le sens, pas d'éloge, pas de « peut-être » ni de « semble », rien sur les "
+    .. "la consigne l'exige. Pas de supposition sur les noms, l'ambiance, l'histoire ou le sens, pas d'éloge, pas de « peut-être » ni de « semble », rien sur les "
     .. "légendes ni sur ce que tu ne peux pas faire. Cite mot pour mot, entre guillemets, ce qui est écrit dans l'image.",
   style = {
     detailed = "Écris un paragraphe de deux à quatre phrases simples, de 40 à 90 mots, le plus important d'abord.",
@@ -14,15 +13,15 @@ return {
   focus = {
     character = "Le modèle doit apprendre la personne ou le personnage. Nomme-le d'un mot simple : femme, homme, fille, garçon, chien, personnage. Tais ce qui ne "
       .. "change pas d'une image à l'autre : visage, yeux, cheveux, peau, carrure, marques, âge. Nomme ce qui change : pose, action, regard, expression, "
-      .. "vêtements, ce qu'il tient, la distance et le côté d'où on le voit, l'entourage, la lumière.",
-    style = "Le modèle doit apprendre le style. Nomme ce qui est représenté : sujets, actions, objets, lieu, disposition, heure, temps qu'il fait. Ne dis rien de la "
+      .. "vêtements, ce qu'il tient, la distance et le côté d'où on le voit, le décor, la lumière.",
+    style = "Le modèle doit apprendre le style. Nomme ce qui est représenté : sujets, actions, objets, lieu, disposition, moment de la journée, temps qu'il fait. Ne dis rien de la "
       .. "manière : ni support, ni technique, ni trait, ni texture, ni palette, ni rendu, ni époque, ni école, ni artiste.",
-    scene = "Le modèle doit apprendre le lieu. Tais ce qui lui appartient toujours : architecture, murs, sol, meubles fixes, repères. Nomme ce qui change : point de "
-      .. "vue, distance, lumière, heure, saison, temps qu'il fait, personnes et objets mobiles.",
-    all = "Nomme tout ce qui compte : sujet, apparence, vêtements, action, entourage, disposition, point de vue, lumière, couleurs, support et style.",
+    scene = "Le modèle doit apprendre le lieu. Tais ce qui lui appartient toujours : architecture, murs, sol, meubles fixes, points de repère. Nomme ce qui change : point de "
+      .. "vue, distance, lumière, moment de la journée, saison, temps qu'il fait, personnes et objets mobiles.",
+    all = "Nomme tout ce qui compte : sujet, apparence, vêtements, action, décor, disposition, point de vue, lumière, couleurs, support et style.",
   },
   tags_in = { here = "Écris les mots-clés en français, en minuscules, mots séparés par des espaces.",
-    english = "Écris les mots-clés en anglais : minuscules, mots séparés par des espaces, dans les termes des banques d'images (\"1girl\", \"solo\", "
+    english = "Écris les mots-clés en anglais : minuscules, mots séparés par des espaces, dans les termes des imageboards (\"1girl\", \"solo\", "
       .. "\"looking at viewer\")." },
   answer_in = "Écris en français.",
   besides = "En outre : ",
