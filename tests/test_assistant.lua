@@ -593,6 +593,20 @@ test("caption without anybody to ask says in a sentence what can be done", funct
   ends(0, fine)
 end)
 
+test("on a narrow terminal reasons go on below where they began", function()
+  local log, telling = require "native.log", require "assistant.telling"
+  local terminal, lines = log.terminal, {}
+  local advice = { folder = "photos", found = { pictures = {} }, count = 0, goal = "style", base = "b",
+    rows = { { name = "lr", value = 0.0001, reason = "usual for LoRAs with AdamW; halve it if samples burn" } } }
+  log.terminal = function() return 60 end
+  telling.advice(advice, function(line) lines[#lines + 1] = line end)
+  log.terminal = function() return nil end
+  telling.advice(advice, function(line) lines[#lines + 1] = line end)
+  log.terminal = terminal
+  check.equal(lines[2], "  lr              0.0001    usual for LoRAs with AdamW;\n" .. (" "):rep(28) .. "halve it if samples burn")
+  check.equal(lines[4], "  lr              0.0001    usual for LoRAs with AdamW; halve it if samples burn")
+end)
+
 test("money may be typed with its sign", function()
   local done = ends(0, new(1).command("caption", { show = "yes", with = "gemini", spend = "$0.50" }))
   check.contains(done.out, "spend = usd(0.5)")

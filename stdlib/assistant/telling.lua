@@ -8,6 +8,7 @@ local fs = require "native.fs"
 local grades = require "assistant.grades"
 local html = require "recipe.html"
 local judge = require "assistant.judge"
+local log = require "native.log"
 local pages = require "recipe.page"
 local set = require "recipe.set"
 
@@ -30,6 +31,22 @@ function M.names(list)
     text = longer
   end
   return text
+end
+
+-- `head`, then `text`: on a terminal that is too narrow its words go on below where it began.
+local function beside(head, text)
+  local columns, indent = log.terminal "stdout", utf8.len(head) or #head
+  if not columns or columns < indent + 30 then return head .. text end
+  local lines, line = {}, nil
+  for word in text:gmatch "%S+" do
+    if line and indent + (utf8.len(line) or #line) + 1 + (utf8.len(word) or #word) > columns then
+      lines[#lines + 1], line = line, word
+    else
+      line = line and line .. " " .. word or word
+    end
+  end
+  lines[#lines + 1] = line
+  return head .. table.concat(lines, "\n" .. (" "):rep(indent))
 end
 
 local function grade_text(value) return value and ("%4.1f"):format(value) or "   -" end
@@ -98,7 +115,7 @@ function M.analysis(found, put)
   if #found.issues == 0 then put "nothing is wrong with them that could be measured" end
   for _, issue in ipairs(found.issues) do
     put(("  %-4s %3d %-18s %s"):format(issue.level == "bad" and "bad" or "look", #issue.found, issue.title, M.names(issue.found)))
-    put(("                              %s"):format(issue.advice))
+    put(beside((" "):rep(30), issue.advice))
   end
   if #found.pictures > 1 then
     put ""
@@ -116,7 +133,7 @@ function M.analysis(found, put)
     put(("suggested: keeps %d of %d"):format(found.suggestion.kept, found.suggestion.of))
     for line in found.suggestion.text:gmatch "[^\n]+" do put("  " .. line) end
   end
-  for _, text in ipairs(found.suggestion.left_out) do put("  not suggested: " .. text) end
+  for _, text in ipairs(found.suggestion.left_out) do put(beside("  not suggested: ", text)) end
 end
 
 -- A picture with lines below it; `reason` is the one that stands out.
@@ -270,7 +287,7 @@ function M.advice(advice, put)
   put(("%s   %s, %d after the cuts; %s on %s"):format(advice.folder, set.count(#advice.found.pictures), advice.count, advice.goal, advice.base))
   for _, row in ipairs(advice.rows) do
     local value = type(row.value) == "number" and ("%.7g"):format(row.value) or tostring(row.value):gsub(" {.*", "")
-    put(("  %-15s %-9s %s"):format(row.name, value, row.reason))
+    put(beside(("  %-15s %-9s "):format(row.name, value), row.reason))
   end
 end
 
