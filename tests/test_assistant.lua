@@ -814,6 +814,8 @@ test("answers that are no judgement are asked for again once, then left out", fu
   local long = json.decode(judge.read(nil, json.encode { quality = "7.5", kind = "x", faults = json.array { ("é"):rep(100), 3, " " }, reason = ("ü"):rep(400) }))
   check.equal({ long.quality, long.kind, #long.faults }, { 7.5, "other", 1 })
   check.ok(utf8.len(long.reason) and #long.reason < 310 and utf8.len(long.faults[1]) and #long.faults[1] < 70)
+  local odd = json.decode(judge.read(nil, json.encode { quality = 5, kind = "photo", faults = json.array { "a\u{202E}b" }, reason = "x\27[31my\u{9B}z" }))
+  check.equal({ odd.faults[1], odd.reason }, { "ab", "xyz" }, "nothing that colours or reverses a terminal's line")
   local place = new(2)
   local service = judging(function(_, n) return n ~= 1 and n ~= 3 and judgement(8) or { text = "{}" } end)
   local done = place.command("analyze", { side = "256", to = "", judge = "yes" })

@@ -10,6 +10,7 @@ local folder = require "assistant.folder"
 local hash = require "native.hash"
 local json = require "native.json"
 local money = require "caption.money"
+local prompts = require "caption.prompts"
 local providers = require "recipe.providers"
 local script = require "native.script"
 local set = require "recipe.set"
@@ -52,7 +53,7 @@ local SCHEMA = json.encode { type = "object", additionalProperties = false, requ
 
 local MOST_FAULTS, LONGEST = 8, 300
 
-local function tidy(text) return (text:gsub("[%c%s]+", " "):gsub("^ ", ""):gsub(" $", "")) end
+local tidy = prompts.tidy
 
 -- A text cut at a letter's end.
 local function cut(text, most)

@@ -89,12 +89,15 @@ function M.build(options)
   return asked
 end
 
--- One line. Escapes that colour a terminal, controls, and marks that reverse writing have no place in what a stranger says of a picture.
-local function tidy(text)
+--- One line. Escapes that colour a terminal, controls, and marks that reverse writing have no place in what a stranger says of a picture.
+---@param text string
+---@return string
+function M.tidy(text)
   text = text:gsub("%s+", " "):gsub("\27%[[%d;]*%a", ""):gsub("%c+", ""):gsub("\194[\128-\159]", ""):gsub("\226\128[\170-\174]", "")
     :gsub("\226\129[\166-\169]", "")
   return (text:gsub(" +", " "):gsub("^ ", ""):gsub(" $", ""))
 end
+local tidy = M.tidy
 
 -- Words of a list, each once, in their order.
 local function list_of(values)
