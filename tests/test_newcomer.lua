@@ -206,7 +206,7 @@ test("a path with a typo has the one that is there as its hint", function()
   check.contains(done.text, "recipe.lua:1:1")
   place.write("hall.lua", "print 'hall'")
   for words, part in pairs { ["check photo/x/y"] = "did you mean photos/x/y?", ["info hall"] = "did you mean hall.lua?", ["check hal.lua"] = "did you mean hall.lua?",
-    ["show photoz/p1.png"] = "did you mean photos/p1.png?", ["info nosuch"] = "cannot be read" } do
+    ["show photoz/p1.png"] = "did you mean photos/p1.png?", ["info nosuch"] = "error: there is no recipe nosuch\n" } do
     local text, exit = shell(place, "calotype " .. words)
     check.equal(exit, 2, text)
     check.contains(text, part)

@@ -32,7 +32,8 @@ function M.read(options, mode)
   if not text then ok, message, code = fs.grant(file, "read") end
   if ok then text, message, code = fs.read(file) end
   if not text then
-    script.fail { message = ("the recipe %s cannot be read: %s"):format(file, message), source = false, exit = code == "DENIED" and 3 or 2,
+    script.fail { source = false,
+      message = code == "NOTFOUND" and "there is no recipe " .. file or ("the recipe cannot be read: %s"):format(message), exit = code == "DENIED" and 3 or 2,
       hint = code == "NOTFOUND" and meant(file) and ("did you mean %s?"):format(meant(file))
         or code ~= "NOTFOUND" and code ~= "DENIED" and ("a recipe is a Lua file; calotype show %s tells what this is"):format(file) or nil }
   end
