@@ -514,6 +514,23 @@ test("a retired name in the environment is told by check", function()
   check.contains(shown, "gemini-2.0-flash is no longer served since 2026-06-01; gemini-3.5-flash-lite is")
 end)
 
+test("answers that are left in the air are told, for they may be paid", function()
+  local script = require "native.script"
+  local function answer(_, n)
+    if n == 3 then script.fail { message = "the store cannot go on: the disk is full", source = false, exit = 1 } end
+  end
+  local log = require "native.log"
+  local say, said = log.say, ""
+  log.say = function(_, text) said = said .. text .. "\n" end
+  local ok, done = script.call(run, place_with(8), "gemini { in_flight = 4 }", { answer = answer })
+  local fine = ok and run(place_with(3), "gemini {}", {})
+  log.say = say
+  check.equal(done.exit, 1, done.text)
+  check.contains(done.text, "the disk is full")
+  check.contains(said, "4 answers of gemini were under way and may be paid, but will not be kept")
+  check.equal({ fine.exit, select(2, said:gsub("under way", "")) }, { 0, 1 })
+end)
+
 test("the account tells captions, requests, money, tokens and time", function()
   local done = run(place_with(3), "gemini {}", {})
   check.contains(done.log, "gemini: 3 captions, 3 requests, $0.0057, 3900 tokens in, 750 out; a reply took 1.0 s (95 %: 2.0 s, 99 %: 3.0 s)")

@@ -381,9 +381,11 @@ function Asking:loop(talk)
     if leave and (log.clock() > leave or script.interrupted() > 1) then return end
     local job, reply, code = talk:next(leave and leave - log.clock() or 1)
     if job then
+      self.taking = true
       self:take(job, reply)
-      wait = false
+      self.taking, wait = false, false
     elseif leave and told then
+      self.unsent = true
       return -- what was not sent yet is not sent any more
     elseif code == "INTERRUPT" then
       told = true
@@ -393,6 +395,14 @@ function Asking:loop(talk)
       self.context.tick(self:state(talk))
     end
   end
+end
+
+-- What is left in the air is paid for all the same: by a second Ctrl-C, or because an answer could not be kept (then that one, too).
+function Asking:tell_of_flying(fault)
+  local count = self.flying + (fault and self.taking and 1 or 0)
+  if count == 0 or self.unsent or self.costless or self.options.batch then return end
+  self.context.warn(("%s of %s %s under way and may be paid, but will not be kept"):format(set.count(count, "answer"), self.name,
+    count == 1 and "was" or "were"))
 end
 
 local SENTENCES = {
@@ -435,6 +445,7 @@ function M.ask(name, items, options, emit, context, asked)
     local talk <close>, message, code = services.talk(self.service, options)
     if not talk then context.fail(about(name, "%s cannot be asked: %s", message), { exit = code == "BUSY" and 75 or 1, code = code }) end
     self:set_chain(talk)
+    local _ <close> = setmetatable({}, { __close = function(_, fault) self:tell_of_flying(fault ~= nil) end })
     if not self.stopped then
       if options.batch and not asked then batch.loop(self, talk) else self:loop(talk) end
     end
