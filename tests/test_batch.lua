@@ -41,7 +41,6 @@ test("a batch is a body with each question and its key", function()
   check.equal(only.request.generationConfig.thinkingConfig.thinkingLevel, "low")
   check.fails("closed", function() b:request() end)
   check.fails("closed", function() b:add("b", question "x") end)
-  check.equal(json.decode(batch.line("k", question "x")).key, "k")
 end)
 
 test("what cannot be in a batch is told, and what is in it stays", function()

@@ -543,6 +543,7 @@ test("a report has what services wrote, with tokens, money and time, and stays a
   check.equal(place.run(text).exit, 0)
   local page = place.read "out/r.html"
   check.contains(page, "What services wrote")
+  check.contains(page, "error rate")
   check.contains(page, "<td>gemini gemini-3.8-flash</td>")
   check.contains(page, "$0.0076")
   for _, seconds in ipairs { "2.0", "4.0" } do check.contains(page, seconds .. "</td>") end

@@ -208,26 +208,10 @@ static int l_lines(lua_State *L) {
   return 1;
 }
 
-/* batch.line(key, question) -> a line of a file of questions */
-static int l_line(lua_State *L) {
-  cal_error err = {0};
-  cal_wire_picture pictures[CAL_QUESTION_PICTURES];
-  const char *key = luaL_checkstring(L, 1);
-  lua_settop(L, 2);
-  const cal_wire_question question = cal_check_question(L, 2, pictures);
-  cal_buffer line = {0};
-  if (cal_gemini_batch_line(&question, key, &line, &err)) {
-    cal_buffer_free(&line);
-    return cal_push_refusal(L, &err);
-  }
-  return cal_push_buffer(L, &line);
-}
-
 int luaopen_cal_batch(lua_State *L);
 int luaopen_cal_batch(lua_State *L) {
   static const luaL_Reg methods[] = {{"add", l_add}, {"request", l_request}, {"close", l_free}, {"__len", l_count}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"new", l_new},     {"read", l_read}, {"find", l_find},
-                                       {"lines", l_lines}, {"line", l_line}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"new", l_new}, {"read", l_read}, {"find", l_find}, {"lines", l_lines}, {NULL, NULL}};
   static const luaL_Reg none[] = {{NULL, NULL}};
   cal_register_type(L, BATCH, methods, l_free, l_text);
   cal_register_type(L, ANSWERS, none, l_free_answers, l_text);

@@ -449,7 +449,9 @@ function M.ask(name, items, options, emit, context, asked)
     if not self.stopped then
       if options.batch and not asked then batch.loop(self, talk) else self:loop(talk) end
     end
-    tally.counts(context.session, name, talk:counts())
+    local counts = talk:counts()
+    tally.counts(context.session, name, counts)
+    if not options.replay then tally.remember(context.store(), name, counts) end
   end
   self:tell()
 end

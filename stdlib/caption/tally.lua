@@ -2,6 +2,7 @@
 --
 --   tally.answer(session, "gemini", reply, 0.0021)      -- one answer; nil: nobody knows what it cost
 --   tally.text(session.asked.gemini)                    -- "gemini: 20 captions, 21 requests (1 error, 4.8 %), $0.0312, ..."
+local json = require "native.json"
 local money = require "caption.money"
 local set = require "recipe.set"
 
@@ -36,6 +37,22 @@ function M.counts(session, name, counts)
   row.sent, row.received = (row.sent or 0) + (counts.bytes_sent or 0), (row.received or 0) + (counts.bytes_received or 0)
 end
 
+--- The same for good: what has been asked of a service from this store, in all runs.
+function M.remember(store, name, counts)
+  if (counts.requests or 0) == 0 then return end
+  local row = M.remembered(store, name) or { requests = 0, errors = {} }
+  row.requests = row.requests + counts.requests
+  for kind, n in pairs(counts.errors or {}) do row.errors[kind] = (row.errors[kind] or 0) + n end
+  store:put("asked", name, json.encode(row))
+end
+
+--- { requests =, errors = { kind = count } }, or nil where nothing was asked.
+---@return table?
+function M.remembered(store, name)
+  local text = store:get("asked", name)
+  return text and json.decode(text) or nil
+end
+
 --- "$0.0312", or why it is none.
 ---@return string
 function M.money(row)
@@ -47,11 +64,16 @@ end
 
 local function time_text(seconds) return seconds < 1 and ("%d ms"):format(math.ceil(seconds * 1000)) or ("%.1f s"):format(seconds) end
 
+local function errors_of(row)
+  local sum = 0
+  for _, n in pairs(row.errors or {}) do sum = sum + n end
+  return sum
+end
+
 --- "gemini: 20 captions, 21 requests (1 error, 4.8 %), $0.0312, 31000 tokens in, 4000 out; a reply took 2.1 s (95 %: 3.9 s, 99 %: 4.2 s)"
 ---@return string
 function M.text(row)
-  local errors = 0
-  for _, n in pairs(row.errors or {}) do errors = errors + n end
+  local errors = errors_of(row)
   local parts = { ("%s"):format(set.count(row.captions, "caption")) }
   if row.requests then
     parts[#parts + 1] = set.count(row.requests, "request")
@@ -101,6 +123,27 @@ function M.rows(items)
     rows[#rows + 1] = { row.name, row.captions, row.input, row.output, cost, time(0.5), time(0.95), time(0.99) }
   end
   return rows
+end
+
+--- How the asking went, in all runs from this store: rows for a report, the head first; nil where these pictures' captions needed none.
+---@param items calotype.item[]
+---@return table[]?
+function M.requests(store, items)
+  local names, rows = {}, { { "service", "requests", "errors", "error rate", "kinds" } }
+  for _, item in ipairs(items) do if item.caption_by and item.caption_by.tokens then names[item.caption_by.provider] = true end end
+  local order = {}
+  for name in pairs(names) do order[#order + 1] = name end
+  table.sort(order)
+  for _, name in ipairs(order) do
+    local row = M.remembered(store, name)
+    if row then
+      local kinds, errors = {}, errors_of(row)
+      for kind, n in pairs(row.errors) do kinds[#kinds + 1] = ("%d %s"):format(n, kind) end
+      table.sort(kinds)
+      rows[#rows + 1] = { name, row.requests, errors, ("%.1f %%"):format(100 * errors / row.requests), table.concat(kinds, ", ") }
+    end
+  end
+  return #rows > 1 and rows or nil
 end
 
 return M

@@ -691,16 +691,6 @@ TEST(a_batch_holds_each_question_with_its_key) {
   cal_json_free(tree);
   cal_buffer_free(&path);
   cal_buffer_free(&body);
-  CHECK(cal_gemini_batch_line(&q, "k", &body, &err) == CAL_OK && cal_gemini_batch_line(&q, "l", &body, &err) == CAL_OK);
-  CHECK_TEXT(body.data,
-             "{\"key\":\"k\",\"request\":{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"x\"}]}]}}\n"
-             "{\"key\":\"l\",\"request\":{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"x\"}]}]}}\n");
-  cal_buffer_free(&body);
-  CHECK(cal_gemini_batch_of_file("m", "n", "files/abc", &path, &body, &err) == CAL_OK);
-  CHECK_TEXT(body.data, "{\"batch\":{\"displayName\":\"n\",\"inputConfig\":{\"fileName\":\"files/abc\"}}}");
-  CHECK(cal_gemini_batch_of_file("m", "n", "abc", &path, &body, &err) == CAL_E_ARG);
-  cal_buffer_free(&path);
-  cal_buffer_free(&body);
   CHECK(cal_gemini_batch_begin("m", "", &path, &body, &err) == CAL_E_ARG);
   CHECK(cal_gemini_batch_begin("..", "n", &path, &body, &err) == CAL_E_ARG);
   cal_buffer_free(&path);

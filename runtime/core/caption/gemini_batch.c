@@ -12,7 +12,7 @@ enum { NAME_MOST = 120 };
 
 /* ---- writing ---- */
 
-static cal_status begin(const char *model, const char *display_name, cal_buffer *path, cal_buffer *body, cal_error *err) {
+cal_status cal_gemini_batch_begin(const char *model, const char *display_name, cal_buffer *path, cal_buffer *body, cal_error *err) {
   if (!display_name || !*display_name || strlen(display_name) > NAME_MOST || !cal_utf8_valid(display_name, strlen(display_name), NULL))
     return cal_fail(err, CAL_E_ARG, "%s: a display name of 1 to %d bytes of UTF-8 is expected", who, NAME_MOST);
   cal_buffer_add_text(path, "/v1beta/");
@@ -21,70 +21,39 @@ static cal_status begin(const char *model, const char *display_name, cal_buffer 
   cal_buffer_add_text(path, ":batchGenerateContent");
   cal_buffer_add_text(body, "{\"batch\":{\"displayName\":");
   cal_json_write_text(display_name, strlen(display_name), body);
+  cal_buffer_add_text(body, ",\"inputConfig\":{\"requests\":{\"requests\":[");
   return cal_ask_done(path, body, who, err);
 }
 
-static const char opening[] = ",\"inputConfig\":{\"requests\":{\"requests\":[", closing[] = "]}}}}";
-
-cal_status cal_gemini_batch_begin(const char *model, const char *display_name, cal_buffer *path, cal_buffer *body, cal_error *err) {
-  cal_status status = begin(model, display_name, path, body, err);
-  if (!status) cal_buffer_add_text(body, opening);
-  return status ? status : cal_ask_done(path, body, who, err);
-}
+static const char closing[] = "]}}}}";
 
 /* The request with its key; all of it or nothing. */
-static cal_status add(const cal_wire_question *question, const char *key, bool key_first, size_t most, cal_buffer *body, cal_error *err) {
+cal_status cal_gemini_batch_add(const cal_wire_question *question, const char *key, cal_buffer *body, cal_error *err) {
   const size_t was = body->size;
   if (!key || !*key || !cal_utf8_valid(key, strlen(key), NULL)) return cal_fail(err, CAL_E_ARG, "%s: a key in UTF-8 is expected", who);
   char shown[104];
   cal_reply_quote(key, strlen(key), 100, shown);
-  if (key_first) {
-    cal_buffer_add_text(body, "{\"key\":");
-    cal_json_write_text(key, strlen(key), body);
-    cal_buffer_add_byte(body, ',');
-  } else {
-    cal_buffer_add_text(body, was && body->data[was - 1] == '[' ? "{" : ",{");
-  }
+  cal_buffer_add_text(body, was && body->data[was - 1] == '[' ? "{" : ",{");
   cal_buffer_add_text(body, "\"request\":");
   cal_status status = cal_gemini_request(question, body, err);
   if (status) cal_error_context(err, "%s: %s", who, shown);
-  if (!status && !key_first) {
+  if (!status) {
     cal_buffer_add_text(body, ",\"metadata\":{\"key\":");
     cal_json_write_text(key, strlen(key), body);
-    cal_buffer_add_byte(body, '}');
+    cal_buffer_add_text(body, "}}");
+    status = cal_ask_done(body, body, who, err);
   }
-  cal_buffer_add_text(body, key_first ? "}\n" : "}");
-  if (!status) status = cal_ask_done(body, body, who, err);
-  if (!status && most && body->size + sizeof closing > most)
-    status = cal_fail(err, CAL_E_LIMIT, "%s: with %s it would have more than %zu MB; begin another one", who, shown, most >> 20);
+  if (!status && body->size + sizeof closing > CAL_GEMINI_BATCH_MOST)
+    status =
+        cal_fail(err, CAL_E_LIMIT, "%s: with %s it would have more than %d MB; begin another one", who, shown, CAL_GEMINI_BATCH_MOST >> 20);
   if (status && body->data) body->data[body->size = was] = 0;
   return status;
-}
-
-cal_status cal_gemini_batch_add(const cal_wire_question *question, const char *key, cal_buffer *body, cal_error *err) {
-  return add(question, key, false, CAL_GEMINI_BATCH_MOST, body, err);
-}
-
-cal_status cal_gemini_batch_line(const cal_wire_question *question, const char *key, cal_buffer *lines, cal_error *err) {
-  return add(question, key, true, 0, lines, err);
 }
 
 cal_status cal_gemini_batch_end(cal_buffer *body, cal_error *err) {
   if (body->size && body->data[body->size - 1] == '[') return cal_fail(err, CAL_E_ARG, "%s: nothing was added to it", who);
   cal_buffer_add_text(body, closing);
   return cal_ask_done(body, body, who, err);
-}
-
-cal_status cal_gemini_batch_of_file(const char *model, const char *display_name, const char *file, cal_buffer *path, cal_buffer *body,
-                                    cal_error *err) {
-  if (!file || strncmp(file, "files/", 6) != 0 || !file[6] || !cal_utf8_valid(file, strlen(file), NULL))
-    return cal_fail(err, CAL_E_ARG, "%s: an uploaded file (\"files/...\") is expected", who);
-  cal_status status = begin(model, display_name, path, body, err);
-  if (status) return status;
-  cal_buffer_add_text(body, ",\"inputConfig\":{\"fileName\":");
-  cal_json_write_text(file, strlen(file), body);
-  cal_buffer_add_text(body, "}}}");
-  return cal_ask_done(path, body, who, err);
 }
 
 /* ---- reading ---- */

@@ -30,11 +30,6 @@ cal_status cal_gemini_batch_begin(const char *model, const char *display_name, c
 cal_status cal_gemini_batch_add(const cal_wire_question *question, const char *key, cal_buffer *body, cal_error *err);
 cal_status cal_gemini_batch_end(cal_buffer *body, cal_error *err);
 
-/* For more: append a line per question to a file, upload it, and begin a batch of that file ("files/abc"). */
-cal_status cal_gemini_batch_line(const cal_wire_question *question, const char *key, cal_buffer *lines, cal_error *err);
-cal_status cal_gemini_batch_of_file(const char *model, const char *display_name, const char *file, cal_buffer *path, cal_buffer *body,
-                                    cal_error *err);
-
 typedef enum {
   CAL_GEMINI_BATCH_UNKNOWN,
   CAL_GEMINI_BATCH_PENDING,

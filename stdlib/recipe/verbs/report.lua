@@ -172,6 +172,8 @@ function M.run(context, options, input)
   page.table("Captions", caption_rows)
   local services = tally.rows(input.items)
   if services then page.table("What services wrote", services) end
+  local requests = tally.requests(context.store(), input.items)
+  if requests then page.table("What it took to ask them, in all runs", requests) end
 
   put_findings(page, require("caption.known").look(context.stage, input.items), input.items)
 
