@@ -156,6 +156,7 @@ test("the list can be seen without fetching anything", function()
   check.equal(#files(folder), 0)
   ends(0, get(folder, "pages=list", "hf:fake/sd@main list=yes"))
   check.contains(select(2, get(folder, "pages=list", "hf:fake/sd list=yes")), "11 files") -- in two pages
+  check.contains(ends(75, get(folder, "pages,circle=list", "hf:fake/sd list=yes")), "its list goes in a circle")
 end)
 
 test("one file goes where one says, and the key not to the store", function()

@@ -95,7 +95,7 @@ end
 
 -- Every file of the commit: { path =, size =, hash = }
 local function list(hub, asked, commit)
-  local entries = {}
+  local entries, pages, known = {}, {}, {}
   local path = ("/api/models/%s/tree/%s?recursive=true"):format(hubs.escape(asked.repository, true), hubs.escape(commit))
   for page = 1, PAGES + 1 do
     if page > PAGES then refuse(asked.repository .. ": its list does not end", "NETWORK") end
@@ -111,11 +111,13 @@ local function list(hub, asked, commit)
         end
         size = math.type(size) == "integer" and size >= 0 and size or 0
         if type(hash) ~= "string" or not (hash:find "^[0-9a-f]+$" and (#hash == 64 or #hash == 40)) then hash = nil end
-        entries[#entries + 1] = { path = entry.path, size = size, hash = hash }
+        if not known[entry.path] then entries[#entries + 1] = { path = entry.path, size = size, hash = hash } end
+        known[entry.path] = true
       end
     end
     if not following then return entries end
-    path = following
+    if pages[following] then refuse(asked.repository .. ": its list goes in a circle", "NETWORK") end
+    path, pages[following] = following, true
   end
 end
 

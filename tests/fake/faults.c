@@ -437,6 +437,7 @@ const fault fault_table[] = {
     {"norevision", "no such revision", WHOLE, FILES, NULL, 404, NULL, NULL, NULL, NULL},
     {"noentry", "no such file", WHOLE, FILES, NULL, 404, NULL, NULL, NULL, NULL},
     {"pages", "the list of files comes in two pages", WHOLE, FILES, NULL, 200, NULL, NULL, NULL, NULL},
+    {"circle", "with pages: the last page names itself as the next", WHOLE, FILES, NULL, 200, NULL, NULL, NULL, NULL},
     {"evilpaths", "the list names files outside the folder", WHOLE, FILES, NULL, 200, NULL, NULL, NULL, NULL},
     /* batches */
     {"batchslow", "pending for three looks", WHOLE, BATCH, NULL, 200, NULL, NULL, NULL, NULL},

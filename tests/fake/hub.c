@@ -127,7 +127,7 @@ static void tree(const scenario *sc, const request *r, const char *repo, int por
                         ",{\"type\":\"file\",\"oid\":\"1\",\"size\":3,\"path\":\"../"
                         "outside.txt\"},{\"type\":\"file\",\"oid\":\"1\",\"size\":3,\"path\":\"/tmp/x\"}");
   cal_buffer_add_byte(&a->body, ']');
-  if (pages && !second)
+  if (pages && (!second || scenario_has(sc, "circle")))
     cal_buffer_printf(&a->headers, "Link: <http://127.0.0.1:%d/s/%s/api/models/%s/tree/main?recursive=true&cursor=two>; rel=\"next\"\r\n",
                       port, sc->name, repo);
 }
