@@ -514,6 +514,17 @@ test("a retired name in the environment is told by check", function()
   check.contains(shown, "gemini-2.0-flash is no longer served since 2026-06-01; gemini-3.5-flash-lite is")
 end)
 
+test("a model that writes [trigger] where none is declared, or something like it, stops no export", function()
+  local place = place_with(2)
+  local service <const> = conversation.new { keys = { "GEMINI_API_KEY" },
+    answer = function(_, n) return { text = json.encode { caption = n == 1 and "a sign with [trigger] on it" or "a sign with [triger] on it" } } end }
+  local done = place.run [[images "@/photos":caption { with = gemini { in_flight = 1 } }:export { as = "sidecars", to = "@/out" }]]
+  service.close()
+  check.equal(done.exit, 0, done.text)
+  check.equal(place.read "out/p01.txt", "a sign with trigger on it\n")
+  check.equal(place.read "out/p02.txt", "a sign with [triger] on it\n")
+end)
+
 test("answers that are left in the air are told, for they may be paid", function()
   local script = require "native.script"
   local function answer(_, n)

@@ -37,9 +37,12 @@ function M.captions(context, items, escape)
       missing[#missing + 1] = item
     else
       local changed, misspelt = false, trigger.misspelt(text)
-      if misspelt then context.fail(("the caption of %s has %s"):format(item.path, misspelt), { hint = "did you mean [trigger]?" }) end
+      local asked = item.caption_by and item.caption_by.prompt -- a service's words: a bracket there is no mistake of the recipe's
+      if misspelt and not asked then context.fail(("the caption of %s has %s"):format(item.path, misspelt), { hint = "did you mean [trigger]?" }) end
       if item.trigger then
         text, changed = trigger.once(text, item.trigger)
+      elseif trigger.wanted(text) and asked then
+        text = trigger.fill(text, "trigger") -- trainers would put a word of theirs there
       elseif trigger.wanted(text) then
         context.fail(("the caption of %s has [trigger], but no trigger is declared"):format(item.path), { hint = 'declare it: :caption { trigger = "..." }' })
       end
