@@ -210,6 +210,19 @@ run("without a key nothing is sent, and it is said what to do", { environment = 
   check.equal(r.counts.requests, 0)
 end)
 
+run("a key under a name that nearly is one is told", { recipe = recipe "gemini {}", environment = { GEMINI_API_KEY = "", GEMINI_BASE_URL = "" },
+  files = { [".env"] = "GEMINI_API_KEI=AQ.0123456789abcdef\n" } }, function(r)
+  ends(r, 2)
+  check.contains(r.said, ".env has GEMINI_API_KEI; did you mean GEMINI_API_KEY?")
+  check.ok(not r.said:find("AQ.0123", 1, true))
+end)
+
+run("auto {} tells a name in .env that nearly is one", { recipe = recipe "auto {}", environment = { GEMINI_API_KEY = "", GEMINI_BASE_URL = "" },
+  files = { [".env"] = "USE_GEMNI=1\n" } }, function(r)
+  check.ok(r.exit ~= 0)
+  check.contains(r.said, ".env has USE_GEMNI; did you mean USE_GEMINI?")
+end)
+
 run("key and address may come from .env", { environment = { GEMINI_API_KEY = "", GEMINI_BASE_URL = "" }, files = { [".env"] = "GEMINI_API_KEY='KEY'\nexport GEMINI_BASE_URL=BASE\n" },
   key = false }, function(r)
   ends(r, 0)

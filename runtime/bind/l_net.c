@@ -81,6 +81,16 @@ static int l_has_key(lua_State *L) {
   return 2;
 }
 
+/* net.names() -> the names that stand in .env */
+static int l_names(lua_State *L) {
+  lua_newtable(L);
+  for (size_t i = 0; cal_env_name(i); i++) {
+    lua_pushstring(L, cal_env_name(i));
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
 /* net.private(host) -> is it, by its name alone, this machine or an address of a private network? */
 static int l_private(lua_State *L) { return lua_pushboolean(L, cal_host_private(luaL_checkstring(L, 1))), 1; }
 
@@ -375,7 +385,8 @@ int luaopen_cal_net(lua_State *L);
 int luaopen_cal_net(lua_State *L) {
   static const luaL_Reg methods[] = {{"ask", l_ask},         {"request", l_request}, {"next", l_next},  {"room", l_room},
                                      {"pending", l_pending}, {"counts", l_counts},   {"close", l_free}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"env", l_env}, {"has_key", l_has_key}, {"private", l_private}, {"talk", l_talk}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"env", l_env},         {"has_key", l_has_key}, {"names", l_names},
+                                       {"private", l_private}, {"talk", l_talk},       {NULL, NULL}};
   cal_register_type(L, TALK, methods, l_free, l_text);
   luaL_newlib(L, functions);
   return 1;

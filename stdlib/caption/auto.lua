@@ -33,7 +33,9 @@ function M.choose()
     local key = services.has_key(services.list.gemini.keys)
     if key then return "gemini", key end
   end
-  return nil, "auto {} found no caption model: neither the environment nor .env names one"
+  local wrong, right = services.misspelt { "GEMINI_API_KEY", "USE_GEMINI", "OPENAI_BASE_URL", "HF_BASE_URL", "GEMINI_MODEL_NAME" }
+  return nil, "auto {} found no caption model: " .. (wrong and (".env has %s; did you mean %s?"):format(wrong, right)
+    or "neither the environment nor .env names one")
 end
 
 --- The provider that stands for auto {}, as a recipe would have written it, and a sentence about it; nil and the sentence to say.

@@ -7,6 +7,7 @@
 --   local talk <close> = services.talk(service, { in_flight = 8 })
 local net = require "native.net"
 local script = require "native.script"
+local suggest = require "recipe.suggest"
 
 local M = {}
 
@@ -72,14 +73,30 @@ function M.kept_apart(service)
   return service.key ~= nil and service.key_from == "environment" and service.base_from == ".env" and not here
 end
 
+--- A name in .env that nothing reads and that was perhaps meant to be one of these, and which: "GEMINI_API_KEI", "GEMINI_API_KEY".
+---@param names string[]
+---@return string?, string?
+function M.misspelt(names)
+  local read, others = {}, {}
+  for _, service in pairs(M.list) do
+    for _, name in ipairs { service.variable, service.model, table.unpack(service.keys) } do read[name] = true end
+  end
+  for _, name in ipairs(net.names()) do if not read[name] then others[#others + 1] = name end end
+  for _, name in ipairs(names) do
+    local near = suggest.closest(name, others)
+    if near then return near, name end
+  end
+end
+
 --- Has it what it needs to be asked? nil and the sentence to say when not.
 ---@return boolean? ok, string? why, string? hint
 function M.ready(service)
   local good, complaint, remedy = M.address(service)
   if not good then return nil, complaint, remedy end
   if service.key or service.base_from ~= "default" then return true end
-  return nil, ("%s needs a key, and %s is not set"):format(service.name, table.concat(service.keys, " or ")),
-    ("put it into .env in the working folder, or into the environment: %s=..."):format(service.keys[#service.keys == 2 and service.name == "gemini" and 2 or 1])
+  local wrong, right = M.misspelt(service.keys)
+  return nil, ("%s needs a key, and %s is not set"):format(service.name, table.concat(service.keys, " or ")), wrong
+    and (".env has %s; did you mean %s?"):format(wrong, right) or ("put it into .env in the working folder, or into the environment: %s=..."):format(service.keys[#service.keys == 2 and service.name == "gemini" and 2 or 1])
 end
 
 --- An open conversation; nil, message, code when the world refuses.

@@ -87,6 +87,14 @@ cal_status cal_env_get(const char *name, cal_buffer *value, cal_env_place *place
   return status;
 }
 
+const char *cal_env_name(size_t index) {
+  pthread_mutex_lock(&lock);
+  if (!dot_env.read) read_dot_env();
+  const char *name = dot_env.file && index < cal_env_file_count(dot_env.file) ? cal_env_file_name(dot_env.file, index) : NULL;
+  pthread_mutex_unlock(&lock);
+  return name;
+}
+
 /* ---- keys ---- */
 
 static const cal_secret *remember(const char *name, const cal_buffer *value, cal_error *err) {

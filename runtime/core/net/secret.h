@@ -34,6 +34,9 @@ const char *cal_env_place_name(cal_env_place place);
  * that of .env: it cannot be read, or ".env: line 3: ...". */
 cal_status cal_env_get(const char *name, cal_buffer *value, cal_env_place *place, cal_error *err);
 
+/* The names that stand in .env, for "did you mean"; NULL at the end, or where there is no readable .env. Borrowed until cal_env_forget. */
+const char *cal_env_name(size_t index);
+
 /* Does the name say that its value is a key? KEY, TOKEN, SECRET, PASSWORD, PASSWD or CREDENTIAL in it, in any case. */
 bool cal_env_is_secret(const char *name);
 
