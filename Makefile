@@ -8,9 +8,9 @@ VERSION  := 0.1.0
 
 # --- What Debian, macOS, Fedora and Arch call what we need ---------------------------------------------------------
 APT_BUILD := gcc make pkg-config liblua5.4-dev libcjson-dev libsqlite3-dev libzip-dev libjpeg62-turbo-dev libpng-dev zlib1g-dev \
-             libcurl4-openssl-dev libsdl2-dev libsdl2-image-dev libedit-dev libutf8proc-dev ocl-icd-opencl-dev opencl-headers \
+             libcurl4-openssl-dev ca-certificates libsdl2-dev libsdl2-image-dev libedit-dev libutf8proc-dev ocl-icd-opencl-dev opencl-headers \
              pocl-opencl-icd libclblast-dev libdnnl-dev
-APT_CHECK := lua-check cppcheck clang-format clang libclang-rt-14-dev
+APT_CHECK := lua-check cppcheck clang-format clang libclang-rt-14-dev openssl
 BREW      := lua@5.4 cjson curl sqlite libzip jpeg-turbo libpng zlib sdl2 sdl2_image libedit utf8proc pocl clblast onednn pkg-config
 DNF       := gcc make pkgconf lua-devel cjson-devel libcurl-devel sqlite-devel libzip-devel libjpeg-turbo-devel libpng-devel zlib-devel SDL2-devel \
              SDL2_image-devel libedit-devel utf8proc-devel ocl-icd-devel opencl-headers pocl clblast-devel onednn-devel
