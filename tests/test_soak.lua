@@ -83,7 +83,8 @@ for seed = 1, tonumber(os.getenv "CALOTYPE_SOAK" or 1) do
     -- 2,000 pictures of 12 kB are 32 MB in base64: memory that grows with what was sent would show.
     check.ok(#held > 20, "too few looks at the memory")
     local early, late = held[#held // 4 + 1], held[#held - 1] or held[#held]
-    check.ok(late - early < 16, ("%.0f MB after a quarter, %.0f MB at the end"):format(early, late))
+    -- the address checker keeps what was freed, to catch whoever still uses it: there memory grows for another reason
+    check.ok(late - early < 16 or fake.program:find "asan", ("%.0f MB after a quarter, %.0f MB at the end"):format(early, late))
     nothing_of_the_key(folder)
     local again = fake.command(folder, "run recipe.lua", environment(scenario))
     check.ok(os.execute(("(%s) >%s/said 2>&1"):format(again, folder)), fs.read(folder .. "/said"))
