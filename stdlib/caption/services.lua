@@ -95,8 +95,9 @@ function M.ready(service)
   if not good then return nil, complaint, remedy end
   if service.key or service.base_from ~= "default" then return true end
   local wrong, right = M.misspelt(service.keys)
-  return nil, ("%s needs a key, and %s is not set"):format(service.name, table.concat(service.keys, " or ")), wrong
-    and (".env has %s; did you mean %s?"):format(wrong, right) or ("put it into .env in the working folder, or into the environment: %s=..."):format(service.keys[#service.keys == 2 and service.name == "gemini" and 2 or 1])
+  local hint = wrong and (".env has %s; did you mean %s?"):format(wrong, right)
+    or ("put it into .env in the working folder, or into the environment: %s=..."):format(service.name == "gemini" and "GEMINI_API_KEY" or service.keys[1])
+  return nil, ("%s needs a key, and %s is not set"):format(service.name, table.concat(service.keys, " or ")), hint
 end
 
 --- An open conversation; nil, message, code when the world refuses.
