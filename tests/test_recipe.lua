@@ -535,6 +535,11 @@ test("the report is one page that loads nothing and escapes everything", functio
   end
 end)
 
+test("writing that turns its direction, and controls beyond ASCII, are marks on a page", function()
+  local html = require "recipe.html"
+  check.equal(html.escape "a\u{202E}gpj\u{2069}\u{9B}31m\u{2028}\u{E9}\u{201C}", "a\u{FFFD}gpj\u{FFFD}\u{FFFD}31m\u{2028}\u{E9}\u{201C}")
+end)
+
 test("a report is written again when anything on it changes, and not because a day went by", function()
   local place, log = place_with(2), require "native.log"
   local function page(header, more)

@@ -5,7 +5,8 @@ local M = {}
 
 local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
 
---- Text as HTML text or as a quoted attribute. Bytes that are no UTF-8 and control characters become a replacement mark.
+--- Text as HTML text or as a quoted attribute. Bytes that are no UTF-8, control characters, and marks that turn the
+--- direction of writing, become a replacement mark.
 ---@param text any
 ---@return string
 function M.escape(text)
@@ -15,7 +16,9 @@ function M.escape(text)
     if ok then break end
     text = text:sub(1, bad - 1) .. "\u{FFFD}" .. text:sub(bad + 1)
   end
-  return (text:gsub("[%z\1-\8\11\12\14-\31\127]", "\u{FFFD}"):gsub("[&<>\"']", ENTITIES))
+  text = text:gsub("[%z\1-\8\11\12\14-\31\127]", "\u{FFFD}"):gsub("\xC2[\x80-\x9F]", "\u{FFFD}")
+  text = text:gsub("\xE2\x80[\xAA-\xAE]", "\u{FFFD}"):gsub("\xE2\x81[\xA6-\xA9]", "\u{FFFD}") -- U+202A to 202E, U+2066 to 2069
+  return (text:gsub("[&<>\"']", ENTITIES))
 end
 
 --- A picture whose bytes are part of the page; "" without them.
