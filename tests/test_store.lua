@@ -19,6 +19,17 @@ test("results come back after closing, and a second put replaces", function()
   check.equal(s:get("other", SHA), "x")
 end)
 
+test("a database that is a link to another place is not followed", function()
+  local theirs, folder = tmp "theirs", tmp "store"
+  open(theirs):close()
+  fs.make_folder(folder)
+  check.ok(os.execute(("ln -s '%s/store.db' '%s/store.db'"):format(theirs, folder)))
+  check.equal(check.refused("is a symbolic link and not followed", store.open(folder)), "DENIED")
+  check.ok(os.execute(("ln -sfn '%s/nothing.db' '%s/store.db'"):format(theirs, folder)))
+  check.equal(check.refused("is a symbolic link", store.open(folder)), "DENIED") -- nor is one made elsewhere
+  check.equal(fs.stat(theirs .. "/nothing.db"), nil)
+end)
+
 test("any bytes are kept as they are, none too", function()
   local s = open()
   for _, value in ipairs { "", "\0", "a\0b", "\xff\xfe", "\u{e9}", ("x"):rep(100000) } do

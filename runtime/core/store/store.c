@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -208,6 +209,9 @@ cal_store *cal_store_open(const char *folder, const cal_store_options *options, 
   if (good) {
     cal_buffer_printf(&path, "%s/store.db", s->folder);
     if (!(s->path = cal_buffer_take(&path))) cal_fail(err, CAL_E_MEMORY, "store: not enough memory"), good = false;
+    struct stat st; /* a folder from a stranger may bring a link to somebody else's database */
+    if (good && !lstat(s->path, &st) && S_ISLNK(st.st_mode))
+      cal_fail(err, CAL_E_DENIED, "%s is a symbolic link and not followed; CALOTYPE_STORE names another folder", s->path), good = false;
   }
   if (!good || open_database(s, err)) cal_store_close(s), s = NULL;
   return s;
