@@ -35,8 +35,8 @@ M.pace = {
   { "replay", "path", doc = "answers from such a file: no key is needed, nothing is sent and nothing paid" },
 }
 -- No answer depends on these.
-local HOW = { in_flight = true, per_minute = true, tokens_per_minute = true, spend = true, again = true, record = true, replay = true, free = true,
-  batch = true }
+local HOW = { free = true, batch = true }
+for _, option in ipairs(M.pace) do HOW[option[1]] = true end
 
 --- Options of a provider in the order in which help shows them.
 function M.options(...)
