@@ -25,6 +25,7 @@ function M.new(spec)
     local talk, flying, asked = {}, {}, 0
     function talk.room() return options.in_flight - #flying end
     function talk.pending() return #flying end
+    function talk.flying() return #flying end
     function talk.ask(_, tag, question)
       question.n = #service.questions + 1
       table.insert(service.questions, question)

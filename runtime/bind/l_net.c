@@ -361,6 +361,8 @@ static int l_next(lua_State *L) {
 }
 
 static int l_room(lua_State *L) { return lua_pushinteger(L, cal_talk_room(check_talk(L)->talk)), 1; }
+static int l_flying(lua_State *L) { return lua_pushinteger(L, cal_talk_flying(check_talk(L)->talk)), 1; }
+
 static int l_pending(lua_State *L) { return lua_pushinteger(L, cal_talk_pending(check_talk(L)->talk)), 1; }
 
 /* talk:counts() -> {requests, ok, errors = {kind = n}, p50, p95, p99 (seconds of good replies; absent: none yet), bytes_sent,
@@ -383,8 +385,9 @@ static int l_counts(lua_State *L) {
 
 int luaopen_cal_net(lua_State *L);
 int luaopen_cal_net(lua_State *L) {
-  static const luaL_Reg methods[] = {{"ask", l_ask},         {"request", l_request}, {"next", l_next},  {"room", l_room},
-                                     {"pending", l_pending}, {"counts", l_counts},   {"close", l_free}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"ask", l_ask},       {"request", l_request}, {"next", l_next},
+                                     {"room", l_room},     {"pending", l_pending}, {"flying", l_flying},
+                                     {"counts", l_counts}, {"close", l_free},      {NULL, NULL}};
   static const luaL_Reg functions[] = {{"env", l_env},         {"has_key", l_has_key}, {"names", l_names},
                                        {"private", l_private}, {"talk", l_talk},       {NULL, NULL}};
   cal_register_type(L, TALK, methods, l_free, l_text);

@@ -21,7 +21,6 @@ local tally = require "caption.tally"
 
 local M = {}
 
-local ATTEMPTS = 5 -- at one question, as services.lua has it
 local AGAIN = 2 -- how often a question is asked that brings no words
 local STRAINED = 3 -- so many pictures one after another that a model had no room for: it is left
 local UNREACHABLE = 3 -- so many failures one after another, none from the service itself: it is given up
@@ -184,8 +183,8 @@ end
 -- How many more attempts the money is held back for, should answers be lost on the way: none where other questions want it.
 function Asking:hold_spare(most)
   if self.costless or not self.purse:limited() then return nil end
-  local others = self.options.in_flight or 1
-  local spare = math.max(0, math.min(ATTEMPTS - 1, self.purse:fits(most) - others))
+  local others = services.in_flight(self.service, self.options)
+  local spare = math.max(0, math.min(services.ATTEMPTS - 1, self.purse:fits(most) - others))
   return self.purse:hold(spare * most) and math.tointeger(spare) or 0
 end
 
@@ -369,7 +368,7 @@ function Asking:loop(talk)
     if script.interrupted() > 0 and not leave then
       leave = log.clock() + LAST_WAIT
       self:stop("stopped", { exit = 130 })
-      if self.flying > 0 then log.say("info", "waiting for the answers under way, they are paid for; Ctrl-C again leaves them") end
+      if talk:flying() > 0 then log.say("info", "waiting for the answers under way, they are paid for; Ctrl-C again leaves them") end
     end
     while not self.stopped and not wait and self.queue[self.first] and talk:room() > 0 do
       local job = self.queue[self.first]

@@ -100,12 +100,18 @@ function M.ready(service)
   return nil, ("%s needs a key, and %s is not set"):format(service.name, table.concat(service.keys, " or ")), hint
 end
 
+M.ATTEMPTS = 5 -- at one question
+
+--- How many questions are under way at once.
+---@return integer
+function M.in_flight(service, options) return options.in_flight or service.own and service.name ~= "gemini" and 4 or 16 end
+
 --- An open conversation; nil, message, code when the world refuses.
 function M.talk(service, options)
   return M.native().talk {
     service = service.name, wire = service.wire, base = service.base, base_from = service.base_from, keys = service.keys,
-    in_flight = options.in_flight or service.own and service.name ~= "gemini" and 4 or 16,
-    per_minute = options.per_minute, tokens_per_minute = options.tokens_per_minute, seconds = service.own and 300 or 120, attempts = options.attempts or 5,
+    in_flight = M.in_flight(service, options), per_minute = options.per_minute, tokens_per_minute = options.tokens_per_minute,
+    seconds = service.own and 300 or 120, attempts = M.ATTEMPTS,
     record = options.record, replay = options.replay,
   }
 end

@@ -491,6 +491,7 @@ TEST(ctrl_c_ends_the_wait_hands_out_what_came_and_starts_nothing) {
   CHECK(!cal_talk_next(t, 0.1, &r, &err) && !r && s->requests == before);
   cal_interrupt_raise();
   CHECK(!cal_talk_next(t, -1, &r, &err) && !r && cal_talk_pending(t) == 2); /* the second ends that */
+  CHECK(cal_talk_flying(t) == 1);                                           /* /hold; what was asked after Ctrl-C never went */
   cal_interrupt_clear();
   cal_talk_close(t), cal_talk_close(slow);
 }

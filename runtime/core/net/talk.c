@@ -491,6 +491,8 @@ int cal_talk_room(const cal_talk *t) {
 
 int cal_talk_pending(const cal_talk *t) { return t->pending; }
 
+int cal_talk_flying(const cal_talk *t) { return t->flying; }
+
 void cal_talk_reply_free(cal_talk_reply *reply) {
   if (!reply) return;
   cal_http_reply_free(reply->http);

@@ -90,6 +90,7 @@ cal_status cal_talk_ask(cal_talk *talk, cal_talk_request *request, void *tag, ca
 /* How many more may be asked now: in_flight and half as many ahead, less what is pending; 0 while bodies hold more than 256 MB. */
 int cal_talk_room(const cal_talk *talk);
 int cal_talk_pending(const cal_talk *talk); /* asked, and the reply not yet taken */
+int cal_talk_flying(const cal_talk *talk);  /* of those on their way now: not waiting for a gate or for another try, and not arrived */
 
 typedef enum {
   CAL_TALK_DONE,    /* the reader kept the reply */
