@@ -14,6 +14,7 @@ local prompts = require "caption.prompts"
 local script = require "native.script"
 local set = require "recipe.set"
 local settings = require "caption.settings"
+local verdicts = require "caption.verdicts"
 
 local M = {}
 
@@ -99,14 +100,14 @@ local function fill(self, model, share)
   while self.queue[self.first] do
     local job = self.queue[self.first]
     local question, why = self:question(job, model)
-    local most = question and self:most(job, model, share)
-    if question and not self.costless and not self.purse:hold(most) then
-      if #jobs == 0 then self:stop_at_ceiling(most) end
+    local most = question and self.purse:most(job, model, share)
+    if question and not self.purse:hold(most) then
+      if #jobs == 0 then self:stop(self.purse:crossing(most)) end
       break
     end
     local ok, code
     if question then ok, why, code = body:add(job.item.sha256, question) end
-    if not ok and question and not self.costless then self.purse:settle(most, 0) end
+    if not ok and question then self.purse:give_back(most) end
     if not ok and code == "LIMIT" and #jobs > 0 then break end
     self.queue[self.first], self.first = false, self.first + 1
     if ok then
@@ -114,7 +115,7 @@ local function fill(self, model, share)
       jobs[#jobs + 1] = job
       row.shas[#row.shas + 1] = job.item.sha256
     else
-      table.insert(self.left.refused, { item = job.item, why = why })
+      self:leave("refused", job, why)
     end
   end
   if #jobs > 0 then return row, body:request(), jobs end
@@ -147,7 +148,7 @@ local function make(self, talk, model, share)
     return
   end
   for i = #jobs, 1, -1 do
-    if not self.costless then self.purse:settle(jobs[i].held, 0) end
+    self.purse:give_back(jobs[i].held)
     self:put_back(jobs[i])
   end
 end
@@ -167,7 +168,7 @@ local function keep_aside(self, row, sha, answer)
   local text = prompts.read(self.asked, answer.text or "")
   if not text then return end
   answer.batch = row.id
-  local cost, tokens = self:cost_of({ model = { id = row.model, row = models.find(self.name, row.model) } }, answer), answer.tokens or {}
+  local cost, tokens = self.purse:cost_of({ model = { id = row.model, row = models.find(self.name, row.model) } }, answer, self.share), answer.tokens or {}
   self.store:add_caption { sha = sha, key = self.answer_key, text = text, author = "model", provider = self.name, model = answer.model or row.model,
     detail = json.encode { model = answer.model or row.model, prompt = self.asked.id, cost = cost, tokens = answer.tokens, batch = row.id },
     prompt = self.asked.id, cost = cost, tokens_in = tokens.input, tokens_out = tokens.output and tokens.output + (tokens.thought or 0), aside = true,
@@ -185,7 +186,7 @@ local function take_all(self, row, answers)
       if answer.verdict == "again" or answer.verdict == "other_model" or answer.verdict == "stop" then answer.verdict = "failed" end
       answer.status, answer.batch = answer.status or 200, row.id
       self.of_sha[sha] = nil
-      self:take(job, answer)
+      verdicts.take(self, job, answer)
     else
       keep_aside(self, row, sha, by[sha])
     end
@@ -219,8 +220,8 @@ local function look(self, talk, row)
       local job = self.of_sha[sha]
       if job then
         self.of_sha[sha], self.flying = nil, self.flying - 1
-        if not self.costless then self.purse:settle(job.held, 0) end
-        table.insert(self.left.failed, { item = job.item, why = ("its batch %s"):format(state.state == "failed" and "failed" or "was " .. state.state) })
+        self.purse:give_back(job.held)
+        self:leave("failed", job, ("its batch %s"):format(state.state == "failed" and "failed" or "was " .. state.state))
       end
     end
     change(self.store, self.name, row.name, nil)
@@ -245,8 +246,8 @@ local function find_again(self, talk)
           for _, sha in ipairs(job and row.shas or {}) do
             if job.item.sha256 == sha and not self.of_sha[sha] then
               job.model = { id = row.model, row = models.find(self.name, row.model), strained = 0 }
-              job.held, job.tries = self:most(job, job.model, self.share), 1
-              if not self.costless then self.purse:take(job.held) end
+              job.held, job.tries = self.purse:most(job, job.model, self.share), 1
+              self.purse:take(job.held)
               self.of_sha[sha], self.flying, waited = job, self.flying + 1, waited + 1
               self.queue[i] = false
             end
