@@ -24,12 +24,32 @@ static struct {
   size_t count, next, running, done, most; /* most: workers that may take part */
   cal_status status;
   cal_error err;
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER,
-          .one_batch = PTHREAD_MUTEX_INITIALIZER,
-          .work = PTHREAD_COND_INITIALIZER,
-          .news = PTHREAD_COND_INITIALIZER};
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .one_batch = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
 
 static _Thread_local bool inside_task;
+
+/* The clock on the wall may be moved while somebody sleeps by it: an hour back is an hour longer. */
+static void make_news(void) {
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+#if !defined(__APPLE__)
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+#endif
+  pthread_cond_init(&pool.news, &attributes);
+  pthread_condattr_destroy(&attributes);
+}
+
+static void wait_for_news(long nanoseconds) { /* less than a second */
+#if defined(__APPLE__)
+  pthread_cond_timedwait_relative_np(&pool.news, &pool.lock, &(struct timespec){.tv_nsec = nanoseconds});
+#else
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_nsec += nanoseconds;
+  if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
+  pthread_cond_timedwait(&pool.news, &pool.lock, &until);
+#endif
+}
 
 int cal_thread_count(void) {
   const char *wish = getenv("CALOTYPE_THREADS");
@@ -73,6 +93,8 @@ static void *worker(void *unused) {
 
 /* Signals go to the thread that runs Lua, never to a worker. */
 static void start_workers(int wanted) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, make_news);
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, &before);
@@ -114,11 +136,7 @@ cal_status cal_parallel(size_t count, cal_task task, void *context, cal_progress
   pool.count = count;
   pthread_cond_broadcast(&pool.work);
   while (pool.next < pool.count || pool.running) {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += 50 * 1000 * 1000;
-    if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
-    pthread_cond_timedwait(&pool.news, &pool.lock, &until);
+    wait_for_news(50 * 1000 * 1000);
     if (!pool.status && cal_interrupt_level()) {
       pool.status = cal_interrupt_check(&pool.err);
       pool.count = pool.next;
