@@ -1,8 +1,11 @@
 #include "core/dataset/scan.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/interrupt.h"
@@ -96,6 +99,24 @@ TEST(ctrl_c_keeps_what_was_done_and_says_so) {
   CHECK(scan_all(4, &hashed, &measured, &err) == CAL_E_INTERRUPT);
   cal_interrupt_clear();
   CHECK(scan_all(4, &hashed, &measured, &err) == CAL_OK && hashed == 4 && measured == 4);
+  tear_down();
+}
+
+TEST(files_of_tomorrow_are_known_again_and_read_again_when_they_change) {
+  set_up(2);
+  size_t hashed, measured;
+  cal_error err = {0};
+  struct timespec times[2];
+  clock_gettime(CLOCK_REALTIME, &times[0]); /* as if the clock had been two days ahead when they were written */
+  times[0].tv_sec += 2 * 24 * 3600;
+  times[1] = times[0];
+  for (int i = 0; i < 2; i++) CHECK(!utimensat(AT_FDCWD, paths[i], times, 0));
+  CHECK(scan_all(2, &hashed, &measured, &err) == CAL_OK && hashed == 2);
+  CHECK(scan_all(2, &hashed, &measured, &err) == CAL_OK && hashed == 0);
+  cal_image *im = cal_image_new(300, 200, 3, NULL);
+  CHECK(im && cal_image_save(im, fs, names[0], NULL, NULL) == CAL_OK);
+  cal_image_free(im);
+  CHECK(scan_all(2, &hashed, &measured, &err) == CAL_OK && hashed == 1);
   tear_down();
 }
 

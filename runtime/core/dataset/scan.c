@@ -110,7 +110,8 @@ static cal_status hash_file(void *context, size_t index, cal_error *err) {
   work *w = s->todo[index];
   cal_fs_info after;
   int64_t age = now_ns() - w->info.mtime_ns;
-  w->steady = age > TICK_NS && (w->info.mtime_ns % 1000000000 || age > COARSE_NS);
+  bool future = age < -(int64_t)COARSE_NS; /* the clock was wrong then, or is now: whoever writes to it gives it another time */
+  w->steady = future || (age > TICK_NS && (w->info.mtime_ns % 1000000000 || age > COARSE_NS));
   int fd = cal_fs_open(s->fs, w->path, &w->err);
   if (fd >= 0) {
     if (!hash_open_file(fd, w->path, w->item->sha, &w->err) && !cal_fs_stat(s->fs, w->path, &after, &w->err) &&
