@@ -63,6 +63,7 @@ end
 recovers("429", "over the quota of the minute: after the time that the server names", { requests = 2, produced = 1 })
 recovers("429message", "the time to wait may stand in the message alone", { requests = 2, produced = 1 })
 recovers("429after", "Retry-After is heeded", { requests = 2, produced = 1 })
+recovers("429date", "Retry-After as a date is read by the server's clock, whatever ours says", { requests = 2, produced = 1 })
 recovers("429commas", "a doubled comma and a key with a space are forgiven", { requests = 2, produced = 1 })
 recovers("429nested", "an error inside the message of an error is found", { requests = 2, produced = 1 })
 recovers("500", "an internal error is tried again", { requests = 2, produced = 1 })

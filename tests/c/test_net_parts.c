@@ -398,6 +398,7 @@ TEST(hints_are_read_from_both_headers) {
   CHECK(cal_retry_hint("soon", NULL, 0) == -1 && cal_retry_hint("12 s", NULL, 0) == -1 && cal_retry_hint("-4", NULL, 0) == -1);
   CHECK(cal_retry_hint("Wed, 21 Oct 2015 07:28:00 GMT", NULL, 1445412480 - 30) == 30);
   CHECK(cal_retry_hint("Wed, 21 Oct 2015 07:28:00 GMT", NULL, 1445412480 + 30) == 0);
+  CHECK(cal_retry_now("Wed, 21 Oct 2015 07:27:30 GMT", 7) == 1445412450 && cal_retry_now(NULL, 7) == 7 && cal_retry_now("today", 7) == 7);
   CHECK(cal_retry_hint(NULL, "\"api\";r=0;t=55", 0) == 56);
   CHECK(cal_retry_hint(NULL, "\"api\";r=3;t=55", 0) == -1);
   CHECK(cal_retry_hint(NULL, "\"minute\";r=0;t=12, \"hour\";r=0;t=900", 0) == 901);

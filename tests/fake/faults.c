@@ -329,6 +329,8 @@ const fault fault_table[] = {
     {"429credit", "no credit is left", WHOLE, 0, no_credit, 429, EXHAUSTED,
      "You exceeded your current quota, please check your plan and billing details.", NULL, NULL},
     {"429after", "Retry-After: 1, no details", WHOLE, 0, answer_error, 429, EXHAUSTED, "Too many requests.", NULL, "Retry-After: 1\r\n"},
+    {"429date", "Retry-After is a date, one second ahead by the server's own clock, which is decades ahead", WHOLE, 0, answer_error, 429,
+     EXHAUSTED, "Too many requests.", NULL, "Date: Mon, 21 Oct 2075 07:28:00 GMT\r\nRetry-After: Mon, 21 Oct 2075 07:28:01 GMT\r\n"},
     {"429hub", "the hub's window, RateLimit t=1", WHOLE, FILES, answer_error, 429, EXHAUSTED, "Too many requests.", NULL,
      "RateLimit: \"api\";r=0;t=1\r\nRateLimit-Policy: \"fixed window\";\"api\";q=500;w=300\r\n"},
     {"429commas", "doubled commas and \" @type\"", WHOLE, SOAK, odd_commas, 429, EXHAUSTED, QUOTA_TEXT, NULL, NULL},

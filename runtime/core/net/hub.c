@@ -135,7 +135,8 @@ cal_status cal_hub_sleep(double seconds, cal_error *err) {
 }
 
 double cal_hub_hint(const cal_http_reply *reply) {
-  return cal_retry_hint(cal_http_header(reply, "retry-after"), cal_http_header(reply, "ratelimit"), (double)time(NULL));
+  const double now = cal_retry_now(cal_http_header(reply, "date"), (double)time(NULL));
+  return cal_retry_hint(cal_http_header(reply, "retry-after"), cal_http_header(reply, "ratelimit"), now);
 }
 
 cal_status cal_hub_send(cal_hub *hub, const cal_hub_request *request, cal_http_reply **reply, cal_error *err) {

@@ -68,6 +68,14 @@ cal_retry_advice cal_retry(const cal_retry_case *c) {
 
 /* ---- what servers ask for ---- */
 
+static bool read_date(const char *text, double *seconds) { /* Wed, 21 Oct 2015 07:28:00 GMT */
+  struct tm date = {0};
+  const char *end = strptime(text + strspn(text, " \t"), "%a, %d %b %Y %H:%M:%S GMT", &date);
+  if (!end || end[strspn(end, " \t")]) return false;
+  *seconds = (double)timegm(&date);
+  return true;
+}
+
 static double after(const char *text, double now) {
   text += strspn(text, " \t");
   if (*text >= '0' && *text <= '9') {
@@ -76,10 +84,13 @@ static double after(const char *text, double now) {
     end += strspn(end, " \t");
     return *end == 0 && isfinite(seconds) ? seconds : -1;
   }
-  struct tm date = {0};
-  const char *end = strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &date);
-  if (!end || *end) return -1;
-  return fmax(0, (double)timegm(&date) - now);
+  double date;
+  return read_date(text, &date) ? fmax(0, date - now) : -1;
+}
+
+double cal_retry_now(const char *date, double own) {
+  double server;
+  return date && read_date(date, &server) ? server : own;
 }
 
 /* The number of `;name=` in one item of a structured header; -1: not there. */

@@ -66,4 +66,7 @@ cal_retry_advice cal_retry(const cal_retry_case *failed);
  * an HTTP date, for which `now` is the time since 1970. RateLimit: `"api";r=0;t=55` with r = 0 asks for t + 1. */
 double cal_retry_hint(const char *retry_after, const char *rate_limit, double now);
 
+/* `now` for that: what the server's clock says in its Date header, since ours may be hours off; `own` where there is none. */
+double cal_retry_now(const char *date, double own);
+
 #endif

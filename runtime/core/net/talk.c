@@ -230,7 +230,8 @@ static void judge(cal_talk *t, item *it, const cal_http_reply *reply, cal_talk_j
 }
 
 static double hint_of(const cal_http_reply *reply, double body) {
-  const double header = cal_retry_hint(cal_http_header(reply, "retry-after"), cal_http_header(reply, "ratelimit"), (double)time(NULL));
+  const double now = cal_retry_now(cal_http_header(reply, "date"), (double)time(NULL));
+  const double header = cal_retry_hint(cal_http_header(reply, "retry-after"), cal_http_header(reply, "ratelimit"), now);
   return fmax(header, body);
 }
 
