@@ -252,6 +252,15 @@ test("a second scan computes nothing, one new picture costs one", function()
   check.equal(work(select(2, dataset.scan(s, paths))), { 5, 0, 0 })
 end)
 
+test("files that a scan saw are known by path at once, but not one that changed or went", function()
+  local paths, s, folder = pictures(4)
+  local records = dataset.scan(s, paths)
+  fs.write(paths[2], "changed")
+  check.ok(os.remove(paths[3]))
+  paths[5] = folder .. "/never.png"
+  check.equal(s:seen_all(paths), { [paths[1]] = records[1].sha256, [paths[4]] = records[4].sha256 })
+end)
+
 test("a renamed file costs nothing, a copy only its hash, a changed one everything", function()
   local paths, s, folder = pictures(2)
   dataset.scan(s, paths)

@@ -61,6 +61,140 @@ test("a batch keeps what was done in it, also when its function raises, and a se
   check.fails("half-way", other.batch, other, function() other:close() error "half-way" end)
 end)
 
+test("a whole batch that raises leaves nothing", function()
+  local s = open()
+  check.fails("half-way", s.batch, s, function()
+    s:put("k", "a", "1")
+    s:mark(SHA, "star", "2")
+    s:add_action { place = "p", title = "t", detail = "{}" }
+    error "half-way"
+  end, { whole = true })
+  check.equal({ s:get("k", "a"), s:marks "star", s:actions "p" }, { nil, {}, {} })
+  check.ok(s:batch(function() s:put("k", "a", "1") end, { whole = true }))
+  check.equal(s:get("k", "a"), "1")
+  check.fails("half-way", s.batch, s, function() s:close() error "half-way" end, { whole = true })
+end)
+
+test("the newest mark of a kind counts, nil takes it back, and all of them stay", function()
+  local folder = tmp "store"
+  local s = open(folder)
+  local other = hash.sha256 "other"
+  check.equal(s:marks "star", {})
+  check.ok(s:mark(SHA, "star", "3"))
+  check.ok(s:mark(SHA, "star", "5"))
+  check.ok(s:mark(SHA, "star", "5"))
+  check.ok(s:mark(SHA, "reject", "blurred, caf\u{e9}"))
+  check.ok(s:mark(other, "star", "1"))
+  check.ok(s:mark(other, "reject", ""))
+  check.ok(s:mark(hash.sha256 "never marked", "star", nil))
+  check.equal(s:marks "star", { [SHA] = "5", [other] = "1" })
+  check.equal(s:marks "reject", { [SHA] = "blurred, caf\u{e9}", [other] = "" })
+  check.ok(s:mark(SHA, "star"))
+  check.equal(s:marks "star", { [other] = "1" })
+  s:close()
+  s = open(folder)
+  check.equal(s:marks "star", { [other] = "1" })
+  check.ok(s:mark(SHA, "star", "5"))
+  check.equal(s:marks("star")[SHA], "5")
+end)
+
+test("a mark that is none is refused", function()
+  local s = open()
+  for _, value in ipairs { "0", "6", "10", "", "x", "3 " } do
+    check.equal(check.refused('stars are "1" to "5"', s:mark(SHA, "star", value)), "ARG")
+  end
+  check.refused('a mark is "star" or "reject", not "heart"', s:mark(SHA, "heart", "1"))
+  check.refused('a mark is "star" or "reject"', s:marks "heart")
+  check.refused("is not a sha256", s:mark("x", "star", "1"))
+  check.refused("byte 2 of a mark is not UTF-8", s:mark(SHA, "reject", "a\xff"))
+  check.fails("has a NUL byte", function() s:mark(SHA, "reject", "a\0b") end)
+  check.fails("string expected", function() s:mark(SHA, "star", {}) end)
+  check.equal({ s:marks "star", s:marks "reject" }, { {}, {} })
+end)
+
+test("what is being typed is kept for each picture until it is taken back", function()
+  local folder = tmp "store"
+  local s = open(folder)
+  local other = hash.sha256 "other"
+  check.ok(s:draft(SHA, "a ha"))
+  check.ok(s:draft(SHA, "a hall"))
+  check.ok(s:draft(other, ""))
+  s:close()
+  s = open(folder)
+  check.equal(s:drafts(), { [SHA] = "a hall", [other] = "" })
+  check.ok(s:draft(SHA, nil))
+  check.ok(s:draft(SHA, nil))
+  check.equal(s:drafts(), { [other] = "" })
+  check.refused("is not a sha256", s:draft("x", "y"))
+  check.refused("byte 1 of a draft is not UTF-8", s:draft(SHA, "\xff"))
+  check.fails("has a NUL byte", function() s:draft(SHA, "a\0b") end)
+end)
+
+test("actions are listed newest first by place, undone, done again, and dropped by a new one after undoing", function()
+  local folder = tmp "store"
+  local s = open(folder)
+  local function add(title, place) return check.ok(s:add_action { place = place or "photos", title = title, detail = ('{"t":"%s"}'):format(title) }) end
+  local function all(place)
+    local out = {}
+    for _, row in ipairs(s:actions(place or "photos")) do out[#out + 1] = row.title .. (row.dropped and " dropped" or row.undone and " undone" or "") end
+    return out
+  end
+  local first, second, third = add "one", add "two", add "three"
+  add("elsewhere", "drawings")
+  check.equal(all(), { "three", "two", "one" })
+  local row = s:actions("photos", { limit = 1 })[1]
+  check.equal({ row.id, row.place, row.detail, row.undone, row.dropped }, { third, "photos", '{"t":"three"}', false, false })
+  check.ok(row.time:match "^%d%d%d%d%-")
+  check.ok(s:undo_action(third, true))
+  check.ok(s:undo_action(second, true))
+  check.ok(s:undo_action(second, false))
+  s:close()
+  s = open(folder)
+  check.equal(all(), { "three undone", "two", "one" })
+  check.equal(s:drop_undone "photos", 1)
+  check.equal(s:drop_undone "photos", 0)
+  add "four"
+  check.equal(all(), { "four", "three dropped", "two", "one" })
+  check.equal(check.refused(("no action %d that can be"):format(third), s:undo_action(third, false)), "NOTFOUND")
+  check.equal(check.refused("no action 99 that can be", s:undo_action(99, true)), "NOTFOUND")
+  check.ok(s:undo_action(first, true))
+  check.equal(all "drawings", { "elsewhere" })
+  check.equal(s:actions "nowhere", {})
+  check.fails("option 'title': string expected", function() s:add_action { place = "p", detail = "{}" } end)
+  check.fails("option 'detail' has a NUL byte", function() s:add_action { place = "p", title = "t", detail = "a\0" } end)
+  check.refused("byte 1 of an action is not UTF-8", s:add_action { place = "p", title = "\xff", detail = "{}" })
+  check.fails("option 'limit': 0 is not", function() s:actions("p", { limit = 0 }) end)
+  check.fails("boolean expected", function() s:undo_action(first) end)
+end)
+
+test("the texts in force of 10,000 pictures are one question, and so is which files were seen", function()
+  local s = open()
+  local shas, paths, folder = {}, {}, tmp "pictures"
+  check.ok(s:batch(function()
+    for i = 1, 10000 do
+      shas[i] = hash.sha256("picture " .. i)
+      s:add_caption { sha = shas[i], key = "k", text = "old " .. i, author = "model", provider = "gemini", model = "g-1" }
+      s:add_caption { sha = shas[i], key = "k", text = "text " .. i, author = "human" }
+      if i % 100 == 0 then s:add_caption { sha = shas[i], key = "k", text = "aside", author = "model", aside = true } end
+    end
+  end))
+  local rows = s:texts()
+  local count = 0
+  for _ in pairs(rows) do count = count + 1 end
+  check.equal({ count, rows[shas[7]].text, rows[shas[100]].text, rows[shas[100]].in_force }, { 10000, "text 7", "text 100", true })
+  local some = s:texts { shas[3], hash.sha256 "none", shas[4] }
+  check.equal({ some[shas[3]].text, some[shas[4]].text, some[hash.sha256 "none"] }, { "text 3", "text 4" })
+  check.equal(s:texts {}, {})
+  check.fails("sha 2 is no string", function() s:texts { shas[1], false } end)
+  for i = 1, 3 do
+    paths[i] = ("%s/%d"):format(folder, i)
+    check.ok(fs.write(paths[i], "x" .. i))
+  end
+  check.equal(s:seen_all(paths), {})
+  check.equal(s:seen_all {}, {})
+  check.fails("path 1 is no string", function() s:seen_all { {} } end)
+end)
+
 test("blobs are named by content and found by name", function()
   local s = open()
   local sha = s:put_blob "thumb\0nail"

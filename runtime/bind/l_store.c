@@ -4,16 +4,18 @@
 #include <unistd.h>
 
 #include "bind/bind.h"
-#include "core/store/store.h"
+#include "bind/store.h"
 
 #define STORE "calotype.store"
 #define ROWS "calotype.rows"
 
-static cal_store *check_store(lua_State *L) {
-  cal_store **shell = luaL_checkudata(L, 1, STORE);
+cal_store *cal_check_store(lua_State *L, int arg) {
+  cal_store **shell = luaL_checkudata(L, arg, STORE);
   if (!*shell) luaL_error(L, "the store is closed");
   return *shell;
 }
+
+static cal_store *check_store(lua_State *L) { return cal_check_store(L, 1); }
 
 /* store.open(folder [, {busy = seconds, existing = true}]) -> s | nil, message, code. With `existing` none is made where there is none. The
  * folder is the program's own, so it is not asked of the script's file system; scripts have no way to this module. */
@@ -75,17 +77,19 @@ static int l_put(lua_State *L) {
   return cal_store_put(s, kind, key, value, size, &err) ? cal_push_refusal(L, &err) : push_true(L);
 }
 
-/* s:batch(fn) -> true | nil, message, code. What fn puts and adds reaches the disk together, which is a hundred times quicker than one
- * by one. When fn raises, what it did until then is kept, and the error goes on. */
+/* s:batch(fn [, { whole = true }]) -> true | nil, message, code. What fn puts and adds reaches the disk together, which is a hundred times
+ * quicker than one by one. When fn raises, what it did until then is kept (`whole`: nothing of it), and the error goes on. */
 static int l_batch(lua_State *L) {
   cal_store *s = check_store(L);
   luaL_checktype(L, 2, LUA_TFUNCTION);
+  const bool whole = cal_option_boolean(L, 3, "whole", false);
   cal_error err = {0};
   if (cal_store_begin(s, &err)) return cal_push_refusal(L, &err);
   lua_pushvalue(L, 2);
   const bool raised = lua_pcall(L, 0, 0, 0) != LUA_OK;
   if (!raised) check_store(L); /* fn may have closed it */
   else if (!*(cal_store **)lua_touserdata(L, 1)) return lua_error(L);
+  if (raised && whole) return cal_store_drop(s), lua_error(L);
   cal_status status = cal_store_end(s, &err);
   if (raised) return lua_error(L);
   return status ? cal_push_refusal(L, &err) : push_true(L);
@@ -125,6 +129,29 @@ static int l_seen(lua_State *L) {
   if (!cal_fs_stat(cal_bind_fs(L), path, &info, &err) && cal_store_file(s, &info, sha, &found, &err)) return cal_push_refusal(L, &err);
   if (found) lua_pushstring(L, sha);
   else lua_pushnil(L);
+  return 1;
+}
+
+/* s:seen_all(paths) -> { [path] = sha256 } of those among them that were hashed before and have not changed since */
+static int l_seen_all(lua_State *L) {
+  cal_store *s = check_store(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  const lua_Integer count = (lua_Integer)lua_rawlen(L, 2);
+  cal_fs *fs = cal_bind_fs(L);
+  lua_settop(L, 2);
+  lua_createtable(L, 0, (int)count);
+  for (lua_Integer i = 1; i <= count; i++, lua_settop(L, 3)) {
+    if (lua_rawgeti(L, 2, i) != LUA_TSTRING) return luaL_error(L, "path %I is no string", i);
+    cal_error err = {0};
+    cal_fs_info info;
+    char sha[CAL_SHA256_HEX];
+    bool found = false;
+    if (cal_fs_stat(fs, lua_tostring(L, -1), &info, &err)) continue;
+    if (cal_store_file(s, &info, sha, &found, &err)) return cal_push_refusal(L, &err);
+    if (!found) continue;
+    lua_pushstring(L, sha);
+    lua_rawset(L, 3);
+  }
   return 1;
 }
 
@@ -215,6 +242,33 @@ static int l_caption_in_force(lua_State *L) {
   if (cal_store_caption_in_force(s, sha, &r->captions, &r->count, &err)) return cal_push_refusal(L, &err);
   if (r->count) push_caption(L, r->captions);
   else lua_pushnil(L);
+  return 1;
+}
+
+/* s:texts([shas]) -> { [sha] = row in force }, of all pictures that have one or of those in the list */
+static int l_texts(lua_State *L) {
+  cal_store *s = check_store(L);
+  const bool all = lua_isnoneornil(L, 2);
+  if (!all) luaL_checktype(L, 2, LUA_TTABLE);
+  const lua_Integer wanted = all ? 1 : (lua_Integer)lua_rawlen(L, 2);
+  cal_error err = {0};
+  lua_settop(L, 2);
+  lua_createtable(L, 0, (int)wanted);
+  rows *r = cal_push_shell(L, ROWS, sizeof *r);
+  for (lua_Integer k = 1; k <= wanted; k++) {
+    if (!all && lua_rawgeti(L, 2, k) != LUA_TSTRING) return luaL_error(L, "sha %I is no string", k);
+    if (all ? cal_store_texts(s, &r->captions, &r->count, &err)
+            : cal_store_caption_in_force(s, lua_tostring(L, -1), &r->captions, &r->count, &err))
+      return cal_push_refusal(L, &err);
+    for (size_t i = 0; i < r->count; i++) {
+      push_caption(L, &r->captions[i]);
+      lua_setfield(L, 3, r->captions[i].sha);
+    }
+    cal_captions_free(r->captions, r->count);
+    *r = (rows){0};
+    lua_settop(L, 4);
+  }
+  lua_settop(L, 3);
   return 1;
 }
 
@@ -451,6 +505,8 @@ int luaopen_cal_store(lua_State *L) {
                                      {"put_blob", l_put_blob},
                                      {"blob", l_blob},
                                      {"seen", l_seen},
+                                     {"seen_all", l_seen_all},
+                                     {"texts", l_texts},
                                      {"caption", l_caption},
                                      {"captions", l_captions},
                                      {"caption_in_force", l_caption_in_force},
@@ -471,6 +527,11 @@ int luaopen_cal_store(lua_State *L) {
   static const luaL_Reg functions[] = {{"open", l_open}, {NULL, NULL}};
   cal_register_type(L, STORE, methods, l_close, l_text);
   cal_register_type(L, ROWS, (const luaL_Reg[]){{NULL, NULL}}, l_rows_free, l_rows_text);
+  luaL_getmetatable(L, STORE);
+  lua_getfield(L, -1, "__index");
+  luaL_setfuncs(L, cal_store_notes, 0);
+  lua_pop(L, 2);
+  cal_register_notes(L);
   luaL_newlib(L, functions);
   return 1;
 }

@@ -144,6 +144,77 @@ TEST(a_store_of_the_first_schema_is_upgraded_with_all_that_is_in_it) {
   CHECK(sound(folder));
 }
 
+/* What the second calotype added to that, and what it held. */
+static const char second_schema[] =
+    "ALTER TABLE captions ADD COLUMN prompt TEXT;"
+    "ALTER TABLE captions ADD COLUMN cost REAL CHECK (cost >= 0);"
+    "ALTER TABLE captions ADD COLUMN seconds REAL;"
+    "ALTER TABLE captions ADD COLUMN tokens_in INTEGER;"
+    "ALTER TABLE captions ADD COLUMN tokens_out INTEGER;"
+    "ALTER TABLE captions ADD COLUMN restores INTEGER;"
+    "ALTER TABLE captions ADD COLUMN aside INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE captions ADD COLUMN run INTEGER;"
+    "CREATE TABLE in_force (sha256 TEXT PRIMARY KEY, caption INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE spend (id INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, provider TEXT NOT NULL, model TEXT,"
+    "  cost REAL CHECK (cost >= 0), seconds REAL, tokens_in INTEGER, tokens_out INTEGER, sha256 TEXT, caption INTEGER, batch TEXT, why "
+    "TEXT, run INTEGER);"
+    "CREATE INDEX spend_of_picture ON spend (sha256, id);"
+    "CREATE TRIGGER spend_stays BEFORE DELETE ON spend BEGIN SELECT RAISE(ABORT, 'spending is only added'); END;"
+    "CREATE TRIGGER spend_stands BEFORE UPDATE ON spend BEGIN SELECT RAISE(ABORT, 'spending is only added'); END;"
+    "INSERT INTO in_force VALUES ('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', 1);"
+    "INSERT INTO spend (time, provider, cost, sha256, caption) VALUES"
+    "  ('2026-11-20T10:00:00Z', 'fake', 0.5, 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', 1);"
+    "PRAGMA user_version = 2;";
+
+TEST(a_store_of_the_second_schema_keeps_what_is_in_force_and_what_was_paid_and_takes_marks) {
+  char folder[512];
+  strcpy(folder, scratch());
+  mkdir(folder, 0755);
+  CHECK(change(folder, first_schema) == 0);
+  CHECK(change(folder, second_schema) == 0);
+  for (int again = 0; again < 2; again++) {
+    cal_error err = {0};
+    cal_store *s = cal_store_open(folder, NULL, &err);
+    CHECK(s != NULL);
+    cal_caption *list;
+    cal_note *notes;
+    cal_spent sum;
+    size_t count;
+    CHECK(cal_store_texts(s, &list, &count, &err) == CAL_OK && count == 1);
+    CHECK_TEXT(list[0].text, "a hall"); /* undone by its person: the older one is in force */
+    cal_captions_free(list, count);
+    CHECK(cal_store_spent(s, NULL, NULL, 0, &sum, &err) == CAL_OK && sum.requests == 1 && sum.cost == 0.5);
+    CHECK(cal_store_marks(s, "star", &notes, &count, &err) == CAL_OK && count == (size_t)again);
+    cal_notes_free(notes, count);
+    CHECK(cal_store_mark(s, SHA, "star", "4", &err) == CAL_OK);
+    cal_store_close(s);
+  }
+  CHECK(sound(folder));
+}
+
+TEST(marks_and_actions_cannot_be_changed_or_deleted_by_any_sql) {
+  char folder[512], place[] = "photos", title[] = "star 3", detail[] = "{}";
+  strcpy(folder, scratch());
+  cal_error err = {0};
+  cal_store *s = cal_store_open(folder, NULL, &err);
+  const cal_action action = {.place = place, .title = title, .detail = detail};
+  int64_t id;
+  CHECK(cal_store_mark(s, SHA, "star", "3", &err) == CAL_OK);
+  CHECK(cal_store_add_action(s, &action, &id, &err) == CAL_OK);
+  CHECK(change(folder, "DELETE FROM marks") == SQLITE_CONSTRAINT);
+  CHECK(change(folder, "UPDATE marks SET value = '5'") == SQLITE_CONSTRAINT);
+  CHECK(change(folder, "DELETE FROM actions") == SQLITE_CONSTRAINT);
+  CHECK(change(folder, "UPDATE actions SET detail = 'x'") == SQLITE_CONSTRAINT);
+  CHECK(cal_store_undo_action(s, id, true, &err) == CAL_OK);
+  /* Where a person's mark cannot be written, nothing is half there and the store goes on. */
+  CHECK(change(folder, "CREATE TRIGGER no BEFORE INSERT ON marks BEGIN SELECT RAISE(ABORT, 'no room'); END") == 0);
+  CHECK(cal_store_mark(s, SHA, "star", "1", &err) == CAL_E_IO);
+  CHECK(strstr(err.text, "no room"));
+  CHECK(cal_store_draft(s, SHA, "typed", &err) == CAL_OK);
+  CHECK(cal_store_begin(s, &err) == CAL_OK && cal_store_end(s, &err) == CAL_OK);
+  cal_store_close(s);
+}
+
 TEST(a_caption_and_what_it_cost_are_added_as_one) {
   char folder[512], provider[] = "gemini";
   strcpy(folder, scratch());
@@ -263,6 +334,9 @@ static void fill(const char *folder) {
     snprintf(key, sizeof key, "caption number %d", i);
     CHECK(cal_store_add_caption(s, &c, &id, &err) == CAL_OK);
     CHECK(cal_store_put(s, "measures", key, key, strlen(key), &err) == CAL_OK);
+    const cal_action action = {.place = c.author, .title = key, .detail = key};
+    CHECK(cal_store_add_action(s, &action, &id, &err) == CAL_OK);
+    CHECK(cal_store_mark(s, SHA, "reject", key, &err) == CAL_OK);
   }
   CHECK(cal_store_end(s, &err) == CAL_OK);
   cal_store_close(s);
@@ -292,6 +366,18 @@ static cal_status use(const char *folder, cal_error *err) {
   if (!status) cal_captions_free(list, count);
   if (!status) status = cal_store_find_pictures(s, "ba", 10, &list, &count, err);
   if (!status) cal_captions_free(list, count);
+  if (!status) status = cal_store_texts(s, &list, &count, err);
+  if (!status) cal_captions_free(list, count);
+  cal_note *notes;
+  cal_action *actions;
+  if (!status) status = cal_store_marks(s, "star", &notes, &count, err);
+  if (!status) cal_notes_free(notes, count);
+  if (!status) status = cal_store_drafts(s, &notes, &count, err);
+  if (!status) cal_notes_free(notes, count);
+  if (!status) status = cal_store_actions(s, "photos", 10, &actions, &count, err);
+  if (!status) cal_actions_free(actions, count);
+  if (!status) status = cal_store_mark(s, SHA, "star", "2", err);
+  if (!status) status = cal_store_draft(s, SHA, "typed", err);
   if (!status) status = cal_store_add_spend(s, &paid, &id, err);
   if (!status) status = cal_store_put(s, "measures", "new", "x", 1, err);
   if (!status) status = cal_store_add_caption(s, &c, &id, err);
@@ -425,6 +511,65 @@ TEST(a_killed_writer_loses_nothing_it_had_said_and_leaves_nothing_half) {
     if (files[i].kind == CAL_FS_FILE) CHECK(!strstr(files[i].path, ".tmp") && files[i].size == 4000);
   cal_fs_list_free(files, count);
   cal_fs_free(fs);
+}
+
+/* Typing: after each key the draft is there. An action, its mark and its caption are there together or not at all. */
+TEST(a_killed_typist_loses_no_key_and_has_no_action_without_its_changes) {
+  char folder[512], place[] = "photos", title[] = "t", detail[] = "{}";
+  strcpy(folder, scratch());
+  cal_random r = cal_random_seed(7, 0);
+  cal_store_close(cal_store_open(folder, NULL, NULL));
+  for (int round = 0; round < 20; round++) {
+    int ends[2];
+    CHECK(pipe(ends) == 0);
+    fflush(stdout);
+    pid_t child = fork();
+    if (!child) {
+      cal_error err = {0};
+      cal_store *s = cal_store_open(folder, NULL, &err);
+      const cal_action action = {.place = place, .title = title, .detail = detail};
+      for (int key = 1; s; key++) {
+        char text[32];
+        int64_t id;
+        snprintf(text, sizeof text, "%d", key);
+        cal_caption c = caption(text);
+        if (cal_store_draft(s, SHA, text, &err) || cal_store_begin(s, &err) || cal_store_add_caption(s, &c, &id, &err) ||
+            cal_store_add_action(s, &action, &id, &err) || cal_store_mark(s, SHA, "reject", text, &err) || cal_store_end(s, &err) ||
+            write(ends[1], &key, sizeof key) != sizeof key)
+          _exit(1);
+      }
+      _exit(1);
+    }
+    close(ends[1]);
+    int key = 0, promised = 0;
+    if (read(ends[0], &key, sizeof key) == sizeof key) promised = key;
+    usleep((useconds_t)cal_random_below(&r, 15000));
+    kill(child, SIGKILL);
+    while (read(ends[0], &key, sizeof key) == sizeof key) promised = key;
+    close(ends[0]);
+    int status;
+    waitpid(child, &status, 0);
+    CHECK(WIFSIGNALED(status) && promised > 0);
+    cal_error err = {0};
+    cal_store *s = cal_store_open(folder, NULL, &err);
+    cal_note *drafts = NULL, *marks = NULL;
+    cal_caption *captions = NULL;
+    cal_action *actions = NULL;
+    size_t draft_count = 0, mark_count = 0, caption_count = 0, action_count = 0;
+    CHECK(s && cal_store_drafts(s, &drafts, &draft_count, &err) == CAL_OK && draft_count == 1);
+    CHECK(cal_store_marks(s, "reject", &marks, &mark_count, &err) == CAL_OK && mark_count == 1);
+    CHECK(cal_store_captions(s, SHA, NULL, &captions, &caption_count, &err) == CAL_OK);
+    CHECK(cal_store_actions(s, place, 1000000, &actions, &action_count, &err) == CAL_OK);
+    CHECK(atoi(drafts[0].text) >= promised && atoi(drafts[0].text) <= promised + 2);
+    CHECK(caption_count == action_count);
+    CHECK_TEXT(marks[0].text, captions[caption_count - 1].text);
+    cal_notes_free(drafts, draft_count);
+    cal_notes_free(marks, mark_count);
+    cal_captions_free(captions, caption_count);
+    cal_actions_free(actions, action_count);
+    cal_store_close(s);
+    CHECK(sound(folder));
+  }
 }
 
 /* The same with captions that cost something: what was said is there with its spending, and never one without the other. */

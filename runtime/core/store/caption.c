@@ -40,24 +40,6 @@ static cal_status check_usage(const cal_usage *usage, cal_error *err) {
   return cal_fail(err, CAL_E_ARG, "store: what a caption cost is no number");
 }
 
-/* ---- several rows as one, on the disk when they return ---- */
-
-static cal_status begin(cal_store *s, cal_error *err) {
-  if (s->batch) return CAL_OK;
-  cal_status status = cal_store_sql(s, "PRAGMA synchronous = FULL", err); /* it may have been paid for */
-  if (!status) status = cal_store_sql(s, "BEGIN IMMEDIATE", err);
-  if (status) sqlite3_exec(s->db, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
-  return status;
-}
-
-static cal_status end(cal_store *s, cal_status status, cal_error *err) {
-  if (s->batch) return status;
-  if (!status) status = cal_store_sql(s, "COMMIT", err);
-  if (!sqlite3_get_autocommit(s->db)) sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
-  sqlite3_exec(s->db, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
-  return status;
-}
-
 /* ---- captions ---- */
 
 static const size_t caption_texts[] = {offsetof(cal_caption, sha),    offsetof(cal_caption, key),      offsetof(cal_caption, text),
@@ -122,7 +104,7 @@ static cal_status insert_spend(cal_store *s, const cal_spend *spend, int64_t *id
 cal_status cal_store_add_paid_caption(cal_store *s, const cal_caption *c, const cal_spend *paid, int64_t *id, cal_error *err) {
   cal_status status = check_caption(c, err);
   if (!status && paid && !c->provider) status = cal_fail(err, CAL_E_ARG, "store: a caption that was paid has a provider");
-  if (!status) status = begin(s, err);
+  if (!status) status = cal_store_open_change(s, err);
   if (status) return status;
   status = insert_caption(s, c, id, err);
   if (!status && !c->aside) status = put_in_force(s, *id, err);
@@ -132,7 +114,7 @@ cal_status cal_store_add_paid_caption(cal_store *s, const cal_caption *c, const 
     spend.provider = c->provider, spend.model = c->model, spend.sha = c->sha, spend.usage = c->usage, spend.caption = *id;
     status = insert_spend(s, &spend, &unused, err);
   }
-  return end(s, status, err);
+  return cal_store_close_change(s, status, err);
 }
 
 cal_status cal_store_add_caption(cal_store *s, const cal_caption *c, int64_t *id, cal_error *err) {
@@ -152,6 +134,10 @@ cal_status cal_store_captions(cal_store *s, const char *sha, const char *key, ca
 
 cal_status cal_store_caption_in_force(cal_store *s, const char *sha, cal_caption **list, size_t *count, cal_error *err) {
   return captions(s, cal_store_with(s, CAPTION_IN_FORCE, 1, (const char *const[]){sha}), list, count, err);
+}
+
+cal_status cal_store_texts(cal_store *s, cal_caption **list, size_t *count, cal_error *err) {
+  return captions(s, s->ready[CAPTION_TEXTS], list, count, err);
 }
 
 cal_status cal_store_use_caption(cal_store *s, int64_t id, cal_error *err) {
@@ -192,8 +178,8 @@ void cal_spends_free(cal_spend *list, size_t count) { cal_store_free_rows(list, 
 cal_status cal_store_add_spend(cal_store *s, const cal_spend *spend, int64_t *id, cal_error *err) {
   if (spend->sha && !cal_sha256_name(spend->sha)) return cal_fail(err, CAL_E_ARG, "store: \"%.80s\" is not a sha256", spend->sha);
   cal_status status = check_usage(&spend->usage, err);
-  if (!status) status = begin(s, err);
-  return status ? status : end(s, insert_spend(s, spend, id, err), err);
+  if (!status) status = cal_store_open_change(s, err);
+  return status ? status : cal_store_close_change(s, insert_spend(s, spend, id, err), err);
 }
 
 cal_status cal_store_spends(cal_store *s, const char *sha, cal_spend **list, size_t *count, cal_error *err) {

@@ -28,6 +28,7 @@ enum {
   CAPTION_ALL,
   CAPTION_LAST,
   CAPTION_IN_FORCE,
+  CAPTION_TEXTS,
   CAPTION_USE,
   PICTURE_FIND,
   SPEND_ADD,
@@ -36,6 +37,15 @@ enum {
   RUN_START,
   RUN_END,
   RUN_LIST,
+  MARK_ADD,
+  MARK_LIST,
+  DRAFT_PUT,
+  DRAFT_DROP,
+  DRAFT_LIST,
+  ACTION_ADD,
+  ACTION_UNDO,
+  ACTION_DROP,
+  ACTION_LIST,
   STATEMENTS
 };
 
@@ -57,6 +67,11 @@ cal_status cal_store_sql(cal_store *s, const char *text, cal_error *err);
 sqlite3_stmt *cal_store_with(cal_store *s, int which, int count, const char *const texts[]);
 cal_status cal_store_finish(cal_store *s, sqlite3_stmt *st, cal_error *err); /* step one that gives no rows, and done */
 void cal_store_done(sqlite3_stmt *st);
+
+/* Several changes as one that is on the disk when `close` returns CAL_OK, also after a power cut: what cost money, what a person did.
+ * `status`: how they went; unless CAL_OK, none of them stays. Inside a batch it is the batch that counts. */
+cal_status cal_store_open_change(cal_store *s, cal_error *err);
+cal_status cal_store_close_change(cal_store *s, cal_status status, cal_error *err);
 
 /* Rows are all read the same way: an id, which stands first in the struct, then `count` columns into the char pointers at
  * `texts`; from the next column on `numbers` takes what is none. */

@@ -46,6 +46,18 @@ static const char *const migrations[] = {
     "CREATE INDEX spend_of_picture ON spend (sha256, id);"
     "CREATE TRIGGER spend_stays BEFORE DELETE ON spend BEGIN SELECT RAISE(ABORT, 'spending is only added'); END;"
     "CREATE TRIGGER spend_stands BEFORE UPDATE ON spend BEGIN SELECT RAISE(ABORT, 'spending is only added'); END;",
+    /* 3: what a person does in the window: marks, what is being typed, actions that can be undone. */
+    "CREATE TABLE marks (id INTEGER PRIMARY KEY AUTOINCREMENT, sha256 TEXT NOT NULL, kind TEXT NOT NULL, value TEXT, time TEXT NOT NULL);"
+    "CREATE INDEX marks_of_kind ON marks (kind, sha256, id);"
+    "CREATE TRIGGER marks_stay BEFORE DELETE ON marks BEGIN SELECT RAISE(ABORT, 'marks are only added'); END;"
+    "CREATE TRIGGER marks_stand BEFORE UPDATE ON marks BEGIN SELECT RAISE(ABORT, 'marks are only added'); END;"
+    "CREATE TABLE drafts (sha256 TEXT PRIMARY KEY, text TEXT NOT NULL, time TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE actions (id INTEGER PRIMARY KEY AUTOINCREMENT, place TEXT NOT NULL, title TEXT NOT NULL, detail TEXT NOT NULL,"
+    "  time TEXT NOT NULL, undone INTEGER NOT NULL DEFAULT 0);"
+    "CREATE INDEX actions_of_place ON actions (place, id);"
+    "CREATE TRIGGER actions_stay BEFORE DELETE ON actions BEGIN SELECT RAISE(ABORT, 'actions are only added'); END;"
+    "CREATE TRIGGER actions_stand BEFORE UPDATE OF id, place, title, detail, time ON actions"
+    "  BEGIN SELECT RAISE(ABORT, 'actions are only added'); END;",
 };
 enum { SCHEMA = sizeof migrations / sizeof *migrations };
 
@@ -64,6 +76,7 @@ static const char *const sql[STATEMENTS] = {
     [CAPTION_ALL] = CAPTION_COLUMNS "WHERE sha256 = ? ORDER BY id",
     [CAPTION_LAST] = CAPTION_COLUMNS "WHERE sha256 = ? AND key = ? ORDER BY id DESC LIMIT 1",
     [CAPTION_IN_FORCE] = CAPTION_COLUMNS "WHERE id = (SELECT caption FROM in_force WHERE sha256 = ?)",
+    [CAPTION_TEXTS] = CAPTION_COLUMNS "WHERE id IN (SELECT caption FROM in_force)",
     [CAPTION_USE] =
         "INSERT INTO in_force (sha256, caption) SELECT sha256, id FROM captions WHERE id = ? "
         "ON CONFLICT (sha256) DO UPDATE SET caption = excluded.caption",
@@ -80,6 +93,19 @@ static const char *const sql[STATEMENTS] = {
     [RUN_START] = "INSERT INTO runs (recipe, params, started) VALUES (?, ?, ?)",
     [RUN_END] = "UPDATE runs SET finished = ?, status = ?, detail = ? WHERE id = ?",
     [RUN_LIST] = "SELECT id, recipe, params, started, finished, status, detail FROM runs ORDER BY id DESC LIMIT ?",
+    [MARK_ADD] = /* none when it is so already */
+    "INSERT INTO marks (sha256, kind, value, time) SELECT ?1, ?2, ?3, ?4 WHERE ?3 IS NOT "
+    "(SELECT value FROM marks WHERE kind = ?2 AND sha256 = ?1 ORDER BY id DESC LIMIT 1)",
+    [MARK_LIST] =
+        "SELECT id, sha256, value FROM (SELECT max(id) AS id, sha256, value FROM marks WHERE kind = ? GROUP BY sha256) "
+        "WHERE value IS NOT NULL", /* with max(), SQLite takes the other columns of that row */
+    [DRAFT_PUT] = "REPLACE INTO drafts (sha256, text, time) VALUES (?, ?, ?)",
+    [DRAFT_DROP] = "DELETE FROM drafts WHERE sha256 = ?",
+    [DRAFT_LIST] = "SELECT 0, sha256, text FROM drafts",
+    [ACTION_ADD] = "INSERT INTO actions (place, title, detail, time) VALUES (?, ?, ?, ?)",
+    [ACTION_UNDO] = "UPDATE actions SET undone = ?2 WHERE id = ?1 AND undone <> 2",
+    [ACTION_DROP] = "UPDATE actions SET undone = 2 WHERE place = ? AND undone = 1",
+    [ACTION_LIST] = "SELECT id, place, title, detail, time, undone FROM actions WHERE place = ? ORDER BY id DESC LIMIT ?",
 };
 
 /* ---- errors ---- */
@@ -281,6 +307,22 @@ cal_status cal_store_end(cal_store *s, cal_error *err) {
 void cal_store_drop(cal_store *s) {
   if (s->batch && !sqlite3_get_autocommit(s->db)) sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
   s->batch = false;
+}
+
+cal_status cal_store_open_change(cal_store *s, cal_error *err) {
+  if (s->batch) return CAL_OK;
+  cal_status status = cal_store_sql(s, "PRAGMA synchronous = FULL", err);
+  if (!status) status = cal_store_sql(s, "BEGIN IMMEDIATE", err);
+  if (status) sqlite3_exec(s->db, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
+  return status;
+}
+
+cal_status cal_store_close_change(cal_store *s, cal_status status, cal_error *err) {
+  if (s->batch) return status;
+  if (!status) status = cal_store_sql(s, "COMMIT", err);
+  if (!sqlite3_get_autocommit(s->db)) sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+  sqlite3_exec(s->db, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
+  return status;
 }
 
 /* ---- results and files ---- */

@@ -1,4 +1,5 @@
-/* store.h - what a project remembers: results, captions with their history, what they cost, runs, and blobs named by content.
+/* store.h - what a project remembers: results, captions with their history, what they cost, marks, actions,
+ * runs, and blobs named by content.
  *
  *   cal_error err = {0};
  *   cal_store *s = cal_store_open(".calotype", NULL, &err);
@@ -12,10 +13,10 @@
  *
  * One SQLite database in WAL mode (store.db) and a folder of files (blobs/ab/cdef...). Every call is committed when it
  * returns (or with its batch): a kill at any moment loses nothing that was said to be done. Captions may have cost
- * money, so they also survive a power cut; results may not, they can be computed again. Several processes may share a
- * store; they wait for each other for `busy_seconds`, then CAL_E_BUSY. A damaged database is CAL_E_FORMAT with its
- * path and what to do, and is never deleted. All calls from one thread at a time, but for the two of blobs, which any
- * thread may make.
+ * money, and marks and actions are a person's work, so these also survive a power cut; results may not, they can be
+ * computed again. Several processes may share a store; they wait for each other for `busy_seconds`, then CAL_E_BUSY. A
+ * damaged database is CAL_E_FORMAT with its path and what to do, and is never deleted. All calls from one thread at a
+ * time, but for the two of blobs, which any thread may make.
  * uses: base codec
  */
 #ifndef CAL_STORE_STORE_H
@@ -103,6 +104,7 @@ cal_status cal_store_add_paid_caption(cal_store *s, const cal_caption *caption, 
 /* The captions of one picture, oldest first; with a key only the newest one under that key. */
 cal_status cal_store_captions(cal_store *s, const char *sha, const char *key, cal_caption **list, size_t *count, cal_error *err);
 cal_status cal_store_caption_in_force(cal_store *s, const char *sha, cal_caption **list, size_t *count, cal_error *err); /* one or none */
+cal_status cal_store_texts(cal_store *s, cal_caption **list, size_t *count, cal_error *err); /* in force, of all pictures; in no order */
 void cal_captions_free(cal_caption *list, size_t count);
 /* A caption that was there before is its picture's text from now on. CAL_E_NOTFOUND. */
 cal_status cal_store_use_caption(cal_store *s, int64_t id, cal_error *err);
@@ -121,6 +123,41 @@ typedef struct {
 
 /* Sums; provider and since (ISO 8601) may be NULL, run 0: all. */
 cal_status cal_store_spent(cal_store *s, const char *provider, const char *since, int64_t run, cal_spent *sum, cal_error *err);
+
+/* What people say of a picture, in one text each. */
+typedef struct {
+  int64_t id;
+  char *sha, *text;
+} cal_note;
+void cal_notes_free(cal_note *list, size_t count);
+
+/* Marks of a kind: "star", of the values "1" to "5", or "reject", with the reason. The newest counts, and NULL takes it back; the older
+ * ones stay in the database. */
+cal_status cal_store_mark(cal_store *s, const char *sha, const char *kind, const char *value, cal_error *err);
+cal_status cal_store_marks(cal_store *s, const char *kind, cal_note **list, size_t *count, cal_error *err); /* in force */
+
+/* What is being typed for a picture and is no caption yet; NULL: no more. Quick enough for each key, so a power cut may take the last ones.
+ */
+cal_status cal_store_draft(cal_store *s, const char *sha, const char *text, cal_error *err);
+cal_status cal_store_drafts(cal_store *s, cal_note **list, size_t *count, cal_error *err);
+
+/* Things that a person did and can undo, in the order of their ids; each belongs to a place (a project's folder). With their changes inside
+ * one batch, both are there or neither. They are never deleted. */
+typedef struct {
+  int64_t id;
+  char *place, *title, *detail; /* title: for people; detail: for who undoes it, JSON by convention */
+  char *time;                   /* filled by the store */
+  bool undone, dropped;         /* undone: can be done again, unless it is dropped as well */
+} cal_action;
+
+cal_status cal_store_add_action(cal_store *s, const cal_action *action, int64_t *id,
+                                cal_error *err); /* id, time, undone, dropped: ignored */
+cal_status cal_store_undo_action(cal_store *s, int64_t id, bool undone,
+                                 cal_error *err); /* false: done again. CAL_E_NOTFOUND: none, or dropped */
+cal_status cal_store_drop_undone(cal_store *s, const char *place, int *count, cal_error *err); /* something new was done after undoing */
+cal_status cal_store_actions(cal_store *s, const char *place, int limit, cal_action **list, size_t *count,
+                             cal_error *err); /* newest first */
+void cal_actions_free(cal_action *list, size_t count);
 
 typedef struct {
   int64_t id;
