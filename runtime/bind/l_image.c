@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bind/bind.h"
+#include "bind/picture.h"
 #include "bind/runtime.h"
 #include "core/image/decode.h"
 #include "core/image/draw.h"
@@ -17,12 +18,13 @@
 
 static const char type_name[] = "calotype.image";
 
-static cal_image *check_image(lua_State *L, int arg) {
+cal_image *cal_check_picture(lua_State *L, int arg) {
   cal_image **shell = luaL_checkudata(L, arg, type_name);
   luaL_argcheck(L, *shell, arg, "this picture is closed");
   return *shell;
 }
 
+static cal_image *check_image(lua_State *L, int arg) { return cal_check_picture(L, arg); }
 static cal_image **new_image(lua_State *L) { return cal_push_shell(L, type_name, sizeof(cal_image *)); }
 
 static int check_int(lua_State *L, int arg) {
@@ -61,6 +63,25 @@ static int finish(lua_State *L, const cal_image *out, cal_error *err) {
     return 1;
   }
   return err->code == CAL_E_ARG ? cal_raise(L, err) : cal_push_refusal(L, err);
+}
+
+/* What the shell needs may be refused by the memory's cap, which raises: the picture is then still its owner's. */
+static int push_picture(lua_State *L) {
+  cal_image **given = lua_touserdata(L, 1), **out = new_image(L);
+  *out = *given;
+  *given = NULL;
+  return 1;
+}
+
+int cal_push_picture(lua_State *L, cal_image *im, cal_error *err) {
+  if (!im) return finish(L, NULL, err);
+  lua_pushcfunction(L, push_picture);
+  lua_pushlightuserdata(L, &im);
+  if (lua_pcall(L, 1, 1, 0)) {
+    cal_image_free(im);
+    return lua_error(L);
+  }
+  return finish(L, *(cal_image **)lua_touserdata(L, -1), err);
 }
 
 /* {r, g, b [, a]} with 0 .. 255 each; alpha 255 when absent. Returns how many numbers were given. */
