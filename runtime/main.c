@@ -334,7 +334,7 @@ static int put_versions(lua_State *L) {
 static int put_words_help(lua_State *L) {
   const command *c = lua_touserdata(L, 1);
   require(L, "native.log");
-  lua_getfield(L, -1, "put");
+  lua_getfield(L, -1, "put_words");
   require(L, c->module);
   lua_getfield(L, -1, "help");
   lua_remove(L, -2);

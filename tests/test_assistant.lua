@@ -568,6 +568,30 @@ test("caption writes beside the pictures only when asked, and a person's words w
   check.contains(done.out, "the captions stand beside the pictures")
 end)
 
+test("a command that skips blocked pictures says so in its own spelling", function()
+  local place = new(2)
+  local service = conversation.new { keys = { "GEMINI_API_KEY" },
+    answer = function(_, n) if n == 1 then return { verdict = "blocked", why = "SAFETY", tokens = { input = 1300 } } end end }
+  local function said(more)
+    local params = { with = "gemini", in_flight = "1", to = place.path "out/c.html" }
+    for key, value in pairs(more or {}) do params[key] = value end
+    local log, lines = require "native.log", {}
+    local say = log.say
+    log.say = function(_, line) lines[#lines + 1] = line end
+    local done = place.command("caption", params)
+    log.say = say
+    ends(0, done)
+    return table.concat(lines, "\n")
+  end
+  said()
+  local second = said { to = place.path "out/d.html" }
+  local asked = #service.questions
+  said { again = "yes" }
+  service.close()
+  check.equal({ asked, #service.questions }, { 2, 3 })
+  check.contains(second, "not asked for again (again=yes does): p01.png (SAFETY)")
+end)
+
 test("caption shows its recipe, with every option of the provider, and does nothing else", function()
   local place = new(1)
   local done = ends(0, place.command("caption", { show = "yes", with = "gemini", style = "tags", focus = "scene", spend = "0.5", model = "a, b", in_flight = "2",
@@ -692,6 +716,8 @@ test("tags shows what would change; people's are written only when asked, and th
   local texts = {}
   for i, row in ipairs(store:captions(sha)) do texts[i] = row.author .. ": " .. row.text end
   check.equal(texts, { "human: red_hair, backround, red hair", "human: red hair, background" })
+  local who = require "captions.telling".who
+  check.equal({ who(store:captions(sha)[1]), who(store:captions(sha)[2]) }, { "a person", "a person, mended by calotype tags" })
   check.contains(ends(0, place.command("tags")).out, "0 to mend, 1 fine")
 end)
 
@@ -705,6 +731,11 @@ p:export { as = "sidecars", beside = true }
   check.equal(place.read "photos/p01.txt", "Blue_Sky, backround\n")
   check.contains(ends(0, place.command("tags", { write = "yes" })).out, "1 caption written")
   check.equal(place.read "photos/p01.txt", "blue sky, background\n")
+  do
+    local store <close> = require "native.store".open(place.path "store")
+    local rows = store:captions(require "native.hash".sha256(place.read "photos/p01.png"))
+    check.equal(require "captions.telling".who(rows[#rows]), "template, mended by calotype tags")
+  end
   local done = ends(0, place.run(recipe))
   check.contains(done.log, "1 known")
   check.equal(place.read "photos/p01.txt", "blue sky, background\n")

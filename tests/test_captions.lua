@@ -70,14 +70,17 @@ test("log tells prompts, money, comparisons and what was paid for nothing", func
   check.ok(s:add_caption { sha = sha, key = "k1", text = "two\nlines", author = "model", provider = "gemini", model = "g-1", prompt = prompt,
     detail = '{"fallback":["g-2: quota of the day"]}', cost = 0.0012, seconds = 2.06, spend = true })
   check.ok(s:add_caption { sha = sha, key = "k2", text = "other", author = "model", provider = "openai", spend = true, aside = true })
+  check.ok(s:add_caption { sha = sha_of(folder .. "/photos/p1.png"), key = "k3", text = "blip", author = "model", provider = "huggingface",
+    prompt = "image-to-text", detail = '{"mended":"calotype tags"}', aside = true })
   s:close()
   local shown = ends(0, folder, "captions log photos/p1.png")
-  check.contains(shown, ", 3 texts, $0.0016 and 1 of unknown price\n")
+  check.contains(shown, "  huggingface, mended by calotype tags, image-to-text, for a comparison\n")
+  check.contains(shown, ", 4 texts, $0.0016 and 1 of unknown price\n")
   check.contains(shown, ("  gemini g-1, prompt %s, after g-2: quota of the day, $0.0012, 2.1 s\n      two\n      lines\n"):format(prompt:sub(1, 8)))
   check.contains(shown, "  openai, for a comparison, price unknown\n      other\n")
   check.contains(shown, "  gemini g-1, no caption: blocked: safety, $0.0004\n")
   check.contains(shown, "*  2  ")
-  check.contains(ends(0, folder, "captions log photos"), "\n\n1 picture, 3 texts, $0.0016 and 1 of unknown price\n")
+  check.contains(ends(0, folder, "captions log photos"), "\n\n1 picture, 4 texts, $0.0016 and 1 of unknown price\n")
   check.contains(ends(0, folder, "show .calotype"), "\n  3 requests to services: $0.0016 and 1 of unknown price\n")
 end)
 
@@ -279,6 +282,25 @@ test("on a terminal what changed has its colours, and NO_COLOR turns them off", 
   if shown:find "not found" then skip "script is not installed" end
   check.contains(shown, "a \27[31mfirst\27[0m\27[32msecond\27[0m p1")
   check.contains(terminal "NO_COLOR=1", "a [-first-]{+second+} p1")
+end)
+
+test("on a narrow terminal undo, the list of models and help are folded", function()
+  local folder = project(1)
+  caption(folder, 'template { text = "a first {stem} with quite a few words in it, so that a terminal breaks it" }')
+  caption(folder, 'template { text = "a second {stem} with quite a few words in it, so that a terminal breaks it" }')
+  local function terminal(words)
+    local out = io.popen(("cd %s && NO_COLOR=1 script -qec 'stty cols 60; %s %s' /dev/null </dev/null 2>&1"):format(folder, program, words))
+    local text = out:read "a":gsub("\r", "")
+    out:close()
+    return text
+  end
+  local shown = terminal "captions undo photos/p1"
+  if shown:find "not found" then skip "script is not installed" end
+  check.contains(shown, "  a [-second-]{+first+} p1 with quite a few words in it, so\n    that a terminal breaks it\n")
+  for _, words in ipairs { "captions undo photos/p1", "captions redo photos/p1 2", "captions log photos", "models ls", "help captions" } do
+    for line in terminal(words):gmatch "[^\n]+" do check.ok(utf8.len(line) <= 60 or not line:find " %S+ ", line) end
+  end
+  check.contains(terminal "help captions", "\n  redo FILE|FOLDER [n]        what undo took comes back\n")
 end)
 
 test("a text cannot move the cursor", function()

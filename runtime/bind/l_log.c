@@ -18,21 +18,39 @@ static int l_say(lua_State *L) {
   return 0;
 }
 
-/* log.put(text): a line of data, on stdout, made safe for terminals. */
-static int l_put(lua_State *L) {
+/* The line on stdout; folded to the terminal, if it is one. */
+static void put_line(lua_State *L, cal_buffer *line, bool fold) {
+  cal_buffer_add_byte(line, '\n');
+  const int columns = fold ? cal_terminal_columns(STDOUT_FILENO) : 0;
+  cal_buffer *put = line;
+  if (columns) {
+    put = cal_push_shell(L, "calotype.buffer", sizeof *put);
+    cal_buffer_add_byte(line, 0);
+    if (!line->failed) cal_fold(put, line->data, columns);
+  }
+  if (!line->failed && !put->failed) fwrite(put->data, 1, put->size, stdout);
+  fflush(stdout);
+  cal_buffer_free(put);
+  if (put != line) cal_buffer_free(line);
+}
+
+static int put_text(lua_State *L, bool fold) {
   size_t size;
   const char *text = luaL_checklstring(L, 1, &size);
   cal_buffer *line = cal_push_shell(L, "calotype.buffer", sizeof *line);
   cal_buffer_add_printable(line, text, size);
-  cal_buffer_add_byte(line, '\n');
-  if (!line->failed) fwrite(line->data, 1, line->size, stdout);
-  fflush(stdout);
-  cal_buffer_free(line);
+  put_line(L, line, fold);
   return 0;
 }
 
+/* log.put(text): a line of data, on stdout, made safe for terminals. */
+static int l_put(lua_State *L) { return put_text(L, false); }
+
+/* log.put_words(text): such a line for people: on a terminal it is folded. */
+static int l_put_words(lua_State *L) { return put_text(L, true); }
+
 /* log.put_marked { "text", { "gone" | "new" | "faint" | "strong", "text" }, ... }: such a line with parts that stand out: in colours on a
- * terminal (NO_COLOR turns them off), as [-gone-] and {+new+} elsewhere. */
+ * terminal (NO_COLOR turns them off), where the line is folded, too; as [-gone-] and {+new+} elsewhere. */
 static int l_put_marked(lua_State *L) {
   static const struct {
     const char *name, *color, *before, *after;
@@ -62,10 +80,7 @@ static int l_put_marked(lua_State *L) {
     if (mark < MARKS) cal_buffer_add_text(line, colors ? "\033[0m" : marks[mark].after);
     lua_settop(L, 2);
   }
-  cal_buffer_add_byte(line, '\n');
-  if (!line->failed) fwrite(line->data, 1, line->size, stdout);
-  fflush(stdout);
-  cal_buffer_free(line);
+  put_line(L, line, true);
   return 0;
 }
 
@@ -156,8 +171,9 @@ int luaopen_cal_log(lua_State *L);
 int luaopen_cal_log(lua_State *L) {
   static const luaL_Reg methods[] = {{"set", l_set}, {"note", l_note}, {"close", l_close}, {NULL, NULL}};
   static const luaL_Reg functions[] = {
-      {"put", l_put},   {"put_marked", l_put_marked}, {"put_pixels", l_put_pixels}, {"say", l_say},           {"clock", l_clock},
-      {"date", l_date}, {"duration", l_duration},     {"progress", l_progress},     {"terminal", l_terminal}, {NULL, NULL}};
+      {"put", l_put},     {"put_words", l_put_words}, {"put_marked", l_put_marked}, {"put_pixels", l_put_pixels}, {"say", l_say},
+      {"clock", l_clock}, {"date", l_date},           {"duration", l_duration},     {"progress", l_progress},     {"terminal", l_terminal},
+      {NULL, NULL}};
   cal_register_type(L, "calotype.progress", methods, l_close, l_text);
   luaL_newlib(L, functions);
   return 1;

@@ -34,6 +34,8 @@ local QUALITY = {
 local BAD = { ["lowres"] = true, ["low quality"] = true, ["bad quality"] = true, ["worst quality"] = true, ["displeasing"] = true, ["very displeasing"] = true }
 local GOOD = { ["masterpiece"] = true, ["best quality"] = true, ["amazing quality"] = true, ["great quality"] = true, ["high quality"] = true }
 
+local BY = "calotype tags" -- as the history tells it
+
 -- One and many are different things.
 local OWN_PLURAL = {}
 for word in ("short tight brief glass jean sport good boxer legging pant new"):gmatch "%a+" do OWN_PLURAL[word] = true end
@@ -156,11 +158,12 @@ local function write(photos, row)
     local ok, message, code = fs.write(path, row.new .. "\n")
     if not ok then folder.fail(("%s was not written"):format(path), message, code) end
   end
-  if row.author == "human" then store:add_caption(history.row_of_person(sha, row.new))
+  if row.author == "human" then store:add_caption(history.row_of_person(sha, row.new, BY))
   elseif row.row then
     local r = row.row
     local new = r.text == row.old and row.new or M.mend(r.text, row.mending)
-    store:add_caption { sha = sha, key = r.key, text = new, author = "model", provider = r.provider, model = r.model, detail = r.detail, prompt = r.prompt }
+    store:add_caption { sha = sha, key = r.key, text = new, author = "model", provider = r.provider, model = r.model,
+      detail = history.mended(r.detail, BY), prompt = r.prompt }
   end
 end
 

@@ -34,7 +34,7 @@ local function names_of(list)
 end
 
 local SENTENCES = {
-  before = "%s blocked %s in an earlier run, not asked for again (again = true does): %s",
+  before = "%s blocked %s in an earlier run, not asked for again (%s does): %s",
   blocked = "%s blocked %s, left without a caption: %s",
   unusable = "%s had no usable words for %s: %s",
   refused = "%s refused %s: %s",
@@ -45,7 +45,10 @@ function M.left(asking)
   local context = asking.context
   for _, kind in ipairs { "before", "blocked", "unusable", "refused" } do
     local list = asking.left[kind]
-    if #list > 0 then context.warn(SENTENCES[kind]:format(asking.name, set.count(#list), names_of(list))) end
+    local parts = { asking.name, set.count(#list) }
+    if kind == "before" then parts[3] = context.session.command and "again=yes" or "again = true" end -- as the option is written there
+    parts[#parts + 1] = names_of(list)
+    if #list > 0 then context.warn(SENTENCES[kind]:format(table.unpack(parts))) end
   end
   local stopped, open = asking.stopped, #asking.left.failed + asking.flying
   for i = asking.first, #asking.queue do if asking.queue[i] then open = open + 1 end end

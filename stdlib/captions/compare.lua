@@ -262,10 +262,10 @@ function M.run(_, words, _, params)
   local rows = rows_of(columns, #items)
   put_table(rows)
   for _, pair in ipairs(#columns > 2 and pairs_of or {}) do
-    if pair.mean then log.put(("  %s and %s agree by %.2f"):format(pair[1].title, pair[2].title, pair.mean)) end
+    if pair.mean then log.put_words(("  %s and %s agree by %.2f"):format(pair[1].title, pair[2].title, pair.mean)) end
   end
   page.write(context, { to = to, folder = words[1], total = #paths, columns = columns, items = items, rows = rows, pairs = pairs_of, of_picture = of_picture })
-  log.put(("the captions side by side: %s"):format(to))
+  log.put_words(("the captions side by side: %s"):format(to))
   local exit = 0
   for _, column in ipairs(columns) do
     if column.fault then

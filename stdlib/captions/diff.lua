@@ -107,10 +107,10 @@ function M.run(store, words, _, params)
   check_providers(asked, seen)
   for _, change in ipairs(found) do put(table.unpack(change)) end
   if not folder and #found == 0 then
-    log.put(same > 0 and ("%s: the two texts are the same"):format(words[1]) or params.between and ("%s does not have both texts"):format(words[1])
+    log.put_words(same > 0 and ("%s: the two texts are the same"):format(words[1]) or params.between and ("%s does not have both texts"):format(words[1])
       or ("%s has one text only"):format(words[1]))
   elseif folder then
-    log.put(("%d of %s differ%s%s"):format(#found, set.count(#pictures), same > 0 and (", %d are the same"):format(same) or "",
+    log.put_words(("%d of %s differ%s%s"):format(#found, set.count(#pictures), same > 0 and (", %d are the same"):format(same) or "",
       lacking > 0 and (", %d do not have both texts"):format(lacking) or ""))
   end
   return 0

@@ -21,7 +21,8 @@ end
 -- What one row is, without its text: "a person", "gemini gemini-3.8-flash, prompt 4be1a3f2, $0.0012, 2.1 s".
 local function origin(row, numbers, paid, used)
   local parts = { telling.who(row) }
-  if row.prompt then parts[#parts + 1] = "prompt " .. row.prompt:sub(1, 8) end
+  local hashed = row.prompt and row.prompt:find "^%x+$" -- else what was asked has no words: image-to-text
+  if row.prompt then parts[#parts + 1] = hashed and "prompt " .. row.prompt:sub(1, 8) or row.prompt end
   local detail = json.decode(row.detail or "")
   local fallback = type(detail) == "table" and detail.fallback
   if type(fallback) == "table" and #fallback > 0 then parts[#parts + 1] = "after " .. table.concat(fallback, "; ") end
@@ -64,7 +65,7 @@ local function put_picture(picture, rows, spends)
     if row then
       log.put_marked { ("%s%3d  "):format(row.in_force and "*" or " ", numbers[row.id]),
         { "faint", ("%s  %s"):format(telling.when(row), origin(row, numbers, paid, used)) } }
-      log.put("      " .. telling.indented(row.text, 6))
+      log.put_words("      " .. telling.indented(row.text, 6))
     else
       log.put_marked { "     ", { "faint", ("%s  %s%s, no caption: %s, %s"):format(telling.when(spend), spend.provider,
         spend.model and " " .. spend.model or "", spend.why or "it is not said why", telling.money(spend.cost)) } }
@@ -96,7 +97,7 @@ function M.run(store, words)
   end
   if not folder then return 0 end
   if told > 0 then log.put "" end
-  log.put(("%s, %s%s%s"):format(set.count(#pictures), set.count(texts, "text"), (cost > 0 or unknown > 0) and ", " .. telling.sum(cost, unknown) or "",
+  log.put_words(("%s, %s%s%s"):format(set.count(#pictures), set.count(texts, "text"), (cost > 0 or unknown > 0) and ", " .. telling.sum(cost, unknown) or "",
     #without > 0 and ("; %d without any, the first is %s"):format(#without, without[1].path) or ""))
   return 0
 end

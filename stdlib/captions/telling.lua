@@ -1,12 +1,15 @@
 -- telling.lua - who, when and for how much, in words; what the commands about captions share.
+local json = require "native.json"
 local money = require "caption.money"
 
 local M = {}
 
---- "gemini gemini-3.8-flash", "a person".
+--- "gemini gemini-3.8-flash", "a person", "a person, mended by calotype tags".
 function M.who(row)
-  if row.author == "human" then return "a person" end
-  return (row.provider or "a model") .. ((row.model or "") ~= "" and " " .. row.model or "")
+  local detail = row.detail and row.detail:find '"mended"' and json.decode(row.detail)
+  local mended = type(detail) == "table" and type(detail.mended) == "string" and ", mended by " .. detail.mended or ""
+  if row.author == "human" then return "a person" .. mended end
+  return (row.provider or "a model") .. ((row.model or "") ~= "" and " " .. row.model or "") .. mended
 end
 
 --- "2026-11-21 10:02:11", in UTC as the store has it.

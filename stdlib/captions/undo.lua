@@ -159,13 +159,13 @@ function M.run(store, words, word)
   end
   bar:close()
   for i = 1, math.min(#changes, SHOWN) do put(changes[i]) end
-  if #changes > SHOWN then log.put(("... and %d more"):format(#changes - SHOWN)) end
+  if #changes > SHOWN then log.put_words(("... and %d more"):format(#changes - SHOWN)) end
   local parts = { ("%s; the next run uses %s and asks nobody"):format(set.count(#changes, "text") .. " put back", #changes == 1 and "it" or "them") }
   for _, why in ipairs(order) do parts[#parts + 1] = ("%s with %s"):format(set.count(reasons[why]), why) end
   if files > 0 then parts[#parts + 1] = ("%s written"):format(set.count(files, "caption file")) end
-  log.put(table.concat(parts, "; "))
+  log.put_words(table.concat(parts, "; "))
   if #left > 0 then
-    log.put(("%s beside the pictures left as %s, the first is %s: a recipe that exports there writes it anew"):format(set.count(#left, "caption file"),
+    log.put_words(("%s beside the pictures left as %s, the first is %s: a recipe that exports there writes it anew"):format(set.count(#left, "caption file"),
       #left == 1 and "it is" or "they are", left[1]))
   end
   log.put(("%s%s %s"):format(again(word == "undo" and "redo" or "undo", words[1]), math.abs(steps) > 1 and " " .. math.abs(steps) or "",

@@ -5,6 +5,8 @@
 --
 -- A text that undo or redo brings back is a new row that points to the old one (`restores`). Answers that were only asked for a comparison
 -- (`aside`) belong to the line once a run has used them.
+local json = require "native.json"
+
 local M = {}
 
 --- The row of a person's text that stands beside a picture; nil when it is new. `twice`: the folder has copies of the
@@ -24,9 +26,21 @@ function M.of_person(store, sha, text, twice)
   end
 end
 
---- What a person wrote beside a picture, as a row to add.
-function M.row_of_person(sha, text)
-  return { sha = sha, key = "human", text = text, author = "human", provider = "sidecar", model = "", detail = "{}" }
+--- What a person wrote beside a picture, as a row to add. `mended`: what changed the text on the person's word.
+---@param mended? string
+function M.row_of_person(sha, text, mended)
+  return { sha = sha, key = "human", text = text, author = "human", provider = "sidecar", model = "", detail = json.encode { mended = mended } }
+end
+
+--- A row's detail that also says what changed its text.
+---@param detail? string
+---@param mended string
+---@return string
+function M.mended(detail, mended)
+  local told = json.decode(detail or "")
+  if type(told) ~= "table" then told = {} end
+  told.mended = mended
+  return json.encode(told)
 end
 
 --- These rows are their pictures' texts from now on.

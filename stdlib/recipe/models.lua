@@ -84,7 +84,7 @@ local function put(rows, right)
       line[i] = i == right and pad .. cells[i] or cells[i] .. pad
     end
     line[4] = cells[4]
-    log.put("  " .. (table.concat(line, "  "):gsub("%s+$", "")))
+    log.put_words("  " .. (table.concat(line, "  "):gsub("%s+$", "")))
   end
 end
 
@@ -99,10 +99,10 @@ local function here(folder)
     if cells then rows[#rows + 1] = cells end
   end
   if #rows == 0 then
-    log.put((list and "%s: no models; calotype get hf:OWNER/NAME brings one"
+    log.put_words((list and "%s: no models; calotype get hf:OWNER/NAME brings one"
       or "there is no folder %s yet; calotype get hf:OWNER/NAME brings a model"):format(folder))
   else
-    log.put(folder)
+    log.put_words(folder)
     put(rows, 3)
   end
 end
@@ -119,10 +119,11 @@ local function remote()
     if price and price.until_ then state = ("%s%sthis price until %s"):format(state, state == "" and "" or "; ", price.until_) end
     rows[#rows + 1] = { entry.service, entry.id, price and ("%s in, %s out"):format(dollars(price.input), dollars(price.output)) or "price unknown", state }
   end
-  log.put(("remote, as known on %s; dollars for a million tokens"):format(all.as_of))
+  log.put_words(("remote, as known on %s; dollars for a million tokens"):format(all.as_of))
   put(rows)
   for _, entry in ipairs(all.retired) do
-    log.put(("  %s  %s no longer answers%s since %s: write %s"):format(entry.service, entry.id, entry.routed and " as itself" or "", entry.since, entry.now))
+    log.put_words(("  %s  %s no longer answers%s since %s: write %s"):format(entry.service, entry.id, entry.routed and " as itself" or "",
+      entry.since, entry.now))
   end
 end
 

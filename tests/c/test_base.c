@@ -29,6 +29,17 @@ TEST(lines_are_broken_at_spaces_and_go_on_further_in) {
              "a line of more columns than there are in it, all the same");
 }
 
+TEST(lines_with_a_column_go_on_below_it_and_colours_take_no_room) {
+  CHECK_TEXT(folded("  log FILE       every text that a picture had", 40),
+             "  log FILE       every text that a\n                 picture had");
+  CHECK_TEXT(folded("a name of many letters indeed   and words behind it", 40), "a name of many letters indeed   and\n  words behind it");
+  CHECK_TEXT(folded("\033[1mphotos/a.png\033[0m   \033[2mfrom 1 (a person) to 2 (fake)\033[0m", 45),
+             "\033[1mphotos/a.png\033[0m   \033[2mfrom 1 (a person) to 2 (fake)\033[0m");
+  CHECK_TEXT(folded("\033[1ma.png\033[0m   \033[2mfrom 1 (a person) to 2 (template)\033[0m", 40),
+             "\033[1ma.png\033[0m   \033[2mfrom 1 (a person) to 2\n        (template)\033[0m");
+  CHECK_TEXT(folded("one two three four five six seven eight \033[", 40), "one two three four five six seven eight \033[");
+}
+
 TEST(words_sources_and_commands_are_not_broken) {
   static const char *const kept[] = {"   2 |   :caption { with = gemini { style = \"concise\" }, trigger = \"zkr\" }",
                                      "     |   ^^^^^^^                                    that is it",

@@ -20,14 +20,29 @@ static bool as_it_is(const char *line, size_t size) {
 
 static int width_of(const char *text, size_t size) {
   int width = 0;
-  for (size_t i = 0; i < size; i++) width += ((unsigned char)text[i] & 0xc0) != 0x80;
+  for (size_t i = 0; i < size; i++) {
+    if (text[i] == '\033' && i + 1 < size && text[i + 1] == '[') { /* a colour takes no room */
+      for (i += 2; i < size && (text[i] < '@' || text[i] > '~');) i++;
+      continue;
+    }
+    width += ((unsigned char)text[i] & 0xc0) != 0x80;
+  }
   return width;
+}
+
+/* Where a line goes on: below its last column (what follows two spaces) in the first half of the terminal, else a little further in. */
+static int further_in(const char *line, size_t size, int indent, int columns) {
+  int at = indent + FURTHER;
+  for (size_t i = (size_t)indent + 1; i + 2 < size && width_of(line, i) + 2 <= columns / 2; i++)
+    if (line[i] == ' ' && line[i + 1] == ' ' && line[i + 2] != ' ') at = width_of(line, i + 2);
+  return at <= columns / 2 ? at : indent + FURTHER;
 }
 
 static void fold_line(cal_buffer *out, const char *line, size_t size, int columns) {
   size_t indent = 0;
   while (indent < size && line[indent] == ' ') indent++;
   size_t first = indent; /* no break before the first word */
+  const int further = further_in(line, size, (int)indent, columns);
   int room = columns;
   while (width_of(line, size) > room) {
     size_t best = 0;
@@ -39,10 +54,10 @@ static void fold_line(cal_buffer *out, const char *line, size_t size, int column
     if (!best) break;
     cal_buffer_add(out, line, best);
     cal_buffer_add_byte(out, '\n');
-    for (size_t i = 0; i < indent + FURTHER; i++) cal_buffer_add_byte(out, ' ');
+    for (int i = 0; i < further; i++) cal_buffer_add_byte(out, ' ');
     while (best < size && line[best] == ' ') best++;
     line += best, size -= best, first = 0;
-    room = columns - (int)indent - FURTHER;
+    room = columns - further;
   }
   cal_buffer_add(out, line, size);
 }

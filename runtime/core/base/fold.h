@@ -5,8 +5,10 @@
  *   fwrite(out.data, 1, out.size, stderr);
  *   cal_buffer_free(&out);
  *
- * A line goes on two places further in than it began. Words are never broken; lines of a source ("   2 | ...") and those with a command
- * to copy ("go on with: ...") stay as they are. Columns count code points of UTF-8.
+ * A line goes on two places further in than it began, or below the column that it has: what follows two spaces in the first half of the
+ * terminal. Words are never broken; lines of a source ("   2 | ...") and those with a command
+ * to copy ("go on with: ...") stay as they are. Columns count code points of UTF-8;
+ * colours (CSI sequences) take none.
  * uses: base
  */
 #ifndef CAL_BASE_FOLD_H
