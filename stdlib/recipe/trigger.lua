@@ -41,19 +41,25 @@ local function prepared(text, trigger)
   return text_of.lower(text), text_of.lower(trigger)
 end
 
+--- Where the trigger stands in the text as a whole word: first and last bytes.
+---@param text string
+---@param trigger string
+---@return { [1]: integer, [2]: integer }[]
+function M.places(text, trigger)
+  local lower, word = prepared(text, trigger)
+  local list, at = {}, 1
+  while true do
+    local first, last = find(lower, word, at)
+    if not first then return list end
+    list[#list + 1], at = { first, last }, last + 1
+  end
+end
+
 --- How often the trigger stands in the text as a whole word.
 ---@param text string
 ---@param trigger string
 ---@return integer
-function M.count(text, trigger)
-  local lower, word = prepared(text, trigger)
-  local count, at = 0, 1
-  while true do
-    local first, last = find(lower, word, at)
-    if not first then return count end
-    count, at = count + 1, last + 1
-  end
-end
+function M.count(text, trigger) return #M.places(text, trigger) end
 
 --- True when the text has the placeholder [trigger].
 ---@param text string

@@ -1,0 +1,512 @@
+-- text.lua - a text that is being written: caret, selection, lines, undo, what an input method composes. It draws nothing and asks nobody.
+--
+--   local t = text.new "a red door"                      -- text.new("", { single = true }): line ends become spaces (input boxes)
+--   t:move "end" t:insert ", open"                       --> t:text() == "a red door, open"
+--   t:move("word left", true)                            --> t:selected() == "open"
+--   t:delete "left" t:undo()                             --> "a red door, open" again
+--   t:wrap(300, function(line) return w:advances(line, { size = 14 }) end)
+--   for i, line in ipairs(t.lines) do w:text(0, i * 20, line.text, { size = 14 }) end
+--   local x, line = t:xy()                               -- where the caret stands
+--   t:click(x, line, 2)                                  -- the word there
+--   t:compose("にほ", 2, 0)                              -- t:shown() has it, t:text() has not; t:insert "日本" ends it
+--
+-- Places are code points from 0, as w:advances counts them. The caret never stops between a letter and its accents, nor inside an emoji that
+-- is put together. `version` rises with every change of the text, `moved` with every change of what is seen of it.
+local kind = require("native.text").kind
+local words = require "caption.words"
+
+local M = {}
+local Text = {}
+Text.__index = Text
+
+local MOST = 1 << 20 -- bytes, as a caption file may have
+local STEPS = 1000 -- of undo
+
+local function clean(s, single)
+  if not utf8.len(s) then
+    local parts = {}
+    for first, last, code in words.characters(s) do parts[#parts + 1] = code == 0xFFFD and "\u{FFFD}" or s:sub(first, last) end
+    s = table.concat(parts)
+  end
+  s = s:gsub("\r\n?", "\n"):gsub("[\0-\8\11\12\14-\31\127]", "")
+  return single and (s:gsub("[\n\t]+", " ")) or s
+end
+
+local function characters(s)
+  local chars = {}
+  for _, code in utf8.codes(s) do chars[#chars + 1] = utf8.char(code) end
+  return chars
+end
+
+---@param s? string
+---@param options? { single?: boolean, most?: integer }
+function M.new(s, options)
+  local self = setmetatable({ single = options and options.single, most = options and options.most or MOST, version = 0, moved = 0 }, Text)
+  self:set(s or "")
+  return self
+end
+
+--- Another text: nothing of the one before can be undone.
+function Text:set(s)
+  self.chars = characters(clean(s, self.single))
+  self.caret, self.anchor, self.hang, self.goal, self.composing = 0, 0, false, nil, nil
+  self.done, self.undone, self.joint = {}, {}, nil
+  self:changed()
+end
+
+function Text:changed()
+  self.version, self.moved, self.whole, self.laid = self.version + 1, self.moved + 1, nil, nil
+end
+
+function Text:text()
+  self.whole = self.whole or table.concat(self.chars)
+  return self.whole
+end
+
+function Text:length() return #self.chars end
+
+-- --- Places ------------------------------------------------------------------------------------------------------------------
+
+local function code_of(char) return utf8.codepoint(char) end
+local function flag(code) return code >= 0x1F1E6 and code <= 0x1F1FF end
+
+-- Does this character belong to the one before it?
+local function extends(chars, i)
+  local code = code_of(chars[i])
+  if code < 0x300 then return false end
+  local before = chars[i - 1] and code_of(chars[i - 1])
+  if not before or before == 10 then return false end
+  if before == 0x200D or code == 0x200D or (code >= 0x1F3FB and code <= 0x1F3FF) or (code >= 0xE0020 and code <= 0xE007F) then return true end
+  if kind(code) == "mark" then return true end
+  if flag(code) and flag(before) then
+    local run = 0
+    for k = i - 1, 1, -1 do
+      if not flag(code_of(chars[k])) then break end
+      run = run + 1
+    end
+    return run % 2 == 1
+  end
+  return false
+end
+
+-- The nearest place before or after which no character is torn.
+local function whole(chars, pos, step)
+  while pos > 0 and pos < #chars and extends(chars, pos + 1) do pos = pos + step end
+  return pos
+end
+
+local JOINTS = { ["'"] = true, ["\u{2019}"] = true }
+
+local function wordy(chars, i)
+  local char = chars[i]
+  if not char then return false end
+  local class = words.class(code_of(char))
+  if class == "word" or class == "hangul" then return true end
+  return JOINTS[char] and chars[i - 1] and chars[i + 1] and words.class(code_of(chars[i - 1])) == "word"
+    and words.class(code_of(chars[i + 1])) == "word" or false
+end
+
+local function class_at(chars, i)
+  if wordy(chars, i) then return "word" end
+  local class = words.class(code_of(chars[i]))
+  if class == "alone" then return "alone" end
+  return chars[i] == "\n" and "line" or class == "space" and "space" or "other"
+end
+
+-- To the end of the word on the right; what stands in between is skipped.
+local function word_right(chars, pos)
+  while pos < #chars and not (wordy(chars, pos + 1) or class_at(chars, pos + 1) == "alone") do pos = pos + 1 end
+  if pos < #chars and class_at(chars, pos + 1) == "alone" then return whole(chars, pos + 1, 1) end
+  while pos < #chars and wordy(chars, pos + 1) do pos = pos + 1 end
+  return whole(chars, pos, 1)
+end
+
+local function word_left(chars, pos)
+  while pos > 0 and not (wordy(chars, pos) or class_at(chars, pos) == "alone") do pos = pos - 1 end
+  if pos > 0 and class_at(chars, pos) == "alone" then return whole(chars, pos - 1, -1) end
+  while pos > 0 and wordy(chars, pos) do pos = pos - 1 end
+  return whole(chars, pos, -1)
+end
+
+-- --- Selection -----------------------------------------------------------------------------------------------------------------
+
+--- The first place and the one after the last; nil when nothing is selected.
+function Text:selection()
+  if self.caret == self.anchor then return nil end
+  return math.min(self.caret, self.anchor), math.max(self.caret, self.anchor)
+end
+
+function Text:part(from, to) return table.concat(self.chars, "", from + 1, to) end
+
+function Text:selected()
+  local from, to = self:selection()
+  return from and self:part(from, to) or ""
+end
+
+local function clamp(self, pos) return math.max(0, math.min(math.floor(pos), #self.chars)) end
+
+--- Select from one place to another: the caret stands at the second.
+function Text:select(from, to)
+  self.anchor, self.caret = whole(self.chars, clamp(self, from), -1), whole(self.chars, clamp(self, to), 1)
+  self.goal, self.hang, self.joint, self.moved = nil, false, nil, self.moved + 1
+end
+
+function Text:select_all() self:select(0, #self.chars) end
+
+-- --- Changes -------------------------------------------------------------------------------------------------------------------
+
+-- Characters from..to become `chars`. Each change knows its way back.
+local function splice(self, from, to, chars)
+  local removed = table.move(self.chars, from + 1, to, 1, {})
+  local tail = table.move(self.chars, to + 1, #self.chars, 1, {})
+  for i = #self.chars, from + 1, -1 do self.chars[i] = nil end
+  table.move(chars, 1, #chars, from + 1, self.chars)
+  table.move(tail, 1, #tail, from + #chars + 1, self.chars)
+  return removed
+end
+
+-- Letters that follow one another are one step back; so are characters deleted one after the other.
+local function joins(self, how, from, to, chars)
+  local last = self.done[#self.done]
+  if not last or self.joint ~= how then return nil end
+  if how == "type" and from == to and from == last.from + #last.new and #chars == 1 and chars[1] ~= "\n"
+    and not (chars[1] ~= " " and last.new[#last.new] == " ") then return last end
+  if how == "left" and #last.new == 0 and to == last.from then return last end
+  if how == "right" and #last.new == 0 and from == last.from then return last end
+end
+
+local function change(self, how, from, to, chars)
+  if from == to and #chars == 0 then return false end
+  local before = { self.caret, self.anchor }
+  local last = joins(self, how, from, to, chars)
+  local old = splice(self, from, to, chars)
+  if last and how == "type" then table.move(chars, 1, #chars, #last.new + 1, last.new)
+  elseif last and how == "left" then
+    last.old, last.from = table.move(last.old, 1, #last.old, #old + 1, old), from
+  elseif last then table.move(old, 1, #old, #last.old + 1, last.old)
+  else
+    self.done[#self.done + 1] = { from = from, old = old, new = chars, before = before }
+    if #self.done > STEPS then table.remove(self.done, 1) end
+  end
+  self.undone, self.joint = {}, how
+  self.caret = from + #chars
+  self.anchor, self.goal, self.hang = self.caret, nil, false
+  self:changed()
+  return true
+end
+
+--- What is typed, in the place of the selection. False when the text would become too long.
+---@param s string
+---@return boolean
+function Text:insert(s)
+  self.composing = nil
+  s = clean(s, self.single)
+  local from, to = self:selection()
+  if s == "" and not from then
+    self.moved, self.laid = self.moved + 1, nil
+    return false
+  end
+  if #self:text() + #s > self.most then return false end
+  return change(self, from and "over" or "type", from or self.caret, to or self.caret, characters(s)) and true
+end
+
+local STEP = {
+  ["left"] = function(self, pos) return whole(self.chars, math.max(0, pos - 1), -1) end,
+  ["right"] = function(self, pos) return whole(self.chars, math.min(#self.chars, pos + 1), 1) end,
+  ["word left"] = function(self, pos) return word_left(self.chars, pos) end,
+  ["word right"] = function(self, pos) return word_right(self.chars, pos) end,
+  ["line home"] = function(self, pos)
+    local line = self:line_of(pos)
+    if line then return self:from_shown(line.from) end
+    while pos > 0 and self.chars[pos] ~= "\n" do pos = pos - 1 end
+    return pos
+  end,
+  ["line end"] = function(self, pos)
+    local line = self:line_of(pos)
+    if line then return self:from_shown(line.to), not line.last end
+    while pos < #self.chars and self.chars[pos + 1] ~= "\n" do pos = pos + 1 end
+    return pos
+  end,
+  ["home"] = function() return 0 end,
+  ["end"] = function(self) return #self.chars end,
+}
+
+--- The selection, or from the caret as far as the word says: "left", "right", "word left", "word right", "line home", "line end".
+---@param what? string
+---@return boolean
+function Text:delete(what)
+  local from, to = self:selection()
+  if from then return change(self, "cut", from, to, {}) end
+  local pos = STEP[what or "left"](self, self.caret)
+  -- Backspace takes an accent alone: it was typed alone.
+  if what == "left" and self.caret > 0 and kind(code_of(self.chars[self.caret])) == "mark" then pos = self.caret - 1 end
+  if pos == self.caret then return false end
+  return change(self, (what == "left" or what == "right") and what or "cut", math.min(pos, self.caret), math.max(pos, self.caret), {})
+end
+
+--- Backwards through what was typed since `set`.
+---@return boolean
+function Text:undo()
+  local step = table.remove(self.done)
+  if not step then return false end
+  splice(self, step.from, step.from + #step.new, step.old)
+  self.caret, self.anchor = step.before[1], step.before[2]
+  self.undone[#self.undone + 1] = step
+  self.goal, self.hang, self.joint, self.composing = nil, false, nil, nil
+  self:changed()
+  return true
+end
+
+---@return boolean
+function Text:redo()
+  local step = table.remove(self.undone)
+  if not step then return false end
+  splice(self, step.from, step.from + #step.old, step.new)
+  self.caret = step.from + #step.new
+  self.anchor = self.caret
+  self.done[#self.done + 1] = step
+  self.goal, self.hang, self.joint, self.composing = nil, false, nil, nil
+  self:changed()
+  return true
+end
+
+function Text:copy() return self:selected() end
+
+function Text:cut()
+  local s = self:selected()
+  if s ~= "" then self:delete() end
+  return s
+end
+
+--- Several characters as one step.
+function Text:paste(s)
+  self.joint = nil
+  local did = self:insert(s)
+  self.joint = nil
+  return did
+end
+
+-- --- Input methods ----------------------------------------------------------------------------------------------------------------
+
+--- What is being composed at the caret and is no text yet; "" ends it without one. `start`: where its own caret stands, `length`: of the
+--- part that is chosen.
+function Text:compose(s, start, length)
+  s = clean(s, true)
+  if s ~= "" and self:selection() then change(self, "cut", self:selection(), select(2, self:selection()), {}) end
+  local chars = characters(s)
+  self.composing = #chars > 0 and { chars = chars, at = self.caret, start = math.max(0, math.min(start or #chars, #chars)),
+    length = length or 0 } or nil
+  self.moved, self.laid = self.moved + 1, nil
+end
+
+--- What is to be seen, and from where to where it is being composed; nil when nothing is.
+---@return string text, integer? from, integer? to
+function Text:shown()
+  local c = self.composing
+  if not c then return self:text() end
+  return self:part(0, c.at) .. table.concat(c.chars) .. self:part(c.at, #self.chars), c.at, c.at + #c.chars
+end
+
+--- A place of the text among what is to be seen, and back.
+function Text:to_shown(pos)
+  local c = self.composing
+  if not c or pos < c.at then return pos end
+  return pos == c.at and pos + c.start or pos + #c.chars
+end
+
+function Text:from_shown(pos)
+  local c = self.composing
+  if not c or pos <= c.at then return clamp(self, pos) end
+  return clamp(self, math.max(c.at, pos - #c.chars))
+end
+
+-- --- Lines -------------------------------------------------------------------------------------------------------------------------
+
+-- What may not begin a line.
+local CLOSING = {}
+for _, code in utf8.codes "、。，．：；！？）」』】〉》〕］｝・ー々’”,.:;!?)]}%…" do CLOSING[code] = true end
+
+-- May a line end before chars[i]?
+local function breaks(chars, i)
+  local left, right = chars[i - 1], chars[i]
+  if right == " " or right == "\t" or extends(chars, i) then return false end
+  if left == " " or left == "\t" then return true end
+  if left == "-" and i > 2 and wordy(chars, i - 2) and wordy(chars, i) then return true end
+  local b = code_of(right)
+  if CLOSING[b] then return false end
+  return words.class(code_of(left)) == "alone" or words.class(b) == "alone"
+end
+
+-- Where the line ends that begins at `from`; x are the places of the paragraph.
+local function line_end(chars, x, from, width)
+  local n = #chars
+  local to = from
+  while to < n and x[to + 2] - x[from + 1] <= width do to = to + 1 end
+  if to == n then return n end
+  local over = to
+  while over < n and (chars[over + 1] == " " or chars[over + 1] == "\t") do over = over + 1 end -- spaces may hang over the edge
+  if over > to then return over end
+  for i = to, from + 1, -1 do if breaks(chars, i + 1) then return i end end
+  to = math.max(to, from + 1)
+  local back = whole(chars, to, -1)
+  return back > from and back or whole(chars, to, 1)
+end
+
+--- Lines no wider than `width` (nil: only where the text has its own ends). `advances(line)` gives the place before each character and
+--- the one behind the last. Done again only when the text or the width is another.
+---@param width? number
+---@param advances fun(line: string): number[]
+---@param page? integer lines that "page up" goes
+function Text:wrap(width, advances, page)
+  self.page = page or self.page
+  local laid = self.laid
+  if laid and laid.width == width and laid.advances == advances then return self.lines end
+  local s = self:shown()
+  local lines, start = {}, 0
+  for paragraph in (s .. "\n"):gmatch "(.-)\n" do
+    local chars, x = characters(paragraph), advances(paragraph)
+    local from = 0
+    repeat
+      local to = width and line_end(chars, x, from, width) or #chars
+      local places = {}
+      for i = from, to do places[#places + 1] = x[i + 1] - x[from + 1] end
+      lines[#lines + 1] = { from = start + from, to = start + to, text = table.concat(chars, "", from + 1, to), x = places, last = to == #chars }
+      from = to
+    until from >= #chars
+    start = start + #chars + 1
+  end
+  self.lines, self.laid = lines, { width = width, advances = advances }
+  return lines
+end
+
+-- The line of a place of the text and its number; nil when nothing was wrapped since the text changed.
+function Text:line_of(pos)
+  if not self.laid then return nil end
+  local at = self:to_shown(pos)
+  for i, line in ipairs(self.lines) do
+    local ends_here = at == line.to and (line.last or self.hang and pos == self.caret)
+    if at >= line.from and (at < line.to or ends_here) then return line, i end
+  end
+  return self.lines[#self.lines], #self.lines
+end
+
+--- Where a place (the caret's) stands: x in its line, number of the line. After `wrap`.
+---@param pos? integer
+---@return number x, integer line
+function Text:xy(pos)
+  local line, number = self:line_of(pos or self.caret)
+  return line.x[self:to_shown(pos or self.caret) - line.from + 1] or line.x[#line.x], number
+end
+
+--- The place nearest to x in a line. Second: at the end of a line that goes on in the next one.
+---@return integer pos, boolean hang
+function Text:at(x, number)
+  local line = self.lines[math.max(1, math.min(number, #self.lines))]
+  local best, distance = line.from, math.huge
+  for i, place in ipairs(line.x) do
+    if math.abs(place - x) < distance then best, distance = line.from + i - 1, math.abs(place - x) end
+  end
+  local hang = best == line.to and not line.last
+  local pos = self:from_shown(best)
+  pos = whole(self.chars, pos, -1)
+  return pos, hang
+end
+
+-- --- Moving ------------------------------------------------------------------------------------------------------------------------
+
+local function put(self, pos, keep, hang)
+  self.caret = clamp(self, pos)
+  if not keep then self.anchor = self.caret end
+  self.hang, self.joint, self.moved = hang or false, nil, self.moved + 1
+end
+
+local ROWS = { up = -1, down = 1, ["page up"] = -1, ["page down"] = 1 }
+
+--- "left", "right", "word left", "word right", "line home", "line end", "home", "end"; after `wrap` also "up", "down", "page up", "page down".
+--- With `keep` the selection grows. False when the caret is there already.
+---@param where string
+---@param keep? boolean
+---@return boolean
+function Text:move(where, keep)
+  local caret, anchor, hang = self.caret, self.anchor, self.hang
+  if ROWS[where] then
+    if not self.laid then return false end
+    local x, number = self:xy()
+    self.goal = self.goal or x
+    local goal = self.goal
+    local target = number + ROWS[where] * (where:find "page" and math.max(1, (self.page or 10) - 1) or 1)
+    if target < 1 then put(self, 0, keep)
+    elseif target > #self.lines then put(self, #self.chars, keep)
+    else
+      local pos, over = self:at(goal, target)
+      put(self, pos, keep, over)
+    end
+    self.goal = goal
+  else
+    local from, to = self:selection()
+    if from and not keep and (where == "left" or where == "right") then put(self, where == "left" and from or to)
+    else
+      local pos, over = STEP[where](self, self.caret)
+      put(self, pos, keep, over)
+    end
+    self.goal = nil
+  end
+  return self.caret ~= caret or self.anchor ~= anchor or self.hang ~= hang
+end
+
+local function word_around(chars, pos)
+  local i = pos < #chars and pos + 1 or pos
+  if i < 1 then return 0, 0 end
+  local class = class_at(chars, i)
+  if class == "alone" or class == "line" then return i - 1, i end
+  local from, to = i - 1, i
+  while from > 0 and class_at(chars, from) == class do from = from - 1 end
+  while to < #chars and class_at(chars, to + 1) == class do to = to + 1 end
+  return from, to
+end
+
+local function paragraph_around(chars, pos)
+  local from, to = pos, pos
+  while from > 0 and chars[from] ~= "\n" do from = from - 1 end
+  while to < #chars and chars[to + 1] ~= "\n" do to = to + 1 end
+  return from, to
+end
+
+local function unit_around(self, pos)
+  if self.unit == "word" then return word_around(self.chars, pos) end
+  if self.unit == "line" then return paragraph_around(self.chars, pos) end
+  return pos, pos
+end
+
+--- The mouse went down there: one click puts the caret, two select the word, three the line. With `keep` (shift) the selection grows.
+---@param x number
+---@param line integer
+---@param clicks? integer
+---@param keep? boolean
+function Text:click(x, line, clicks, keep)
+  local pos, hang = self:at(x, line)
+  self.goal = nil
+  self.unit = clicks and clicks % 3 == 2 and "word" or clicks and clicks > 0 and clicks % 3 == 0 and "line" or nil
+  if self.unit and not keep then
+    local from, to = unit_around(self, pos)
+    self.origin = { from, to }
+    self:select(from, to)
+  else
+    put(self, pos, keep, hang)
+    self.origin = { self.anchor, self.anchor }
+  end
+end
+
+--- The mouse moved on with its button down: whole words after a double click.
+function Text:drag(x, line)
+  if not self.origin then return end
+  local pos, hang = self:at(x, line)
+  local from, to = unit_around(self, pos)
+  if from < self.origin[1] then self.anchor = self.origin[2] put(self, from, true)
+  else
+    self.anchor = self.origin[1]
+    put(self, math.max(to, self.origin[2]), true, hang and not self.unit)
+  end
+end
+
+return M
