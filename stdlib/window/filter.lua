@@ -230,7 +230,8 @@ local function lex(s)
       local key = s:match("^(%a+):", at)
       if key then
         at = at + #key + 1
-        local quotes, place, value = s:find("^[\"']", at), at, nil
+        local quotes, place = s:find("^[\"']", at), at
+        local value
         if quotes then value, at = quoted(s, at) else value, at = bare(s, at) end
         list[#list + 1] = { kind = "key", key = key:lower(), text = value, quoted = quotes, at = from, place = place }
       else

@@ -7,7 +7,7 @@
 --   tokens.triggers("zkr, a zkr door", "zkr")          --> { { 1, 3 }, { 8, 10 } }: bytes, whole words only
 local folder = require "models.folder"
 local fs = require "native.fs"
-local lint = require "caption.lint"
+local places = require "caption.places"
 local trigger = require "recipe.trigger"
 
 local M = {}
@@ -18,7 +18,7 @@ Tokens.__index = Tokens
 ---@param options? { base?: string }
 ---@return { most: integer, why?: string, counter: fun(s: string): integer }
 function M.new(options)
-  local self = setmetatable({ most = lint.CLIP }, Tokens)
+  local self = setmetatable({ most = places.CLIP }, Tokens)
   local base = options and options.base
   if base then
     local path = base:gsub("/+$", "") .. "/tokenizer"
@@ -39,7 +39,7 @@ end
 
 ---@param s string
 ---@return integer count, boolean exact
-function Tokens:count(s) return lint.places(s, self.tokenizer) end
+function Tokens:count(s) return places.count(s, self.tokenizer) end
 
 --- The byte from which on the encoder sees nothing; nil when it sees all.
 ---@param s string

@@ -1,31 +1,15 @@
 -- Captions longer than the text encoder reads.
 local look = require "caption.lint.look"
+local places = require "caption.places"
 local set = require "recipe.set"
-local words = require "caption.words"
-
-local CLIP = 75 -- pieces of words that CLIP reads, without begin and end
-
--- How many places of the text encoder a caption takes; false when that is an estimate.
-local function places(s, tokenizer)
-  if tokenizer then
-    local ids = tokenizer:tokens(s)
-    if ids then return #ids, true end
-  end
-  local count = 0
-  for _, word in ipairs(words.list(s)) do
-    count = count + (word[1]:find "[\128-\255]" and (#word[1] + 1) // 2 or 1 + (#word[1] - 1) // 9)
-  end
-  for _ in s:gmatch "[,.;:!?()\"]" do count = count + 1 end
-  return count, false
-end
 
 return function(rows, options)
-  local most, longest, exact = options.places or CLIP, 0, false
+  local most, longest, exact = options.places or places.CLIP, 0, false
   local found = look.pick(rows, function(row)
     local s = row.out or row.text
     if not look.has_text(row) or not utf8.len(s) or #s < most then return false end -- a place holds a letter at least
     local count
-    count, exact = places(s, options.tokenizer)
+    count, exact = places.count(s, options.tokenizer)
     if count > most then longest = math.max(longest, count) end
     return count > most
   end)
