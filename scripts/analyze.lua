@@ -18,6 +18,7 @@
 --   judge=no               also ask a model what it thinks of each picture
 --   with=auto              which one: gemini, openai, huggingface; auto follows the environment or .env
 --   model=                 its model; several with commas between are tried in turn
+--   language=en            of the question and of its reasons: de, en, es, fr, ja, zh, or a file of your own (CALOTYPE_PROMPTS)
 --   spend=                 a ceiling in dollars for this run; at least 0
 --   record=                a file that keeps all questions and answers
 --   replay=                answers from such a file: nothing is sent and nothing paid
@@ -27,14 +28,14 @@ local M = {}
 ---@return integer exit
 function M.run(options)
   local analyze = require "assistant.analyze"
+  local consult = require "assistant.consult"
   local judge = require "assistant.judge"
   local log = require "native.log"
   local settings = require "assistant.settings"
   local telling = require "assistant.telling"
   local o = settings.read(analyze.settings, options.params)
-  local found = analyze.run { folder = options.folder, side = o.side, trigger = o.trigger, recursive = o.recursive, store = options.store, say = options.say,
-    judge = o.judge, with = o.with, model = o.model, spend = o.spend, record = o.record, replay = o.replay,
-    before = function(photos) if o.to ~= "" then telling.allow_page(photos, o.to) end end }
+  local found = analyze.run(consult.given(o, { folder = options.folder, side = o.side, trigger = o.trigger, recursive = o.recursive,
+    store = options.store, say = options.say, before = function(photos) if o.to ~= "" then telling.allow_page(photos, o.to) end end }))
   local photos <close> = found.photos
   local put = options.put or log.put
   telling.analysis(found, put)

@@ -23,6 +23,7 @@
 --   judge=no                     also ask a model what it thinks of each picture
 --   with=auto                    which one: gemini, openai, huggingface; auto follows the environment or .env
 --   model=                       its model; several with commas between are tried in turn
+--   language=en                  of the question and of its reasons: de, en, es, fr, ja, zh, or a file of your own (CALOTYPE_PROMPTS)
 --   spend=                       a ceiling in dollars for this run; at least 0
 --   record=                      a file that keeps all questions and answers
 --   replay=                      answers from such a file: nothing is sent and nothing paid
@@ -46,6 +47,7 @@ end
 ---@param options { folder: string, params: table<string, string>, fresh?: boolean }
 ---@return integer exit
 function M.run(options)
+  local consult = require "assistant.consult"
   local fs = require "native.fs"
   local folder = require "assistant.folder"
   local judge = require "assistant.judge"
@@ -64,9 +66,8 @@ function M.run(options)
   if o.remove and ((fs.absolute(to) or to) .. "/"):sub(1, #(fs.absolute(path) or path) + 1) == (fs.absolute(path) or path) .. "/" then
     folder.fail(("%s lies in %s"):format(to, path), "name a folder elsewhere, on the same disk, with to=", "usage")
   end
-  local found = outliers.run { folder = path, above = o.above, by = o.by, recursive = o.recursive, store = options.store, say = options.say,
-    judge = o.judge, with = o.with, model = o.model, spend = o.spend, record = o.record, replay = o.replay,
-    before = function(photos) if o.page ~= "" then telling.allow_page(photos, o.page) end end }
+  local found = outliers.run(consult.given(o, { folder = path, above = o.above, by = o.by, recursive = o.recursive,
+    store = options.store, say = options.say, before = function(photos) if o.page ~= "" then telling.allow_page(photos, o.page) end end }))
   local photos <close> = found.photos
   telling.outliers(found, put)
   if o.json ~= "" then telling.write(photos, o.json, outliers.json(found)) end

@@ -19,6 +19,7 @@
 --   judge=no        also ask a model what it thinks of each picture
 --   with=auto       which one: gemini, openai, huggingface; auto follows the environment or .env
 --   model=          its model; several with commas between are tried in turn
+--   language=en     of the question and of its reasons: de, en, es, fr, ja, zh, or a file of your own (CALOTYPE_PROMPTS)
 --   spend=          a ceiling in dollars for this run; at least 0
 --   record=         a file that keeps all questions and answers
 --   replay=         answers from such a file: nothing is sent and nothing paid
@@ -40,6 +41,7 @@ end
 ---@param options { folder: string, params: table<string, string>, fresh?: boolean }
 ---@return integer exit
 function M.run(options)
+  local consult = require "assistant.consult"
   local log = require "native.log"
   local recommend = require "assistant.recommend"
   local set = require "recipe.set"
@@ -48,8 +50,8 @@ function M.run(options)
   local put = options.put or log.put
   local o = settings.read(recommend.settings, options.params)
   if o.to ~= "" then look_ahead(o) end
-  local advice = recommend.run { folder = options.folder, goal = o.goal, base = o.base, trigger = o.trigger, memory = o.memory, recursive = o.recursive,
-    store = options.store, say = options.say, judge = o.judge, with = o.with, model = o.model, spend = o.spend, record = o.record, replay = o.replay }
+  local advice = recommend.run(consult.given(o, { folder = options.folder, goal = o.goal, base = o.base, trigger = o.trigger, memory = o.memory,
+    recursive = o.recursive, store = options.store, say = options.say }))
   local photos <close> = advice.photos
   telling.advice(advice, put)
   local good, what = recommend.check(advice, o.to ~= "" and o.to or "recipe.lua", options.store)

@@ -789,6 +789,68 @@ test("with judge=yes a model is asked for each picture once, and never again", f
   check.ok(spent.cost > 0)
 end)
 
+test("the question of judge=yes is asked in six languages, each a question of its own; the English one is what stores have", function()
+  local consult, judge = require "assistant.consult", require "assistant.judge"
+  local seen = {}
+  for _, language in ipairs { "de", "en", "es", "fr", "ja", "zh" } do
+    local asked = consult.asked(judge.question, language)
+    check.ok(not seen[asked.id] and asked.system:find "quality" and asked.system:find "screenshot" and asked.user ~= "", language)
+    seen[asked.id] = true
+  end
+  check.equal(consult.asked(judge.question, "en").id, "fb22c0a34d86f5a583452f356ba879c039d6354dfb4159ff917b3ba2eee7e077")
+  local place = new(2)
+  local service = judging(function(q) return judgement(8, "photo", {}, q.system:find "auf Deutsch" and "Unscharf." or "Blurred.") end)
+  local function run(more)
+    local params = { side = "256", to = "", judge = "yes", json = place.path "out/a.json" }
+    for key, value in pairs(more or {}) do params[key] = value end
+    return place.command("analyze", params)
+  end
+  ends(0, run())
+  check.contains(place.read "out/a.json", "Blurred.")
+  ends(0, run { language = "de" })
+  check.contains(place.read "out/a.json", "Unscharf.")
+  ends(0, run { language = "en" })
+  check.contains(place.read "out/a.json", "Blurred.")
+  check.equal(#service.questions, 4)
+  check.contains(ends(2, run { language = "it" }).text, 'there are no prompts in "it"; there are de, en, es, fr, ja, zh')
+  check.contains(ends(2, run { language = "../x" }).text, "it is two letters")
+  service.close()
+end)
+
+test("a person's own file of prompts has the words of judge=yes, or leaves them as they are", function()
+  local prompts = require "caption.prompts"
+  local place = recipes.new(tmp "place")
+  local text = fs.read "stdlib/data/prompts/en.lua"
+  if not text then skip "the sources are not here" end
+  local bare = text:gsub("\n  judge = {.*$", "\n}\n")
+  place.write("en.lua", bare)
+  place.write("it.lua", bare)
+  place.write("nl.lua", (text:gsub("Judge this picture%.", "Beoordeel deze foto.")))
+  place.write("sv.lua", (text:gsub("    ask = \"Its tags: \",\n", "")))
+  local env = script.env
+  script.env = function(name) return name == "CALOTYPE_PROMPTS" and place.folder or env(name) end
+  local plain, lacking, own = prompts.judging("judge", "en"), table.pack(prompts.judging("judge", "it")), prompts.judging("judge", "nl")
+  local broken = table.pack(prompts.judging("judge", "sv"))
+  script.env = env
+  check.equal(plain.ask, "Judge this picture.")
+  check.equal(lacking[2], 'the prompts in "it" have no \'judge\'')
+  check.equal(own.ask, "Beoordeel deze foto.")
+  check.contains(broken[2], "sv.lua has no 'judge_tags.ask'")
+end)
+
+test("copies of a picture are judged once; an endpoint that only captions is not asked", function()
+  local place = new(2)
+  place.write("photos/p03.png", place.read "photos/p02.png")
+  local service = judging(function() return judgement(8) end)
+  check.contains(ends(0, place.command("analyze", { side = "256", to = "", judge = "yes" })).out, "all by gemini")
+  service.close()
+  check.equal(#service.questions, 2)
+  service = conversation.new { keys = { "HF_TOKEN" }, env = { HF_BASE_URL = "https://x.endpoints.huggingface.cloud" } }
+  local done = place.command("analyze", { side = "256", to = "", judge = "yes", with = "huggingface" })
+  service.close()
+  check.contains(ends(2, done).text, "an endpoint that only captions")
+end)
+
 test("what a model says makes outliers, and what it says of half of the pictures moves none", function()
   local place = new(12)
   local kinds = { [4] = "drawing" }

@@ -5,6 +5,7 @@
 --   advice.text       -- the recipe
 local analyze = require "assistant.analyze"
 local auto = require "caption.auto"
+local consult = require "assistant.consult"
 local folder = require "assistant.folder"
 local fs = require "native.fs"
 local judge = require "assistant.judge"
@@ -243,16 +244,15 @@ end
 ---@param options { folder: string, goal?: string, base?: string, trigger?: string, memory?: number, recursive?: boolean, store?: string, say?: function }
 ---@return table advice
 function M.run(options)
-  local o = settings.read(M.settings, { goal = options.goal, base = options.base, trigger = options.trigger, memory = options.memory,
-    recursive = options.recursive, judge = options.judge, with = options.with, model = options.model, spend = options.spend, record = options.record,
-    replay = options.replay })
+  local o = settings.read(M.settings, consult.given(options, { goal = options.goal, base = options.base, trigger = options.trigger,
+    memory = options.memory, recursive = options.recursive }))
   if o.trigger ~= "" and not o.trigger:find "^%S[^\n]*%S$" then
     folder.fail(("trigger=%s: it needs at least two letters and no spaces around it"):format(o.trigger), nil, "usage")
   end
   local base, model, lacking = open_base(o.base)
   local goal, own, multiple = BY_GOAL[o.goal], base_sides(model)
-  local found = analyze.run { folder = options.folder, side = math.max(64, own), recursive = o.recursive, store = options.store, say = options.say,
-    judge = o.judge, with = o.with, model = o.model, spend = o.spend, record = o.record, replay = o.replay }
+  local found = analyze.run(consult.given(o, { folder = options.folder, side = math.max(64, own), recursive = o.recursive, store = options.store,
+    say = options.say }))
   if #found.pictures == 0 then
     found.photos:close()
     folder.fail(("no picture of %s can be read"):format(found.folder), "calotype analyze tells what is wrong with each")

@@ -38,7 +38,8 @@ local function new_asking(name, items, options, emit, context, asked)
   for i, item in ipairs(items) do
     local why = not options.again and not asked and settings.blocked(context, name, options, item)
     if why then self:leave("before", { item = item }, why)
-    else table.insert(self.queue, { n = i, item = item, tries = 0, max_tokens = settings.max_tokens(service, options) }) end
+    else table.insert(self.queue, { n = i, item = item, tries = 0, asked = asked and asked.of and asked.of(item) or words,
+      max_tokens = settings.max_tokens(service, options) }) end
   end
   return self
 end
@@ -91,7 +92,7 @@ function Asking:question(job, model)
   local bytes, mime = image.for_server(item.path, self.service.picture or {})
   if not bytes then return nil, mime end
   local only_captions = self.service.wire == "huggingface" -- it has a length of its own
-  return { model = model.id ~= "" and model.id or nil, system = self.asked.system, user = self.asked.user, schema = self.asked.schema,
+  return { model = model.id ~= "" and model.id or nil, system = job.asked.system, user = job.asked.user, schema = job.asked.schema,
     pictures = { { bytes = bytes, mime = mime } }, settings = self:settings(model),
     max_tokens = not (only_captions and not self.options.max_tokens) and job.max_tokens or nil,
     expected_tokens = models.picture_tokens(model.row, self.options.resolution or "high", item.width or 1024, item.height or 1024)
@@ -188,7 +189,8 @@ function Asking:loop(talk)
   end
 end
 
---- Ask. `asked` is another question than that of captions: { system, user, schema, id, read = fun(asked, text): string?, string? }.
+--- Ask. `asked` is another question than that of captions: { system, user, schema, id, read = fun(asked, text): string?, string? }; where it is
+--- not the same for all pictures, `of = fun(item)` gives such a table for each.
 function M.ask(name, items, options, emit, context, asked)
   local self = new_asking(name, items, options, emit, context, asked)
   if #self.queue > 0 then

@@ -6,8 +6,8 @@
 --   local cost = purse:cost_of(job, reply)         -- nil: nobody knows
 --   purse:settle(job, reply, cost)                 -- after its answer
 --
--- A job is { item =, max_tokens =, model =, held = the most its question may cost, spare = attempts that more is held for }. Where nothing
--- costs anything all of it is allowed, and nothing is counted. The ceilings are money.lua's.
+-- A job is { item =, asked = the words of its question, max_tokens =, model =, held = the most its question may cost, spare = attempts that
+-- more is held for }. Where nothing costs anything all of it is allowed, and nothing is counted. The ceilings are money.lua's.
 local models = require "caption.models"
 local money = require "caption.money"
 local services = require "caption.services"
@@ -33,7 +33,7 @@ function Purse:limited() return not self.costless and self.ceilings:limited() en
 function Purse:most(job, model, share)
   if self.costless then return 0 end
   local item = job.item
-  local most = money.most(model.row, self.asked, self.options.resolution or "high", job.max_tokens, item.width or 2048, item.height or 2048)
+  local most = money.most(model.row, job.asked or self.asked, self.options.resolution or "high", job.max_tokens, item.width or 2048, item.height or 2048)
   return (most or 0) * (share or 1) * self.dearer
 end
 

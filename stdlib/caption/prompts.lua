@@ -4,6 +4,7 @@
 --   asked.system, asked.user, asked.schema      -- texts; the schema is JSON
 --   asked.kind, asked.id                        -- "caption" or "tags"; the sha256 of the three
 --   prompts.read(asked, reply.text)             --> the caption, or nil and why it is none
+--   prompts.judging("judge", "en").system       -- the words of another question; .ask
 local fs = require "native.fs"
 local hash = require "native.hash"
 local json = require "native.json"
@@ -19,9 +20,13 @@ local known = {}
 local SHAPE = { role = true, rules = true, answer_in = true, besides = true, style = M.styles, focus = M.focuses, tags_in = { "here", "english" },
   ask = { "caption", "tags" }, answer = { "caption", "tags" } }
 
-local function missing(words)
-  for name, parts in pairs(SHAPE) do
+-- Questions about pictures that have their captions: a file may leave them out.
+local JUDGING = { judge = { "system", "ask" }, judge_tags = { "system", "ask" } }
+
+local function missing(words, shape)
+  for name, parts in pairs(shape) do
     local value = words[name]
+    if shape == JUDGING and value == nil then parts = {} end
     if parts == true and type(value) ~= "string" then return name end
     for _, part in ipairs(parts ~= true and parts or {}) do
       if type(value) ~= "table" or type(value[part]) ~= "string" then return name .. "." .. part end
@@ -45,7 +50,7 @@ local function own(language)
   if not fn then return nil, ("%s, line %d: %s"):format(path, problem.line or 1, problem.message) end
   local good, words = script.call(script.limit, 2, fn)
   if not good or type(words) ~= "table" then return nil, path .. " gives no table of prompts" end
-  local part = missing(words)
+  local part = missing(words, SHAPE) or missing(words, JUDGING)
   if part then return nil, ("%s has no '%s'"):format(path, part) end
   return words
 end
@@ -66,6 +71,17 @@ function M.words(language)
   end
   known[key] = words
   return words
+end
+
+--- The words of a judgement: `judge` or `judge_tags`. A file of one's own without them leaves them as they are; nil and what is wrong.
+---@param part "judge"|"judge_tags"
+---@return { system: string, ask: string }?, string?, string?
+function M.judging(part, language)
+  local words, complaint, hint = M.words(language)
+  if not words then return nil, complaint, hint end
+  if words[part] then return words[part] end
+  for _, name in ipairs(BUILT_IN) do if name == language then return require("data.prompts." .. name)[part] end end
+  return nil, ("the prompts in %q have no '%s'"):format(language, part), "stdlib/data/prompts/en.lua shows it"
 end
 
 local function schema_of(words, kind)

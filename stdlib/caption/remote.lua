@@ -86,10 +86,11 @@ function M.declare(name, options, state)
   if not ok and placed then session:warn(("%s; %s"):format(why, hint), at, "key") end
 end
 
---- About what asking for these pictures costs: { requests, model, usd (nil: unknown), as_of, until_, blocked }.
-function M.estimate(name, items, options, context)
+--- About what asking for these pictures costs: { requests, model, usd (nil: unknown), as_of, until_, blocked }. `other`: another question than
+--- that of captions, as exchange.lua takes it.
+function M.estimate(name, items, options, context, other)
   local service = settings.service(name, options)
-  local asked = settings.words(name, options)
+  local asked = other or settings.words(name, options)
   local id = settings.chain(service, options)[1]
   local row = models.find(name, id)
   local price, usd, blocked, waiting = models.price(row), 0, 0, 0
@@ -97,10 +98,11 @@ function M.estimate(name, items, options, context)
   for _, item in ipairs(items) do
     if in_batches[item.sha256] then
       waiting = waiting + 1
-    elseif not options.again and settings.blocked(context, name, options, item) then
+    elseif not options.again and not other and settings.blocked(context, name, options, item) then
       blocked = blocked + 1
     elseif price then
-      usd = usd + money.usual(row, asked, options.resolution or "high", options.style, options.thinking, item.width or 1024, item.height or 1024)
+      local words = other and other.of and other.of(item) or asked
+      usd = usd + money.usual(row, words, options.resolution or "high", options.style, options.thinking, item.width or 1024, item.height or 1024)
     end
   end
   local requests = #items - blocked - waiting
@@ -120,7 +122,7 @@ function M.provider(spec)
   function spec.declare(options, state) return M.declare(name, options, state) end
   function spec.question(options) return settings.question(name, options) end
   function spec.depends(_, options) return settings.words(name, options).id end
-  function spec.estimate(items, options, context) return M.estimate(name, items, options, context) end
+  function spec.estimate(items, options, context, other) return M.estimate(name, items, options, context, other) end
   function spec.ask(items, options, emit, context, asked) return exchange.ask(name, items, options, emit, context, asked) end
   return spec
 end

@@ -35,7 +35,7 @@ end
 
 local SENTENCES = {
   before = "%s blocked %s in an earlier run, not asked for again (%s does): %s",
-  blocked = "%s blocked %s, left without a caption: %s",
+  blocked = "%s blocked %s, left without %s: %s",
   unusable = "%s had no usable words for %s: %s",
   refused = "%s refused %s: %s",
 }
@@ -47,6 +47,7 @@ function M.left(asking)
     local list = asking.left[kind]
     local parts = { asking.name, set.count(#list) }
     if kind == "before" then parts[3] = context.session.command and "again=yes" or "again = true" end -- as the option is written there
+    if kind == "blocked" then parts[3] = asking.asked.read and "a judgement" or "a caption" end
     parts[#parts + 1] = names_of(list)
     if #list > 0 then context.warn(SENTENCES[kind]:format(table.unpack(parts))) end
   end

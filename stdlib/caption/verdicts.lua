@@ -28,7 +28,7 @@ end
 local on = {}
 
 function on.done(asking, job, reply, cost)
-  local asked = asking.asked
+  local asked = job.asked or asking.asked
   local text, complaint = (asked.read or prompts.read)(asked, reply.text)
   if not text then return on.empty(asking, job, reply, cost, complaint) end
   job.model.strained = 0
