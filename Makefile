@@ -8,13 +8,13 @@ VERSION  := 0.1.0
 
 # --- What Debian, macOS, Fedora and Arch call what we need ---------------------------------------------------------
 APT_BUILD := gcc make pkg-config liblua5.4-dev libcjson-dev libsqlite3-dev libzip-dev libjpeg62-turbo-dev libpng-dev zlib1g-dev \
-             libcurl4-openssl-dev ca-certificates libsdl2-dev libsdl2-image-dev libedit-dev libutf8proc-dev ocl-icd-opencl-dev opencl-headers \
+             libcurl4-openssl-dev ca-certificates libsdl2-dev libsdl2-image-dev libsdl2-ttf-dev fonts-dejavu-core libedit-dev libutf8proc-dev ocl-icd-opencl-dev opencl-headers \
              pocl-opencl-icd libclblast-dev libdnnl-dev
 APT_CHECK := lua-check cppcheck clang-format clang libclang-rt-14-dev openssl
-BREW      := lua@5.4 cjson curl sqlite libzip jpeg-turbo libpng zlib sdl2 sdl2_image libedit utf8proc pocl clblast onednn pkg-config
+BREW      := lua@5.4 cjson curl sqlite libzip jpeg-turbo libpng zlib sdl2 sdl2_image sdl2_ttf libedit utf8proc pocl clblast onednn pkg-config
 DNF       := gcc make pkgconf lua-devel cjson-devel libcurl-devel sqlite-devel libzip-devel libjpeg-turbo-devel libpng-devel zlib-devel SDL2-devel \
-             SDL2_image-devel libedit-devel utf8proc-devel ocl-icd-devel opencl-headers pocl clblast-devel onednn-devel
-PACMAN    := gcc make pkgconf lua54 cjson curl sqlite libzip libjpeg-turbo libpng zlib sdl2 sdl2_image libedit libutf8proc ocl-icd opencl-headers \
+             SDL2_image-devel SDL2_ttf-devel dejavu-sans-fonts libedit-devel utf8proc-devel ocl-icd-devel opencl-headers pocl clblast-devel onednn-devel
+PACMAN    := gcc make pkgconf lua54 cjson curl sqlite libzip libjpeg-turbo libpng zlib sdl2 sdl2_image sdl2_ttf ttf-dejavu libedit libutf8proc ocl-icd opencl-headers \
              pocl clblast onednn
 
 # --- Flags ---------------------------------------------------------------------------------------------------------

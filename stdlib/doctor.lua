@@ -2,6 +2,7 @@
 local log = require "native.log"
 local script = require "native.script"
 local system = require "native.system"
+local window = require "native.window"
 
 local M = {}
 
@@ -53,6 +54,8 @@ local function machine(out)
   rows(out, " ", "threads", ("%d   (CALOTYPE_THREADS changes that)"):format(list.threads))
   rows(out, " ", "memory", ("%s, %s unused"):format(gb(list.memory), gb(list.free_memory)))
   rows(out, " ", "terminal", columns and ("%d columns"):format(columns) or "none: output goes to a file or a pipe")
+  local display, why = window.display()
+  rows(out, display and "+" or " ", "display", display and "a window opens" or why)
   local store = script.env "CALOTYPE_STORE" or ".calotype"
   local writable = system.writable(store)
   rows(out, writable and "+" or "-", "store", store .. (writable and " can be written" or " cannot be written: CALOTYPE_STORE names another folder"))
@@ -71,7 +74,7 @@ function M.run(put)
   for _, line in ipairs(out) do put(line) end
   if #missing > 0 then put(("missing: on Debian, apt-get install %s"):format(table.concat(missing, " "))) end
   local pictures = true
-  for _, package in ipairs(missing) do if package:find "sdl2" then pictures = false end end
+  for _, package in ipairs(missing) do if package == "libsdl2-2.0-0" or package:find "sdl2%-image" then pictures = false end end
   if device and writable and pictures then
     put "calotype can work here"
     return 0

@@ -63,6 +63,7 @@ static int l_libraries(lua_State *L) {
   } rows[] = {
       {"SDL2", {"libSDL2-2.0.so.0", "libSDL2.so"}, "SDL_GetVersion", "libsdl2-2.0-0"},
       {"SDL2_image", {"libSDL2_image-2.0.so.0", "libSDL2_image.so"}, "IMG_Linked_Version", "libsdl2-image-2.0-0"},
+      {"SDL2_ttf", {"libSDL2_ttf-2.0.so.0", "libSDL2_ttf.so"}, "TTF_RenderGlyph32_Blended", "libsdl2-ttf-2.0-0"},
       {"libcurl", {"libcurl.so.4", "libcurl.so"}, "curl_version", "libcurl4"},
       {"OpenCL loader", {"libOpenCL.so.1", "libOpenCL.so"}, "clGetPlatformIDs", "ocl-icd-libopencl1"},
       {"CLBlast", {"libclblast.so.1", "libclblast.so"}, "CLBlastSgemm", "libclblast1"},

@@ -19,6 +19,7 @@
   X(system)        \
   X(text)          \
   X(weights)       \
+  X(window)        \
   X(zip)
 /* clang-format on */
 

@@ -1,0 +1,318 @@
+#include "core/window/canvas.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/base/memory.h"
+#include "core/window/parts.h"
+
+void cal_window_color(SDL_Texture *texture, uint32_t color) {
+  sdl.SetTextureColorMod(texture, (Uint8)(color >> 24), (Uint8)(color >> 16), (Uint8)(color >> 8));
+  sdl.SetTextureAlphaMod(texture, (Uint8)color);
+}
+
+static void set_color(cal_window *w, uint32_t color) {
+  sdl.SetRenderDrawBlendMode(w->renderer, (color & 0xff) == 0xff ? SDL_BLENDMODE_NONE : SDL_BLENDMODE_BLEND);
+  sdl.SetRenderDrawColor(w->renderer, (Uint8)(color >> 24), (Uint8)(color >> 16), (Uint8)(color >> 8), (Uint8)color);
+}
+
+/* --- Frames -------------------------------------------------------------------------------------------------------- */
+static bool make_target(cal_window *w) {
+  if (w->target && w->target_width == w->pixel_width && w->target_height == w->pixel_height) return true;
+  cal_window_lose_target(w);
+  if (w->pixel_width < 1 || w->pixel_width > w->largest || w->pixel_height > w->largest) return false;
+  w->target = sdl.CreateTexture(w->renderer, SDL_PIXELFORMAT_ARGB8888, SDL_TEXTUREACCESS_TARGET, w->pixel_width, w->pixel_height);
+  if (!w->target) return false;
+  sdl.SetTextureBlendMode(w->target, SDL_BLENDMODE_NONE);
+  w->target_width = w->pixel_width;
+  w->target_height = w->pixel_height;
+  return true;
+}
+
+void cal_canvas_begin(cal_window *w, uint32_t color) {
+  w->begun = true;
+  w->drawing = make_target(w) && sdl.SetRenderTarget(w->renderer, w->target) == 0;
+  if (!w->drawing) return;
+  w->shown = false;
+  sdl.RenderSetClipRect(w->renderer, NULL);
+  set_color(w, color | 0xff);
+  sdl.RenderClear(w->renderer);
+}
+
+void cal_canvas_show(cal_window *w) {
+  if (w->drawing) {
+    sdl.RenderSetClipRect(w->renderer, NULL);
+    sdl.SetRenderTarget(w->renderer, NULL);
+    sdl.RenderCopy(w->renderer, w->target, NULL, NULL);
+    sdl.RenderPresent(w->renderer);
+    w->shown = true;
+  }
+  w->drawing = w->begun = false;
+}
+
+bool cal_canvas_begun(const cal_window *w) { return w->begun; }
+
+/* --- Rectangles ---------------------------------------------------------------------------------------------------- */
+static SDL_Rect snapped(const cal_window *w, double x, double y, double width, double height) {
+  const int left = cal_window_snap(w, x), top = cal_window_snap(w, y);
+  const int wide = cal_window_snap(w, x + width) - left, high = cal_window_snap(w, y + height) - top;
+  return (SDL_Rect){left, top, wide > 0 ? wide : 0, high > 0 ? high : 0};
+}
+
+static int pixels_thick(const cal_window *w, double thickness) {
+  const int pixels = cal_window_snap(w, thickness);
+  return pixels < 1 ? 1 : pixels;
+}
+
+static void fill_pixels(cal_window *w, SDL_Rect r) {
+  if (r.w > 0 && r.h > 0) sdl.RenderFillRect(w->renderer, &r);
+}
+
+void cal_canvas_fill(cal_window *w, double x, double y, double width, double height, uint32_t color) {
+  if (!w->drawing) return;
+  set_color(w, color);
+  fill_pixels(w, snapped(w, x, y, width, height));
+}
+
+void cal_canvas_frame(cal_window *w, double x, double y, double width, double height, uint32_t color, double thickness) {
+  if (!w->drawing) return;
+  const SDL_Rect r = snapped(w, x, y, width, height);
+  const int t = pixels_thick(w, thickness);
+  set_color(w, color);
+  if (2 * t >= r.w || 2 * t >= r.h) {
+    fill_pixels(w, r);
+    return;
+  }
+  fill_pixels(w, (SDL_Rect){r.x, r.y, r.w, t});
+  fill_pixels(w, (SDL_Rect){r.x, r.y + r.h - t, r.w, t});
+  fill_pixels(w, (SDL_Rect){r.x, r.y + t, t, r.h - 2 * t});
+  fill_pixels(w, (SDL_Rect){r.x + r.w - t, r.y + t, t, r.h - 2 * t});
+}
+
+void cal_canvas_round(cal_window *w, double x, double y, double width, double height, double radius, uint32_t color) {
+  if (!w->drawing) return;
+  const SDL_Rect r = snapped(w, x, y, width, height);
+  const int half = (r.w < r.h ? r.w : r.h) / 2;
+  int c = cal_window_snap(w, radius);
+  if (c > half) c = half;
+  SDL_Rect disc;
+  SDL_Texture *page = c > 0 ? cal_letters_disc(w, c, &disc) : NULL; /* may be smaller than asked for: at most 128 pixels */
+  if (page) c = disc.w / 2;
+  else c = 0;
+  set_color(w, color);
+  fill_pixels(w, (SDL_Rect){r.x + c, r.y, r.w - 2 * c, c});
+  fill_pixels(w, (SDL_Rect){r.x, r.y + c, r.w, r.h - 2 * c});
+  fill_pixels(w, (SDL_Rect){r.x + c, r.y + r.h - c, r.w - 2 * c, c});
+  if (!page) return;
+  cal_window_color(page, color);
+  for (int k = 0; k < 4; k++) {
+    const int right = k & 1, low = k >> 1;
+    const SDL_Rect from = {disc.x + right * c, disc.y + low * c, c, c};
+    const SDL_Rect to = {right ? r.x + r.w - c : r.x, low ? r.y + r.h - c : r.y, c, c};
+    sdl.RenderCopy(w->renderer, page, &from, &to);
+  }
+}
+
+/* --- Lines: a band of the line's colour with a rim of one pixel that fades out ------------------------------------- */
+static void smooth(cal_window *w, double ax, double ay, double bx, double by, double thick, uint32_t color) {
+  const double dx = bx - ax, dy = by - ay, length = sqrt(dx * dx + dy * dy);
+  if (!(length > 1e-6) || !(length < 1e6)) return;
+  const double inner = thick > 1 ? (thick - 1) / 2 : 0, outer = inner + 1;
+  const float nx = (float)(-dy / length), ny = (float)(dx / length);
+  const double strength = thick < 1 ? thick : 1;
+  const SDL_Color full = {(Uint8)(color >> 24), (Uint8)(color >> 16), (Uint8)(color >> 8), (Uint8)((color & 0xff) * strength)};
+  SDL_Color none = full;
+  none.a = 0;
+  const double at[4] = {-outer, -inner, inner, outer};
+  SDL_Vertex v[8];
+  for (int k = 0; k < 8; k++) {
+    const double along = at[k / 2];
+    v[k].position.x = (float)(k % 2 ? bx : ax) + nx * (float)along;
+    v[k].position.y = (float)(k % 2 ? by : ay) + ny * (float)along;
+    v[k].color = k / 2 == 0 || k / 2 == 3 ? none : full;
+    v[k].tex_coord = (SDL_FPoint){0, 0};
+  }
+  static const int corners[18] = {0, 1, 2, 1, 2, 3, 2, 3, 4, 3, 4, 5, 4, 5, 6, 5, 6, 7};
+  sdl.SetRenderDrawBlendMode(w->renderer, SDL_BLENDMODE_BLEND);
+  sdl.RenderGeometry(w->renderer, NULL, v, 8, corners, 18);
+}
+
+static void line(cal_window *w, double ax, double ay, double bx, double by, uint32_t color, double thickness) {
+  const int t = pixels_thick(w, thickness);
+  const int x1 = cal_window_snap(w, ax), y1 = cal_window_snap(w, ay), x2 = cal_window_snap(w, bx), y2 = cal_window_snap(w, by);
+  if (x1 == x2 || y1 == y2) { /* the band's middle is on the line, its ends are where the line's are */
+    const int left = x1 < x2 ? x1 : x2, top = y1 < y2 ? y1 : y2;
+    set_color(w, color);
+    if (y1 == y2) fill_pixels(w, (SDL_Rect){left, y1 - t / 2, x1 == x2 ? t : abs(x2 - x1), t});
+    else fill_pixels(w, (SDL_Rect){x1 - t / 2, top, t, abs(y2 - y1)});
+    return;
+  }
+  const double thick = thickness * w->scale;
+  smooth(w, ax * w->scale, ay * w->scale, bx * w->scale, by * w->scale, thick > 1 ? thick : 1, color);
+}
+
+void cal_canvas_lines(cal_window *w, const double *xy, size_t count, uint32_t color, double thickness) {
+  if (!w->drawing) return;
+  for (size_t i = 0; i + 1 < count; i++) line(w, xy[2 * i], xy[2 * i + 1], xy[2 * i + 2], xy[2 * i + 3], color, thickness);
+}
+
+void cal_canvas_clip(cal_window *w, const cal_area *area) {
+  if (!w->drawing) return;
+  if (!area) {
+    sdl.RenderSetClipRect(w->renderer, NULL);
+    return;
+  }
+  const SDL_Rect r = snapped(w, area->x, area->y, area->width, area->height);
+  /* SDL takes an empty rectangle as no clip at all: one that lies outside is empty, too. */
+  const SDL_Rect nothing = {-2, -2, 1, 1};
+  sdl.RenderSetClipRect(w->renderer, r.w > 0 && r.h > 0 ? &r : &nothing);
+}
+
+/* --- Pictures ------------------------------------------------------------------------------------------------------ */
+typedef struct {
+  SDL_Texture *texture;
+  SDL_Rect inner; /* of the picture: what this part is drawn for */
+  int left, top;  /* where the texture's first pixel lies in the picture: one further out, so that neighbours blend */
+} part;
+
+struct cal_texture {
+  cal_window *window; /* NULL: lost */
+  cal_texture *next;
+  int width, height, count;
+  size_t bytes;
+  part *parts;
+};
+
+enum { BAND = 64 };
+
+/* Rows are turned into the renderers' own order of bytes, a band at a time. */
+static bool upload(SDL_Texture *texture, const cal_image *im, SDL_Rect from, uint32_t *band) {
+  for (int y = 0; y < from.h; y += BAND) {
+    const int rows = from.h - y < BAND ? from.h - y : BAND;
+    uint32_t *to = band;
+    for (int k = 0; k < rows; k++) {
+      const unsigned char *p = cal_image_at(im, from.x, from.y + y + k);
+      switch (im->channels) {
+        case 1:
+          for (int x = 0; x < from.w; x++, p++) *to++ = 0xff000000u | *p * 0x10101u;
+          break;
+        case 3:
+          for (int x = 0; x < from.w; x++, p += 3) *to++ = 0xff000000u | (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
+          break;
+        default:
+          for (int x = 0; x < from.w; x++, p += 4) *to++ = (uint32_t)p[3] << 24 | (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
+      }
+    }
+    const SDL_Rect where = {0, y, from.w, rows};
+    if (sdl.UpdateTexture(texture, &where, band, from.w * 4)) return false;
+  }
+  return true;
+}
+
+static cal_status fill_parts(cal_texture *t, const cal_image *im, int side, cal_error *err) {
+  const int whole = im->width <= side && im->height <= side, step = whole ? side : side - 2;
+  const int columns = (im->width + step - 1) / step, rows = (im->height + step - 1) / step;
+  t->parts = cal_alloc_zero((size_t)columns * (size_t)rows, sizeof *t->parts, err);
+  uint32_t *band = t->parts ? cal_alloc((size_t)(im->width < side ? im->width : side) * BAND * 4, err) : NULL;
+  cal_status status = band ? CAL_OK : CAL_E_MEMORY;
+  for (int i = 0; !status && i < columns * rows; i++) {
+    part *p = &t->parts[i];
+    const int x = i % columns * step, y = i / columns * step;
+    p->inner = (SDL_Rect){x, y, im->width - x < step ? im->width - x : step, im->height - y < step ? im->height - y : step};
+    p->left = x > 0 ? x - 1 : 0;
+    p->top = y > 0 ? y - 1 : 0;
+    const int right = x + p->inner.w < im->width ? x + p->inner.w + 1 : im->width;
+    const int low = y + p->inner.h < im->height ? y + p->inner.h + 1 : im->height;
+    const SDL_Rect from = {p->left, p->top, right - p->left, low - p->top};
+    p->texture = sdl.CreateTexture(t->window->renderer, SDL_PIXELFORMAT_ARGB8888, SDL_TEXTUREACCESS_STATIC, from.w, from.h);
+    t->count = i + 1;
+    if (!p->texture || !upload(p->texture, im, from, band)) {
+      status =
+          cal_fail(err, CAL_E_DEVICE, "a picture of %d x %d does not fit the display's memory: %s", im->width, im->height, sdl.GetError());
+      break;
+    }
+    t->bytes += (size_t)from.w * (size_t)from.h * 4;
+    sdl.SetTextureScaleMode(p->texture, SDL_ScaleModeLinear);
+    sdl.SetTextureBlendMode(p->texture, im->channels == 4 ? SDL_BLENDMODE_BLEND : SDL_BLENDMODE_NONE);
+  }
+  cal_free(band);
+  return status;
+}
+
+static void lose(cal_texture *t) {
+  for (int i = 0; i < t->count; i++)
+    if (t->parts[i].texture) sdl.DestroyTexture(t->parts[i].texture);
+  cal_free(t->parts);
+  t->parts = NULL;
+  t->count = 0;
+  t->bytes = 0;
+  t->window = NULL;
+}
+
+cal_texture *cal_texture_new(cal_window *w, const cal_image *im, cal_error *err) {
+  cal_texture *t = cal_alloc_zero(1, sizeof *t, err);
+  if (!t) return NULL;
+  t->window = w;
+  t->width = im->width;
+  t->height = im->height;
+  t->next = w->textures;
+  w->textures = t;
+  if (!fill_parts(t, im, w->largest, err)) return t;
+  cal_texture_free(t);
+  return NULL;
+}
+
+void cal_texture_free(cal_texture *t) {
+  if (!t) return;
+  for (cal_texture **at = t->window ? &t->window->textures : NULL; at && *at; at = &(*at)->next)
+    if (*at == t) {
+      *at = t->next;
+      break;
+    }
+  lose(t);
+  cal_free(t);
+}
+
+void cal_window_lose_textures(cal_window *w) {
+  while (w->textures) {
+    cal_texture *t = w->textures;
+    w->textures = t->next;
+    lose(t);
+  }
+}
+
+void cal_texture_size(const cal_texture *t, int *width, int *height) {
+  *width = t->width;
+  *height = t->height;
+}
+
+size_t cal_texture_bytes(const cal_texture *t) { return t->bytes; }
+
+static int within(double v, int most) { return !(v > 0) ? 0 : v > most ? most : (int)v; }
+
+bool cal_canvas_picture(cal_window *w, cal_texture *t, const cal_area *to, const cal_area *from) {
+  if (t->window != w) return false;
+  const cal_area all = {0, 0, t->width, t->height};
+  if (!from) from = &all;
+  if (!w->drawing || !(from->width > 0) || !(from->height > 0) || !(to->width > 0) || !(to->height > 0)) return true;
+  /* Device pixels per pixel of the picture, and where its first one would lie. */
+  const double across = to->width * w->scale / from->width, down = to->height * w->scale / from->height;
+  const double left = to->x * w->scale - from->x * across, top = to->y * w->scale - from->y * down;
+  /* Only what can be seen is drawn: a picture enlarged a hundred times is larger than renderers like. */
+  const int x1 = within(floor(fmax(from->x, -left / across)), t->width);
+  const int y1 = within(floor(fmax(from->y, -top / down)), t->height);
+  const int x2 = within(ceil(fmin(from->x + from->width, (w->target_width - left) / across)), t->width);
+  const int y2 = within(ceil(fmin(from->y + from->height, (w->target_height - top) / down)), t->height);
+  for (int i = 0; i < t->count; i++) {
+    const part *p = &t->parts[i];
+    const int a = x1 > p->inner.x ? x1 : p->inner.x, b = x2 < p->inner.x + p->inner.w ? x2 : p->inner.x + p->inner.w;
+    const int c = y1 > p->inner.y ? y1 : p->inner.y, d = y2 < p->inner.y + p->inner.h ? y2 : p->inner.y + p->inner.h;
+    if (a >= b || c >= d) continue;
+    const SDL_Rect source = {a - p->left, c - p->top, b - a, d - c};
+    const int l = (int)floor(left + a * across + 0.5), r = (int)floor(left + b * across + 0.5);
+    const int u = (int)floor(top + c * down + 0.5), v = (int)floor(top + d * down + 0.5);
+    const SDL_Rect target = {l, u, r > l ? r - l : 1, v > u ? v - u : 1};
+    sdl.RenderCopy(w->renderer, p->texture, &source, &target);
+  }
+  return true;
+}

@@ -1,0 +1,336 @@
+-- Pixels are looked at with SDL's dummy driver and its software renderer, in programs of their own (SDL reads its environment once).
+-- This file is also that program: with WINDOW_PART set it runs the tests that need the dummy driver.
+local image = require "native.image"
+local window = require "native.window"
+
+local part = os.getenv "WINDOW_PART"
+
+local function open(options)
+  local w, message = window.open(options or { title = "test", width = 200, height = 120, least = { 50, 50 } })
+  return check.ok(w, message)
+end
+
+local function near(im, x, y, r, g, b, tolerance)
+  local p, q, s = im:get(x, y)
+  for i, pair in ipairs { { p, r }, { q, g }, { s, b } } do
+    if math.abs(pair[1] - pair[2]) > (tolerance or 1) then
+      error(("pixel %d, %d is %d %d %d, expected %d %d %d (channel %d)"):format(x, y, p, q, s, r, g, b, i), 2)
+    end
+  end
+end
+
+local function shot(w, draw, color)
+  w:begin(color or 0x000000ff)
+  draw(w)
+  w:show()
+  return check.ok(w:screenshot())
+end
+
+-- The columns and rows that are not black.
+local function ink(im)
+  local left, right, top, bottom
+  for y = 0, im:height() - 1 do
+    for x = 0, im:width() - 1 do
+      local r, g, b = im:get(x, y)
+      if r + g + b > 60 then
+        left, right = math.min(left or x, x), math.max(right or x, x)
+        top, bottom = math.min(top or y, y), math.max(bottom or y, y)
+      end
+    end
+  end
+  return left, right, top, bottom
+end
+
+-- Events until there is none for a moment.
+local function events(w)
+  local list = {}
+  for e in function() return w:event(0.02) end do list[#list + 1] = e end
+  return list
+end
+
+local function of_kind(list, kind)
+  for _, e in ipairs(list) do if e.kind == kind then return e end end
+end
+
+if not part then
+  local program = check.ok(os.getenv "BUILD" or "build/release") .. "/tests/host"
+  local function run(name, environment)
+    test(name, function()
+      local pipe = io.popen(("%s %s tests/test_window.lua 2>&1"):format(environment, program))
+      local said = pipe:read "a"
+      pipe:close()
+      local failed = said:match "counts %d+ (%d+) %d+\n?$"
+      if failed ~= "0" then error(said, 0) end
+      for line in said:gmatch "skip [^\n]+" do print(line) end
+    end)
+  end
+  run("what is drawn, typed and pushed, on SDL's dummy display", "SDL_VIDEODRIVER=dummy WINDOW_PART=dummy")
+  run("the same on a display twice as dense", "SDL_VIDEODRIVER=dummy CALOTYPE_SCALE=2 WINDOW_PART=dense")
+  run("without a display a window is refused with what to do instead", "env -u DISPLAY -u WAYLAND_DISPLAY -u SDL_VIDEODRIVER WINDOW_PART=none")
+  return
+end
+
+if part == "none" then
+  test("no display: a sentence, the way out, and the code", function()
+    local w, message, code = window.open {}
+    check.equal(w, nil)
+    check.contains(message, "there is no display")
+    check.contains(message, ":sheet")
+    check.equal(code, "MISSING")
+    check.equal(check.refused("there is no display", window.display()), "MISSING")
+  end)
+  return
+end
+
+if part == "dense" then
+  test("units are two device pixels each, in what is drawn and where the mouse is", function()
+    local w <close> = open()
+    check.equal({ w:size() }, { 200.0, 120.0, 2.0 })
+    local im = shot(w, function() w:fill(10, 10, 20, 5, 0xff0000ff) end)
+    check.equal({ im:width(), im:height() }, { 400, 240 })
+    check.equal({ ink(im) }, { 20, 59, 20, 29 })
+    events(w)
+    w:push { kind = "mouse", what = "down", x = 50, y = 40, button = "right" }
+    local e = of_kind(events(w), "mouse")
+    check.equal({ e.x, e.y, e.button }, { 50.0, 40.0, "right" })
+  end)
+  return
+end
+
+test("a window tells its size, and there is one at a time", function()
+  local w <close> = open()
+  check.equal({ w:size() }, { 200.0, 120.0, 1.0 })
+  check.equal(check.refused("open already", window.open {}), "BUSY")
+  check.equal(tostring(w), "window")
+  w:title "another"
+  for _, name in ipairs { "arrow", "hand", "text", "move", "wait" } do w:cursor(name) end
+  check.fails("arrow, hand, text, move or wait", w.cursor, w, "cross")
+  w:close()
+  check.equal(tostring(w), "window (closed)")
+  check.fails("closed", w.size, w)
+  local again <close> = open()
+  check.equal(again:size(), 200.0)
+end)
+
+test("misuse raises with what was wrong", function()
+  check.fails("sides go up to", window.open, { width = 1e6 })
+  check.fails("'least'", window.open, { least = { 1 } })
+  local w <close> = open()
+  check.fails("w:begin(color) comes first", w.fill, w, 0, 0, 1, 1, 0xff)
+  check.fails("w:begin(color) comes first", w.show, w)
+  check.fails("0xRRGGBBAA", w.begin, w, -1)
+  check.equal(check.refused("nothing was shown yet", w:screenshot()), "NOTFOUND")
+  w:begin(0xff)
+  check.fails("already", w.begin, w, 0xff)
+  check.equal(check.refused("being drawn", w:screenshot()), "BUSY")
+  check.fails("0xRRGGBBAA", w.fill, w, 0, 0, 1, 1, 1 << 32)
+  check.fails("'size'", w.text, w, 0, 0, "x", { size = 1000 })
+  check.fails("pairs of x and y", w.polyline, w, { 1, 2, 3 }, 0xff)
+  w:show()
+  check.fails("an event's 'kind'", w.push, w, { kind = "wish" })
+  check.fails("an event's 'what'", w.push, w, { kind = "mouse", what = "jump" })
+  check.fails("there is no key 'anykey'", w.push, w, { kind = "key", key = "anykey" })
+  check.fails("seconds", w.event, w, -1)
+end)
+
+test("rectangles, frames, lines and round corners lie where they should", function()
+  local w <close> = open()
+  local im = shot(w, function()
+    w:fill(10, 10, 20, 10, 0xff0000ff)
+    w:fill(15, 12, 4, 4, 0x0000ff80)
+    w:frame(50, 10, 20, 12, 0x00ff00ff, 2)
+    w:line(80, 20, 100, 20, 0xffffffff)
+    w:line(110, 10, 130, 30, 0xffffffff, 3)
+    w:polyline({ 140, 10, 140, 30, 160, 30 }, 0xffff00ff, 1)
+    w:round(10, 50, 60, 40, 12, 0x8080ffff)
+  end, 0x101010ff)
+  near(im, 9, 10, 16, 16, 16)
+  near(im, 10, 10, 255, 0, 0)
+  near(im, 29, 19, 255, 0, 0)
+  near(im, 30, 19, 16, 16, 16)
+  near(im, 16, 13, 127, 0, 128, 2)
+  near(im, 51, 11, 0, 255, 0)
+  near(im, 52, 12, 16, 16, 16)
+  near(im, 69, 21, 0, 255, 0)
+  near(im, 80, 20, 255, 255, 255)
+  near(im, 100, 20, 16, 16, 16)
+  near(im, 120, 20, 255, 255, 255)
+  near(im, 115, 25, 16, 16, 16)
+  near(im, 140, 20, 255, 255, 0)
+  near(im, 150, 30, 255, 255, 0)
+  near(im, 10, 50, 16, 16, 16)
+  near(im, 40, 70, 128, 128, 255)
+  near(im, 22, 50, 128, 128, 255)
+  near(im, 10, 62, 128, 128, 255)
+  near(im, 69, 89, 16, 16, 16)
+end)
+
+test("a clip lets nothing out, an empty one nothing in, and a frame begins without", function()
+  local w <close> = open()
+  local im = shot(w, function()
+    w:clip(10, 10, 5, 5)
+    w:fill(0, 0, 200, 120, 0xffffffff)
+    w:clip(40, 40, 0, 5)
+    w:fill(0, 0, 200, 120, 0xff0000ff)
+  end)
+  check.equal({ ink(im) }, { 10, 14, 10, 14 })
+  im = shot(w, function() w:fill(0, 0, 200, 120, 0xffffffff) end)
+  check.equal({ ink(im) }, { 0, 199, 0, 119 })
+end)
+
+test("text is as wide as it says, and its advances are where the letters are", function()
+  local w <close> = open()
+  for _, options in ipairs { { size = 14 }, { size = 14, bold = true }, { size = 20, mono = true }, { size = 9 } } do
+    local advance
+    options.color = 0xffffffff
+    local im = shot(w, function() advance = w:text(20, 30, "Hamburg", options) end)
+    local left, right, top, bottom = ink(im)
+    check.near(left, 20, 3)
+    check.near(right, 20 + advance, 3)
+    check.ok(top >= 30 and bottom < 30 + w:line_height(options), "the line box holds it")
+    local list = w:advances("Hamburg", options)
+    check.equal(#list, 8)
+    check.equal(list[1], 0.0)
+    check.equal(list[8], advance)
+    for i = 2, 8 do check.ok(list[i] > list[i - 1]) end
+  end
+  local mono = w:advances("iiMM", { size = 15, mono = true })
+  check.equal(mono[3] - mono[1], mono[5] - mono[3])
+  check.ok(w:line_height(20) > w:line_height(10))
+end)
+
+test("a picture is drawn scaled, a part of it too, and a closed texture says so", function()
+  local w <close> = open()
+  local im = image.new(4, 2, { 255, 0, 0 }):rect(2, 0, 2, 2, { 0, 0, 255 })
+  local t = check.ok(w:texture(im))
+  check.equal({ t:size() }, { 4, 2 })
+  check.equal(t:bytes(), 32)
+  check.equal(tostring(t), "texture of 4 x 2")
+  local got = shot(w, function()
+    check.equal(w:picture(t, 10, 10, 80, 40), true)
+    w:picture(t, 100, 10, 20, 20, 2, 0, 2, 2)
+    w:picture(t, 100, 50, 4000, 2000, 0, 0, 2, 2)
+  end)
+  near(got, 12, 30, 255, 0, 0)
+  near(got, 87, 30, 0, 0, 255)
+  near(got, 9, 30, 0, 0, 0)
+  near(got, 90, 30, 0, 0, 0)
+  near(got, 101, 11, 0, 0, 255)
+  near(got, 199, 119, 255, 0, 0)
+  t:close()
+  check.equal(tostring(t), "texture (closed)")
+  check.fails("closed", t.size, t)
+end)
+
+test("what is pushed comes back as a person's", function()
+  local w <close> = open()
+  events(w)
+  local function back(event)
+    w:push(event)
+    return of_kind(events(w), event.kind)
+  end
+  for _, key in ipairs { "left", "a", "f5", "page up", "page down", "return", "delete", "escape", "tab", "space", "backspace", "home", "end", "/" } do
+    check.equal(back({ kind = "key", key = key }).key, key)
+  end
+  check.equal(back { kind = "key", key = "z", ctrl = true, shift = true, again = true },
+    { kind = "key", key = "z", ctrl = true, shift = true, alt = false, again = true })
+  check.equal(back { kind = "mouse", what = "down", x = 30, y = 40, button = "left", clicks = 2, shift = true },
+    { kind = "mouse", what = "down", x = 30.0, y = 40.0, button = "left", clicks = 2, ctrl = false, shift = true, alt = false })
+  check.equal(back { kind = "mouse", what = "wheel", x = 3, y = 4, dy = -1.5, ctrl = true },
+    { kind = "mouse", what = "wheel", x = 3.0, y = 4.0, dx = 0.0, dy = -1.5, ctrl = true, shift = false, alt = false })
+  check.equal(back { kind = "mouse", what = "move", x = 3, y = 4, dx = 1, dy = 2, button = "left" }.button, "left")
+  check.equal(back { kind = "mouse", what = "up", x = 3, y = 4 }.what, "up")
+  check.equal(back { kind = "drop", path = "/photos/cät.jpg" }.path, "/photos/cät.jpg")
+  check.equal(back { kind = "drop", text = "https://example.org" }.text, "https://example.org")
+  check.equal(back { kind = "dropped" }, { kind = "dropped" })
+  check.equal(back { kind = "focus", on = false }, { kind = "focus", on = false })
+  check.equal(back { kind = "expose" }, { kind = "expose" })
+  check.equal(back { kind = "quit" }, { kind = "quit" })
+  check.equal(back { kind = "quit", signal = true }, { kind = "quit", signal = true })
+end)
+
+test("text comes while typing is on, whole, however long", function()
+  local w <close> = open()
+  events(w)
+  w:push { kind = "text", text = "lost" }
+  check.equal(of_kind(events(w), "text"), nil)
+  w:typing(10, 10, 1, 20)
+  local long = ("日本語 and a long sentence, é "):rep(20)
+  w:push { kind = "text", text = long }
+  local parts = {}
+  for _, e in ipairs(events(w)) do
+    check.equal(e.kind, "text")
+    check.ok(utf8.len(e.text), "a piece is whole letters")
+    parts[#parts + 1] = e.text
+  end
+  check.equal(table.concat(parts), long)
+  w:push { kind = "editing", text = "にほんごにほんごにほんごにほんご", start = 2, length = 1 }
+  check.equal(of_kind(events(w), "editing"), { kind = "editing", text = "にほんごにほんごにほんごにほんご", start = 2, length = 1 })
+  w:typing(false)
+  w:push { kind = "text", text = "lost" }
+  check.equal(of_kind(events(w), "text"), nil)
+end)
+
+test("a resize is told and the next frame has the new size", function()
+  local w <close> = open()
+  shot(w, function() end)
+  events(w)
+  w:push { kind = "resize", width = 260, height = 150 }
+  local e = of_kind(events(w), "resize")
+  check.equal(e, { kind = "resize", width = 260.0, height = 150.0 })
+  check.equal({ w:size() }, { 260.0, 150.0, 1.0 })
+  check.equal(shot(w, function() end):width(), 260)
+  check.fails("cannot be", w.push, w, { kind = "resize", width = 0, height = 10 })
+end)
+
+test("a display that starts anew takes the textures, and says so", function()
+  local w <close> = open()
+  local t = check.ok(w:texture(image.new(8, 8, { 255, 255, 255 })))
+  local before = shot(w, function() w:text(5, 5, "letters", { size = 14, color = 0xffffffff }) end)
+  events(w)
+  w:push { kind = "reset" }
+  check.equal(of_kind(events(w), "reset"), { kind = "reset" })
+  check.equal(check.refused("nothing was shown yet", w:screenshot()), "NOTFOUND")
+  check.equal(tostring(t), "texture of 8 x 8 (lost)")
+  check.equal(t:bytes(), 0)
+  local after = shot(w, function()
+    check.equal(w:picture(t, 60, 60, 20, 20), false)
+    w:text(5, 5, "letters", { size = 14, color = 0xffffffff })
+  end)
+  check.ok(before == after, "letters come back by themselves")
+end)
+
+test("a texture outlives its window, empty", function()
+  local w = open()
+  local t = check.ok(w:texture(image.new(8, 8)))
+  w:close()
+  check.equal(tostring(t), "texture of 8 x 8 (lost)")
+  local other <close> = open()
+  other:begin(0xff)
+  check.equal(other:picture(t, 0, 0, 8, 8), false)
+  other:show()
+end)
+
+test("the clipboard gives back what it was given", function()
+  local w <close> = open()
+  check.equal(w:clipboard "naïve 日本", "naïve 日本")
+  check.equal(w:clipboard(), "naïve 日本")
+  check.fails("zero byte", w.clipboard, w, "a\0b")
+end)
+
+test("a screenshot is written as a file", function()
+  local w <close> = open()
+  w:begin(0x336699ff)
+  w:show()
+  local path = tmp "shot.png"
+  check.equal(w:screenshot(path), true)
+  near(check.ok(image.load(path)), 100, 60, 0x33, 0x66, 0x99, 0)
+  check.fails("does not end in", w.screenshot, w, tmp "shot.txt")
+end)
+
+test("the whole screen, and back", function()
+  local w <close> = open()
+  check.equal(w:fullscreen(), false)
+  check.equal(w:fullscreen(true), true)
+  check.equal(w:fullscreen(false), false)
+end)
