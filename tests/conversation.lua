@@ -26,6 +26,16 @@ function M.new(spec)
     function talk.room() return options.in_flight - #flying end
     function talk.pending() return #flying end
     function talk.flying() return #flying end
+    function talk.pause() return spec.pause or 0 end
+    function talk.recall(_, tag) -- where spec.recall is set all that is not answered waits
+      for _, one in ipairs(spec.recall and flying or {}) do
+        if one.tag == tag and not one.recalled then
+          one.recalled, service.recalled = true, (service.recalled or 0) + 1
+          return true
+        end
+      end
+      return false
+    end
     function talk.ask(_, tag, question)
       question.n = #service.questions + 1
       table.insert(service.questions, question)
@@ -40,6 +50,7 @@ function M.new(spec)
       if silent >= 0 then return nil end
       local first = table.remove(flying, 1)
       if not first then return nil end
+      if first.recalled then return first.tag, { verdict = "failed", kind = "recalled", why = "taken back", status = 0, lost = 0 } end
       asked = asked + 1
       local reply = first.request and spec.request(first.request) or spec.answer and spec.answer(first.question, first.question.n) or {}
       reply.verdict, reply.status, reply.why = reply.verdict or "done", reply.status or 200, reply.why or ""

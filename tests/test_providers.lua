@@ -281,22 +281,52 @@ test("a model that is named is the only one", function()
   check.equal(#service.questions, 1)
 end)
 
-test("a model without room for three pictures is left", function()
+local function asked_of(service, model)
+  local count = 0
+  for _, question in ipairs(service.questions) do if question.model == model then count = count + 1 end end
+  return count
+end
+
+test("a model that answered nothing yet is left after two pictures without room, and the next has all of them", function()
   local place = place_with(5)
   local done, service = run(place, "gemini { in_flight = 1 }", { answer = function(q)
     if q.model == "gemini-3.8-flash" then return { verdict = "failed", status = 503, why = "overloaded" } end
   end })
-  check.equal(done.exit, 75, done.text) -- the two before it was left have no caption yet
-  local function count(model)
-    local n = 0
-    for _, q in ipairs(service.questions) do if q.model == model then n = n + 1 end end
-    return n
-  end
-  check.equal(count "gemini-3.8-flash", 3)
-  done, service = run(place, "gemini {}", {})
   check.equal(done.exit, 0, done.text)
-  check.equal(#service.questions, 5 - #rows(place) + #service.questions)
+  check.equal(asked_of(service, "gemini-3.8-flash"), 2)
   check.equal(#rows(place), 5)
+end)
+
+test("a model that answered before is left after three", function()
+  local place = place_with(6)
+  local done, service = run(place, "gemini { in_flight = 1 }", { answer = function(q, n)
+    if q.model == "gemini-3.8-flash" and n > 1 then return { verdict = "failed", status = 503, why = "overloaded" } end
+  end })
+  check.equal(done.exit, 0, done.text)
+  check.equal(asked_of(service, "gemini-3.8-flash"), 4)
+  check.equal(#rows(place), 6)
+end)
+
+test("what waits for another try at a model that is left is taken back and asked of the next", function()
+  local place = place_with(6)
+  local done, service = run(place, "gemini { in_flight = 6 }", { answer = function(q, n)
+    if q.model == "gemini-3.8-flash" and n <= 2 then return { verdict = "failed", status = 503, why = "overloaded" } end
+    if q.model == "gemini-3.8-flash" then error "it should have been taken back" end
+  end, recall = true })
+  check.equal(done.exit, 0, done.text)
+  check.equal(service.recalled, 4)
+  check.equal(#rows(place), 6)
+end)
+
+test("without a model that has room all is told at once, and what waits is not waited for", function()
+  local done, service = run(place_with(6), 'gemini { in_flight = 6, model = "gemini-3.8-flash" }', { answer = function(_, n)
+    if n <= 2 then return { verdict = "failed", status = 429, why = "no more requests" } end
+    error "it should have been taken back"
+  end, recall = true })
+  check.equal(done.exit, 75, done.text)
+  check.contains(done.text, "gemini has no room: no more requests")
+  check.contains(done.text, "0 captions written and kept, 6 still without")
+  check.equal(service.recalled, 4)
 end)
 
 test("a blocked picture is named, left, and not asked for again until something changes", function()
@@ -352,14 +382,21 @@ end)
 test("while nothing comes the bar says what is under way and what went wrong", function()
   local log = require "native.log"
   local progress, notes = log.progress, {}
-  log.progress = function(label, total)
+  local function bar(label, total)
     if label ~= "captions" then return progress(label, total) end
     return { set = function() end, close = function() end, note = function(_, text) notes[#notes + 1] = text end }
   end
+  log.progress = bar
   local done = run(place_with(3), "gemini {}", { silent = 2, errors = { ["429"] = 5, connect = 1 } })
   log.progress = progress
   check.equal(done.exit, 0, done.text)
   check.equal(notes, { "3 under way, 6 errors (429)", "3 under way, 6 errors (429)" })
+  notes = {}
+  log.progress = bar
+  done = run(place_with(3), "gemini {}", { silent = 1, errors = { ["429"] = 6 }, pause = 7.2 })
+  log.progress = progress
+  check.equal(done.exit, 0, done.text)
+  check.equal(notes, { "3 under way, 6 errors (429); gemini-3.8-flash is asked again in 8 s" })
 end)
 
 test("a model that nobody named is told by check, and nothing is counted that was never begun", function()

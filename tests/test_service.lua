@@ -332,9 +332,24 @@ test("Ctrl-C keeps what has come, and the next run asks for the rest alone", fun
   local first = server:counts(scenario)
   check.ok(first.requests > 0 and first.requests < 60, first.requests)
   check.equal(first.delivered, first.produced) -- what was under way was waited for
+  local asks = fs.read(folder .. "/said"):match "waiting up to 20 s for (%d) answers? under way, paid for already; Ctrl%-C again does not wait"
+  check.ok(asks and tonumber(asks) <= 4, fs.read(folder .. "/said"))
   check.equal(shell(("(%s) >/dev/null 2>&1; echo $?"):format(command)), "0\n")
   check.equal(server:counts(scenario).produced, 60)
   captioned({ captions = captions, folder = folder }, 60)
+end)
+
+test("answers that do not come within 20 s of Ctrl-C are told, for they may be paid", function()
+  local folder = place(6, recipe "gemini { in_flight = 3 }")
+  local scenario = "ok@60000=left"
+  local command = fake.command(folder, "run recipe.lua", { GEMINI_BASE_URL = server:url(scenario), GEMINI_API_KEY = fake.KEY })
+  local text = shell(([[(%s) >%s/said 2>&1 & p=$!; %s; kill -INT $p; wait $p; echo "exit $?"]]):format(command, folder,
+    server:until_requests(scenario, 3)))
+  check.contains(text, "exit 130")
+  local said = fs.read(folder .. "/said")
+  check.contains(said, "3 answers of gemini were under way and may be paid, but will not be kept")
+  check.contains(said, "stopping: 3 under way, 11 s at most")
+  check.contains(said, "go on with: calotype run recipe.lua")
 end)
 
 test("a tape plays without key and server, the same captions", function()

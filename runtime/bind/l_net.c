@@ -365,6 +365,24 @@ static int l_flying(lua_State *L) { return lua_pushinteger(L, cal_talk_flying(ch
 
 static int l_pending(lua_State *L) { return lua_pushinteger(L, cal_talk_pending(check_talk(L)->talk)), 1; }
 
+/* talk:pause() -> seconds until the next question may go, where all wait; 0: some are on their way, or nothing is pending */
+static int l_pause(lua_State *L) { return lua_pushnumber(L, cal_talk_pause(check_talk(L)->talk)), 1; }
+
+/* talk:recall(tag) -> true: it waited, and its reply is there at once ("failed", kind "recalled"); false: it is on its way, or answered */
+static int l_recall(lua_State *L) {
+  shell *s = check_talk(L);
+  luaL_checkany(L, 2);
+  bool done = false;
+  lua_settop(L, 2);
+  lua_getiuservalue(L, 1, 1);
+  for (question *q = s->questions; q && !done; q = q->next) {
+    lua_rawgetp(L, 3, q);
+    done = lua_rawequal(L, -1, 2) && cal_talk_recall(s->talk, q);
+    lua_pop(L, 1);
+  }
+  return lua_pushboolean(L, done), 1;
+}
+
 /* talk:counts() -> {requests, ok, errors = {kind = n}, p50, p95, p99 (seconds of good replies; absent: none yet), bytes_sent,
  * bytes_received} */
 static int l_counts(lua_State *L) {
@@ -385,9 +403,9 @@ static int l_counts(lua_State *L) {
 
 int luaopen_cal_net(lua_State *L);
 int luaopen_cal_net(lua_State *L) {
-  static const luaL_Reg methods[] = {{"ask", l_ask},       {"request", l_request}, {"next", l_next},
-                                     {"room", l_room},     {"pending", l_pending}, {"flying", l_flying},
-                                     {"counts", l_counts}, {"close", l_free},      {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"ask", l_ask},         {"request", l_request}, {"next", l_next},     {"room", l_room},
+                                     {"pending", l_pending}, {"flying", l_flying},   {"counts", l_counts}, {"pause", l_pause},
+                                     {"recall", l_recall},   {"close", l_free},      {NULL, NULL}};
   static const luaL_Reg functions[] = {{"env", l_env},         {"has_key", l_has_key}, {"names", l_names},
                                        {"private", l_private}, {"talk", l_talk},       {NULL, NULL}};
   cal_register_type(L, TALK, methods, l_free, l_text);

@@ -30,6 +30,14 @@ function Chain:first(limited)
   end
 end
 
+--- How many were left.
+---@return integer
+function Chain:gone()
+  local count = 0
+  for _, model in ipairs(self) do count = count + (model.gone and 1 or 0) end
+  return count
+end
+
 --- A line for each model that was left, for the captions of the next; nil when none was.
 ---@return string[]?
 function Chain:fallback()

@@ -33,7 +33,8 @@ local function new_asking(name, items, options, emit, context, asked)
   local self = setmetatable({
     name = name, service = service, options = options, emit = emit, context = context, asked = words,
     purse = holding.new(name, service, options, context, words), chain = chain.new(name, {}),
-    queue = {}, first = 1, flying = 0, left = { blocked = {}, before = {}, unusable = {}, refused = {}, failed = {} }, unreachable = 0, done = 0,
+    queue = {}, first = 1, flying = 0, asked_now = {}, unreachable = 0, done = 0, models_left = 0,
+    left = { blocked = {}, before = {}, unusable = {}, refused = {}, failed = {} },
   }, Asking)
   for i, item in ipairs(items) do
     local why = not options.again and not asked and settings.blocked(context, name, options, item)
@@ -45,7 +46,7 @@ local function new_asking(name, items, options, emit, context, asked)
 end
 
 --- A picture that stays without a caption: "blocked", "unusable", "refused", "failed".
-function Asking:leave(kind, job, why) table.insert(self.left[kind], { item = job.item, why = why }) end
+function Asking:leave(kind, job, why) table.insert(self.left[kind], { item = job.item, why = why, job = job }) end
 
 -- The end of asking: what is under way is still waited for. exit 75: trying again may help.
 function Asking:stop(why, more)
@@ -122,7 +123,7 @@ function Asking:send(talk, job)
     local ok
     ok, why = talk:ask(job, question)
     if ok then
-      self.flying = self.flying + 1
+      self.flying, self.asked_now[job] = self.flying + 1, true
       return true
     end
     purse:release_spare(job)
@@ -144,14 +145,49 @@ function Asking:again(job, more_tokens)
   self:put_back(job)
 end
 
--- "12 under way, 31 errors (429)": what is to be seen while nothing comes; of several kinds of errors the most frequent.
+-- A model is left: what waits for another try at it is taken back, and what it had no room for is asked of the next.
+function Asking:leave_model(talk)
+  for job in pairs(self.asked_now) do if job.model.gone then talk:recall(job) end end
+  local gone = self.chain:gone()
+  if gone == self.models_left or self.stopped or not self:model() then return end
+  self.models_left = gone
+  local failed = {}
+  for _, entry in ipairs(self.left.failed) do
+    if entry.job.model and entry.job.model.gone and entry.job.no_room then
+      entry.job.no_room = nil
+      self:put_back(entry.job)
+    else
+      failed[#failed + 1] = entry
+    end
+  end
+  self.left.failed = failed
+end
+
+local function seconds_text(seconds) return seconds < 60 and ("%d s"):format(math.ceil(seconds)) or log.duration(seconds) end
+
+-- "12 under way, 31 errors (429); gemini-3.8-flash is asked again in 8 s": what is to be seen while nothing comes; of several kinds of
+-- errors the most frequent.
 function Asking:state(talk)
   local sum, most, kind = 0, 0, nil
   for name, n in pairs(talk:counts().errors or {}) do
     sum = sum + n
     if n > most then most, kind = n, name end
   end
-  return ("%d under way%s"):format(self.flying, sum > 0 and (", %s (%s)"):format(set.count(sum, "error"), kind) or "")
+  local text = ("%d under way%s"):format(self.flying, sum > 0 and (", %s (%s)"):format(set.count(sum, "error"), kind) or "")
+  local pause = talk:pause()
+  if pause < 1 then return text end
+  local model = #self.chain > 1 and self:model()
+  return ("%s; %s is asked again in %s"):format(text, model and model.id or self.name, seconds_text(pause))
+end
+
+-- What is here already is kept, whatever stops the rest; of that, what never went out is not paid for.
+function Asking:take_arrived(talk)
+  local job, reply = talk:next(0)
+  while job do
+    verdicts.take(self, job, reply)
+    job, reply = talk:next(0)
+  end
+  self.unsent = self.flying - talk:flying()
 end
 
 function Asking:loop(talk)
@@ -161,7 +197,11 @@ function Asking:loop(talk)
     if script.interrupted() > 0 and not leave then
       leave = log.clock() + LAST_WAIT
       self:stop("stopped", { exit = 130 })
-      if talk:flying() > 0 then log.say("info", "waiting for the answers under way, they are paid for; Ctrl-C again leaves them") end
+      local flying = talk:flying()
+      if flying > 0 then
+        log.say("info", ("waiting up to %d s for %s under way%s; Ctrl-C again does not wait"):format(LAST_WAIT, set.count(flying, "answer"),
+          self.purse.costless and "" or ", paid for already"))
+      end
     end
     while not self.stopped and not wait and self.queue[self.first] and talk:room() > 0 do
       local job = self.queue[self.first]
@@ -169,16 +209,19 @@ function Asking:loop(talk)
       wait = not self:send(talk, job)
       if wait then self:put_back(job) end
     end
+    self:leave_model(talk)
     if self.flying == 0 and (self.stopped or not self.queue[self.first]) then return end
-    if leave and (log.clock() > leave or script.interrupted() > 1) then return end
-    local job, reply, code = talk:next(leave and leave - log.clock() or 1)
+    local left = leave and leave - log.clock()
+    if left and (left <= 0 or script.interrupted() > 1) then return self:take_arrived(talk) end
+    local job, reply, code = talk:next(math.min(1, left or 1))
     if job then
       self.taking = true
       verdicts.take(self, job, reply)
       self.taking, wait = false, false
+    elseif leave and told and talk:flying() == 0 then
+      return self:take_arrived(talk) -- what was not sent yet is not sent any more
     elseif leave and told then
-      self.unsent = true
-      return -- what was not sent yet is not sent any more
+      if self.context.tick then self.context.tick(("stopping: %d under way, %s at most"):format(talk:flying(), seconds_text(left))) end
     elseif code == "INTERRUPT" then
       told = true
     elseif reply then

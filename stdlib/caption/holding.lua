@@ -65,7 +65,7 @@ end
 
 -- A question that the service refused costs nothing; one whose answer was lost on the way may have.
 local UNPAID = { other_model = true, stop = true, refused = true }
-local UNSENT = { connect = true, resolve = true, tls = true, start = true, stopped = true } -- how a request ended that never went out
+local UNSENT = { connect = true, resolve = true, tls = true, start = true, stopped = true, recalled = true } -- how a request ended that never went out
 
 --- What an answer cost: nil where nobody knows.
 ---@param share? number of the price, in batches

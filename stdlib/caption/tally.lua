@@ -8,11 +8,16 @@ local set = require "recipe.set"
 
 local M = {}
 
---- One answer: session.asked[name] has the sums. `costless`: why nothing is paid.
-function M.answer(session, name, reply, cost, costless)
+local function row_of(session, name)
   session.asked = session.asked or {}
   local row = session.asked[name] or { name = name, answers = 0, captions = 0, input = 0, output = 0, usd = 0, unknown = 0, models = {} }
   session.asked[name] = row
+  return row
+end
+
+--- One answer: session.asked[name] has the sums. `costless`: why nothing is paid.
+function M.answer(session, name, reply, cost, costless)
+  local row = row_of(session, name)
   row.answers = row.answers + 1
   if reply.verdict == "done" then row.captions = row.captions + 1 end
   if reply.tokens then
@@ -24,7 +29,10 @@ function M.answer(session, name, reply, cost, costless)
 end
 
 --- An attempt whose answer was lost on the way.
-function M.lost(session, name) session.asked[name].lost = (session.asked[name].lost or 0) + 1 end
+function M.lost(session, name)
+  local row = row_of(session, name)
+  row.lost = (row.lost or 0) + 1
+end
 
 --- What the conversation counted, beside what the answers said.
 function M.counts(session, name, counts)

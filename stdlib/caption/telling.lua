@@ -65,8 +65,8 @@ end
 
 --- What is left in the air is paid for all the same: by a second Ctrl-C, or because an answer could not be kept (then that one, too).
 function M.flying(asking, fault)
-  local count = asking.flying + (fault and asking.taking and 1 or 0)
-  if count == 0 or asking.unsent or asking.purse.costless or asking.options.batch then return end
+  local count = asking.flying - (asking.unsent or 0) + (fault and asking.taking and 1 or 0)
+  if count == 0 or asking.purse.costless or asking.options.batch then return end
   asking.context.warn(("%s of %s %s under way and may be paid, but will not be kept"):format(set.count(count, "answer"), asking.name,
     count == 1 and "was" or "were"))
 end

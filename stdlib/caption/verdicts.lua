@@ -12,7 +12,8 @@ local telling = require "caption.telling"
 local M = {}
 
 local AGAIN = 2 -- how often a question is asked that brings no words
-local STRAINED = 3 -- so many pictures one after another that a model had no room for: it is left
+local STRAINED = 3 -- so many pictures one after another that a model had no room for: it is left ...
+local FRESH_STRAINED = 2 -- ... and so many where it answered nothing yet
 local UNREACHABLE = 3 -- so many failures one after another, none from the service itself: it is given up
 local REFUSED = 3 -- so many pictures refused and none described: the question itself is wrong
 
@@ -31,7 +32,7 @@ function on.done(asking, job, reply, cost)
   local asked = job.asked or asking.asked
   local text, complaint = (asked.read or prompts.read)(asked, reply.text)
   if not text then return on.empty(asking, job, reply, cost, complaint) end
-  job.model.strained = 0
+  job.model.strained, job.model.answered = 0, true
   asking.done = asking.done + 1
   asking.emit(job.n, text, { model = reply.model and reply.model ~= "" and reply.model or job.model.id, prompt = asked.id, cost = cost,
     tokens = reply.tokens, finish = reply.finish, seconds = reply.seconds, batch = reply.batch, fallback = asking.chain:fallback(),
@@ -87,15 +88,18 @@ end
 local function no_room(asking, job, why)
   local model = job.model
   model.strained = model.strained + 1
-  if model.strained >= STRAINED and not model.gone then model.gone, model.later = why, true end
+  if model.strained >= (model.answered and STRAINED or FRESH_STRAINED) and not model.gone then model.gone, model.later = why, true end
   local other = asking:model()
   if other and other ~= model then return ask_another(asking, job) end
   if not other then asking:stop(telling.about(asking.name, "%s has no room: %s", why), { exit = 75 }) end
+  job.no_room = true
   asking:leave("failed", job, why)
 end
 
 function on.failed(asking, job, reply, cost, why)
-  if reply.kind == "tape" then -- the next question would not be on it either
+  if reply.kind == "recalled" then -- its model was left while it waited for another try
+    ask_another(asking, job)
+  elseif reply.kind == "tape" then -- the next question would not be on it either
     asking:stop(why, { exit = 1 })
     asking:leave("failed", job)
   elseif answered(reply) then
@@ -109,9 +113,9 @@ end
 function M.take(asking, job, reply)
   local purse = asking.purse
   local cost = purse:cost_of(job, reply, asking.share)
-  asking.flying = asking.flying - 1
+  asking.flying, asking.asked_now[job] = asking.flying - 1, nil
   purse:settle(job, reply, cost)
-  tally.answer(asking.context.session, asking.name, reply, cost, purse.costless)
+  if reply.kind ~= "recalled" then tally.answer(asking.context.session, asking.name, reply, cost, purse.costless) end
   purse:count_lost(job, reply)
   if answered(reply) or reply.verdict ~= "failed" then asking.unreachable = 0 end
   local why = reply.why and reply.why ~= "" and reply.why or reply.verdict;

@@ -5,6 +5,7 @@
 #include "core/base/clock.h"
 #include "core/base/interrupt.h"
 #include "core/codec/json.h"
+#include "core/net/tape.h"
 #include "loopback.h"
 #include "test.h"
 
@@ -226,6 +227,57 @@ TEST(a_429_holds_back_all_of_the_host_as_long_as_the_server_asks) {
     cal_talk_reply_free(r);
   }
   cal_talk_close(t), cal_talk_close(other);
+}
+
+TEST(what_waits_can_be_taken_back_and_how_long_it_would_wait_is_known) {
+  server *s = open_server(); /* the pause stays with its host */
+  char base[64];
+  snprintf(base, sizeof base, "http://127.0.0.1:%d", s->port);
+  cal_talk *t = open_talk((cal_talk_options){.base = base, .in_flight = 2});
+  cal_talk_reply *none;
+  cal_error err = {0};
+  CHECK(cal_talk_pause(t) == 0);
+  ask(t, "/first/429/9/g/after/20", 1);
+  CHECK(!cal_talk_recall(t, mark(1)) && cal_talk_pause(t) == 0); /* on its way */
+  CHECK(!cal_talk_next(t, 0.5, &none, &err) && !none);
+  ask(t, "/ok", 2);
+  CHECK(cal_talk_pause(t) > 15 && cal_talk_pause(t) < 26);
+  const double start = cal_clock();
+  CHECK(cal_talk_recall(t, mark(1)) && cal_talk_recall(t, mark(2)) && !cal_talk_recall(t, mark(2)) && !cal_talk_recall(t, mark(3)));
+  CHECK(cal_talk_pause(t) == 0);
+  for (int i = 1; i <= 2; i++) {
+    cal_talk_reply *r = next(t);
+    CHECK(r->end == CAL_TALK_FAILED && r->tag == mark(i) && !r->http && r->attempts == 2 - i && r->lost == 0);
+    CHECK_TEXT(r->label, "recalled");
+    cal_talk_reply_free(r);
+  }
+  CHECK(cal_clock() - start < 5 && cal_talk_pending(t) == 0);
+  cal_talk_close(t);
+}
+
+TEST(a_service_that_answered_nothing_yet_is_waited_for_once_when_it_asks_for_long_pauses) {
+  const char *path = scratch("pauses");
+  cal_error err = {0};
+  cal_fs *fs = cal_fs_new(NULL, 0, &err);
+  CHECK(fs && !cal_fs_grant(fs, getenv("CALOTYPE_TEST_TMP") ? getenv("CALOTYPE_TEST_TMP") : "/tmp", CAL_FS_READ | CAL_FS_WRITE, &err));
+  cal_tape *tape = cal_tape_record(fs, path, &err);
+  CHECK(tape);
+  const cal_tape_reply later = {.status = 429, .retry_after = "60", .body = "", .size = 0}, fine = {.status = 200, .body = "{}", .size = 2};
+  for (int i = 0; i < 5; i++)
+    CHECK(!cal_tape_add(tape, "GET", "/a", NULL, 0, &later, &err) && !cal_tape_add(tape, "GET", "/b", NULL, 0, &later, &err));
+  CHECK(!cal_tape_add(tape, "GET", "/fine", NULL, 0, &fine, &err));
+  cal_tape_close(tape);
+  cal_talk *t = open_talk((cal_talk_options){.replay = path});
+  const char *const paths[] = {"/a", "/fine", "/b"};
+  const int attempts[] = {2, 1, 5};
+  for (int i = 0; i < 3; i++) {
+    ask(t, paths[i], i);
+    cal_talk_reply *r = next(t);
+    CHECK(r->attempts == attempts[i] && (i == 1) == (r->end == CAL_TALK_DONE));
+    cal_talk_reply_free(r);
+  }
+  cal_talk_close(t);
+  cal_fs_free(fs);
 }
 
 TEST(a_wave_of_429_halves_how_many_fly) {

@@ -21,6 +21,8 @@ enum {
   LATENCIES = 1 << 16,     /* kept; beyond, each has the same chance to stay */
   UNREACHABLE = 3,         /* requests in a row that gave up because nobody could be reached: the rest need not try */
   MOST_LOG = 32 << 20,     /* a longer log is set aside when it is opened */
+  LONG_HINT = 30,          /* seconds: a pause that people notice, worth ... */
+  LONG_ATTEMPTS = 2,       /* ... no more than these while the service answered nothing yet: it may never */
 };
 
 typedef enum { WAITING, FLYING, FINISHED } state;
@@ -289,6 +291,7 @@ static void settle(item *it, cal_http_reply *reply) {
                            .random = cal_random_uniform(&t->random),
                            .left = -1};
   if (j.attempts > 0 && j.attempts < failed.attempts) failed.attempts = j.attempts;
+  if (!t->counts.ok && failed.hint >= LONG_HINT && failed.attempts > LONG_ATTEMPTS) failed.attempts = LONG_ATTEMPTS;
   if (arrived) { /* the reader knows better than the status */
     const cal_retry_case alone = {.class = CAL_RETRY_SAFE, .attempt = 1, .attempts = 9, .status = j.status, .hint = -1, .left = -1};
     if (cal_retry(&alone).what != CAL_RETRY_WAIT) failed.status = 502;
@@ -493,6 +496,26 @@ int cal_talk_room(const cal_talk *t) {
 int cal_talk_pending(const cal_talk *t) { return t->pending; }
 
 int cal_talk_flying(const cal_talk *t) { return t->flying; }
+
+double cal_talk_pause(cal_talk *t) {
+  double soonest = HUGE_VAL;
+  const double now = cal_clock();
+  for (item *it = t->items; it; it = it->next) {
+    if (it->state != WAITING || t->stopped.code) return 0;
+    soonest = fmin(soonest, fmax(it->not_before - now, t->gate ? cal_rate_wait(t->gate, now, it->tokens) : 0));
+  }
+  return isfinite(soonest) ? fmax(0, soonest) : 0;
+}
+
+bool cal_talk_recall(cal_talk *t, void *tag) {
+  for (item *it = t->items; it; it = it->next)
+    if (it->tag == tag && it->state == WAITING) {
+      set_why(&it->reply->why, CAL_E_INTERRUPT, "taken back", NULL);
+      finish(it, CAL_TALK_FAILED, NULL, "recalled");
+      return true;
+    }
+  return false;
+}
 
 void cal_talk_reply_free(cal_talk_reply *reply) {
   if (!reply) return;

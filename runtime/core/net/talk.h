@@ -61,7 +61,7 @@ typedef struct {
   int in_flight;                             /* 1 to 256; 0: 16 */
   double per_minute, tokens_per_minute;      /* 0: no limit known */
   double seconds;                            /* for one attempt; 0: 120 */
-  int attempts;                              /* 0: 5 */
+  int attempts;                              /* 0: 5; 2 for what is to wait half a minute and more while nothing was answered yet */
   size_t largest;                            /* of a reply; 0: 4 MiB */
   const char *log;                           /* file that gets a line of JSON for each attempt; NULL: none */
   const char *record, *replay;               /* a tape to write, or to play instead of asking; NULL: none. core/net/tape.h */
@@ -91,6 +91,13 @@ cal_status cal_talk_ask(cal_talk *talk, cal_talk_request *request, void *tag, ca
 int cal_talk_room(const cal_talk *talk);
 int cal_talk_pending(const cal_talk *talk); /* asked, and the reply not yet taken */
 int cal_talk_flying(const cal_talk *talk);  /* of those on their way now: not waiting for a gate or for another try, and not arrived */
+
+double cal_talk_pause(
+    cal_talk *talk); /* seconds until the next may go, where all that is pending waits for a gate or another try; else 0 */
+
+/* Take back what waits for a place, a gate or another try: its reply is there at once, FAILED with the label "recalled". False: it is on
+ * its way, or has its reply, or is not known. */
+bool cal_talk_recall(cal_talk *talk, void *tag);
 
 typedef enum {
   CAL_TALK_DONE,    /* the reader kept the reply */
