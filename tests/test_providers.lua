@@ -297,6 +297,14 @@ test("a model that answered nothing yet is left after two pictures without room,
   check.equal(#rows(place), 5)
 end)
 
+test("a model that answered nothing yet is left after one picture that was waited for long", function()
+  local done, service = run(place_with(3), "gemini { in_flight = 1 }", { answer = function(q)
+    if q.model == "gemini-3.8-flash" then return { verdict = "failed", status = 429, why = "the quota of the minute", seconds = 61 } end
+  end })
+  check.equal(done.exit, 0, done.text)
+  check.equal(asked_of(service, "gemini-3.8-flash"), 1)
+end)
+
 test("a model that answered before is left after three", function()
   local place = place_with(6)
   local done, service = run(place, "gemini { in_flight = 1 }", { answer = function(q, n)

@@ -13,7 +13,8 @@ local M = {}
 
 local AGAIN = 2 -- how often a question is asked that brings no words
 local STRAINED = 3 -- so many pictures one after another that a model had no room for: it is left ...
-local FRESH_STRAINED = 2 -- ... and so many where it answered nothing yet
+local FRESH_STRAINED = 2 -- ... and so many where it answered nothing yet: one is enough ...
+local LONG = 30 -- ... that was waited for so many seconds
 local UNREACHABLE = 3 -- so many failures one after another, none from the service itself: it is given up
 local REFUSED = 3 -- so many pictures refused and none described: the question itself is wrong
 
@@ -85,10 +86,11 @@ local function lost(asking, job, reply, cost, why)
 end
 
 -- All attempts were in vain, though the service answered: this model has no room.
-local function no_room(asking, job, why)
+local function no_room(asking, job, reply, why)
   local model = job.model
   model.strained = model.strained + 1
-  if model.strained >= (model.answered and STRAINED or FRESH_STRAINED) and not model.gone then model.gone, model.later = why, true end
+  local enough = model.answered and STRAINED or (reply.seconds or 0) >= LONG and 1 or FRESH_STRAINED
+  if model.strained >= enough and not model.gone then model.gone, model.later = why, true end
   local other = asking:model()
   if other and other ~= model then return ask_another(asking, job) end
   if not other then asking:stop(telling.about(asking.name, "%s has no room: %s", why), { exit = 75 }) end
@@ -103,7 +105,7 @@ function on.failed(asking, job, reply, cost, why)
     asking:stop(why, { exit = 1 })
     asking:leave("failed", job)
   elseif answered(reply) then
-    no_room(asking, job, why)
+    no_room(asking, job, reply, why)
   else
     lost(asking, job, reply, cost, why)
   end
