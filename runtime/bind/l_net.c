@@ -192,6 +192,7 @@ static int l_talk(lua_State *L) {
                         .attempts = small_option(L, 1, "attempts"),
                         .record = not_empty(cal_option_text(L, 1, "record", NULL)),
                         .replay = not_empty(cal_option_text(L, 1, "replay", NULL)),
+                        .fs = cal_bind_fs(L),
                         .read = read_reply,
                         .largest = CAL_WIRE_REPLY_MOST};
   const char *wire_name = cal_option_text(L, 1, "wire", NULL);

@@ -6,7 +6,6 @@
 -- What an answer means is verdicts.lua's, which model is asked is chain.lua's, the money is holding.lua's, the last words are telling.lua's.
 local batch = require "caption.batch"
 local chain = require "caption.chain"
-local fs = require "native.fs"
 local holding = require "caption.holding"
 local image = require "native.image"
 local log = require "native.log"
@@ -241,7 +240,6 @@ function M.ask(name, items, options, emit, context, asked)
       local ok, why, hint = services.ready(self.service)
       if not ok then context.fail(why, { exit = 2, hint = hint }) end
     end
-    if options.replay then fs.grant(options.replay, "read") end
     local talk <close>, message, code = services.talk(self.service, options)
     if not talk then context.fail(telling.about(name, "%s cannot be asked: %s", message), { exit = code == "BUSY" and 75 or 1, code = code }) end
     self:set_chain(talk)

@@ -110,7 +110,12 @@ static bool answer(visit *v, const char *path, const char *head, size_t body) {
     }
     return false;
   } else if (strcmp(path, "/loop") == 0) reply(fd, "302 Found", "Location: /loop\r\n", "gone", 4);
-  else if (strcmp(path, "/nowhere") == 0) reply(fd, "302 Found", "", "gone", 4);
+  else if (strcmp(path, "/quotes") == 0) { /* the key in headers and in the body, as some servers do */ char key[200] = "";
+    const char *at = strcasestr(head, "authorization: ");
+    if (at) sscanf(at + 15, "%199[^\r\n]", key);
+    snprintf(text, sizeof text, "Content-Type: text/plain; key=%s\r\nRateLimit: %s\r\n", key, key);
+    reply(fd, "200 OK", text, key, strlen(key));
+  } else if (strcmp(path, "/nowhere") == 0) reply(fd, "302 Found", "", "gone", 4);
   else if (strcmp(path, "/file") == 0) reply(fd, "302 Found", "Location: file:///etc/passwd\r\n", "", 0);
   else if (strncmp(path, "/to/", 4) == 0) { /* /to/PORT/PATH */ char *end;
     const long port = strtol(path + 4, &end, 10);

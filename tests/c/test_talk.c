@@ -452,6 +452,44 @@ TEST(a_tape_answers_without_a_server_and_without_waiting) {
   CHECK(s->requests == before && cal_clock() - start < 0.9);
 }
 
+TEST(a_key_that_a_server_quotes_is_in_no_header_no_body_and_no_tape) {
+  char tape[512];
+  strcpy(tape, scratch("quotes.rec"));
+  cal_talk *t = open_talk((cal_talk_options){.record = tape, .secret = key()});
+  ask(t, "/quotes", 1);
+  cal_talk_reply *r = next(t);
+  CHECK(r->end == CAL_TALK_DONE);
+  CHECK_TEXT(r->http->body.data, "<CALOTYPE_TALK_KEY>");
+  CHECK_TEXT(cal_http_header(r->http, "content-type"), "text/plain; key=<CALOTYPE_TALK_KEY>");
+  cal_talk_reply_free(r);
+  cal_talk_close(t);
+  char *text = whole(tape);
+  CHECK(strstr(text, "<CALOTYPE_TALK_KEY>") && !strstr(text, KEY));
+  free(text);
+}
+
+TEST(a_tape_below_an_allowed_folder_follows_no_link_out_of_it) {
+  char allowed[512], outside[512], path[600];
+  strcpy(allowed, scratch("allowed"));
+  strcpy(outside, scratch("outside"));
+  snprintf(path, sizeof path, "%s/link", allowed);
+  CHECK(!mkdir(allowed, 0700) && !mkdir(outside, 0700) && !symlink(outside, path));
+  cal_fs *fs = cal_fs_new("/", 0, NULL);
+  CHECK(!cal_fs_grant(fs, allowed, CAL_FS_WRITE | CAL_FS_READ, NULL));
+  cal_error err = {0};
+  snprintf(path, sizeof path, "%s/link/a.rec", allowed);
+  CHECK(!cal_talk_open(&(cal_talk_options){.service = "s", .base = "http://127.0.0.1:9", .record = path, .fs = fs}, &err));
+  CHECK(err.code == CAL_E_DENIED && strstr(err.text, "leads out"));
+  CHECK(!cal_talk_open(&(cal_talk_options){.service = "s", .base = "http://127.0.0.1:9", .replay = path, .fs = fs}, &err));
+  CHECK(err.code == CAL_E_DENIED);
+  snprintf(path, sizeof path, "%s/a.rec", outside);
+  CHECK(access(path, F_OK) != 0);
+  snprintf(path, sizeof path, "%s/a.rec", allowed);
+  cal_talk_close(open_talk((cal_talk_options){.record = path, .fs = fs}));
+  CHECK(access(path, F_OK) == 0);
+  cal_fs_free(fs);
+}
+
 /* --- What is refused ------------------------------------------------------------------------------------------------ */
 TEST(a_talk_that_cannot_be_is_refused) {
   const cal_secret *secret = key();

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
-#include "core/base/fs.h"
 #include "core/base/interrupt.h"
 #include "core/base/log.h"
 #include "core/base/random.h"
@@ -244,13 +243,19 @@ static void slow_down(cal_talk *t, double until, double now) {
   t->calm = until;
 }
 
+/* Before anybody cuts it. What there is no memory for is empty then. */
+static void scrub_reply(cal_http_reply *reply) {
+  if (reply->body.size) cal_scrub_keys(&reply->body, NULL);
+  if (reply->headers.size) cal_scrub_keys(&reply->headers, NULL);
+}
+
 /* A reply, or the failure of a transfer, has come: keep it, try again, or give up. Takes `reply`. */
 static void settle(item *it, cal_http_reply *reply) {
   cal_talk *t = it->talk;
   const double now = cal_clock();
   const bool arrived = reply->failure == CAL_TRANSFER_OK;
   cal_talk_judgement j = {.hint = -1, .tokens = -1, .what = CAL_TALK_AGAIN};
-  if (arrived && reply->body.size) cal_scrub_keys(&reply->body, NULL); /* before anybody cuts it; without memory it is empty */
+  if (arrived) scrub_reply(reply);
   if (arrived) judge(t, it, reply, &j);
   else snprintf(j.label, sizeof j.label, "%s", cal_transfer_name(reply->failure));
   if (t->gate && it->tokens > 0 && j.tokens >= 0) cal_rate_correct(t->gate, it->tokens, j.tokens);
@@ -348,10 +353,11 @@ static void play(item *it) {
 
 /* On the disk before anybody sees it, without a key that the server may have quoted. A tape that cannot be written is not worth going on
  * for. */
-static void record(item *it, const cal_http_reply *reply) {
+static void record(item *it, cal_http_reply *reply) {
   cal_talk *t = it->talk;
   cal_error err = {0};
   cal_buffer body = {0};
+  scrub_reply(reply); /* its headers go on the tape too */
   if (reply->body.size) cal_buffer_add(&body, reply->body.data, reply->body.size);
   if (body.failed || (body.data && cal_scrub(&body, &err))) {
     cal_buffer_free(&body);
@@ -608,9 +614,10 @@ static cal_status prepare(cal_talk *t, const cal_talk_options *options, cal_erro
   if (t->base[strcspn(t->base, "?#")]) return cal_fail(err, CAL_E_ARG, "%s: a base address ends before \"?\" and \"#\"", t->service);
   if (!(t->fs = cal_fs_new(NULL, 0, err))) return CAL_E_MEMORY;
   const char *tape = o->record ? o->record : o->replay;
-  if (tape && (status = grant(t, tape, CAL_FS_READ | (o->record ? CAL_FS_WRITE : 0), err))) return status;
+  const cal_fs *fs = o->fs && tape && cal_fs_allows(o->fs, tape, o->record ? CAL_FS_WRITE : CAL_FS_READ) ? o->fs : t->fs;
+  if (tape && fs == t->fs && (status = grant(t, tape, CAL_FS_READ | (o->record ? CAL_FS_WRITE : 0), err))) return status;
   if (tape) {
-    t->tape = o->record ? cal_tape_record(t->fs, tape, err) : cal_tape_replay(t->fs, tape, err);
+    t->tape = o->record ? cal_tape_record(fs, tape, err) : cal_tape_replay(fs, tape, err);
     if (!t->tape) return err->code;
   }
   return o->log ? open_log(t, o->log, err) : CAL_OK;

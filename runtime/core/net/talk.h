@@ -25,6 +25,7 @@
 #ifndef CAL_NET_TALK_H
 #define CAL_NET_TALK_H
 
+#include "core/base/fs.h"
 #include "core/net/http.h"
 #include "core/net/retry.h"
 #include "core/net/secret.h"
@@ -65,6 +66,7 @@ typedef struct {
   size_t largest;                            /* of a reply; 0: 4 MiB */
   const char *log;                           /* file that gets a line of JSON for each attempt; NULL: none */
   const char *record, *replay;               /* a tape to write, or to play instead of asking; NULL: none. core/net/tape.h */
+  const cal_fs *fs;                          /* a tape in a folder that it allows is opened through it: no link leads out; or NULL */
   cal_talk_reader read;                      /* NULL: statuses 200 to 299 are good */
   void *context;
 } cal_talk_options;
