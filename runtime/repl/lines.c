@@ -15,6 +15,7 @@
 #include "core/base/buffer.h"
 #include "core/base/fs.h"
 #include "core/base/interrupt.h"
+#include "core/net/secret.h"
 
 enum { REMEMBERED = 1000, LARGEST_HISTORY = 1 << 20, LONGEST_PASTE = 1 << 20, KEY_LIKE = 24 };
 
@@ -155,8 +156,29 @@ static bool has_key(const char *line) {
   return false;
 }
 
+/* A line of .env in the wrong place: NAME=value, the name in capitals and that of a key. */
+static bool sets_key(const char *line) {
+  char name[64];
+  line += strspn(line, " \t");
+  if (strncmp(line, "export ", 7) == 0) line += 7;
+  size_t size = strspn(line, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+  if (!size || size >= sizeof name || line[size + strspn(line + size, " ")] != '=') return false;
+  memcpy(name, line, size);
+  name[size] = 0;
+  return cal_env_is_secret(name);
+}
+
+/* A key that this process has used. */
+static bool quotes_key(const char *line) {
+  cal_buffer text = {0};
+  cal_buffer_add_text(&text, line);
+  bool same = !text.failed && !cal_scrub_keys(&text, NULL) && text.data && strcmp(text.data, line) == 0;
+  cal_buffer_free(&text);
+  return !same;
+}
+
 void cal_lines_remember(cal_lines *in, const char *line) {
-  if (!in->el || !line[0] || has_key(line)) return;
+  if (!in->el || !line[0] || has_key(line) || sets_key(line) || quotes_key(line)) return;
   for (const char *at = line; *at;) { /* each line of a piece by itself: that is how they are called back */
     size_t size = strcspn(at, "\n");
     if (size) {

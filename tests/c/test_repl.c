@@ -209,6 +209,10 @@ TEST(the_history_is_kept_for_its_owner_alone_and_holds_no_keys) {
   CHECK(expect(t, "> "));
   type(t, "key = 'AIzaSyA1234567890abcdefghijklmnop'\r");
   CHECK(expect(t, "> "));
+  type(t, "GEMINI_API_KEY=AIzaSyB1234567890\r"); /* a line of .env */
+  CHECK(expect(t, "> "));
+  type(t, "export HF_TOKEN = AIza\r");
+  CHECK(expect(t, "> "));
   type(t, "exit\r");
   CHECK(leave(t) == 0);
   char path[4200], text[1 << 16] = "";
