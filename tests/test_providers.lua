@@ -189,6 +189,20 @@ test("an answer is read from JSON, from plain text, and is nothing when it is br
   check.ok(not prompts.read(tags, "null"))
 end)
 
+test("an answer of what nobody sees, or of punctuation, has no words; [trigger] in front is no JSON", function()
+  local one, tags = prompts.build {}, prompts.build { style = "tags" }
+  for _, nothing in ipairs { "\u{A0}\u{3000} ", "\u{200B}\u{200B}", "\u{FEFF}", ",,, .", '{"caption": "\u{2060}\u{AD}"}', "\u{2028}\u{2029}" } do
+    check.ok(not prompts.read(one, nothing), nothing)
+    check.ok(nothing == ",,, ." or not prompts.read(tags, nothing), nothing)
+  end
+  check.equal(prompts.read(tags, "^_^, \u{200B}, solo"), "^_^, solo")
+  check.equal(prompts.read(one, "\u{FEFF}a\u{2028}red\u{2029}\u{85}door"), "a red door")
+  check.equal(prompts.read(one, "\u{1F98A}"), "\u{1F98A}")
+  check.equal(prompts.read(one, "\u{8D64}\u{3044}\u{6238}\u{3000}"), "\u{8D64}\u{3044}\u{6238}\u{3000}")
+  check.equal(prompts.read(one, "[trigger], a red door"), "[trigger], a red door")
+  check.ok(not prompts.read(one, '["a red'))
+end)
+
 -- --- Asking ---------------------------------------------------------------------------------------------------------
 
 test("each picture is asked for once, and never again", function()

@@ -109,18 +109,29 @@ end
 ---@param text string
 ---@return string
 function M.tidy(text)
+  text = text:gsub("^\u{FEFF}", ""):gsub("\u{85}", " "):gsub("\226\128[\168\169]", " ") -- a line's end in Unicode: U+2028, U+2029
   text = text:gsub("%s+", " "):gsub("\27%[[%d;]*%a", ""):gsub("%c+", ""):gsub("\194[\128-\159]", ""):gsub("\226\128[\170-\174]", "")
     :gsub("\226\129[\166-\169]", "")
   return (text:gsub(" +", " "):gsub("^ ", ""):gsub(" $", ""))
 end
 local tidy = M.tidy
 
+-- Spaces and marks that nobody sees, in other scripts than ASCII's.
+local UNSEEN = { "\u{A0}", "\u{AD}", "\u{1680}", "\u{202F}", "\u{205F}", "\u{3000}", "\u{FEFF}" }
+for code = 0x2000, 0x200F do UNSEEN[#UNSEEN + 1] = utf8.char(code) end
+for code = 0x2060, 0x2064 do UNSEEN[#UNSEEN + 1] = utf8.char(code) end
+
+local function seen_of(text)
+  for _, mark in ipairs(UNSEEN) do text = text:gsub(mark, "") end
+  return text
+end
+
 -- Words of a list, each once, in their order.
 local function list_of(values)
   local list, seen = {}, {}
   for _, value in ipairs(values) do
     local tag = type(value) == "string" and tidy(value):gsub("^,+", ""):gsub(",+$", "") or ""
-    if tag ~= "" and not seen[tag] and #list < TAGS_MOST then list[#list + 1] = tag end
+    if seen_of(tag):find "%S" and not seen[tag] and #list < TAGS_MOST then list[#list + 1] = tag end
     seen[tag] = true
   end
   return list
@@ -140,13 +151,14 @@ function M.read(asked, text)
   if value == json.null then return nil, "the answer is null" end
   local is_table, found = type(value) == "table", text
   if is_table then found = value[asked.kind] or (asked.kind == "tags" and #value > 0 and value) or nil
-  elseif text:find "^%s*[{%[]" then return nil, "the answer is JSON that breaks off"
+  elseif text:find "^%s*[{%[]" and not text:find "^%s*%[trigger%]" then return nil, "the answer is JSON that breaks off"
   elseif type(value) == "string" then found = value end
   if asked.kind == "tags" then
     if type(found) == "string" then found = split(found) end
     found = table.concat(list_of(type(found) == "table" and found or {}), ", ")
   end
-  if type(found) ~= "string" or tidy(found) == "" then
+  -- Punctuation alone is no caption; a tag it may be: ^_^
+  if type(found) ~= "string" or not seen_of(tidy(found)):find(asked.kind == "tags" and "%S" or "[^%s%p]") then
     return nil, is_table and ("the answer has no %s in it"):format(asked.kind) or "the answer has no words"
   end
   return tidy(found)
