@@ -37,14 +37,11 @@ end
 
 -- The command as it was typed, for whoever stops it.
 local function again(path, given)
-  local words = { "calotype caption", path }
-  local names = {}
+  local function quoted(word) return word:find "[^%w_./=,:@%%+-]" and "'" .. word:gsub("'", "'\\''") .. "'" or word end
+  local words, names = { "calotype caption", quoted(path) }, {}
   for name in pairs(given) do names[#names + 1] = name end
   table.sort(names)
-  for _, name in ipairs(names) do
-    local word = name .. "=" .. given[name]
-    words[#words + 1] = word:find "[^%w_./=,:@%%+-]" and "'" .. word:gsub("'", "'\\''") .. "'" or word
-  end
+  for _, name in ipairs(names) do words[#words + 1] = quoted(name .. "=" .. given[name]) end
   return table.concat(words, " ")
 end
 
@@ -66,12 +63,14 @@ function M.run(options)
     return 0
   end
   caption.look_ahead(path, o, options)
+  for line in text:gmatch "[^\n]+" do say("  | " .. line) end
   if o.save ~= "" then
+    -- what is kept is a recipe that can be run
+    require "recipe.command".check { file = "calotype caption", text = text, store = options.store, put = function() end }
     local ok, message, code = fs.grant(o.save:match "^(.+)/[^/]*$" or ".", "write")
     if ok then ok, message, code = fs.write(o.save, text) end
     if not ok then require "assistant.folder".fail(("%s was not written"):format(o.save), message, code) end
   end
-  for line in text:gmatch "[^\n]+" do say("  | " .. line) end
   local exit = require "recipe.command".run { file = "calotype caption", text = text, params = {}, store = options.store, fresh = options.fresh,
     say = options.say, put = put, again = again(options.folder, options.params) }
   if exit ~= 0 then return exit end

@@ -664,6 +664,22 @@ test("caption refuses what would go wrong before anybody is asked", function()
   check.equal(place.read "there.lua", "mine")
 end)
 
+test("caption keeps no recipe that would not pass check, and quotes the folder in the command to go on with", function()
+  local place = new(1)
+  local done = ends(2, place.command("caption", { with = "fake", save = place.path "c.lua" }, place.path "nowhere"))
+  check.contains(done.text, "nowhere")
+  check.equal(fs.stat(place.path "c.lua"), nil)
+  ends(2, place.command("caption", { with = "fake", save = place.path "c.lua", to = place.path "out/[trigger].html" }))
+  check.equal(fs.stat(place.path "c.lua"), nil)
+  check.contains(ends(2, place.command("caption", { with = "fake", to = place.path "out/c.html" }, place.path "bad\xff")).text, "give the file or folder a name in UTF-8")
+  local command, typed = require "recipe.command", nil
+  local before = command.run
+  command.run = function(options) typed = options.again return 1 end
+  place.command("caption", { with = "template", text = "it's" }, "a b")
+  command.run = before
+  check.equal(typed, "calotype caption 'a b' 'text=it'\\''s' with=template")
+end)
+
 -- tags --------------------------------------------------------------------------------------------------------------------
 
 test("lists of tags are mended, each change with its kind", function()

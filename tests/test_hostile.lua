@@ -52,6 +52,13 @@ test("names that nobody would choose: every output is made, nothing is run, noth
   check.ok(not shown:find "\27" and not shown:find "\xff" and not shown:find "pwned\n", shown)
 end)
 
+test("a CALOTYPE_STORE with nothing in it is none", function()
+  local place = recipes.new(tmp "place")
+  place.photo("a.png", { seed = 1 })
+  place.write("recipe.lua", (ALL:gsub("@/", "")))
+  check.contains(shell("cd %s && CALOTYPE_STORE= %s run recipe.lua && ls .calotype && CALOTYPE_STORE= %s captions log photos", place.folder, program, program), "store.db")
+end)
+
 test("a caption full of HTML, controls and braces is text in the page and one line in the files", function()
   local place = recipes.new(tmp "place")
   place.photo("a.png", { seed = 1 })

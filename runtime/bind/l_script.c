@@ -158,11 +158,12 @@ static int l_versions(lua_State *L) {
   return 1;
 }
 
-/* script.env(name) -> string | nil. calotype's own settings, from the environment alone; those of services are net.env's. */
+/* script.env(name) -> string | nil. calotype's own settings, from the environment alone; those of services are net.env's. An empty one is
+ * not set. */
 static int l_env(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
-  if (strncmp(name, "CALOTYPE_", 9) == 0 && !cal_env_is_secret(name)) lua_pushstring(L, getenv(name));
-  else lua_pushnil(L);
+  const char *value = strncmp(name, "CALOTYPE_", 9) == 0 && !cal_env_is_secret(name) ? getenv(name) : NULL;
+  lua_pushstring(L, value && *value ? value : NULL);
   return 1;
 }
 

@@ -162,7 +162,7 @@ function readers.text(value, option, context)
   if text:find "%z" then return nil, "has a zero byte" end
   local misspelt = trigger.misspelt(text)
   if misspelt then return nil, ("has %s"):format(misspelt), "did you mean [trigger]?" end
-  if not utf8.len(text) then return nil, "is not UTF-8" end
+  if not utf8.len(text) then return nil, "is not UTF-8", option.type ~= "text" and "a recipe is text: give the file or folder a name in UTF-8" or nil end
   if option.match and not text:find(option.match) then return nil, ("is %s; %s"):format(M.show(text), option.match_doc) end
   return text
 end

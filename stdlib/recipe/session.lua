@@ -238,7 +238,7 @@ end
 --- What will be written (as a `folder`) must be writable now: nobody trains for hours to learn that it is not.
 function Session:permit(path, rights, at, key, folder)
   if not self:allowed(path, rights) then
-    local top = path:match "^([^/]+)/" or path
+    local top = path:find "/%.%./" and (fs.absolute(path) or path):match "^(.+)/" or path:match "^([^/]+)/" or path
     self:fail(at, ("the recipe's header does not allow it to %s %s"):format(rights, path),
       { exit = 3, key = key, value = true, text = not key and path or nil, hint = ("add it: allow = { %s = { %q } }"):format(rights, top) })
   end
