@@ -100,7 +100,7 @@ disk_test("a disk that is full at any point of a run: nothing half stays, and wi
       free 65536
       run; went_on "$size kB"
       umount disk
-      size=$((size + all / 14))
+      size=$((size + all / 22))
     done
   ]], "PICTURES=" .. PICTURES)
   check.contains(text, "enough at")

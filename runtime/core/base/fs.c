@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,8 +33,9 @@ typedef struct {
 struct cal_fs {
   char *base;
   unsigned flags;
-  root *roots;
+  root *roots; /* the list may move and its rights grow: only under the lock. Paths and descriptors stay until the end. */
   size_t count;
+  pthread_mutex_t *lock;
 };
 
 /* ---- paths as text ---- */
@@ -110,14 +112,18 @@ static int keep_out(const cal_fs *fs, int fd) {
   return -1;
 }
 
-static root *find_root(const cal_fs *fs, const char *absolute, unsigned rights) {
-  root *best = NULL;
+/* The longest root, copied. */
+static bool find_root(const cal_fs *fs, const char *absolute, unsigned rights, root *found) {
+  const root *best = NULL;
+  pthread_mutex_lock(fs->lock);
   for (size_t i = 0; i < fs->count; i++) {
-    root *r = &fs->roots[i];
+    const root *r = &fs->roots[i];
     bool better = !best || strlen(r->path) > strlen(best->path);
     if ((r->rights & rights) == rights && better && below(absolute, r)) best = r;
   }
-  return best;
+  if (best) *found = *best;
+  pthread_mutex_unlock(fs->lock);
+  return best != NULL;
 }
 
 /* ---- roots ---- */
@@ -126,6 +132,8 @@ cal_fs *cal_fs_new(const char *base, unsigned flags, cal_error *err) {
   cal_fs *fs = cal_alloc_zero(1, sizeof *fs, err);
   if (!fs) return NULL;
   fs->flags = flags;
+  if (!(fs->lock = cal_alloc(sizeof *fs->lock, err))) return cal_free(fs), NULL;
+  pthread_mutex_init(fs->lock, NULL);
   char *here = getcwd(NULL, 0);
   if (!here) cal_fail_errno(err, errno, "the working folder cannot be read");
   else fs->base = cal_copy_text(here, err);
@@ -147,6 +155,8 @@ void cal_fs_free(cal_fs *fs) {
   }
   cal_free(fs->roots);
   cal_free(fs->base);
+  pthread_mutex_destroy(fs->lock);
+  cal_free(fs->lock);
   cal_free(fs);
 }
 
@@ -168,7 +178,7 @@ static int open_root(const cal_fs *fs, const root *r, cal_error *err) {
   return fd;
 }
 
-cal_status cal_fs_grant(cal_fs *fs, const char *path, unsigned rights, cal_error *err) {
+static cal_status grant(cal_fs *fs, const char *path, unsigned rights, cal_error *err) {
   char *absolute = cal_fs_absolute(fs, path, err);
   if (!absolute) return CAL_E_ARG;
   if ((fs->flags & CAL_FS_GUARDED) && guarded(absolute)) {
@@ -198,9 +208,17 @@ cal_status cal_fs_grant(cal_fs *fs, const char *path, unsigned rights, cal_error
   return CAL_OK;
 }
 
+cal_status cal_fs_grant(cal_fs *fs, const char *path, unsigned rights, cal_error *err) {
+  pthread_mutex_lock(fs->lock);
+  const cal_status status = grant(fs, path, rights, err);
+  pthread_mutex_unlock(fs->lock);
+  return status;
+}
+
 bool cal_fs_allows(const cal_fs *fs, const char *path, unsigned rights) {
   char *absolute = cal_fs_absolute(fs, path, NULL);
-  bool allowed = absolute && find_root(fs, absolute, rights) && !((fs->flags & CAL_FS_GUARDED) && guarded(absolute));
+  root unused;
+  bool allowed = absolute && find_root(fs, absolute, rights, &unused) && !((fs->flags & CAL_FS_GUARDED) && guarded(absolute));
   cal_free(absolute);
   return allowed;
 }
@@ -293,7 +311,7 @@ static cal_status find_place(const cal_fs *fs, const char *path, unsigned rights
   p->absolute = cal_fs_absolute(fs, path, err);
   if (!p->absolute) return CAL_E_ARG;
   const char *doing = rights & CAL_FS_WRITE ? "written" : "read";
-  root *r = find_root(fs, p->absolute, rights);
+  root found, *r = find_root(fs, p->absolute, rights, &found) ? &found : NULL;
   cal_status status = CAL_OK;
   if ((fs->flags & CAL_FS_GUARDED) && guarded(p->absolute))
     status = cal_fail(err, CAL_E_DENIED, "%s may not be %s: keys, repositories, /proc and calotype's own store are closed to scripts", path,

@@ -13,7 +13,7 @@
  * Every file access of the program goes through a cal_fs. A path is made absolute as text, the longest root that
  * contains it is chosen, and the kernel resolves the rest below that root (openat2 with RESOLVE_BENEATH; where the
  * kernel lacks it, part by part without following links), so that neither ".." nor a symlink leads out.
- * Not for several threads while roots are being granted; reading and writing from many threads is fine.
+ * For many threads at once, granting too.
  * uses: libc
  */
 #ifndef CAL_BASE_FS_H

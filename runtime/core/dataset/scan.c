@@ -9,16 +9,9 @@
 #include "core/base/interrupt.h"
 #include "core/base/progress.h"
 #include "core/base/thread.h"
-#include "core/codec/json.h"
-#include "core/image/encode.h"
-#include "core/image/measure.h"
-#include "core/image/resize.h"
+#include "core/dataset/content.h"
 
-enum {
-  PER_THREAD = 8,        /* files per core between two commits */
-  TICK_NS = 20000000,    /* two writes within a clock tick of the kernel leave the same mtime; ticks are 1 to 10 ms */
-  COARSE_NS = 2000000000 /* file systems without fractions of a second: FAT counts in twos */
-};
+enum { PER_THREAD = 8 }; /* files per core between two commits */
 
 /* One file on its way. Workers touch only their own. */
 typedef struct {
@@ -35,14 +28,7 @@ typedef struct {
   work *all;
   work **todo; /* those of the current pass, in order */
   size_t count, todo_count;
-  char kind[48], kind_of_errors[48]; /* in the store */
 } scanner;
-
-static int64_t now_ns(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_REALTIME, &t);
-  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 /* ---- passes over files ---- */
 
@@ -100,22 +86,16 @@ static cal_status hash_open_file(int fd, const char *path, char sha[CAL_SHA256_H
   return status;
 }
 
-static bool same_file(const cal_fs_info *a, const cal_fs_info *b) {
-  return a->device == b->device && a->inode == b->inode && a->size == b->size && a->mtime_ns == b->mtime_ns;
-}
-
 static cal_status hash_file(void *context, size_t index, cal_error *err) {
   (void)err;
   scanner *s = context;
   work *w = s->todo[index];
   cal_fs_info after;
-  int64_t age = now_ns() - w->info.mtime_ns;
-  bool future = age < -(int64_t)COARSE_NS; /* the clock was wrong then, or is now: whoever writes to it gives it another time */
-  w->steady = future || (age > TICK_NS && (w->info.mtime_ns % 1000000000 || age > COARSE_NS));
+  w->steady = cal_content_steady(&w->info);
   int fd = cal_fs_open(s->fs, w->path, &w->err);
   if (fd >= 0) {
     if (!hash_open_file(fd, w->path, w->item->sha, &w->err) && !cal_fs_stat(s->fs, w->path, &after, &w->err) &&
-        !same_file(&w->info, &after))
+        !cal_content_same(&w->info, &after))
       cal_fail(&w->err, CAL_E_BUSY, "%s changed while it was being read; run again", w->path);
     close(fd);
   }
@@ -131,159 +111,24 @@ static cal_status keep_hash(scanner *s, work *w, cal_error *err) {
 
 /* ---- second pass: measures ---- */
 
-static cal_json *hash_text(uint64_t hash, cal_error *err) {
-  char hex[17];
-  snprintf(hex, sizeof hex, "%016llx", (unsigned long long)hash);
-  return cal_json_from_text(hex, err);
-}
-
-static cal_json *one_value(const cal_measure_row *row, double value, cal_error *err) {
-  return row->flag ? cal_json_from_bool(value != 0, err) : cal_json_from_number(value, err);
-}
-
-static cal_json *row_value(const cal_measure_row *row, const double *values, cal_error *err) {
-  if (!row->parts) return one_value(row, *values, err);
-  cal_json *object = cal_json_new(CAL_JSON_OBJECT, err);
-  for (int i = 0; object && i < row->count; i++)
-    if (cal_json_put(object, row->parts[i], one_value(row, values[i], err), err)) cal_json_free(object), object = NULL;
-  return object;
-}
-
-/* The JSON that the store keeps and scripts see. Owned. */
-static char *measures_text(const cal_measures *m, const char *thumb, cal_error *err) {
-  cal_json *o = cal_json_new(CAL_JSON_OBJECT, err), *hashes = cal_json_new(CAL_JSON_ARRAY, err);
-  cal_buffer text = {0};
-  bool good = o && hashes;
-  for (int k = 0; good && k < CAL_HASH_VARIANTS; k++) good = !cal_json_add(hashes, hash_text(m->hashes[k], err), err);
-  if (good) good = !cal_json_put(o, "phashes", hashes, err), hashes = NULL;
-  good = good && !cal_json_put(o, "phash", hash_text(m->hashes[0], err), err) &&
-         !cal_json_put(o, "width", cal_json_from_number(m->width, err), err) &&
-         !cal_json_put(o, "height", cal_json_from_number(m->height, err), err) &&
-         !cal_json_put(o, "orientation", cal_json_from_number(m->orientation, err), err) &&
-         !cal_json_put(o, "format", cal_json_from_text(cal_image_format_name(m->format), err), err) &&
-         !cal_json_put(o, "thumb", cal_json_from_text(thumb, err), err) &&
-         (!m->profile[0] || !cal_json_put(o, "profile", cal_json_from_text(m->profile, err), err));
-  const double *values = m->values;
-  const cal_measure_row *row;
-  for (int i = 0; good && (row = cal_measure_row_at(i)); values += row->count, i++)
-    good = !cal_json_put(o, row->name, row_value(row, values, err), err);
-  good = good && !cal_json_write(o, 0, &text, err);
-  cal_json_free(hashes);
-  cal_json_free(o);
-  if (good) return cal_buffer_take(&text);
-  cal_buffer_free(&text);
-  return NULL;
-}
-
-/* Append a small JPEG. */
-static cal_status make_thumb(const cal_image *im, cal_buffer *bytes, cal_error *err) {
-  bool wide = im->width >= im->height;
-  int side = wide ? im->width : im->height;
-  if (side > CAL_THUMB_SIDE) side = CAL_THUMB_SIDE;
-  cal_image *small = cal_image_resize(im, wide ? side : 0, wide ? 0 : side, CAL_AREA, err);
-  cal_image *flat = small ? cal_image_rgb(small, NULL, err) : NULL;
-  cal_status status = flat ? cal_image_encode(flat, CAL_IMAGE_JPEG, &(cal_encode_options){.quality = 85}, bytes, err) : CAL_E_MEMORY;
-  cal_image_free(flat);
-  cal_image_free(small);
-  return status;
-}
-
-/* CAL_OK also when something is wrong with the picture: that is said in w->err. A store that cannot take the thumbnail is no
- * fault of the picture's. */
-static cal_status measure_bytes(scanner *s, work *w, const cal_buffer *bytes, cal_error *err) {
-  char hex[CAL_SHA256_HEX];
-  cal_sha256_hex(bytes->data, bytes->size, hex);
-  if (strcmp(hex, w->item->sha)) {
-    cal_fail(&w->err, CAL_E_BUSY, "%s changed while it was being read; run again", w->path);
-    return CAL_OK;
-  }
-  cal_image_info info;
-  cal_measures m;
-  cal_image *im = cal_image_decode(bytes->data, bytes->size, w->path, NULL, &info, &w->err);
-  cal_buffer thumb = {0};
-  const bool measured = im && !cal_image_measure(im, &info, &m, &w->err) && !make_thumb(im, &thumb, &w->err);
-  cal_status stored = measured ? cal_store_put_blob(s->store, thumb.data, thumb.size, hex, err) : CAL_OK;
-  if (measured && !stored) w->item->measures = measures_text(&m, hex, &w->err);
-  cal_buffer_free(&thumb);
-  cal_image_free(im);
-  return stored;
-}
-
 static cal_status measure_file(void *context, size_t index, cal_error *err) {
   scanner *s = context;
   work *w = s->todo[index];
   cal_buffer bytes = {0};
-  cal_status status = cal_fs_read(s->fs, w->path, CAL_PICTURE_MOST, &bytes, &w->err) ? CAL_OK : measure_bytes(s, w, &bytes, err);
+  cal_status status = CAL_OK;
+  if (!cal_fs_read(s->fs, w->path, CAL_PICTURE_MOST, &bytes, &w->err)) {
+    char hex[CAL_SHA256_HEX];
+    cal_sha256_hex(bytes.data, bytes.size, hex);
+    if (strcmp(hex, w->item->sha)) cal_fail(&w->err, CAL_E_BUSY, "%s changed while it was being read; run again", w->path);
+    else status = cal_content_measure(s->store, &bytes, w->path, &w->item->measures, &w->err, err);
+  }
   cal_buffer_free(&bytes);
-  if (status) return status;
-  if (!w->item->measures && !w->err.code) cal_fail(&w->err, CAL_E_MEMORY, "%s: not enough memory to measure it", w->path);
-  w->done = true;
-  return CAL_OK;
+  w->done = !status;
+  return status;
 }
 
-/* What is wrong with the bytes will be wrong again; the sentence is kept without the path, which may be another then. */
 static cal_status keep_measures(scanner *s, work *w, cal_error *err) {
-  const char *text = w->item->measures;
-  if (text) return cal_store_put(s->store, s->kind, w->item->sha, text, strlen(text), err);
-  if (w->err.code != CAL_E_FORMAT && w->err.code != CAL_E_LIMIT) return CAL_OK;
-  const char *sentence = w->err.text;
-  size_t path = strlen(w->path);
-  if (strncmp(sentence, w->path, path) || strncmp(sentence + path, ": ", 2)) return CAL_OK;
-  cal_buffer kept = {0};
-  cal_buffer_printf(&kept, "%s %s", cal_status_name(w->err.code), sentence + path + 2);
-  cal_status status = kept.failed ? CAL_OK : cal_store_put(s->store, s->kind_of_errors, w->item->sha, kept.data, kept.size, err);
-  cal_buffer_free(&kept);
-  return status;
-}
-
-/* ---- what the store knows ---- */
-
-static bool has_thumb(cal_store *store, const cal_buffer *text) {
-  cal_json *measures = cal_json_parse(text->data, text->size, NULL);
-  const cal_json *thumb = cal_json_find(measures, "thumb");
-  const char *sha = thumb ? cal_json_text(thumb) : NULL;
-  bool there = sha && cal_store_has_blob(store, sha);
-  cal_json_free(measures);
-  return there;
-}
-
-/* Fill the item from the store; w->done tells whether it was there. */
-static cal_status recall(scanner *s, work *w, cal_error *err) {
-  cal_buffer text = {0};
-  bool found = false;
-  cal_status status = cal_store_get(s->store, s->kind, w->item->sha, &text, &found, err);
-  w->done = !status && found && has_thumb(s->store, &text);
-  if (w->done) {
-    if (!(w->item->measures = cal_buffer_take(&text))) status = cal_fail(err, CAL_E_MEMORY, "scan: not enough memory");
-    return status;
-  }
-  text.size = 0;
-  if (!status) status = cal_store_get(s->store, s->kind_of_errors, w->item->sha, &text, &found, err);
-  const char *space = !status && found ? strchr(text.data, ' ') : NULL;
-  if (space) {
-    bool limit = !strncmp(text.data, "LIMIT ", 6);
-    cal_fail(&w->err, limit ? CAL_E_LIMIT : CAL_E_FORMAT, "%s: %s", w->path, space + 1);
-    w->done = true;
-  }
-  cal_buffer_free(&text);
-  return status;
-}
-
-/* The kind of a result names how it was made: with a new measure, or another formula, everything is measured again.
- * Files that could not be decoded are tried again by the next version. */
-static void name_kinds(scanner *s) {
-  cal_sha256 h;
-  char hex[CAL_SHA256_HEX];
-  const cal_measure_row *row;
-  cal_sha256_start(&h);
-  cal_sha256_add(&h, "profile", 7);
-  for (int i = 0; (row = cal_measure_row_at(i)); i++) {
-    cal_sha256_add(&h, row->name, strlen(row->name) + 1);
-    cal_sha256_add(&h, row->about, strlen(row->about) + 1);
-  }
-  cal_sha256_end(&h, hex);
-  snprintf(s->kind, sizeof s->kind, "measures/%.12s", hex);
-  snprintf(s->kind_of_errors, sizeof s->kind_of_errors, "unreadable/%s", CAL_VERSION);
+  return cal_content_keep(s->store, w->item->sha, w->path, w->item->measures, &w->err, err);
 }
 
 /* ---- the scan ---- */
@@ -309,8 +154,8 @@ static cal_status look_up_files(scanner *s, cal_error *err) {
     if (w->info.mtime_ns > newest) newest = w->info.mtime_ns;
   }
   /* A file that was written just now could be written again within the same tick: let the tick pass. */
-  int64_t age = now_ns() - newest;
-  if (s->todo_count && age >= 0 && age <= TICK_NS) nanosleep(&(struct timespec){.tv_nsec = TICK_NS + 1000000 - age}, NULL);
+  const int64_t age = cal_content_age(&(cal_fs_info){.mtime_ns = newest});
+  if (s->todo_count && age >= 0 && age <= CAL_TICK_NS) nanosleep(&(struct timespec){.tv_nsec = CAL_TICK_NS + 1000000 - age}, NULL);
   return CAL_OK;
 }
 
@@ -333,7 +178,8 @@ static cal_status look_up_contents(scanner *s, work **sorted, size_t count, cal_
     w->done = false;
     if (i && !strcmp(sorted[i - 1]->item->sha, w->item->sha)) continue;
     cal_status status = i % 64 ? CAL_OK : cal_interrupt_check(err);
-    if (!status) status = recall(s, w, err);
+    if (!status) status = cal_content_recall(s->store, w->item->sha, w->path, &w->item->measures, &w->err, err);
+    w->done = w->item->measures || w->err.code;
     if (status) return status;
     if (!w->done) s->todo[s->todo_count++] = w;
   }
@@ -374,7 +220,6 @@ cal_status cal_scan_files(const cal_fs *fs, cal_store *store, const char *const 
   size_t good = 0;
   if (!status) {
     for (size_t i = 0; i < count; i++) s.all[i].path = paths[i], s.all[i].item = &scan->items[i];
-    name_kinds(&s);
     status = look_up_files(&s, err);
   }
   if (!status) status = run_pass(&s, hash_file, keep_hash, "hashing", &scan->hashed, err);

@@ -28,9 +28,8 @@
 
 #include "core/base/error.h"
 #include "core/base/fs.h"
+#include "core/dataset/content.h"
 #include "core/store/store.h"
-
-enum { CAL_THUMB_SIDE = 256, CAL_PICTURE_MOST = 1 << 30 }; /* pixels of a thumbnail's long side; bytes of a file */
 
 typedef struct {
   char sha[CAL_SHA256_HEX]; /* "" when the file could not be read */
