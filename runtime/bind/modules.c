@@ -11,6 +11,7 @@
   X(hub)           \
   X(image)         \
   X(json)          \
+  X(loader)        \
   X(log)           \
   X(net)           \
   X(safetensors)   \

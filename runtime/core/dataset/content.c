@@ -204,13 +204,15 @@ static bool take_look(const cal_buffer *text, cal_content_look *look) {
 }
 
 cal_status cal_content_recall_look(cal_store *store, const char *sha, cal_content_look *look, bool *found, cal_error *err) {
-  const char *const kinds[] = {kind_of_measures(), look_kind};
+  const char *const kinds[] = {look_kind, kind_of_measures()}; /* the measures' thumbnail may be gone, and the loader's made since */
   cal_status status = CAL_OK;
   *found = false;
-  for (int i = 0; i < 2 && !status && !*found; i++) {
+  for (int i = 0; i < 2 && !status && !(*found && look->thumb[0]); i++) {
     cal_buffer text = {0};
-    status = cal_store_get(store, kinds[i], sha, &text, found, err);
-    *found = !status && *found && take_look(&text, look);
+    cal_content_look other;
+    bool there;
+    status = cal_store_get(store, kinds[i], sha, &text, &there, err);
+    if (!status && there && take_look(&text, &other)) *look = other, *found = true;
     cal_buffer_free(&text);
   }
   return status;

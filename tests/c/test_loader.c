@@ -1,0 +1,325 @@
+#include "core/dataset/loader.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/memory.h"
+#include "core/base/random.h"
+#include "core/dataset/scan.h"
+#include "core/image/encode.h"
+#include "test.h"
+
+static char folder[512], store_folder[600], path_text[700];
+static cal_fs *fs;
+
+static void set_up(void) {
+  static int serial;
+  const char *top = getenv("CALOTYPE_TEST_TMP");
+  snprintf(folder, sizeof folder, "%s/loader-%ld-%d", top ? top : "/tmp", (long)getpid(), serial++);
+  snprintf(store_folder, sizeof store_folder, "%s/store", folder);
+  fs = cal_fs_new(NULL, 0, NULL);
+  cal_fs_grant(fs, folder, CAL_FS_READ | CAL_FS_WRITE, NULL);
+}
+
+static const char *path_of(int i) {
+  snprintf(path_text, sizeof path_text, "%s/p%05d.png", folder, i);
+  return path_text;
+}
+
+/* Every tenth is cut off. */
+static void tiny_pictures(int count, int side) {
+  for (int i = 0; i < count; i++) {
+    cal_image *im = cal_image_new(side, side, 3, NULL);
+    cal_buffer bytes = {0};
+    memcpy(im->pixels, &i, sizeof i);
+    CHECK(cal_image_encode(im, CAL_IMAGE_PNG, NULL, &bytes, NULL) == CAL_OK);
+    FILE *f = fopen(path_of(i), "wb");
+    if (!f && i == 0) mkdir(folder, 0755), f = fopen(path_of(i), "wb");
+    CHECK(f && fwrite(bytes.data, 1, i % 10 == 9 ? bytes.size / 2 : bytes.size, f));
+    fclose(f);
+    cal_buffer_free(&bytes);
+    cal_image_free(im);
+  }
+  usleep(30000); /* old enough to be remembered */
+}
+
+static cal_loader *open_loader(const cal_loader_options *options) {
+  cal_error err = {0};
+  cal_loader *l = cal_loader_open(fs, store_folder, options, &err);
+  if (!l) printf("  %s\n", err.text);
+  return l;
+}
+
+static bool next_within(cal_loader *l, cal_load_answer *answer, double seconds) {
+  const double until = cal_clock() + seconds;
+  while (!cal_loader_next(l, answer)) {
+    if (cal_clock() > until || !cal_loader_pending(l)) return false;
+    usleep(500);
+  }
+  return true;
+}
+
+static cal_status ask(cal_loader *l, int tag, cal_load_what what, double urgency) {
+  return cal_loader_ask(l, &(cal_load_request){.tag = tag, .path = path_of(tag), .what = what, .urgency = urgency}, NULL);
+}
+
+TEST(ten_thousand_tiny_pictures_come_all_and_once_and_the_next_time_from_the_store) {
+  enum { COUNT = 10000 };
+  set_up();
+  tiny_pictures(COUNT, 8);
+  cal_loader *l = open_loader(NULL);
+  for (int round = 0; round < 2; round++) {
+    static unsigned char seen[COUNT];
+    memset(seen, 0, sizeof seen);
+    double slowest = 0;
+    for (int i = 0; i < COUNT; i++) {
+      const double start = cal_clock();
+      CHECK(ask(l, i, CAL_LOAD_THUMB, i % 13) == CAL_OK);
+      if (cal_clock() - start > slowest) slowest = cal_clock() - start;
+    }
+    CHECK(slowest < 0.5); /* never the time of a picture's work; a busy machine may take the processor away */
+    cal_load_answer a;
+    size_t most = 0;
+    int good = 0, bad = 0;
+    while (next_within(l, &a, 60)) {
+      CHECK(a.tag >= 0 && a.tag < COUNT && !seen[a.tag]);
+      seen[a.tag] = 1;
+      good += a.image != NULL, bad += a.image == NULL;
+      if (a.image) CHECK(a.image->width == 8 && a.width == 8 && !a.error && !a.note);
+      else CHECK(a.code == CAL_E_FORMAT && strstr(a.error, path_of((int)a.tag)) && a.tag % 10 == 9);
+      CHECK(strlen(a.sha) == 64);
+      cal_load_answer_free(&a);
+      if (cal_memory_in_use() > most) most = cal_memory_in_use();
+    }
+    CHECK(good == COUNT * 9 / 10 && bad == COUNT / 10);
+    CHECK(most < (size_t)200 << 20);
+  }
+  cal_loader_close(l);
+  cal_fs_free(fs);
+}
+
+TEST(asking_and_forgetting_at_random_answers_what_was_not_forgotten) {
+  enum { COUNT = 300, STEPS = 20000 };
+  set_up();
+  tiny_pictures(COUNT, 8);
+  cal_loader *l = open_loader(&(cal_loader_options){.threads = 3, .most_finished = 20000});
+  cal_random r = cal_random_seed(3, 0);
+  static unsigned char wanted[COUNT];
+  cal_load_answer a;
+  for (int step = 0; step < STEPS; step++) {
+    const int i = (int)cal_random_below(&r, COUNT);
+    const unsigned what = (unsigned)cal_random_below(&r, 10);
+    if (what < 5) {
+      CHECK(ask(l, i, (cal_load_what)(what % 4), (double)cal_random_below(&r, 5)) == CAL_OK);
+      wanted[i] = 1;
+    } else if (what < 8) {
+      cal_loader_forget(l, i);
+      wanted[i] = 0;
+    } else if (cal_loader_next(l, &a)) {
+      CHECK(wanted[a.tag]);
+      wanted[a.tag] = 0;
+      cal_load_answer_free(&a);
+    }
+  }
+  while (next_within(l, &a, 60)) {
+    CHECK(wanted[a.tag]);
+    wanted[a.tag] = 0;
+    cal_load_answer_free(&a);
+  }
+  for (int i = 0; i < COUNT; i++) CHECK(!wanted[i]);
+  cal_loader_close(l);
+  cal_fs_free(fs);
+}
+
+TEST(answers_that_nobody_takes_hold_no_more_than_was_allowed) {
+  enum { COUNT = 60, SIDE = 256, ONE = SIDE * SIDE * 3 };
+  set_up();
+  tiny_pictures(COUNT, SIDE);
+  cal_loader *l = open_loader(&(cal_loader_options){.threads = 2, .most_finished = 5 * ONE});
+  const size_t before = cal_memory_in_use();
+  for (int i = 0; i < COUNT; i++) CHECK(ask(l, i, CAL_LOAD_PICTURE, 0) == CAL_OK);
+  usleep(800000);
+  CHECK(cal_memory_in_use() - before < 9 * ONE); /* of all: 54 */
+  CHECK(cal_memory_in_use() - before > 4 * ONE);
+  cal_load_answer a;
+  int count = 0;
+  while (next_within(l, &a, 30)) cal_load_answer_free(&a), count++;
+  CHECK(count == COUNT);
+  cal_loader_close(l);
+  cal_fs_free(fs);
+}
+
+TEST(closing_waits_for_no_more_than_is_being_decoded) {
+  set_up();
+  tiny_pictures(40, 700);
+  for (int round = 0; round < 8; round++) {
+    cal_loader *l = open_loader(NULL);
+    for (int i = 0; i < 40; i++) CHECK(ask(l, i, round % 2 ? CAL_LOAD_MEASURE : CAL_LOAD_PICTURE, 0) == CAL_OK);
+    usleep((useconds_t)round * 4000);
+    const double start = cal_clock();
+    cal_loader_close(l);
+    CHECK(cal_clock() - start < 3);
+  }
+  cal_loader_close(NULL);
+  cal_fs_free(fs);
+}
+
+TEST(a_folder_that_was_not_granted_is_not_read_and_may_be_granted_while_the_threads_work) {
+  set_up();
+  tiny_pictures(50, 8);
+  cal_fs *none = cal_fs_new(NULL, 0, NULL), *mine = fs;
+  fs = none;
+  cal_loader *l = open_loader(NULL);
+  cal_load_answer a;
+  CHECK(ask(l, 1, CAL_LOAD_THUMB, 0) == CAL_OK && next_within(l, &a, 10));
+  CHECK(a.code == CAL_E_DENIED && !a.image && !a.sha[0]);
+  cal_load_answer_free(&a);
+  for (int i = 0; i < 50; i++) CHECK(ask(l, i, CAL_LOAD_IDENTIFY, 0) == CAL_OK);
+  for (int i = 0; i < 200; i++) {
+    char text[700];
+    snprintf(text, sizeof text, "%s/new%d", folder, i);
+    CHECK(cal_fs_grant(none, i == 100 ? folder : text, CAL_FS_READ | CAL_FS_WRITE, NULL) == CAL_OK);
+  }
+  while (next_within(l, &a, 20)) cal_load_answer_free(&a);
+  CHECK(ask(l, 1, CAL_LOAD_THUMB, 0) == CAL_OK && next_within(l, &a, 10) && a.image);
+  cal_load_answer_free(&a);
+  cal_loader_close(l);
+  cal_fs_free(none);
+  cal_fs_free(mine);
+}
+
+static atomic_bool done;
+
+static void *touch(void *path) {
+  while (!atomic_load(&done)) {
+    FILE *f = fopen(path, "r+b");
+    if (f) fputc('x', f), fclose(f);
+    usleep(2000);
+  }
+  return NULL;
+}
+
+TEST(a_file_that_changes_while_it_is_read_is_busy_and_one_that_vanishes_is_not_found) {
+  set_up();
+  mkdir(folder, 0755);
+  char path[700];
+  strcpy(path, path_of(0));
+  FILE *f = fopen(path, "wb");
+  CHECK(f && ftruncate(fileno(f), 200 << 20) == 0);
+  fclose(f);
+  cal_loader *l = open_loader(NULL);
+  pthread_t thread;
+  CHECK(pthread_create(&thread, NULL, touch, path) == 0);
+  usleep(10000);
+  cal_load_answer a;
+  CHECK(ask(l, 0, CAL_LOAD_IDENTIFY, 0) == CAL_OK && next_within(l, &a, 60));
+  CHECK(a.code == CAL_E_BUSY && strstr(a.error, "changed while it was being read") && !a.sha[0]);
+  cal_load_answer_free(&a);
+  atomic_store(&done, true);
+  pthread_join(thread, NULL);
+  CHECK(ask(l, 0, CAL_LOAD_IDENTIFY, 0) == CAL_OK);
+  usleep(5000);
+  unlink(path); /* perhaps while it is hashed, or before */
+  CHECK(next_within(l, &a, 60) && a.code == CAL_E_NOTFOUND && !a.sha[0]);
+  cal_load_answer_free(&a);
+  /* What is forgotten while it is read does not keep its thread. */
+  f = fopen(path, "wb");
+  CHECK(f && ftruncate(fileno(f), 1 << 30) == 0);
+  fclose(f);
+  CHECK(ask(l, 0, CAL_LOAD_IDENTIFY, 0) == CAL_OK);
+  usleep(20000);
+  const double start = cal_clock();
+  cal_loader_close(l);
+  CHECK(cal_clock() - start < 1.5);
+  unlink(path);
+  cal_fs_free(fs);
+}
+
+static int is_ok(void *sound, int columns, char **texts, char **names) {
+  (void)columns, (void)names;
+  *(int *)sound = strcmp(texts[0], "ok") == 0;
+  return 0;
+}
+
+TEST(a_kill_at_any_moment_leaves_a_sound_store_whose_thumbnails_are_there) {
+  enum { COUNT = 400 };
+  set_up();
+  tiny_pictures(COUNT, 40);
+  cal_random r = cal_random_seed(8, 0);
+  int kept = 0;
+  for (int round = 0; round < 15; round++) {
+    fflush(stdout);
+    pid_t child = fork();
+    if (!child) {
+      cal_loader *l = open_loader(NULL);
+      cal_load_answer a;
+      for (int i = 0; l && i < COUNT; i++) ask(l, (i * 7 + round * 31) % COUNT, (cal_load_what)(i % 4), 0);
+      while (l && next_within(l, &a, 30)) cal_load_answer_free(&a);
+      pause();
+      _exit(1);
+    }
+    usleep((useconds_t)(10000 + cal_random_below(&r, 60000)));
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    char text[700];
+    sqlite3 *db;
+    int sound = 0;
+    snprintf(text, sizeof text, "%s/store.db", store_folder);
+    if (!sqlite3_open(text, &db)) sqlite3_exec(db, "PRAGMA integrity_check", is_ok, &sound, NULL);
+    sqlite3_close(db);
+    CHECK(sound || access(text, F_OK));
+  }
+  cal_error err = {0};
+  cal_store *s = cal_store_open(store_folder, NULL, &err);
+  for (int i = 0; i < COUNT; i++) {
+    cal_fs_info info;
+    cal_content_look look;
+    cal_buffer jpeg = {0};
+    char sha[CAL_SHA256_HEX];
+    bool found = false;
+    CHECK(!cal_fs_stat(fs, path_of(i), &info, NULL) && !cal_store_file(s, &info, sha, &found, &err));
+    if (found) CHECK(!cal_content_recall_look(s, sha, &look, &found, &err));
+    if (!found || !look.thumb[0]) continue;
+    CHECK(!cal_store_blob(s, look.thumb, &jpeg, &found, &err) && found);
+    cal_buffer_free(&jpeg);
+    kept++;
+  }
+  CHECK(kept > 10);
+  cal_store_close(s);
+  cal_fs_free(fs);
+}
+
+TEST(without_memory_there_is_an_error_or_an_answer_with_one_and_nothing_is_lost) {
+  set_up();
+  tiny_pictures(4, 60);
+  int refused = 0, wrong = 0;
+  for (long after = 0; after < 400; after += after < 150 ? 1 : 7) {
+    cal_memory_fail_after(after);
+    cal_error err = {0};
+    cal_loader *l = cal_loader_open(fs, store_folder, &(cal_loader_options){.threads = 1}, &err);
+    bool asked = l != NULL;
+    for (int i = 0; l && i < 4; i++)
+      asked = asked && !cal_loader_ask(l, &(cal_load_request){.tag = i, .path = path_of(i), .what = (cal_load_what)i}, &err);
+    CHECK(asked || err.code);
+    refused += !asked;
+    cal_load_answer a;
+    while (l && next_within(l, &a, 20)) {
+      CHECK(a.image || a.measures || a.code || a.what == CAL_LOAD_IDENTIFY);
+      wrong += a.code == CAL_E_MEMORY;
+      cal_load_answer_free(&a);
+    }
+    cal_memory_fail_after(-1);
+    cal_loader_close(l);
+  }
+  CHECK(refused > 5 && wrong > 5);
+  cal_fs_free(fs);
+}
+
+TEST_MAIN()
