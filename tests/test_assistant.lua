@@ -913,6 +913,119 @@ test("recommend has the model's judgement among its reasons", function()
   check.contains(ends(0, done).out, "a style of several kinds is none")
 end)
 
+-- tags judge=yes ----------------------------------------------------------------------------------------------------------
+
+local function doubts(wrong, missing, better)
+  return { text = json.encode { wrong = json.array(wrong or {}), missing = json.array(missing or {}), better = json.array(better or {}) } }
+end
+
+-- Two lists and a sentence; the model finds one of each kind in the first.
+local function tagged()
+  local place = new(3)
+  place.write("photos/p01.txt", "zkr, masterpiece, a Hat, sail_boat, sea")
+  place.write("photos/p02.txt", "zkr, tree, sky")
+  place.write("photos/p03.txt", "A red house. It stands on a hill.")
+  local service = judging(function(q)
+    if not q.user:find "hat" then return doubts() end
+    return doubts({ { tag = "Hat", why = "nobody wears\27[31m one" }, { tag = "moon", why = "not in the list" } },
+      { "gull, harbour", "sea", "masterpiece", "zkr", "one two three four five six" }, { { tag = "sail_boat", better = "sailboat" }, { tag = "sea", better = "Sea" } })
+  end)
+  local function run(more)
+    local params = { judge = "yes", trigger = "zkr" }
+    for key, value in pairs(more or {}) do params[key] = value end
+    return place.command("tags", params)
+  end
+  return place, service, run
+end
+
+test("tags judge=yes shows what a model says of each list, once paid, and takes nothing unasked", function()
+  local place, service, run = tagged()
+  local done = ends(0, run())
+  check.ok(done.log:find "judging the tags of 2 pictures with gemini%-%S+ at generativelanguage.googleapis.com: about %$0.%d+; spend=DOLLARS sets", done.log)
+  check.contains(done.out, "    + zkr, masterpiece, hat, sail boat, sea\n    wrong    hat (nobody wears one)\n    missing  gull, harbour\n"
+    .. "    better   sailboat for sail boat\n")
+  check.ok(not done.out:find("p02", 1, true), done.out)
+  check.contains(done.out, "on the tags of 2 pictures: 1 wrong, 2 missing, 1 better written otherwise")
+  check.contains(done.out, "none of the model's suggestions is taken: accept=wrong,missing,better (or all) takes them")
+  check.contains(service.questions[1].user, '["hat","sail boat","sea"]')
+  check.ok(service.questions[1].schema:find '"wrong"' and #service.questions[1].pictures == 1)
+  ends(0, run { write = "yes", people = "yes" })
+  check.equal(place.read "photos/p01.txt", "zkr, masterpiece, hat, sail boat, sea\n")
+  ends(0, run())
+  check.equal(#service.questions, 2)
+  check.contains(ends(0, run { language = "de" }).out, "1 wrong")
+  service.close()
+  check.equal(#service.questions, 4)
+  check.ok(service.questions[3].system:find "auf Deutsch")
+  local store <close> = require "native.store".open(place.path "store")
+  check.equal(store:spent({}).requests, 4)
+end)
+
+test("tags takes the suggestions that a person accepts, says in the history what they are, and does not ask about its own words", function()
+  local place, service, run = tagged()
+  local done = ends(0, run { accept = "wrong,better" })
+  check.contains(done.out, "+ zkr, masterpiece, sailboat, sea\n")
+  check.contains(done.out, "1 better, ")
+  check.ok(not done.out:find("none of the model's", 1, true))
+  check.equal(place.read "photos/p01.txt", "zkr, masterpiece, a Hat, sail_boat, sea", "shown only")
+  check.contains(ends(0, run { accept = "all", except = "Sailboat, gull", write = "yes" }).out, "by people left alone")
+  ends(0, run { accept = "all", except = "Sailboat, gull", write = "yes", people = "yes" })
+  check.equal(place.read "photos/p01.txt", "zkr, masterpiece, sail boat, sea, harbour\n")
+  check.equal(place.read "photos/p02.txt", "zkr, tree, sky")
+  done = ends(0, run())
+  check.contains(done.out, "      zkr, masterpiece, sail boat, sea, harbour\n    missing  gull\n    better   sailboat for sail boat\n")
+  service.close()
+  check.equal(#service.questions, 2)
+  local store <close> = require "native.store".open(place.path "store")
+  local rows = store:captions(require "native.hash".sha256(place.read "photos/p01.png"))
+  check.ok(require "captions.telling".who(rows[#rows]):find "^a person, mended by calotype tags with gemini%-", rows[#rows].detail)
+end)
+
+test("tags accepts for captions of models, too, with the dressing that the next run puts on", function()
+  local place = new(1)
+  local recipe = 'local p = images "@/photos" :caption { with = template { text = "hat, sea" }, trigger = "zkr" }\np:export { as = "sidecars", beside = true }\n'
+  ends(0, place.run(recipe))
+  local service = judging(function() return doubts({ { tag = "hat", why = "none" } }, { "gull" }) end)
+  ends(0, place.command("tags", { judge = "yes", accept = "all", write = "yes", trigger = "zkr" }))
+  service.close()
+  check.equal(place.read "photos/p01.txt", "zkr, sea, gull\n")
+  check.contains(ends(0, place.run(recipe)).log, "1 known")
+  check.equal(place.read "photos/p01.txt", "zkr, sea, gull\n")
+end)
+
+test("tags writes nothing by half of the judgements, and tells what accept and except cannot mean", function()
+  local place, service, run = tagged()
+  service.close()
+  service = judging(function(_, n) return n == 1 and doubts({ { tag = "hat", why = "" } }) or { verdict = "stop", status = 403, why = "the key is blocked", text = "" } end)
+  local done = run { accept = "all", write = "yes", people = "yes", in_flight = nil }
+  service.close()
+  check.contains(ends(1, done).text, "the key is blocked")
+  check.contains(done.out, "wrong    hat\n")
+  check.equal(place.read "photos/p01.txt", "zkr, masterpiece, a Hat, sail_boat, sea")
+  service = judging(function() return doubts() end)
+  done = run { spend = "0.000001" }
+  check.ok(done.exit ~= 0 and done.text:find("would cross the ceiling", 1, true), done.text)
+  check.contains(ends(2, run { accept = "worng" }).text, "did you mean 'wrong'?")
+  check.contains(ends(2, run { except = "hat" }).text, "except= without accept=")
+  check.contains(ends(2, run { accept = "all", judge = "no" }).text, "accept= takes suggestions of a model, and none is asked")
+  check.contains(ends(2, run { judge = "no", language = "x" }).text, "it is two letters")
+  check.equal(#service.questions, 0)
+  service.close()
+end)
+
+test("answers about tags are read in whatever shape they come, and nothing else", function()
+  local judge = require "assistant.tag_judge"
+  for text, why in pairs { ["no"] = "no JSON object", ["{}"] = "no list 'wrong'", ['{"wrong":[],"missing":3}'] = "no list 'missing'", ['{"wrong":[],"missing":[]}'] = "no list 'better'" } do
+    local value, message = judge.read(nil, text)
+    check.equal(value, nil)
+    check.contains(message, why)
+  end
+  local strange = json.decode(judge.read(nil, '{"wrong":["a",{"tag":"b"},{"tag":5},7,{"why":"x"}],"missing":["c",4,""],"better":["d",{"tag":"e","better":"f"},{"tag":"g","better":""}]}'))
+  check.equal({ strange.wrong, strange.missing, strange.better }, { { { tag = "a", why = "" }, { tag = "b", why = "" } }, { "c" }, { { tag = "e", better = "f" } } })
+  local long = json.decode(judge.read(nil, json.encode { wrong = json.array { { tag = ("é"):rep(90), why = ("x"):rep(900) } }, missing = json.array {}, better = json.array {} }))
+  check.ok(utf8.len(long.wrong[1].tag) and #long.wrong[1].tag < 70 and #long.wrong[1].why < 130)
+end)
+
 test("answers that are no judgement are asked for again once, then left out", function()
   local judge = require "assistant.judge"
   for text, why in pairs { ["no"] = "no JSON object", ["{}"] = "no quality", ['{"quality":11}'] = "no quality", ['{"quality":"nan"}'] = "no quality", ["[]"] = "no quality" } do
@@ -981,6 +1094,13 @@ test("the whole road of a judgement: the program, .env, a server; what fails is 
   check.contains(replay:read "a", "judged        1.0 of 10   all by ")
   replay:close()
   check.ok(fs.stat(folder .. "/other"))
+  assert(fs.write(folder .. "/photos/" .. fs.list(folder .. "/photos")[1].path:match "([^/]+)%.png$" .. ".txt", "red_hair, backround"))
+  text, code = run("503-twice=tags", "tags photos judge=yes language=ja")
+  check.equal(code, 0, text)
+  check.contains(text, "judging the tags of 1 picture with ")
+  check.contains(text, "on the tags of 1 picture: ")
+  text, code = run("bad-key", "tags photos judge=yes language=ja") -- what is known is not asked for again
+  check.equal(code, 0, text)
   text, code = run("bad-key", "outliers photos page= judge=yes") -- fewer than eight: nobody needs to be asked
   check.equal(code, 0, text)
 end)

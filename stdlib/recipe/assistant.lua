@@ -13,7 +13,7 @@ local M = {}
 
 -- Settings that only a command has: where it writes, what it changes, whom it asks.
 local COMMANDS_OWN = { to = true, json = true, page = true, remove = true, restore = true, overwrite = true, write = true, people = true, most = true,
-  judge = true, with = true, model = true, language = true, spend = true, record = true, replay = true }
+  judge = true, with = true, model = true, language = true, spend = true, record = true, replay = true, accept = true, except = true }
 
 -- What one of them needs: the modules are read when it is called, most recipes never do.
 local FUNCTIONS = {
