@@ -29,6 +29,7 @@ HF_TOKEN, in the environment or in .env, is the key for gated and private models
 local SETTINGS = { "to", "variant", "list" }
 local LONG = 1000000000 -- bytes that take a while to read
 local PAGES = 1000 -- of a list: 1,000,000 files
+local MOST = 1 << 50 -- bytes in all: more than any repository has, and sums of it are exact
 
 local EXITS = { INTERRUPT = 130, BUSY = 75, NETWORK = 75, DENIED = 3, NOTFOUND = 2, ARG = 2 }
 local function fail(message, hint, exit) script.fail { message = message, hint = hint, source = false, exit = exit or 2 } end
@@ -95,7 +96,7 @@ end
 
 -- Every file of the commit: { path =, size =, hash = }
 local function list(hub, asked, commit)
-  local entries, pages, known = {}, {}, {}
+  local entries, pages, known, all = {}, {}, {}, 0
   local path = ("/api/models/%s/tree/%s?recursive=true"):format(hubs.escape(asked.repository, true), hubs.escape(commit))
   for page = 1, PAGES + 1 do
     if page > PAGES then refuse(asked.repository .. ": its list does not end", "NETWORK") end
@@ -109,9 +110,13 @@ local function list(hub, asked, commit)
           refuse(("%s: its list has a name that could lead out of the folder: %s"):format(asked.repository, tostring(entry.path)), "FORMAT",
             "nothing was fetched; look at the repository in a browser before using any of it")
         end
-        size = math.type(size) == "integer" and size >= 0 and size or 0
+        if size == nil or size == json.null then size = 0 end
+        if math.type(size) ~= "integer" or size < 0 or size > MOST - all then
+          refuse(("%s: its list of files cannot be right: %s with %s bytes"):format(asked.repository, entry.path, tostring(size)), "NETWORK",
+            "try again later, or look at the repository in a browser")
+        end
         if type(hash) ~= "string" or not (hash:find "^[0-9a-f]+$" and (#hash == 64 or #hash == 40)) then hash = nil end
-        if not known[entry.path] then entries[#entries + 1] = { path = entry.path, size = size, hash = hash } end
+        if not known[entry.path] then entries[#entries + 1], all = { path = entry.path, size = size, hash = hash }, all + size end
         known[entry.path] = true
       end
     end

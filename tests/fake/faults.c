@@ -440,6 +440,10 @@ const fault fault_table[] = {
     {"noentry", "no such file", WHOLE, FILES, NULL, 404, NULL, NULL, NULL, NULL},
     {"pages", "the list of files comes in two pages", WHOLE, FILES, NULL, 200, NULL, NULL, NULL, NULL},
     {"circle", "with pages: the last page names itself as the next", WHOLE, FILES, NULL, 200, NULL, NULL, NULL, NULL},
+    {"hugesizes", "the list has two files of 900 TB", WHOLE, FILES, NULL, 200, NULL, NULL, NULL, NULL},
+    {"hugesize", "the list has a file of 1e30 bytes", WHOLE, FILES, NULL, 200, NULL, NULL, NULL, NULL},
+    {"lesssize", "the list has a file of -5 bytes", WHOLE, FILES, NULL, 200, NULL, NULL, NULL, NULL},
+    {"nosize", "the list has a file without a size", WHOLE, FILES, NULL, 200, NULL, NULL, NULL, NULL},
     {"evilpaths", "the list names files outside the folder", WHOLE, FILES, NULL, 200, NULL, NULL, NULL, NULL},
     /* batches */
     {"batchslow", "pending for three looks", WHOLE, BATCH, NULL, 200, NULL, NULL, NULL, NULL},

@@ -126,6 +126,11 @@ static void tree(const scenario *sc, const request *r, const char *repo, int por
     cal_buffer_add_text(&a->body,
                         ",{\"type\":\"file\",\"oid\":\"1\",\"size\":3,\"path\":\"../"
                         "outside.txt\"},{\"type\":\"file\",\"oid\":\"1\",\"size\":3,\"path\":\"/tmp/x\"}");
+  static const char *const sizes[][2] = {
+      {"hugesizes", "\"size\":900000000000000,"}, {"hugesize", "\"size\":1e30,"}, {"lesssize", "\"size\":-5,"}, {"nosize", ""}};
+  for (int i = 0; i < 4; i++)
+    for (int k = 0; k < 2 && scenario_has(sc, sizes[i][0]); k++)
+      cal_buffer_printf(&a->body, ",{\"type\":\"file\",\"oid\":\"1\",%s\"path\":\"vae/extra-%d.safetensors\"}", sizes[i][1], k);
   cal_buffer_add_byte(&a->body, ']');
   if (pages && (!second || scenario_has(sc, "circle")))
     cal_buffer_printf(&a->headers, "Link: <http://127.0.0.1:%d/s/%s/api/models/%s/tree/main?recursive=true&cursor=two>; rel=\"next\"\r\n",
