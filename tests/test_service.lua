@@ -339,6 +339,19 @@ test("Ctrl-C keeps what has come, and the next run asks for the rest alone", fun
   captioned({ captions = captions, folder = folder }, 60)
 end)
 
+test("a second Ctrl-C leaves at once, and what is on its way is told", function()
+  local folder = place(6, recipe "gemini { in_flight = 3 }")
+  local scenario = "ok@60000=twice"
+  local command = fake.command(folder, "run recipe.lua", { GEMINI_BASE_URL = server:url(scenario), GEMINI_API_KEY = fake.KEY })
+  local log = require "native.log"
+  local began = log.clock()
+  local text = shell(([[(%s) >%s/said 2>&1 & p=$!; %s; kill -INT $p; sleep 0.3; kill -INT $p; wait $p; echo "exit $?"]]):format(command, folder,
+    server:until_requests(scenario, 3)))
+  check.contains(text, "exit 130")
+  check.ok(log.clock() - began < 15)
+  check.contains(fs.read(folder .. "/said"), "3 answers of gemini were under way and may be paid, but will not be kept")
+end)
+
 test("answers that do not come within 20 s of Ctrl-C are told, for they may be paid", function()
   local folder = place(6, recipe "gemini { in_flight = 3 }")
   local scenario = "ok@60000=left"

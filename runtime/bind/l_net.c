@@ -174,7 +174,8 @@ static int small_option(lua_State *L, int table, const char *key) {
 static const char *not_empty(const char *text) { return text && *text ? text : NULL; }
 
 /* net.talk{service =, wire =, base =, base_from =, keys =, in_flight =, per_minute =, tokens_per_minute =, seconds =, attempts =, record =,
- * replay =, log =, key_header =, key_prefix =} -> talk | nil, message, code. Without `wire` only requests may be made. `log = ""` is none.
+ * replay =, log =, key_header =, key_prefix =, paid =} -> talk | nil, message, code. Without `wire` only requests may be made. `log = ""`
+ * is none.
  */
 static int l_talk(lua_State *L) {
   static const char *const places[] = {"default", "environment", ".env", NULL};
@@ -193,6 +194,7 @@ static int l_talk(lua_State *L) {
                         .record = not_empty(cal_option_text(L, 1, "record", NULL)),
                         .replay = not_empty(cal_option_text(L, 1, "replay", NULL)),
                         .fs = cal_bind_fs(L),
+                        .paid = cal_option_boolean(L, 1, "paid", false),
                         .read = read_reply,
                         .largest = CAL_WIRE_REPLY_MOST};
   const char *wire_name = cal_option_text(L, 1, "wire", NULL);

@@ -240,7 +240,7 @@ function M.ask(name, items, options, emit, context, asked)
       local ok, why, hint = services.ready(self.service)
       if not ok then context.fail(why, { exit = 2, hint = hint }) end
     end
-    local talk <close>, message, code = services.talk(self.service, options)
+    local talk <close>, message, code = services.talk(self.service, options, not self.purse.costless and not options.batch)
     if not talk then context.fail(telling.about(name, "%s cannot be asked: %s", message), { exit = code == "BUSY" and 75 or 1, code = code }) end
     self:set_chain(talk)
     local _ <close> = setmetatable({}, { __close = function(_, fault) telling.flying(self, fault ~= nil) end })

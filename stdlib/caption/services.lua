@@ -106,13 +106,13 @@ M.ATTEMPTS = 5 -- at one question
 ---@return integer
 function M.in_flight(service, options) return options.in_flight or service.own and service.name ~= "gemini" and 4 or 16 end
 
---- An open conversation; nil, message, code when the world refuses.
-function M.talk(service, options)
+--- An open conversation; nil, message, code when the world refuses. `paid`: what a second Ctrl-C leaves on its way is told.
+function M.talk(service, options, paid)
   return M.native().talk {
     service = service.name, wire = service.wire, base = service.base, base_from = service.base_from, keys = service.keys,
     in_flight = M.in_flight(service, options), per_minute = options.per_minute, tokens_per_minute = options.tokens_per_minute,
     seconds = service.own and 300 or 120, attempts = M.ATTEMPTS,
-    record = options.record, replay = options.replay,
+    record = options.record, replay = options.replay, paid = paid,
   }
 end
 

@@ -649,8 +649,17 @@ cal_talk *cal_talk_open(const cal_talk_options *options, cal_error *err) {
   return t;
 }
 
+/* Who left by a second Ctrl-C says nothing any more. */
+static void tell_of_left(const cal_talk *t) {
+  const int left = t->flying + t->arrived;
+  if (t->options.paid && left && cal_interrupt_level() > 1)
+    cal_log(CAL_WARNING, "%d answer%s of %s %s under way and may be paid, but will not be kept", left, left == 1 ? "" : "s", t->service,
+            left == 1 ? "was" : "were");
+}
+
 void cal_talk_close(cal_talk *t) {
   if (!t) return;
+  tell_of_left(t);
   for (item *it = t->items, *next; it; it = next) {
     next = it->next;
     if (it->state == FLYING) cal_http_cancel(hub.http, it);

@@ -67,7 +67,8 @@ typedef struct {
   const char *log;                           /* file that gets a line of JSON for each attempt; NULL: none */
   const char *record, *replay;               /* a tape to write, or to play instead of asking; NULL: none. core/net/tape.h */
   const cal_fs *fs;                          /* a tape in a folder that it allows is opened through it: no link leads out; or NULL */
-  cal_talk_reader read;                      /* NULL: statuses 200 to 299 are good */
+  bool paid;            /* answers cost money: those that a second Ctrl-C leaves on their way are told when it closes */
+  cal_talk_reader read; /* NULL: statuses 200 to 299 are good */
   void *context;
 } cal_talk_options;
 
