@@ -735,6 +735,8 @@ test("ensemble: members that do not go together are told", function()
   says('ensemble { gemini {}, template { text = "x" }, votes = 2 }', "votes, but its members write sentences")
   says('ensemble { gemini { style = "tags" }, template { text = "x" } }', "members that write tags and members that write sentences")
   says("ensemble { gemini {}, gemini {} }", "the same member twice")
+  says('ensemble { gemini { model = "gemini-3.8-flash", spend = usd(1) }, gemini { model = { "gemini-3.8-flash" }, in_flight = 2, record = "a.rec" } }',
+    "the same member twice") -- nothing that changes the answer differs: one opinion would count as two votes
   says("ensemble { gemini {}, auto {} }", "auto {} as a member")
 end)
 

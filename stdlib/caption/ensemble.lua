@@ -20,6 +20,12 @@ local M = {
 
 local function providers() return require("recipe.providers").by_name end
 
+-- What a member is asked, without how: as fast, to what ceiling, on which recording.
+local function question_of(member)
+  local provider = providers()[member.provider]
+  return provider.question and provider.question(member.options) or member.options
+end
+
 local function tags_of(member) return member.options.style == "tags" end
 
 function M.check(options)
@@ -39,8 +45,8 @@ function M.check(options)
   if options.votes and options.votes > #members then return ("wants %d votes of %d members"):format(options.votes, #members), nil, "votes" end
   for i, one in ipairs(members) do
     for j = i + 1, #members do
-      if one.provider == members[j].provider and json.encode(one.options) == json.encode(members[j].options) then
-        return "has the same member twice", "name another model", "members"
+      if one.provider == members[j].provider and json.encode(question_of(one)) == json.encode(question_of(members[j])) then
+        return "has the same member twice", "name another model, or ask it something else", "members"
       end
     end
   end
@@ -57,8 +63,7 @@ function M.question(options)
   local members = {}
   for i, member in ipairs(options.members) do
     local provider = providers()[member.provider]
-    members[i] = { provider = member.provider, version = provider.version,
-      options = provider.question and provider.question(member.options) or member.options }
+    members[i] = { provider = member.provider, version = provider.version, options = question_of(member) }
   end
   return { members = json.array(members), votes = options.votes, rule = options.rule }
 end

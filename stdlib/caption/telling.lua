@@ -47,7 +47,7 @@ function M.left(asking)
     local list = asking.left[kind]
     local parts = { asking.name, set.count(#list) }
     if kind == "before" then parts[3] = context.session.command and "again=yes" or "again = true" end -- as the option is written there
-    if kind == "blocked" then parts[3] = asking.asked.read and "a judgement" or "a caption" end
+    if kind == "blocked" then parts[3] = asking.asked.read and "a judgement" or context.aside and "its caption" or "a caption" end
     parts[#parts + 1] = names_of(list)
     if #list > 0 then context.warn(SENTENCES[kind]:format(table.unpack(parts))) end
   end
