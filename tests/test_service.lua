@@ -191,6 +191,12 @@ run("a key that the server quotes is not shown", { scenario = "echo" }, function
   check.contains(r.said, "not valid: <GEMINI_API_KEY>")
 end)
 
+run("a key that a server of one's own quotes when it is asked for its models is not shown", { scenario = "echo", recipe = recipe "openai {}",
+  environment = { GEMINI_BASE_URL = "", GEMINI_API_KEY = "", OPENAI_BASE_URL = "BASE", OPENAI_API_KEY = fake.KEY } }, function(r)
+  check.ok(r.exit ~= 0)
+  check.contains(r.said, "<OPENAI_API_KEY>")
+end)
+
 run("a key that the server quotes in a failure that is tried again is not kept", { scenario = "echo503-once", pictures = 1,
   recipe = recipe [[gemini { record = "class.rec" }]] }, function(r)
   ends(r, 0)

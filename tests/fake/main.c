@@ -41,6 +41,12 @@ int fake_port, fake_other_port;
 char fake_key[512]; /* of the request that is being answered */
 static bool quitting;
 
+static void take_key(const request *r) {
+  const char *sent = request_header(r, "x-goog-api-key");
+  if (!sent) sent = request_header(r, "authorization");
+  snprintf(fake_key, sizeof fake_key, "%s", sent ? sent : "none");
+}
+
 static double now(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
@@ -92,9 +98,7 @@ static bool caption_answer(scenario *sc, peer *l, const request *r, const char *
   snprintf(key, sizeof key, "%s", *q.sha ? q.sha : "words");
   count *c = scenario_count(sc, key);
   f = scenario_choose(sc, c, q.model, 0, NULL);
-  const char *sent = request_header(r, "x-goog-api-key");
-  if (!sent) sent = request_header(r, "authorization");
-  snprintf(fake_key, sizeof fake_key, "%s", sent ? sent : "none");
+  take_key(r);
   bool refused = f->how == CLOSED_REUSED && r->serial > 1;
   if (f->make) f->make(&q, f, &a);
   else answer_right(&q, &a);
@@ -131,6 +135,7 @@ static void small_answer(scenario *sc, const request *r, const char *path, scrip
   snprintf(key, sizeof key, "%s %s", r->method, path);
   const fault *f = scenario_choose(sc, scenario_count(sc, key), "", 0, NULL);
   question q = {.from = OPENAI};
+  take_key(r);
   answer a = {.head_only = !strcmp(r->method, "HEAD")};
   if (f->make && f->status != 200) f->make(&q, f, &a);
   else {
