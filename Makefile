@@ -10,6 +10,7 @@ VERSION  := 0.1.0
 APT_BUILD := gcc make pkg-config liblua5.4-dev libcjson-dev libsqlite3-dev libzip-dev libjpeg62-turbo-dev libpng-dev zlib1g-dev \
              libcurl4-openssl-dev ca-certificates libsdl2-dev libsdl2-image-dev libsdl2-ttf-dev fonts-dejavu-core libedit-dev libutf8proc-dev ocl-icd-opencl-dev opencl-headers \
              pocl-opencl-icd libclblast-dev libdnnl-dev
+APT_TEST  := xvfb xdotool
 APT_CHECK := lua-check cppcheck clang-format clang libclang-rt-14-dev openssl
 BREW      := lua@5.4 cjson curl sqlite libzip jpeg-turbo libpng zlib sdl2 sdl2_image sdl2_ttf libedit utf8proc pocl clblast onednn pkg-config
 DNF       := gcc make pkgconf lua-devel cjson-devel libcurl-devel sqlite-devel libzip-devel libjpeg-turbo-devel libpng-devel zlib-devel SDL2-devel \
@@ -40,7 +41,7 @@ C_TEST_PROGRAMS := $(C_TESTS:tests/c/%.c=$(BUILD)/tests/%)
 HOST     := $(BUILD)/tests/host
 FAKE     := $(BUILD)/tests/fake
 
-.PHONY: live goldens help deps deps-check build demo test test-ops check asan face fuzz bench doctor install clean fmt
+.PHONY: live goldens help deps deps-test deps-check build demo test test-ops check asan face fuzz bench doctor install clean fmt
 .DEFAULT_GOAL := help
 
 help: ## this text
@@ -91,7 +92,7 @@ $(FAKE): $(wildcard tests/fake/*.c) tests/fake/fake.h $(CORE_O)
 
 tests: $(PROGRAM) $(HOST) $(FAKE) $(C_TEST_PROGRAMS)
 
-test: deps ## set up, build, run all tests; T=image runs those of one noun
+test: deps-test ## set up, build, run all tests; T=image runs those of one noun
 	@$(MAKE) -s --no-print-directory -j2 tests
 	@BUILD=$(BUILD) T=$(T) tests/run.sh
 
@@ -100,12 +101,15 @@ test-ops: deps ## every op in every dtype by every candidate of the device, agai
 	@BUILD=$(BUILD) T=ops CALOTYPE_OPS=all tests/run.sh
 
 # use_tls=0: the leak checker of gcc 12 crashes on the thread-local memory of oneDNN, which is opened late.
-asan: deps ## the tests under the address, undefined-behaviour and leak checkers
+asan: deps-test ## the tests under the address, undefined-behaviour and leak checkers
 	@$(MAKE) -s --no-print-directory MODE=asan -j2 tests
 	@BUILD=build/asan T=$(T) ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=$(CURDIR)/tests/leaks.txt:print_suppressions=0:use_tls=0 tests/run.sh
 
 deps: ## install what the build needs (apt-get; lists for brew, dnf, pacman)
 	@.ci/deps "$(APT_BUILD)" "$(BREW)" "$(DNF)" "$(PACMAN)"
+
+deps-test: deps
+	@.ci/deps "$(APT_TEST)" "xdotool" "xorg-x11-server-Xvfb xdotool" "xorg-server-xvfb xdotool"
 
 deps-check: deps
 	@.ci/deps "$(APT_CHECK)" "luacheck cppcheck clang-format" "luacheck cppcheck clang-tools-extra" "luacheck cppcheck clang"

@@ -48,6 +48,18 @@ local function devices(out)
   return true
 end
 
+-- A font is known by its file's name: none is opened here.
+local CJK = { "CJK", "wqy%-", "DroidSansFallback", "PingFang", "Hiragino", "AppleSDGothic" }
+
+local function fonts(out)
+  local list, message = window.fonts()
+  if not list then return rows(out, "-", "fonts", message) end
+  if #list == 0 then return rows(out, " ", "fonts", "none: the window has plain letters only; on Debian: apt-get install fonts-dejavu-core") end
+  rows(out, "+", "fonts", ("%s%s"):format(list[1]:match "[^/]*$", #list > 1 and (", and %d more"):format(#list - 1) or ""))
+  for _, path in ipairs(list) do for _, name in ipairs(CJK) do if path:find(name) then return end end end
+  rows(out, " ", "", "none for Chinese, Japanese and Korean; on Debian: apt-get install fonts-noto-cjk")
+end
+
 local function machine(out)
   local list, columns = system.machine(), log.terminal()
   out[#out + 1] = "machine"
@@ -56,6 +68,7 @@ local function machine(out)
   rows(out, " ", "terminal", columns and ("%d columns"):format(columns) or "none: output goes to a file or a pipe")
   local display, why = window.display()
   rows(out, display and "+" or " ", "display", display and "a window opens" or why)
+  fonts(out)
   local store = script.env "CALOTYPE_STORE" or ".calotype"
   local writable = system.writable(store)
   rows(out, writable and "+" or "-", "store", store .. (writable and " can be written" or " cannot be written: CALOTYPE_STORE names another folder"))

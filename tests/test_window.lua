@@ -67,6 +67,37 @@ if not part then
   run("what is drawn, typed and pushed, on SDL's dummy display", "SDL_VIDEODRIVER=dummy WINDOW_PART=dummy")
   run("the same on a display twice as dense", "SDL_VIDEODRIVER=dummy CALOTYPE_SCALE=2 WINDOW_PART=dense")
   run("without a display a window is refused with what to do instead", "env -u DISPLAY -u WAYLAND_DISPLAY -u SDL_VIDEODRIVER WINDOW_PART=none")
+
+  -- A real X server, nobody's screen: keys and mouse come from xdotool, as from a person's hands.
+  local function there(name) return os.execute("command -v " .. name .. " >/dev/null 2>&1") end
+  local function with_server(name, environment)
+    test(name, function()
+      for _, needed in ipairs { "Xvfb", "xdotool" } do if not there(needed) then skip(needed .. " is not installed") end end
+      local number, log = tmp "display", tmp "xvfb.log"
+      local pipe = io.popen(("Xvfb -displayfd 3 -screen 0 1024x768x24 -nolisten tcp -noreset 3>%s >%s 2>&1 & echo $!"):format(number, log))
+      local server = pipe:read "n"
+      pipe:close()
+      local display
+      for _ = 1, 100 do
+        local file = io.open(number)
+        display = file and file:read "n"
+        if file then file:close() end
+        if display then break end
+        os.execute "sleep 0.1"
+      end
+      local said = "the server did not begin"
+      if display then
+        pipe = io.popen(("env -u WAYLAND_DISPLAY -u SDL_VIDEODRIVER DISPLAY=:%d %s %s tests/test_window.lua 2>&1"):format(display, environment, program))
+        said = pipe:read "a"
+        pipe:close()
+      end
+      os.execute("kill " .. server)
+      if said:match "counts %d+ (%d+) %d+\n?$" ~= "0" then error(said, 0) end
+      for line in said:gmatch "skip [^\n]+" do print(line) end
+    end)
+  end
+  with_server("keys, typing and the mouse of a real X server", "WINDOW_PART=x11")
+  with_server("the same drawn by the software renderer", "SDL_RENDER_DRIVER=software WINDOW_PART=x11")
   return
 end
 
@@ -96,6 +127,157 @@ if part == "dense" then
   end)
   return
 end
+
+-- One frame with everything but letters, whose shapes belong to the font's version.
+local function scene(w)
+  w:fill(8, 8, 40, 24, 0xcc3333ff)
+  w:fill(28, 20, 40, 24, 0x33cc3380)
+  w:frame(76, 8, 40, 24, 0xf0f0f0ff, 2)
+  w:line(124, 8, 190, 32, 0xffffffff)
+  w:line(124, 32, 190, 8, 0xffd040ff, 3)
+  local points = {}
+  for i = 0, 30 do
+    points[#points + 1] = 76 + i * 3.75
+    points[#points + 1] = 48 + 8 * math.sin(i / 3)
+  end
+  w:polyline(points, 0x60c0ffff, 1.5)
+  w:round(8, 64, 60, 40, 10, 0x406080ff)
+  w:round(40, 80, 40, 36, 18, 0xffffff80)
+  local im = image.new(16, 12, { 200, 100, 50 }):rect(4, 3, 8, 6, { 20, 80, 200 })
+  local t = check.ok(w:texture(im))
+  w:picture(t, 90, 64, 48, 36)
+  w:clip(144, 64, 40, 40)
+  w:picture(t, 140, 60, 60, 60, 4, 3, 8, 6)
+  w:clip()
+end
+
+-- Mean and largest difference of 255.
+local function apart(a, b)
+  check.equal({ a:width(), a:height() }, { b:width(), b:height() })
+  local p, q, sum, most = a:bytes(), b:bytes(), 0, 0
+  for i = 1, #p do
+    local d = math.abs(p:byte(i) - q:byte(i))
+    sum, most = sum + d, math.max(most, d)
+  end
+  return sum / #p, most
+end
+
+local GOLDEN = "tests/golden/window/scene.png"
+
+if part == "x11" then
+  local id
+  local function hands(command) check.ok(os.execute("xdotool " .. command), "xdotool " .. command) end
+  local function ready_window()
+    local w = open { title = "calotype test", width = 400, height = 300 }
+    w:begin(0x202020ff)
+    w:show()
+    local pipe = io.popen "xdotool search --sync --name 'calotype test'"
+    id = pipe:read "n"
+    pipe:close()
+    hands(("windowmove --sync %d 0 0"):format(id))
+    hands "mousemove --sync 200 150"
+    hands(("windowfocus --sync %d"):format(id))
+    events(w)
+    return w
+  end
+  local function wait(w, kind, of)
+    for _ = 1, 200 do
+      local e = w:event(0.05)
+      if e and e.kind == kind and (not of or e.what == of) then return e end
+    end
+    error(("no event '%s' within 10 s"):format(kind), 2)
+  end
+
+  test("what is drawn is what the dummy display draws", function()
+    local w <close> = open()
+    local mean, most = apart(shot(w, scene, 0x202428ff), check.ok(image.load(GOLDEN)))
+    check.ok(mean < 0.5 and most <= 24, ("%s: mean %.2f, most %d"):format(w:renderer(), mean, most))
+  end)
+
+  test("keys have their names and modifiers", function()
+    local w <close> = ready_window()
+    for given, name in pairs { a = "a", Left = "left", Page_Up = "page up", F5 = "f5", Return = "return", Delete = "delete", Escape = "escape", space = "space" } do
+      hands("key " .. given)
+      check.equal(wait(w, "key").key, name)
+    end
+    hands "key ctrl+shift+z"
+    local e
+    repeat e = wait(w, "key") until e.key == "z"
+    check.equal(e, { kind = "key", key = "z", ctrl = true, shift = true, alt = false, again = false })
+    check.equal(of_kind(events(w), "text"), nil)
+  end)
+
+  test("what is typed comes as text while typing is on", function()
+    local w <close> = ready_window()
+    w:typing(10, 10, 1, 20)
+    hands "type --delay 20 'Two words, 3%'"
+    local text = ""
+    while text ~= "Two words, 3%" do text = text .. wait(w, "text").text end
+  end)
+
+  test("the mouse clicks, twice too, drags and turns its wheel", function()
+    local w <close> = ready_window()
+    hands "mousemove --sync 60 70 click 1"
+    local e = wait(w, "mouse", "down")
+    check.equal({ e.x, e.y, e.button, e.clicks, e.ctrl }, { 60.0, 70.0, "left", 1, false })
+    check.equal(wait(w, "mouse", "up").button, "left")
+    hands "mousemove --sync 200 200 click --repeat 2 --delay 50 1"
+    wait(w, "mouse", "down")
+    check.equal(wait(w, "mouse", "down").clicks, 2)
+    events(w)
+    hands "keydown ctrl click 3 keyup ctrl"
+    e = wait(w, "mouse", "down")
+    check.equal({ e.button, e.ctrl }, { "right", true })
+    events(w)
+    hands "mousedown 1 mousemove --sync 230 220 mouseup 1"
+    repeat e = wait(w, "mouse", "move") until e.x == 230.0
+    check.equal({ e.y, e.button }, { 220.0, "left" })
+    hands "click 4"
+    e = wait(w, "mouse", "wheel")
+    check.equal({ e.x, e.y, e.dy }, { 230.0, 220.0, 1.0 })
+    hands "click 5"
+    check.equal(wait(w, "mouse", "wheel").dy, -1.0)
+  end)
+
+  test("a window made larger is told and drawn whole", function()
+    local w <close> = ready_window()
+    hands(("windowsize --sync %d 500 350"):format(id))
+    local e
+    repeat e = wait(w, "resize") until e.width == 500.0 and e.height == 350.0
+    local im = shot(w, function() w:fill(490, 340, 10, 10, 0xff0000ff) end)
+    check.equal({ im:width(), im:height() }, { 500, 350 })
+    near(im, 499, 349, 255, 0, 0)
+  end)
+
+  test("text copied in one place is there in the other", function()
+    local w <close> = ready_window()
+    check.equal(w:clipboard "von hier – 日本", "von hier – 日本")
+    check.equal(w:clipboard(), "von hier – 日本")
+  end)
+  return
+end
+
+test("a frame is the golden one", function()
+  local w <close> = open()
+  local im = shot(w, scene, 0x202428ff)
+  if os.getenv "WINDOW_GOLDEN" then check.ok(im:save(GOLDEN)) end
+  local mean, most = apart(im, check.ok(image.load(GOLDEN)))
+  check.ok(mean < 0.5 and most <= 24, ("mean %.2f, most %d"):format(mean, most))
+end)
+
+test("letters of other scripts come from the font that has them", function()
+  local cjk
+  for _, path in ipairs(check.ok(window.fonts())) do cjk = cjk or path:find "CJK" end
+  if not cjk then skip "no font for Chinese, Japanese and Korean is installed" end
+  local w <close> = open()
+  local list = w:advances("日本中", { size = 16 })
+  for i = 2, 4 do check.equal(list[i] - list[i - 1], 16.0) end
+  local one = shot(w, function() w:text(5, 5, "日", { size = 32, color = 0xffffffff }) end)
+  local two = shot(w, function() w:text(5, 5, "本", { size = 32, color = 0xffffffff }) end)
+  check.ok(one ~= two, "boxes are alike, letters are not")
+  local _, _, top, bottom = ink(one)
+  check.ok(bottom - top > 20)
+end)
 
 test("a window tells its size, and there is one at a time", function()
   local w <close> = open()

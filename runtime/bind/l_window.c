@@ -6,6 +6,7 @@
 #include "core/image/encode.h"
 #include "core/window/canvas.h"
 #include "core/window/event.h"
+#include "core/window/fonts.h"
 #include "core/window/letters.h"
 #include "core/window/window.h"
 
@@ -72,6 +73,28 @@ static int l_open(lua_State *L) {
 static int l_display(lua_State *L) {
   cal_error err = {0};
   return finish(L, cal_window_display(&err), &err);
+}
+
+static int l_fonts_free(lua_State *L) {
+  cal_fonts **shell = lua_touserdata(L, 1);
+  cal_fonts_free(*shell);
+  *shell = NULL;
+  return 0;
+}
+
+static int l_fonts_text(lua_State *L) { return lua_pushliteral(L, "fonts"), 1; }
+
+/* window.fonts() -> { path, ... }: the files that are asked for an upright letter, in their order; without a window. */
+static int l_fonts(lua_State *L) {
+  cal_error err = {0};
+  cal_fonts **shell = cal_push_shell(L, "calotype.window.fonts", sizeof *shell);
+  if (!(*shell = cal_fonts_find(&err))) return cal_push_refusal(L, &err);
+  lua_createtable(L, (*shell)->lengths[0], 0);
+  for (int i = 0; i < (*shell)->lengths[0]; i++) {
+    lua_pushstring(L, (*shell)->files[(*shell)->chains[0][i]].path);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
 }
 
 static int l_size(lua_State *L) {
@@ -489,10 +512,11 @@ int luaopen_cal_window(lua_State *L) {
                                      {NULL, NULL}};
   static const luaL_Reg texture_methods[] = {
       {"size", l_texture_size}, {"bytes", l_texture_bytes}, {"close", l_texture_close}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"open", l_open}, {"display", l_display}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"open", l_open}, {"display", l_display}, {"fonts", l_fonts}, {NULL, NULL}};
   cal_register_type(L, type_name, methods, l_close, l_window_text);
   cal_register_type(L, texture_name, texture_methods, l_texture_close, l_texture_text);
   cal_register_type(L, "calotype.window.event", (const luaL_Reg[]){{NULL, NULL}}, l_event_free, l_event_text);
+  cal_register_type(L, "calotype.window.fonts", (const luaL_Reg[]){{NULL, NULL}}, l_fonts_free, l_fonts_text);
   luaL_newlib(L, functions);
   return 1;
 }

@@ -113,47 +113,97 @@ void cal_canvas_round(cal_window *w, double x, double y, double width, double he
   }
 }
 
-/* --- Lines: a band of the line's colour with a rim of one pixel that fades out ------------------------------------- */
-static void smooth(cal_window *w, double ax, double ay, double bx, double by, double thick, uint32_t color) {
-  const double dx = bx - ax, dy = by - ay, length = sqrt(dx * dx + dy * dy);
-  if (!(length > 1e-6) || !(length < 1e6)) return;
-  const double inner = thick > 1 ? (thick - 1) / 2 : 0, outer = inner + 1;
-  const float nx = (float)(-dy / length), ny = (float)(dx / length);
-  const double strength = thick < 1 ? thick : 1;
-  const SDL_Color full = {(Uint8)(color >> 24), (Uint8)(color >> 16), (Uint8)(color >> 8), (Uint8)((color & 0xff) * strength)};
-  SDL_Color none = full;
-  none.a = 0;
-  const double at[4] = {-outer, -inner, inner, outer};
-  SDL_Vertex v[8];
-  for (int k = 0; k < 8; k++) {
-    const double along = at[k / 2];
-    v[k].position.x = (float)(k % 2 ? bx : ax) + nx * (float)along;
-    v[k].position.y = (float)(k % 2 ? by : ay) + ny * (float)along;
-    v[k].color = k / 2 == 0 || k / 2 == 3 ? none : full;
-    v[k].tex_coord = (SDL_FPoint){0, 0};
+/* --- Lines. SDL's software renderer moves triangles to whole pixels, which breaks thin lines up: what a line covers of each pixel is
+ * found here, column by column (row by row for steep ones), and drawn as rectangles on whole pixels, alike by every renderer. ------ */
+enum { RECTANGLES = 256 };
+
+typedef struct {
+  cal_window *window;
+  uint32_t color;
+  bool steep; /* x and y have changed places */
+  int count;
+  SDL_Vertex corners[4 * RECTANGLES];
+  int indices[6 * RECTANGLES];
+} strip;
+
+static void flush(strip *s) {
+  if (s->count > 0) {
+    sdl.SetRenderDrawBlendMode(s->window->renderer, SDL_BLENDMODE_BLEND);
+    sdl.RenderGeometry(s->window->renderer, NULL, s->corners, 4 * s->count, s->indices, 6 * s->count);
   }
-  static const int corners[18] = {0, 1, 2, 1, 2, 3, 2, 3, 4, 3, 4, 5, 4, 5, 6, 5, 6, 7};
-  sdl.SetRenderDrawBlendMode(w->renderer, SDL_BLENDMODE_BLEND);
-  sdl.RenderGeometry(w->renderer, NULL, v, 8, corners, 18);
+  s->count = 0;
 }
 
-static void line(cal_window *w, double ax, double ay, double bx, double by, uint32_t color, double thickness) {
+/* A column of pixels at `x`, rows `top` .. `bottom`-1, of which `cover` is covered. */
+static void add(strip *s, int x, int top, int bottom, double cover) {
+  const Uint8 alpha = (Uint8)((s->color & 0xff) * cover + 0.5);
+  if (top >= bottom || !alpha) return;
+  if (s->count == RECTANGLES) flush(s);
+  const int order[6] = {0, 1, 2, 0, 2, 3}, first = 4 * s->count;
+  for (int k = 0; k < 4; k++) {
+    const float along = (float)(x + (k == 1 || k == 2)), across = (float)(k >= 2 ? bottom : top);
+    SDL_Vertex *v = &s->corners[first + k];
+    v->position = s->steep ? (SDL_FPoint){across, along} : (SDL_FPoint){along, across};
+    v->color = (SDL_Color){(Uint8)(s->color >> 24), (Uint8)(s->color >> 16), (Uint8)(s->color >> 8), alpha};
+    v->tex_coord = (SDL_FPoint){0, 0};
+  }
+  for (int k = 0; k < 6; k++) s->indices[6 * s->count + k] = first + order[k];
+  s->count++;
+}
+
+/* In device pixels; only what can be seen is gone through. */
+static void slanted(strip *s, double ax, double ay, double bx, double by, double thick) {
+  s->steep = fabs(by - ay) > fabs(bx - ax);
+  double from = s->steep ? ay : ax, to = s->steep ? by : bx, first = s->steep ? ax : ay, last = s->steep ? bx : by;
+  if (from > to) {
+    const double t = from, u = first;
+    from = to, first = last, to = t, last = u;
+  }
+  const double slope = (last - first) / (to - from), half = thick / 2 * sqrt(1 + slope * slope);
+  const int end = s->steep ? s->window->target_height : s->window->target_width;
+  if (!(to > 0) || !(from < end) || !isfinite(slope) || !isfinite(half) || fabs(first) > 1e7 || fabs(last) > 1e7 || half > 1e4) return;
+  for (int x = from > 0 ? (int)from : 0; x < end && x < to; x++) {
+    const double left = from > x ? from : x, right = to < x + 1 ? to : x + 1, width = right - left;
+    const double middle = first + ((left + right) / 2 - from) * slope, top = middle - half, bottom = middle + half;
+    const int high = (int)floor(top), low = (int)floor(bottom);
+    if (high == low) add(s, x, high, high + 1, (bottom - top) * width);
+    else {
+      add(s, x, high, high + 1, (high + 1 - top) * width);
+      add(s, x, high + 1, low, width);
+      add(s, x, low, low + 1, (bottom - low) * width);
+    }
+  }
+  flush(s);
+}
+
+static void line(strip *s, double ax, double ay, double bx, double by, double thickness) {
+  cal_window *w = s->window;
   const int t = pixels_thick(w, thickness);
   const int x1 = cal_window_snap(w, ax), y1 = cal_window_snap(w, ay), x2 = cal_window_snap(w, bx), y2 = cal_window_snap(w, by);
-  if (x1 == x2 || y1 == y2) { /* the band's middle is on the line, its ends are where the line's are */
+  if (ax == bx || ay == by) { /* the band's middle is on the line, its ends are where the line's are */
     const int left = x1 < x2 ? x1 : x2, top = y1 < y2 ? y1 : y2;
-    set_color(w, color);
+    set_color(w, s->color);
     if (y1 == y2) fill_pixels(w, (SDL_Rect){left, y1 - t / 2, x1 == x2 ? t : abs(x2 - x1), t});
     else fill_pixels(w, (SDL_Rect){x1 - t / 2, top, t, abs(y2 - y1)});
     return;
   }
   const double thick = thickness * w->scale;
-  smooth(w, ax * w->scale, ay * w->scale, bx * w->scale, by * w->scale, thick > 1 ? thick : 1, color);
+  slanted(s, ax * w->scale, ay * w->scale, bx * w->scale, by * w->scale, thick > 1 ? thick : 1);
 }
 
 void cal_canvas_lines(cal_window *w, const double *xy, size_t count, uint32_t color, double thickness) {
   if (!w->drawing) return;
-  for (size_t i = 0; i + 1 < count; i++) line(w, xy[2 * i], xy[2 * i + 1], xy[2 * i + 2], xy[2 * i + 3], color, thickness);
+  strip s;
+  s.window = w;
+  s.color = color;
+  s.count = 0;
+  const double r = thickness / 2;
+  for (size_t i = 0; i + 1 < count; i++) {
+    line(&s, xy[2 * i], xy[2 * i + 1], xy[2 * i + 2], xy[2 * i + 3], thickness);
+    /* Thick ones have their corners closed; seen through, that would show. */
+    if (i > 0 && r * w->scale >= 1.5 && (color & 0xff) == 0xff)
+      cal_canvas_round(w, xy[2 * i] - r, xy[2 * i + 1] - r, 2 * r, 2 * r, r, color);
+  }
 }
 
 void cal_canvas_clip(cal_window *w, const cal_area *area) {

@@ -15,8 +15,10 @@ enum {
   SHIFT = 2,
   ALT = 4,
 };
-/* A pushed mouse event has this as its mouse, with the modifiers in the lowest byte: SDL's own have none, and are read off the keyboard. */
+/* A pushed mouse event has this as its mouse, with the modifiers in the lowest byte. SDL's own have none: they get those that the keys
+ * before them in the queue held (what SDL_GetModState says may be younger). */
 #define PUSHED 0x43414c00u
+#define PUSHED_KEY 0x43
 
 void cal_event_free(cal_event *e) {
   cal_free(e->text);
@@ -32,8 +34,8 @@ static void modifiers_of(cal_event *e, unsigned mods) {
   e->alt = mods & KMOD_ALT;
 }
 
-static void mouse_modifiers(cal_event *e, Uint32 which) {
-  if ((which & 0xffffff00u) != PUSHED) modifiers_of(e, (unsigned)sdl.GetModState());
+static void mouse_modifiers(const cal_window *w, cal_event *e, Uint32 which) {
+  if ((which & 0xffffff00u) != PUSHED) modifiers_of(e, w->mods);
   else e->ctrl = which & CTRL, e->shift = which & SHIFT, e->alt = which & ALT;
 }
 
@@ -86,6 +88,7 @@ static bool window_event(cal_window *w, const SDL_WindowEvent *from, cal_event *
     case SDL_WINDOWEVENT_FOCUS_GAINED:
     case SDL_WINDOWEVENT_FOCUS_LOST:
       e->kind = CAL_EVENT_FOCUS;
+      w->mods = (unsigned)sdl.GetModState();
       e->on = from->event == SDL_WINDOWEVENT_FOCUS_GAINED;
       return true;
     case SDL_WINDOWEVENT_EXPOSED:
@@ -105,7 +108,10 @@ static bool take(cal_window *w, SDL_Event *from, cal_event *e) {
   memset(e, 0, sizeof *e);
   switch (from->type) {
     case SDL_QUIT: e->kind = CAL_EVENT_QUIT; return true;
-    case SDL_KEYDOWN: return key_of(&from->key, e);
+    case SDL_KEYDOWN:
+    case SDL_KEYUP:
+      if (from->key.padding3 != PUSHED_KEY) w->mods = from->key.keysym.mod;
+      return from->type == SDL_KEYDOWN && key_of(&from->key, e);
     case SDL_TEXTINPUT: return w->typing && text_of(e, CAL_EVENT_TEXT, from->text.text);
     case SDL_TEXTEDITING:
       e->start = from->edit.start;
@@ -125,14 +131,14 @@ static bool take(cal_window *w, SDL_Event *from, cal_event *e) {
       e->button = button_of(from->button.button);
       e->clicks = from->button.clicks;
       e->x = units(w, from->button.x), e->y = units(w, from->button.y);
-      mouse_modifiers(e, from->button.which);
+      mouse_modifiers(w, e, from->button.which);
       return e->button != CAL_BUTTON_NONE;
     case SDL_MOUSEMOTION:
       e->kind = CAL_EVENT_MOVE;
       e->button = held(from->motion.state);
       e->x = units(w, from->motion.x), e->y = units(w, from->motion.y);
       e->dx = units(w, from->motion.xrel), e->dy = units(w, from->motion.yrel);
-      mouse_modifiers(e, from->motion.which);
+      mouse_modifiers(w, e, from->motion.which);
       return true;
     case SDL_MOUSEWHEEL: {
       int x = from->wheel.mouseX, y = from->wheel.mouseY;
@@ -140,7 +146,7 @@ static bool take(cal_window *w, SDL_Event *from, cal_event *e) {
       e->kind = CAL_EVENT_WHEEL;
       e->x = units(w, x), e->y = units(w, y);
       e->dx = (double)from->wheel.preciseX, e->dy = (double)from->wheel.preciseY;
-      mouse_modifiers(e, from->wheel.which);
+      mouse_modifiers(w, e, from->wheel.which);
       return e->dx != 0 || e->dy != 0;
     }
     case SDL_DROPFILE:
@@ -206,6 +212,7 @@ static cal_status push_key(cal_window *w, const cal_event *e, cal_error *err) {
   const SDL_Keycode code = sdl.GetKeyFromName(name);
   if (code == SDLK_UNKNOWN) return cal_fail(err, CAL_E_ARG, "there is no key '%s': a, left, return, f5, page up, keypad 7 ...", e->key);
   SDL_Event event = {.key = {.type = SDL_KEYDOWN, .windowID = sdl.GetWindowID(w->window), .state = SDL_PRESSED, .repeat = e->again}};
+  event.key.padding3 = PUSHED_KEY;
   event.key.keysym.sym = code;
   event.key.keysym.mod = (Uint16)((e->ctrl ? KMOD_LCTRL : 0) | (e->shift ? KMOD_LSHIFT : 0) | (e->alt ? KMOD_LALT : 0));
   return push(&event, err);

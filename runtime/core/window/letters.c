@@ -94,6 +94,8 @@ void cal_letters_close(cal_letters *l) {
   ttf.Quit();
 }
 
+cal_fonts *cal_letters_fonts(cal_letters *l) { return l->fonts; }
+
 size_t cal_letters_bytes(const cal_window *w) {
   size_t bytes = 0;
   for (int i = 0; i < PAGES; i++)
@@ -178,7 +180,7 @@ static bool in_face(cal_letters *l, glyph *g, int32_t c, int style, int px) {
 }
 
 static int box_digits(int32_t c) { return c >= BAD_BYTE || c < 0x100 ? 2 : c < 0x10000 ? 4 : 6; }
-static int box_unit(int px) { return px < 24 ? 1 : px / 12; }
+static int box_unit(int px) { return px < 26 ? 1 : px / 13; }
 static int box_width(int32_t c, int px) { return (box_digits(c) == 6 ? 15 : 11) * box_unit(px); }
 static int box_height(int32_t c, int px) { return (box_digits(c) == 2 ? 9 : 15) * box_unit(px); }
 

@@ -14,6 +14,7 @@
 
 #include "core/window/canvas.h"
 #include "core/window/event.h"
+#include "core/window/fonts.h"
 #include "core/window/letters.h"
 #include "core/window/sdl.h"
 #include "core/window/window.h"
@@ -36,7 +37,8 @@ struct cal_window {
   bool begun;                    /* between begin and show */
   bool shown;                    /* target holds a whole frame */
   bool typing;
-  int signals; /* levels of Ctrl-C that were told */
+  unsigned mods; /* KMOD_ bits, as of the last event taken */
+  int signals;   /* levels of Ctrl-C that were told */
   Uint32 quit_event;
   SDL_Cursor *cursors[CAL_CURSORS];
   struct cal_texture *textures;
@@ -57,6 +59,7 @@ void cal_window_lose_target(cal_window *w);
 
 cal_letters *cal_letters_open(cal_error *err);
 void cal_letters_lose(cal_letters *letters);
+cal_fonts *cal_letters_fonts(cal_letters *letters); /* borrowed: tests take fonts away */
 void cal_letters_close(cal_letters *letters);
 
 /* A quarter disc's whole: a white disc of `radius` device pixels on one of the letters' pages. NULL: no memory. */

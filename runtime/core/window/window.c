@@ -13,17 +13,14 @@ static cal_status no_display(const char *why, cal_error *err) {
       *why ? " that opens: " : "", why);
 }
 
-/* Where SDL finds no display it would take the text console, or a driver that shows nothing. Both only on request. */
+/* Where SDL finds no display it would take the text console, or a driver that shows nothing: both only on request. */
 static cal_status init_video(cal_error *err) {
   const char *asked = getenv("SDL_VIDEODRIVER");
-#ifndef __APPLE__
-  const char *x = getenv("DISPLAY"), *wayland = getenv("WAYLAND_DISPLAY");
-  if (!(asked && *asked)) {
-    if (!(x && *x) && !(wayland && *wayland)) return no_display("", err);
-    sdl.SetHint(SDL_HINT_VIDEODRIVER, "x11,wayland");
-  }
+#ifdef __APPLE__
+  const char *const drivers[] = {"cocoa", NULL};
 #else
-  (void)asked;
+  const char *x = getenv("DISPLAY"), *wayland = getenv("WAYLAND_DISPLAY");
+  const char *const drivers[] = {x && *x ? "x11" : NULL, wayland && *wayland ? "wayland" : NULL, NULL};
 #endif
   sdl.SetMainReady();
   sdl.SetHintWithPriority(SDL_HINT_NO_SIGNAL_HANDLERS, "1", SDL_HINT_OVERRIDE);
@@ -31,9 +28,17 @@ static cal_status init_video(cal_error *err) {
   sdl.SetHint(SDL_HINT_VIDEO_X11_NET_WM_BYPASS_COMPOSITOR, "0");
   sdl.SetHint(SDL_HINT_MOUSE_FOCUS_CLICKTHROUGH, "1");
   sdl.SetHint(SDL_HINT_APP_NAME, "calotype");
-  sdl.SetHint("SDL_IME_SHOW_UI", "1");
-  sdl.SetHint("SDL_IME_SUPPORT_EXTENDED_TEXT", "1");
-  return sdl.InitSubSystem(SDL_INIT_VIDEO) ? no_display(sdl.GetError(), err) : CAL_OK;
+  sdl.SetHint(SDL_HINT_IME_SHOW_UI, "1");
+  sdl.SetHint(SDL_HINT_IME_SUPPORT_EXTENDED_TEXT, "1");
+  if (asked && *asked) return sdl.InitSubSystem(SDL_INIT_VIDEO) ? no_display(sdl.GetError(), err) : CAL_OK;
+  const char *why = "";
+  for (int i = 0; i < (int)(sizeof drivers / sizeof *drivers); i++) {
+    if (!drivers[i]) continue;
+    sdl.SetHint(SDL_HINT_VIDEODRIVER, drivers[i]);
+    if (!sdl.InitSubSystem(SDL_INIT_VIDEO)) return CAL_OK;
+    why = sdl.GetError();
+  }
+  return no_display(why, err);
 }
 
 cal_status cal_window_display(cal_error *err) {
