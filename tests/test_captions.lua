@@ -458,7 +458,7 @@ test("compare asks services on the road of :caption, pays once, and one that can
   check.equal((run(folder, words)), 2)
   check.equal(server:counts "ok=compare".produced, 3)
   put(folder .. "/r.lua", 'images "photos":caption { with = openai { model = "llava", free = true } }:export { as = "sidecars", to = "out/c" }')
-  check.contains(ends(0, folder, "run r.lua"), "captions: 2 written, 3 known\n")
+  check.contains(ends(0, folder, "run r.lua"), "captions: 2 written, 3 known")
   check.equal(server:counts "ok=compare".produced, 5)
   for i = 1, 5 do check.ok(read(("%s/out/c/p%d.txt"):format(folder, i)):find "^a small test picture, %x+\n$") end
   local s = check.ok(store.open(folder .. "/.calotype"))
@@ -551,6 +551,8 @@ test("Ctrl-C ends compare when the questions under way are answered, and all ans
   local shown = out:read "a"
   out:close()
   check.contains(shown, "exit 130\n")
+  check.contains(shown, "waiting up to 20 s for 4 answers under way; Ctrl-C again does not wait\n") -- a free server: nothing is paid
+  check.contains(shown, "4 captions written and kept, 0 still without\n")
   local code, text = run(folder, "captions log photos/p1")
   check.equal(code, 0, shown .. text)
   check.contains(text, "fake, for a comparison\n")

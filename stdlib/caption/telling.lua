@@ -59,7 +59,7 @@ function M.left(asking)
   for key, value in pairs(stopped.more) do more[key] = value end
   if more.exit == 2 and asking.done == 0 then return context.fail(stopped.why, more) end -- nothing was begun
   more.notes = { ("%s written and kept, %d still without%s"):format(set.count(asking.done, "caption"), open,
-    asking.options.replay and "" or "; the same command asks for those alone") }
+    (asking.options.replay or open == 0) and "" or "; the same command asks for those alone") }
   context.fail(stopped.why, more)
 end
 
