@@ -1,0 +1,99 @@
+-- editor.lua - the caption of the picture one is at: free text, kept with each keystroke, with what the text encoder will see of it.
+local log = require "native.log"
+local rect = require "window.rect"
+local text = require "window.text"
+local theme = require "window.theme"
+local tokens = require "window.tokens"
+
+local M = {}
+
+-- Bytes of a text as code points.
+local function points(s, byte) return utf8.len(s, 1, byte - 1, true) or 0 end
+
+--- The document on the screen is that of the current picture; it is set anew when its text became another elsewhere.
+local function follow(view)
+  local item, e = view.project:current(), view.editor
+  local says = item and (item.draft or item.caption) or ""
+  if e.item ~= item then
+    e.item, e.document, e.says = item, text.new(says), says
+    if view.ui.focus == "caption" then e.document:move "end" end
+  elseif says ~= e.says then
+    if says ~= e.document:text() then e.document:set(says) end
+    e.says = says
+  end
+end
+
+-- What lies under the words: the trigger, and what the text encoder does not see.
+local function marks(view, item)
+  local e, says = view.editor, view.editor.document:text()
+  if e.marked == says and e.marked_theme == view.ui.theme then return e.marks end
+  local list = {}
+  if item.trigger then
+    for _, span in ipairs(tokens.triggers(says, item.trigger)) do
+      list[#list + 1] = { points(says, span[1]), points(says, span[2] + 1), view.ui.theme.trigger }
+    end
+  end
+  local beyond = view.tokens:beyond(says)
+  if beyond then list[#list + 1] = { points(says, beyond), utf8.len(says) or 0, view.ui.theme.beyond, low = true } end
+  e.count, e.exact = view.tokens:count(says)
+  e.marks, e.marked, e.marked_theme = list, says, view.ui.theme
+  return list
+end
+
+local function by(item)
+  if item.draft then return "being written" end
+  if item.caption == "" then return "no caption" end
+  if not item.by then return "" end
+  if item.by.author == "human" then return "by a person" end
+  return "by " .. (item.by.model and item.by.model ~= "" and item.by.model or item.by.provider or "a model")
+end
+
+-- The file of this caption was changed by another program while it was being written.
+local function conflict(view, area)
+  local c, ui = view.project.changes, view.ui
+  local bar = rect.top(area, 84, 6)
+  ui.w:round(bar.x, bar.y, bar.width, bar.height, 5, ui.theme.raised)
+  ui.w:fill(bar.x, bar.y, 4, bar.height, ui.theme.warning)
+  local inner = rect.inset(bar, 12, 6)
+  ui:paragraph(rect.top(inner, 40), "another program wrote this caption: " .. c.conflict.theirs, { size = theme.size.small })
+  if ui:button("mine", rect.left(inner, 100, 8), "keep mine") then c:settle "mine" end
+  if ui:button("theirs", rect.left(inner, 100, 8), "take theirs") then
+    c:settle "theirs"
+    view.editor.item = nil
+  end
+end
+
+--- Draw, and take what is typed.
+function M.draw(view, area)
+  local ui, p = view.ui, view.project
+  follow(view)
+  local item, e = p:current(), view.editor
+  ui.w:fill(area.x, area.y, area.width, area.height, ui.theme.panel)
+  local inner = rect.inset(area, 10, 8)
+  local head = rect.top(inner, 20, 4)
+  if not item then return end
+  if p.changes.conflict and p.changes.conflict.item == item then conflict(view, inner) end
+  local low = rect.bottom(inner, 20, 4)
+  local painted = marks(view, item)
+  local what = ui:field("caption", inner, e.document, { lines = true, hint = "what is to be seen here?", marks = painted })
+  if what == "changed" then
+    e.says = e.document:text()
+    p.changes:type(item, e.says)
+  elseif what == "enter" then
+    p.changes:commit(item)
+  elseif what == "escape" then
+    p.changes:commit(item)
+    ui.focus = nil
+  end
+  ui:label(rect.left(head, head.width * 0.6), item.name, { size = theme.size.small, color = ui.theme.faint })
+  ui:label(head, by(item), { size = theme.size.small, color = item.draft and ui.theme.warning or ui.theme.faint, align = "right" })
+  local most = view.tokens.most
+  local over = (e.count or 0) > most
+  ui:label(low, ("%s%d of %d tokens%s"):format(e.exact and "" or "about ", e.count or 0, most, over and ": the text encoder does not see the rest" or ""),
+    { size = theme.size.small, color = over and ui.theme.beyond or ui.theme.faint })
+end
+
+--- What was typed and rests for a while is kept as a caption.
+function M.tick(view) view.project.changes:tick(log.clock()) end
+
+return M

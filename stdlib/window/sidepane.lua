@@ -1,0 +1,190 @@
+-- sidepane.lua - below the caption: the tags of what is shown, what the picture's texts were, and what is known about it.
+local caption_tags = require "caption.tags"
+local rect = require "window.rect"
+local set = require "recipe.set"
+local tags = require "window.tags"
+local text = require "window.text"
+local theme = require "window.theme"
+
+local M = {}
+
+local NAMES = { "Tags", "History", "About" }
+local LINE = 22
+
+-- --- tags -----------------------------------------------------------------------------------------------------------------------------------
+
+-- Tags of the pictures shown, by how many have them; counted a little in every pass.
+local function counted(view)
+  local pane, p = view.pane, view.project
+  if not pane.index:update(p:scope "filtered", 0.003) then view.ui.moving = true end
+  local look = pane.find:text():lower()
+  if pane.version ~= pane.index.version or pane.looked ~= look then
+    pane.version, pane.looked, pane.list = pane.index.version, look, {}
+    for _, row in ipairs(pane.index:list()) do
+      if look == "" or row[1]:lower():find(look, 1, true) then pane.list[#pane.list + 1] = row end
+    end
+  end
+  return pane.list
+end
+
+-- The tag is put to the filter's words.
+local function filter_by(view, tag)
+  view.filter:set('tag:"' .. tag:gsub('"', "") .. '"')
+  local ok, message = view.project:filter(view.filter:text())
+  view.filter_trouble = not ok and message or nil
+end
+
+local function give(view, tag)
+  local plan = tags.add_plan(view.project:selection(), tag)
+  if plan.count > 0 then view:tell(view.project.changes:replace(plan)) end
+end
+
+local function take(view, tag, items)
+  local plan = tags.remove_plan(items, tag)
+  if plan.count > 0 then view:tell(view.project.changes:replace(plan)) end
+end
+
+local function rename(view, tag)
+  local function plan(to) return tags.rename_plan(view.project:scope "filtered", tag, to) end
+  view:open("askbox", { title = ("Rename \"%s\""):format(tag), text = tag,
+    about = function(to) return ("in %s of those that are shown"):format(set.count(#plan(to).rows, "caption")) end,
+    answers = { { "Rename", function(to)
+      local found = plan(to)
+      if found.count > 0 and view:tell(view.project.changes:replace(found)) then
+        view:say("good", set.count(#found.rows, "caption") .. " changed; Ctrl+Z takes it back")
+      end
+    end } } })
+end
+
+local function tag_menu(view, tag)
+  local p = view.project
+  view.ui:open_menu {
+    { title = "Show the pictures with it", run = function() filter_by(view, tag) end },
+    { title = "Add it to the selected", run = function() give(view, tag) end },
+    { title = "Take it from the selected", run = function() take(view, tag, p:selection()) end },
+    "-",
+    { title = "Rename it everywhere shown", run = function() rename(view, tag) end },
+    { title = "Take it from all that are shown", run = function() take(view, tag, p:scope "filtered") end },
+  }
+end
+
+local function draw_tags(view, area)
+  local ui, pane, p = view.ui, view.pane, view.project
+  local line = rect.top(area, 28, 6)
+  local what = ui:field("tags", line, pane.find, { hint = "find a tag; Enter adds it to the selected" })
+  local list = counted(view)
+  if what == "changed" then pane.row = 1
+  elseif what == "enter" and pane.find:text():find "%S" then
+    give(view, pane.find:text())
+    pane.find:set ""
+  elseif what == "escape" then ui.focus = nil end
+  local mine, item = {}, p:current()
+  for _, tag in ipairs(item and tags.of(item.caption) or {}) do mine[caption_tags.plain(tag[1])] = true end
+  if #list == 0 then
+    ui:label(rect.top(area, LINE), "no tags", { color = ui.theme.faint })
+    return
+  end
+  local chosen, did, event = ui:rows("tag rows", area, #list, LINE, math.min(pane.row, #list), function(i, r)
+    local row, inner = list[i], rect.inset(r, 6, 0)
+    ui:label(rect.right(inner, 44), tostring(row[2]), { size = theme.size.small, color = ui.theme.faint, align = "right" })
+    ui:label(inner, row[1], { color = mine[caption_tags.plain(row[1])] and ui.theme.accent or ui.theme.text })
+    if ui.pressed and ui.pressed.button == "right" and ui:over(r) then pane.menu = row[1] end
+  end)
+  pane.row = chosen
+  if pane.menu then
+    tag_menu(view, pane.menu)
+    pane.menu = nil
+  end
+  if did == "taken" then
+    if event then filter_by(view, list[chosen][1]) else give(view, list[chosen][1]) end
+  end
+end
+
+-- --- history --------------------------------------------------------------------------------------------------------------------------------
+
+local function draw_history(view, area)
+  local ui, item, c = view.ui, view.project:current(), view.project.changes
+  if not item then return end
+  local pane = view.pane
+  if pane.history_of ~= item or pane.history_at ~= view.project.version then
+    pane.history, pane.history_of, pane.history_at = c:history(item) or {}, item, view.project.version
+  end
+  local rows = pane.history
+  if #rows == 0 then
+    ui:label(rect.top(area, LINE), "no text yet", { color = ui.theme.faint })
+    return
+  end
+  local chosen, did = ui:rows("history rows", area, #rows, 58, math.min(pane.history_row or 1, #rows), function(i, r)
+    local row, inner = rows[#rows + 1 - i], rect.inset(r, 6, 3)
+    local head = rect.top(inner, 18)
+    ui:label(rect.right(head, 110), row.when, { size = theme.size.small, color = ui.theme.faint, align = "right" })
+    ui:label(head, row.who, { size = theme.size.small, color = row.in_force and ui.theme.accent or ui.theme.faint })
+    ui:within(inner, function() ui:paragraph(inner, row.text, { size = theme.size.small }) end)
+    if ui:over(r) then ui:tip(r, row.text .. "\n(double click: this text again)") end
+  end)
+  pane.history_row = chosen
+  if did == "taken" then view:tell(c:bring_back(item, rows[#rows + 1 - chosen].number)) end
+end
+
+-- --- about ----------------------------------------------------------------------------------------------------------------------------------
+
+local MEASURES = { "sharpness", "entropy", "noise", "contrast", "saturation" }
+
+local function facts(view, item)
+  local rows = { { "file", item.path } }
+  local function row(name, value) if value then rows[#rows + 1] = { name, value } end end
+  row("size", item.width and ("%d x %d, %.1f MP"):format(item.width, item.height, item.width * item.height / 1e6))
+  row("bytes", item.size and ("%.2f MB"):format(item.size / 1e6))
+  row("format", item.format)
+  row("content", item.sha256 and item.sha256:sub(1, 12))
+  row("bucket", item.bucket and ("%d x %d"):format(item.bucket.width, item.bucket.height))
+  row("put aside", item.reject and item.reject.reason)
+  row("caption file", item.sidecar and (item.sidecar.error or item.sidecar.path:match "[^/]+$"))
+  local record = item.record
+  if record then
+    for _, name in ipairs(MEASURES) do
+      if type(record[name]) == "number" then row(name, ("%.4g"):format(record[name])) end
+    end
+    if type(record.brightness) == "table" and record.brightness[3] then row("brightness", ("%.4g"):format(record.brightness[3])) end
+  elseif not item.error then
+    view:measure(item)
+  end
+  row("wrong", item.error)
+  return rows
+end
+
+local function draw_about(view, area)
+  local ui, item = view.ui, view.project:current()
+  if not item then return end
+  for _, row in ipairs(facts(view, item)) do
+    local line = rect.top(area, LINE)
+    ui:label(rect.left(line, 90, 8), row[1], { size = theme.size.small, color = ui.theme.faint })
+    ui:label(line, tostring(row[2]), { size = theme.size.small, cut = row[1] == "file" and "left" or "right" })
+  end
+end
+
+--- Draw the pane.
+function M.draw(view, area)
+  local ui = view.ui
+  view.pane = view.pane or { find = text.new "", row = 1, tab = 1, index = tags.index() }
+  ui.w:fill(area.x, area.y, area.width, area.height, ui.theme.panel)
+  local inner = rect.inset(area, 10, 4)
+  view.pane.tab = ui:tabs("side tabs", rect.top(inner, 30, 8), NAMES, view.pane.tab)
+  local draw = view.pane.tab == 1 and draw_tags or view.pane.tab == 2 and draw_history or draw_about
+  draw(view, inner)
+end
+
+local function tab(n)
+  return function(view)
+    view.pane.tab = n
+    if n == 1 then view:focus "tags" end
+  end
+end
+
+M.actions = {
+  { id = "tags", title = "Tags", keys = { "alt+i", "alt+s" }, group = "Write", run = tab(1) },
+  { id = "history", title = "What its texts were", keys = { "alt+h" }, group = "Write", run = tab(2) },
+  { id = "about", title = "About the picture", keys = { "alt+a" }, group = "Look", run = tab(3) },
+}
+
+return M

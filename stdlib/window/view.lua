@@ -1,0 +1,320 @@
+-- view.lua - `calotype view FOLDER`: the window. Events come in, the model changes, and what changed is drawn.
+--
+--   view.run { words = { "photos" }, params = {} }     --> 0
+--
+-- One event is one pass through all that is on the screen (window.ui). What a pass wants done is an action (window.actions); what an action
+-- changes is the project (window.project), which keeps it at once.
+local actions = require "window.actions"
+local compare = require "window.compare"
+local editor = require "window.editor"
+local grid = require "window.grid"
+local loaders = require "native.loader"
+local log = require "native.log"
+local pictures = require "window.pictures"
+local project = require "window.project"
+local rect = require "window.rect"
+local script = require "native.script"
+local set = require "recipe.set"
+local sidepane = require "window.sidepane"
+local single = require "window.single"
+local text = require "window.text"
+local theme = require "window.theme"
+local tokens = require "window.tokens"
+local UI = require "window.ui"
+local watch = require "window.watch"
+local windows = require "native.window"
+
+local M = {}
+
+M.help = [[
+calotype view FOLDER|PICTURE|recipe.lua
+
+Look at the pictures, write their captions, choose among them. What is done here is kept at once, in the project's store, and can be undone,
+also tomorrow. ? shows all keys.]]
+
+local FRAME = 1 / 60 -- seconds
+local REST = 1 -- seconds without anything to do, until files are looked at again
+local MOST_EVENTS = 256 -- in one go
+
+---@class calotype.view
+local View = {}
+View.__index = View
+
+local SCREENS = { grid = grid, single = single, compare = compare }
+
+local function fail(message, hint, exit) script.fail { message = message, hint = hint, source = false, exit = exit or 2 } end
+
+-- --- what actions use -----------------------------------------------------------------------------------------------------------------------
+
+--- Go to another picture; what was being written is kept.
+function View:go(where)
+  self.project.changes:commit()
+  self.project:go(where)
+end
+
+function View:show(screen)
+  self.screen = screen
+  if screen == "grid" then self.shown_at = nil end
+end
+
+--- Write the caption of the current picture.
+function View:write()
+  self.ui.focus, self.ui.by_keyboard = "caption", false
+  self.editor.item = nil -- the caret goes to the end
+end
+
+function View:focus(id) self.ui.focus, self.ui.by_keyboard = id, false end
+
+--- Say something below; it goes by itself.
+function View:say(kind, words) self.ui:say(kind == "error" and "bad" or kind == "success" and "good" or kind, words) end
+
+--- What the model answered: nothing when it went well, else the reason.
+function View:tell(ok, message)
+  if ok == nil and message then self:say("bad", message) end
+  return ok
+end
+
+--- Undo or redo, and say what that was.
+function View:step(way)
+  local done, message = self.project.changes[way](self.project.changes)
+  if not done then return self:say("info", message) end
+  local left = done.left and #done.left or 0
+  self:say("info", ("%s: %s%s"):format(way == "undo" and "undone" or "done again", done.title,
+    left > 0 and ("; %s left, which says something else by now"):format(set.count(left)) or ""))
+end
+
+--- Nearer or farther: the picture, or the size of all.
+function View:nearer(by)
+  if self.screen ~= "grid" then return single.zoom(self, 1.25 ^ by) end
+  for i, size in ipairs(grid.sizes) do
+    if size == self.thumb then
+      self.thumb = grid.sizes[math.min(math.max(i + by, 1), #grid.sizes)]
+      break
+    end
+  end
+  self.shown_at = nil
+end
+
+function View:other_theme()
+  self.ui.theme = theme.other(self.ui.theme)
+end
+
+--- A dialog: a module of window with draw(view), which says when it is closed.
+function View:open(name, ...)
+  self.dialog = require("window." .. name)
+  if self.dialog.opened then self.dialog.opened(self, ...) end
+end
+
+local MENU = { "look", "write", "-", "copy", "paste", "-", "star 5", "star 0", "reject", "-", "select all", "invert", "-", "undo", "redo" }
+
+--- The menu of a picture.
+function View:menu()
+  self.ui.focus = nil
+  self.ui:open_menu(actions.menu(self, MENU))
+end
+
+--- Measure the picture, once.
+function View:measure(item)
+  self.measured = self.measured or {}
+  if self.measured[item] then return end
+  self.measured[item] = true
+  self.pictures:ask(item, "measure", 15)
+end
+
+-- --- the screen -----------------------------------------------------------------------------------------------------------------------------
+
+local SORTS = { "name", "caption", "length", "stars", "size", "width", "changed" }
+
+local function bar(self, area)
+  local ui, p = self.ui, self.project
+  ui.w:fill(area.x, area.y, area.width, area.height, ui.theme.panel)
+  local inner = rect.inset(area, 8, 4)
+  if ui:button("help", rect.right(inner, 28, 6), "?", { tip = "all keys", keys = "F1" }) then self:open "help" end
+  if ui:button("theme", rect.right(inner, 56, 6), ui.theme.name == "dark" and "light" or "dark", { tip = "dark or light", keys = "Ctrl+T" }) then
+    self:other_theme()
+  end
+  local sort = p.settings.sort or "name"
+  local words = "by " .. sort .. (p.settings.descending and " \u{2193}" or "")
+  local place = rect.right(inner, ui:button_width(words), 6)
+  if ui:button("sort", place, words, { tip = "the order" }) then
+    local rows = {}
+    for _, name in ipairs(SORTS) do
+      rows[#rows + 1] = { title = "by " .. name, on = name == sort or nil, run = function()
+        p:sort(name, name == sort and not p.settings.descending or false)
+      end }
+    end
+    ui:open_menu(rows, place.x, place.y + place.height + 2)
+  end
+  for _, screen in ipairs { "single", "grid" } do
+    local title = screen == "grid" and "All" or "One"
+    if ui:button("show " .. screen, rect.right(inner, 48, 6), title, { on = self.screen == screen, tip = screen == "grid" and "all pictures" or "one picture",
+      keys = "Space" }) then self:show(screen) end
+  end
+  local what = ui:field("filter", inner, self.filter, { hint = "filter: words, tag:hat, chars:<20, stars:>3, is:rejected, NOT, OR   (Ctrl+F)",
+    bad = self.filter_trouble })
+  if what == "changed" then
+    local ok, message = p:filter(self.filter:text())
+    self.filter_trouble = not ok and message or nil
+  elseif what == "enter" or what == "escape" then
+    ui.focus = nil
+  end
+end
+
+local function status(self, area)
+  local ui, p = self.ui, self.project
+  ui.w:fill(area.x, area.y, area.width, area.height, ui.theme.panel)
+  local counts = p:counts()
+  local parts = { counts.shown == counts.all and set.count(counts.all) or ("%d of %s"):format(counts.shown, set.count(counts.all)) }
+  local function part(n, words) if n > 0 then parts[#parts + 1] = ("%d %s"):format(n, words) end end
+  part(counts.selected, "selected")
+  part(counts.all - counts.captioned, "without a caption")
+  part(counts.rejected, "put aside")
+  part(counts.starred, "with stars")
+  local inner = rect.inset(area, 10, 0)
+  local undo = p.changes:can()
+  if undo then
+    ui:label(rect.right(inner, inner.width * 0.4), "Ctrl+Z: " .. undo, { size = theme.size.small, color = ui.theme.faint, align = "right" })
+  end
+  ui:label(inner, table.concat(parts, "  \u{B7}  "), { size = theme.size.small, color = ui.theme.faint })
+end
+
+--- One pass: everything is asked, and painted unless it is dry.
+function View:pass(event, dry)
+  local ui = self.ui
+  ui.blinks, ui.moving = false, false
+  ui:begin(event, dry)
+  local area = rect.copy(ui.screen)
+  bar(self, rect.top(area, theme.size.bar))
+  status(self, rect.bottom(area, 22))
+  local side = rect.right(area, math.min(math.max(self.side, 220), area.width - 320))
+  self.side = self.side - ui:splitter("side", rect.right(area, 1), true)
+  SCREENS[self.screen].draw(self, area)
+  editor.draw(self, rect.top(side, math.min(math.max(self.written, 120), side.height - 120)))
+  self.written = self.written + ui:splitter("written", rect.top(side, 1))
+  sidepane.draw(self, side)
+  if self.dialog and self.dialog.draw(self) then self.dialog = nil end
+  if ui.typed == "?" and not ui.modal then self:open "help" end
+  local acted = false
+  for key in ui:keys() do acted = actions.dispatch(self, key) or acted end
+  ui:finish()
+  if not dry then self.pictures:rest() end
+  if acted then self:pass(nil, dry) end -- what an action changed is seen, and who has the keyboard now gets the next letter
+end
+
+-- --- the loop -------------------------------------------------------------------------------------------------------------------------------
+
+-- All events that wait; of mouse moves that follow each other the last.
+local function gather(w, seconds)
+  local events = {}
+  local event = w:event(seconds)
+  while event do
+    local last = events[#events]
+    if last and last.kind == "mouse" and last.what == "move" and event.kind == "mouse" and event.what == "move" then events[#events] = event
+    else events[#events + 1] = event end
+    if #events >= MOST_EVENTS then break end
+    event = w:event(0)
+  end
+  return events
+end
+
+-- Pictures whose content nobody knows yet, a few at a time.
+local function identify(self)
+  if next(self.identifying) then return end
+  for _, wish in ipairs(self.project:wanted(64)) do
+    self.identifying[wish.item] = true
+    self.pictures:ask(wish.item, wish.what)
+  end
+end
+
+function View:loop()
+  local w, p = self.window, self.project
+  local version, wait = nil, 0
+  while not self.closed do
+    local events = gather(w, wait)
+    for i, event in ipairs(events) do
+      if event.kind == "quit" then self.closed = true
+      elseif event.kind == "lost" then self.pictures:lost()
+      elseif event.kind == "drop" or event.kind == "dropped" then self:dropped(event)
+      else self:pass(event, i < #events) end
+      if self.closed then break end
+    end
+    if self.closed then break end
+    local came = self.pictures:arrive(function(answer, item)
+      if self.identifying[item] then self.identifying[item] = nil end
+      p:learn(item, answer)
+    end)
+    identify(self)
+    local now = log.clock()
+    editor.tick(self)
+    self.watch:look(self.visible, now)
+    local busy = p:work(0.004)
+    for _, news in ipairs(p:told()) do self:say(news.kind, news.text) end
+    local change = self.ui:next_change()
+    local painted = #events > 0
+    if p.version ~= version or not painted and (came > 0 or self.ui.moving or self.due and now >= self.due) then
+      self:pass(nil, false)
+      change = self.ui:next_change()
+    end
+    version = p.version
+    local rest = math.min(self.ui.blinks and 0.53 or REST, change or REST)
+    self.due = now + rest
+    wait = (busy or self.ui.moving) and FRAME or self.pictures:waiting() and FRAME or rest
+  end
+end
+
+--- Files and folders that were dropped on the window.
+function View:dropped(event)
+  if event.kind == "drop" then
+    self.drops = self.drops or {}
+    table.insert(self.drops, event.path)
+  elseif self.drops then
+    local added, refused = self.project:add(self.drops)
+    self.drops = nil
+    if #added > 0 then self:say("good", set.count(#added) .. " added") end
+    for i = 1, math.min(#refused, 3) do self:say("warning", ("%s: %s"):format(refused[i].path, refused[i].why)) end
+    if #refused > 3 then self:say("warning", ("%d more were not added"):format(#refused - 3)) end
+  end
+end
+
+--- A view of an open project in an open window.
+---@return calotype.view
+function M.new(w, p, loader)
+  local settings = p.settings
+  local self = setmetatable({ window = w, project = p, loader = loader, screen = settings.screen or "grid", thumb = settings.thumb or 160,
+    side = settings.side or 340, written = settings.written or 240, show_bucket = settings.bucket ~= false, look = {}, editor = {}, identifying = {},
+    visible = {}, filter = text.new(settings.filter or ""),
+    ui = UI.new(w, theme[settings.theme] or theme.dark), pictures = pictures.new(w, loader), watch = watch.new(p),
+    tokens = tokens.new {} }, View)
+  return self
+end
+
+--- What is kept for the next time.
+function View:keep()
+  local settings = self.project.settings
+  settings.screen, settings.thumb, settings.side, settings.written = self.screen, self.thumb, self.side, self.written
+  settings.theme, settings.bucket = self.ui.theme.name, self.show_bucket
+  self.project:keep()
+end
+
+---@param options { words: string[], params: table<string, string> }
+---@return integer exit
+function M.run(options)
+  local word = options.words[1]
+  if #options.words > 1 then fail(("calotype view opens one thing: '%s' is one too many"):format(options.words[2]), "a folder is all its pictures") end
+  local store = script.env "CALOTYPE_STORE" or ".calotype"
+  local p, message, code = project.open(word, { store = store })
+  if not p then fail(message, nil, code == "DENIED" and 3 or code == "BUSY" and 75 or 1) end
+  local w
+  w, message, code = windows.open { title = p.title, width = 1280, height = 800, least = { 800, 600 } }
+  if not w then fail(message, code == "MISSING" and "a recipe's :sheet { to = \"sheet.png\" } shows the pictures without a window" or nil, 1) end
+  local loader
+  loader, message = loaders.open(p.store, {})
+  if not loader then fail(message, nil, 1) end
+  local self <close> = setmetatable({}, { __close = function() loader:close() p:close() w:close() end }) -- luacheck: ignore
+  local view = M.new(w, p, loader)
+  view:loop()
+  view:keep()
+  return 0
+end
+
+return M
