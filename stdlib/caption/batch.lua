@@ -139,7 +139,7 @@ local function make(self, talk, model, share)
   else -- it was refused, so it was not made
     change(self.store, self.name, row.name, nil)
     if reply.verdict == "other_model" then model.gone, model.later = reply.why, reply.status ~= 404
-    else self:give_up(("a batch was refused: %s"):format(reply.why), 1) end
+    else self:give_up(("a batch was refused: %s"):format(reply.why), 1, reply.verdict == "stop") end
   end
   if row.id then
     for _, job in ipairs(jobs) do self.flying, self.of_sha[job.item.sha256] = self.flying + 1, job end

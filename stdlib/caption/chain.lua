@@ -25,7 +25,9 @@ end
 ---@return table?
 function Chain:first(limited)
   for _, model in ipairs(self) do
-    if not model.gone and limited and not known.price(model.row) then model.gone = "its price is unknown and there is a ceiling" end
+    if not model.gone and limited and not known.price(model.row) then
+      model.gone, model.priceless = "its price is unknown and there is a ceiling", true
+    end
     if not model.gone then return model end
   end
 end
@@ -69,12 +71,24 @@ function Chain:later()
   return false
 end
 
+--- Was one of them left because of a ceiling?
+---@return boolean
+function Chain:priceless()
+  for _, model in ipairs(self) do if model.priceless then return true end end
+  return false
+end
+
 --- A server of its own need not be told which model: it names what it has. nil, the sentence, and what belongs to it, where that is not one.
 ---@return string[]? ids, string? why, table? more
 function M.ask(talk, host)
   talk:request("models", { method = "GET", path = "/v1/models", class = "safe" })
   local tag, reply, code = talk:next(30)
-  if tag ~= "models" then return nil, ("%s did not say which models it has: %s"):format(host, reply or code or "no answer"), { exit = 75 } end
+  if tag ~= "models" then
+    return nil, ("%s did not say which models it has: %s"):format(host, reply or code or "no answer"), { exit = 75, elsewhere = code ~= "INTERRUPT" }
+  end
+  if reply.verdict == "failed" or reply.verdict == "stop" then
+    return nil, ("%s did not say which models it has: %s"):format(host, reply.why), { exit = reply.verdict == "failed" and 75 or 1, elsewhere = true }
+  end
   local value = reply.verdict == "done" and json.decode(reply.text)
   local rows, names = type(value) == "table" and type(value.data) == "table" and value.data or {}, {}
   for _, row in ipairs(rows) do names[#names + 1] = type(row) == "table" and type(row.id) == "string" and row.id or nil end

@@ -20,6 +20,7 @@ local verdicts = require "caption.verdicts"
 
 local M = {}
 
+local ELSEWHERE = { NETWORK = true, DENIED = true } -- why there is no conversation: another service may be asked
 local LAST_WAIT = 20 -- seconds for what is under way when Ctrl-C is pressed: it is paid for
 
 -- What is asked of one service for one step: who, what, and how far it is.
@@ -47,15 +48,36 @@ end
 --- A picture that stays without a caption: "blocked", "unusable", "refused", "failed".
 function Asking:leave(kind, job, why) table.insert(self.left[kind], { item = job.item, why = why, job = job }) end
 
--- The end of asking: what is under way is still waited for. exit 75: trying again may help.
+-- The end of asking: what is under way is still waited for. exit 75: trying again may help; elsewhere: it is the service's own reason, and
+-- another may be asked.
 function Asking:stop(why, more)
   self.stopped = self.stopped or { why = why, more = more or {} }
 end
 
 -- The end of all: nothing is waited for.
-function Asking:give_up(why, exit)
-  self:stop(why, { exit = exit })
+function Asking:give_up(why, exit, elsewhere)
+  self:stop(why, { exit = exit, elsewhere = elsewhere })
   self.given_up = true
+end
+
+-- Nobody was asked: another service may be, or nothing is done.
+function Asking:cannot_begin(why, more)
+  self:stop(why, more)
+  if not self:hand_over() then self.context.fail(why, more) end
+end
+
+--- The pictures that the service could not answer for reasons of its own go to whoever stands after it (recipe/asking.lua): true when they
+--- did. Never what was blocked, refused or without usable words, never past a ceiling or Ctrl-C, and never while a batch may still answer.
+function Asking:hand_over()
+  local stopped, to = self.stopped, self.context.elsewhere
+  if not to or stopped and not stopped.more.elsewhere or self.flying > 0 then return false end
+  if self.options.batch and next(batch.waiting(self.context.store(), self.name, settings.question_key(self.name, self.options))) then return false end
+  for _, entry in ipairs(self.left.failed) do to(entry.job.n, entry.why or stopped.why) end
+  for i = self.first, #self.queue do
+    if self.queue[i] then to(self.queue[i].n, stopped.why) end
+  end
+  telling.without(self)
+  return true
 end
 
 function Asking:set_chain(talk)
@@ -75,7 +97,8 @@ end
 function Asking:model() return self.chain:first(self.purse:limited()) end
 
 function Asking:stop_without_model()
-  self:stop(("no model of %s is left to ask (%s)"):format(self.name, self.chain:why_none()), { exit = self.chain:later() and 75 or 1 })
+  self:stop(("no model of %s is left to ask (%s)"):format(self.name, self.chain:why_none()), { exit = self.chain:later() and 75 or 1,
+    elsewhere = not self.chain:priceless() })
 end
 
 -- The settings of the service's own for this model.
@@ -238,10 +261,13 @@ function M.ask(name, items, options, emit, context, asked)
   if #self.queue > 0 then
     if not options.replay then
       local ok, why, hint = services.ready(self.service)
-      if not ok then context.fail(why, { exit = 2, hint = hint }) end
+      if not ok then return self:cannot_begin(why, { exit = 2, hint = hint, elsewhere = true }) end
     end
     local talk <close>, message, code = services.talk(self.service, options, not self.purse.costless and not options.batch)
-    if not talk then context.fail(telling.about(name, "%s cannot be asked: %s", message), { exit = code == "BUSY" and 75 or 1, code = code }) end
+    if not talk then
+      return self:cannot_begin(telling.about(name, "%s cannot be asked: %s", message),
+        { exit = code == "BUSY" and 75 or 1, code = code, elsewhere = not options.record and ELSEWHERE[code] })
+    end
     self:set_chain(talk)
     local _ <close> = setmetatable({}, { __close = function(_, fault) telling.flying(self, fault ~= nil) end })
     if not self.stopped then
@@ -251,7 +277,7 @@ function M.ask(name, items, options, emit, context, asked)
     tally.counts(context.session, name, counts)
     if not options.replay then tally.remember(context.store(), name, counts) end
   end
-  telling.left(self)
+  if not self:hand_over() then telling.left(self) end
 end
 
 return M

@@ -88,7 +88,7 @@ local function compare(self, job, reply, cost)
   if cost and job.held > 0 and cost > job.held then self.dearer = self.dearer * cost / job.held end
   if not cost and reply.model and not models.price(models.find(self.name, reply.model)) then
     job.model.gone = job.model.gone or ("%s answers for it, whose price is unknown, and there is a ceiling"):format(reply.model)
-    job.model.later = true -- it may answer by itself again
+    job.model.later, job.model.priceless = true, true -- it may answer by itself again
   end
 end
 

@@ -26,7 +26,7 @@ local function about(self, session)
     local base = stage.state(made).verb.name == "train_lora" and stage.state(made).base
     if base then options.tokenizer, options.places = base.tokenizer, base.length - 2 end
   end
-  local with = caption and asking.resolve(caption.options.with)
+  local with = caption and asking.members(caption.options.with)[1]
   local asked = with and with.options or {}
   if asked.language and not (asked.style == "tags" and asked.tag_language == "en") then options.language = asked.language end
   return caption, options, asked.style == "tags"

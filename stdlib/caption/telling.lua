@@ -40,8 +40,8 @@ local SENTENCES = {
   refused = "%s refused %s: %s",
 }
 
---- What is left without a caption; fails where asking stopped before all was asked.
-function M.left(asking)
+--- Pictures that stay without a caption, by what the service said of them.
+function M.without(asking)
   local context = asking.context
   for _, kind in ipairs { "before", "blocked", "unusable", "refused" } do
     local list = asking.left[kind]
@@ -51,6 +51,12 @@ function M.left(asking)
     parts[#parts + 1] = names_of(list)
     if #list > 0 then context.warn(SENTENCES[kind]:format(table.unpack(parts))) end
   end
+end
+
+--- What is left without a caption; fails where asking stopped before all was asked.
+function M.left(asking)
+  local context = asking.context
+  M.without(asking)
   local stopped, open = asking.stopped, #asking.left.failed + asking.flying
   for i = asking.first, #asking.queue do if asking.queue[i] then open = open + 1 end end
   if not stopped and open > 0 then stopped = { why = ("%s failed: %s"):format(set.count(open), names_of(asking.left.failed)), more = { exit = 75 } } end

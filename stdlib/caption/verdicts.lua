@@ -64,7 +64,7 @@ end
 
 function on.stop(asking, job, reply, _, why)
   local said = answered(reply)
-  asking:stop(said and telling.about(asking.name, "%s cannot be asked: %s", why) or why, { exit = said and 1 or 75 })
+  asking:stop(said and telling.about(asking.name, "%s cannot be asked: %s", why) or why, { exit = said and 1 or 75, elsewhere = true })
   asking:leave("failed", job)
 end
 
@@ -80,7 +80,7 @@ local function lost(asking, job, reply, cost, why)
   asking.purse:told(job, reply, cost, why)
   asking.unreachable = asking.unreachable + 1
   if asking.unreachable >= UNREACHABLE then
-    asking:stop(telling.about(asking.service.host, "%s cannot be reached: %s", why), { exit = 75 })
+    asking:stop(telling.about(asking.service.host, "%s cannot be reached: %s", why), { exit = 75, elsewhere = true })
   end
   asking:leave("failed", job, why)
 end
@@ -93,7 +93,7 @@ local function no_room(asking, job, reply, why)
   if model.strained >= enough and not model.gone then model.gone, model.later = why, true end
   local other = asking:model()
   if other and other ~= model then return ask_another(asking, job) end
-  if not other then asking:stop(telling.about(asking.name, "%s has no room: %s", why), { exit = 75 }) end
+  if not other then asking:stop(telling.about(asking.name, "%s has no room: %s", why), { exit = 75, elsewhere = true }) end
   job.no_room = true
   asking:leave("failed", job, why)
 end

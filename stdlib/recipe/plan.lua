@@ -69,8 +69,7 @@ function Plan:stage(self_)
   end
   local context, told = stage.context(self_), nil
   function context.account(text) told = text end
-  function context.planning(name, with, done)
-    self.with = with
+  function context.planning(name, done)
     self:add(name, done)
     self.last = done
   end
@@ -96,6 +95,19 @@ local function ceiling_text(session, name, e)
     parts[#parts + 1] = ("that is enough for about %d of them"):format(math.floor(e.requests * least / e.usd))
   end
   return #parts > 0 and table.concat(parts, ", ") or "no ceiling"
+end
+
+-- What an answer would take of those who stand after the first in a list.
+local function put_others(put, session, e)
+  for _, other in ipairs(e.others or {}) do
+    local about = other.estimate
+    if about then
+      put(("  if all falls to %s at %s: %s, %s; %s"):format(other.name, about.host, set.count(about.requests), price_text(about),
+        ceiling_text(session, other.name, about)))
+    else
+      put(("  if all falls to %s: nothing is paid"):format(other.name))
+    end
+  end
 end
 
 --- Print what a run would do.
@@ -133,6 +145,7 @@ function M.run(options)
         local source = source_text(e)
         if source then put("  " .. source) end
       end
+      put_others(put, session, e)
       if e.usd then total = total + e.usd else unknown = true end
     end
   end

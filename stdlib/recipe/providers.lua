@@ -9,6 +9,7 @@
 --   question fun(options): table            those of its options that the answer depends on (part of the key); all when absent
 --   estimate fun(items, options, context)   what asking for them would take, for `calotype plan`; may be absent
 --   finishes true: after Ctrl-C it keeps what it has paid for and stops by itself
+--   remote   true: it asks others, and hands on what it cannot answer: context.elsewhere(n, why), where that is there
 -- detail: model, prompt, cost (dollars; nil: unknown), tokens = { input, output, thought }, finish, fallback, settings.
 -- A script writes `template { text = "..." }` and gets { provider = "template", version = 1, options = { ... } }.
 local schema = require "recipe.schema"

@@ -9,7 +9,8 @@
 -- An option is { name, type, default =, required =, min =, max =, unit =, choices =, of =, doc = }. Types:
 --   integer number text choice boolean path folder provider cut callback list money range stage table any options
 -- A cut is a number or "lowest 10%" / "highest 5%"; a range is a number or { from, to }; a list takes one value for { value }. "options" is
--- a table with options of its own, { "sample", "options", options = { ... } }; with alone = "unet" a lone value stands for that one.
+-- a table with options of its own, { "sample", "options", options = { ... } }; with alone = "unet" a lone value stands for that one. A provider
+-- with several = true may be a list of them.
 local place = require "recipe.place"
 local suggest = require "recipe.suggest"
 local trigger = require "recipe.trigger"
@@ -28,6 +29,7 @@ local M = {}
 ---@field unit? string
 ---@field choices? string[]
 ---@field of? string
+---@field several? boolean
 ---@field options? calotype.option[] of a table of options
 ---@field alone? string which of them a lone value stands for
 ---@field doc string
@@ -107,7 +109,7 @@ function M.type_text(option)
   if kind == "range" then return "a number or { from, to }" .. unit end
   if kind == "money" then return "an amount like usd(0.50)" end
   if kind == "callback" then return "a function" end
-  if kind == "provider" then return "a provider such as template {}" end
+  if kind == "provider" then return "a provider such as template {}" .. (option.several and ", or a list of providers" or "") end
   if kind == "list" then return "a list of " .. (option.of and option.of ~= "any" and option.of or "value") .. "s" end
   if kind == "stage" then return "a set of pictures" end
   if kind == "options" then
@@ -231,7 +233,12 @@ function readers.callback(value, option)
   return value
 end
 
-function readers.provider(value, option)
+function readers.provider(value, option, context)
+  if option.several and type(value) == "table" and not (context.is_stage and context.is_stage(value)) and not value.provider and #value > 0 then
+    local list, complaint, hint = readers.list(value, { type = "list", of = "provider" }, context)
+    if list and #list == 1 then return list[1] end
+    return list, complaint, hint
+  end
   if type(value) ~= "table" or type(value.provider) ~= "string" then
     local hint = type(value) == "function" and "call it: template {}" or type(value) == "string" and ("write " .. (value:match "^%l+$" or "template") .. " {}")
     local complaint = select(2, wrong(value, option))

@@ -31,7 +31,7 @@ local function lua_type(option)
     if option.of == "provider" then return element .. "[]" end
     return ("%s|%s[]"):format(element, element)
   end
-  return LUA_TYPES[option.type]
+  return LUA_TYPES[option.type] .. (option.several and ("|%s[]"):format(LUA_TYPES[option.type]) or "")
 end
 
 local function doc_line(option)

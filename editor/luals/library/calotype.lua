@@ -76,7 +76,7 @@ local lora = {}
 ---@field count_above? integer more tags than this are dropped, from the end; the trigger stays and is not counted (a whole number, 1 to 1000)
 
 ---@class calotype.caption_options
----@field with? calotype.provider who writes missing captions; auto {} when left out (a provider such as template {})
+---@field with? calotype.provider|calotype.provider[] who writes missing captions; auto {} when left out. Of a list each is asked for what those before it could not answer: down, no key, no quota (a provider such as template {}, or a list of providers)
 ---@field trigger? string the made-up word that will call the subject; put where [trigger] stands, else in front, and exactly once (text)
 ---@field prefix? string put before every caption that does not begin with it; may have [trigger] (text)
 ---@field suffix? string put after every caption that does not end with it; may have [trigger] (text)

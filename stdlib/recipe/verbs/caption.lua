@@ -2,6 +2,7 @@ local asking = require "recipe.asking"
 local auto = require "caption.auto"
 local callback = require "recipe.callback"
 local dressing = require "caption.dressing"
+local fallback = require "caption.fallback"
 local hash = require "native.hash"
 local history = require "recipe.history"
 local json = require "native.json"
@@ -17,7 +18,8 @@ local M = {
     .. "afterwards: changing them asks nobody again. The trigger is declared here, once for the recipe.",
   example = 'photos:caption { with = template { text = "a photo of {stem}, [trigger]" }, trigger = "zkr" }',
   options = {
-    { "with", "provider", doc = "who writes missing captions; auto {} when left out" },
+    { "with", "provider", several = true, doc = "who writes missing captions; auto {} when left out. Of a list each is asked for what those before it "
+      .. "could not answer: down, no key, no quota" },
     { "trigger", "text", match = "^%S[^\n]*%S$", match_doc = "it needs at least two letters and no spaces around it",
       doc = "the made-up word that will call the subject; put where [trigger] stands, else in front, and exactly once" },
     { "prefix", "text", default = "", doc = "put before every caption that does not begin with it; may have [trigger]" },
@@ -42,7 +44,7 @@ local M = {
 
 local MODES = { "replace", "append", "prepend" }
 
-function M.label(options) return "caption " .. (options.with and options.with.provider or "auto") end
+function M.label(options) return "caption " .. fallback.name(options.with) end
 
 function M.declare(state)
   local o, session = state.options, state.session
@@ -73,9 +75,11 @@ function M.declare(state)
         { key = key, value = true, hint = 'add trigger = "..." to this :caption' })
     end
   end
-  if o.with and o.with.options.text and trigger.wanted(o.with.options.text) and not state.trigger then
-    session:fail(state.at, ("%s has [trigger], but no trigger is declared"):format(o.with.provider),
-      { key = "with", value = true, hint = 'add trigger = "..." to this :caption' })
+  for _, member in ipairs(fallback.list(o.with)) do
+    if member.options.text and trigger.wanted(member.options.text) and not state.trigger then
+      session:fail(state.at, ("%s has [trigger], but no trigger is declared"):format(member.provider),
+        { key = "with", value = true, hint = 'add trigger = "..." to this :caption' })
+    end
   end
   local around = words.count(dressing.filled(o.prefix, state.trigger)) + words.count(dressing.filled(o.suffix, state.trigger))
     + (state.trigger and words.count(state.trigger) or 0)
@@ -113,8 +117,8 @@ end
 
 function M.run(context, options, input)
   local store, word = context.store(), context.trigger
-  local with, nobody = asking.resolve(options.with)
-  local name = with and with.provider or "auto"
+  local list, nobody = asking.members(options.with)
+  local name = fallback.name(nobody and options.with or list)
   local mode = options.replace and "replace" or options.append and "append" or options.prepend and "prepend" or "missing"
   local about = {} -- which pictures this :caption is about
   for i, item in ipairs(input.items) do
@@ -139,20 +143,23 @@ function M.run(context, options, input)
 
   if not context.planning then history.use(store, chosen) end
 
-  if #missing > 0 and name == "auto" then
+  if #missing > 0 and nobody then
     context.fail(("%s of %d %s no caption, and %s"):format(#missing, #input.items, #missing == 1 and "has" or "have", nobody),
       { hint = auto.HINT, notes = { "the first is " .. input.items[missing[1]].path } })
   elseif #missing > 0 then
     local items = {}
     for n, i in ipairs(missing) do items[n] = input.items[i] end
     context.aside = next(olds) ~= nil -- an answer that is joined to what is there is not the picture's text
-    local done = context.planning and asking.plan(context, with, items) or asking.ask(context, with, items)
+    local done = context.planning and asking.plan(context, list, items) or asking.ask(context, list, items)
     for n, i in ipairs(missing) do texts[i] = done.texts[n] end
     count.known, count.written, count.asked = done.known, done.written, done.asked or 0
-    if context.planning then context.planning(name, with, done) end
+    if context.planning then context.planning(list[1].provider, done) end
   end
 
-  local by_tags = with ~= nil and with.options.style == "tags" -- the provider's own words are tags
+  local by_tags, tags_of = false, {} -- a provider's own words are tags
+  for _, with in ipairs(list) do
+    if with.options.style == "tags" then by_tags, tags_of[with.provider] = true, true end
+  end
   local function joined(item, old, new)
     local id, in_force, text = row_of(store, item, dressing.joined(old.text, new.text, mode, by_tags), old, new, mode)
     local by = set.with(new.by, { id = id, in_force = in_force, parts = mode == "append" and { old.by, new.by } or { new.by, old.by } })
@@ -180,7 +187,7 @@ function M.run(context, options, input)
       return word and set.with(item, { trigger = word }) or item
     end
     local listed = found.tags
-    if listed == nil then listed = by_tags and found.by.provider == name end
+    if listed == nil then listed = tags_of[found.by.provider] or false end
     if options.tags then listed = options.tags.on end
     local text, cut = dressing.dress(found.text, options, { trigger = word, tags = listed })
     if cut then count.cut = count.cut + 1 end
