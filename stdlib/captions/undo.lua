@@ -2,12 +2,10 @@
 -- row that points to the old one, and it answers the question that the last run asked, so that the next run uses it and asks nobody.
 --
 -- A caption file beside the picture is written anew when it has the text that is undone.
-local dataset = require "native.dataset"
+local beside = require "captions.beside"
 local difference = require "captions.difference"
 local fs = require "native.fs"
-local hash = require "native.hash"
 local history = require "recipe.history"
-local json = require "native.json"
 local log = require "native.log"
 local named = require "captions.named"
 local script = require "native.script"
@@ -28,28 +26,19 @@ local function add(store, row)
 end
 
 -- The caption file beside a picture; a person's text in it that no run has seen yet is noted first, so that it is not lost.
-local function beside(store, picture)
+local function file_of(store, picture)
   fs.grant(picture.path:match "^(.*)/[^/]*$" or ".", "read")
-  local file, message, code = dataset.sidecar(picture.path)
+  local file, message, code = beside.read(store, picture.sha, picture.path)
   if code then fail(message, "save the caption file as UTF-8, or remove it", 1) end
   if not file or not file.text:find "%S" then return nil end
-  local ours = store:get("sidecar", picture.sha .. ":" .. hash.sha256(file.text)) ~= nil
-  local text = tags.meant(file.text)
-  if not ours and not history.of_person(store, picture.sha, text) then add(store, history.row_of_person(picture.sha, text)) end
-  return { path = file.path, raw = file.text, text = text, ours = ours }
-end
-
--- A person's words that the caption was put after or before; nil when it was not.
-local function existing(row)
-  local detail = json.decode(row.detail or "")
-  for _, part in ipairs(type(detail) == "table" and detail.parts or {}) do
-    if part.author == "human" then return part.text end
-  end
+  local ok, problem = pcall(beside.note, store, picture.sha, file)
+  if not ok then fail("the store cannot go on: " .. problem.message, nil, problem.code == "BUSY" and 75 or 1) end
+  return { path = file.path, raw = file.text, text = tags.meant(file.text), ours = file.ours }
 end
 
 -- What the caption file will say; nil when it stays as it is: also a person's words that the next run adds to.
 local function rewritten(file, old, new)
-  if not file or file.text == existing(new) then return nil end
+  if not file or file.text == beside.existing(new) then return nil end
   if file.text == old.text or file.ours and new.author == "human" then return new.text end
   if file.ours and old.text ~= "" then
     local from, to = file.raw:find(old.text, 1, true) -- with prefix and trigger around it
@@ -58,17 +47,10 @@ local function rewritten(file, old, new)
 end
 
 local function write(store, picture, file, new, text)
-  local ok, message, code = fs.grant(file.path:match "^(.*)/[^/]*$" or ".", "write")
-  -- noted first: what is no person's must never be taken for one's
-  if ok and new.author == "model" then
-    local words = existing(new)
-    ok, message, code = store:put("sidecar", picture.sha .. ":" .. hash.sha256(text), words and json.encode { existing = words } or "1")
-  end
-  if ok then ok, message, code = fs.write(file.path, text .. "\n") end
-  if not ok then
-    if not message:find(file.path, 1, true) then message = ("%s: %s"):format(file.path, message) end
-    fail(message, "its picture's text is left as it was", code == "DENIED" and 3 or 1)
-  end
+  local ok, message, code = true, nil, nil
+  if new.author == "model" then ok, message, code = beside.mark(store, picture.sha, new, text) end
+  if ok then ok, message, code = beside.write(file.path, text) end
+  if not ok then fail(message, "its picture's text is left as it was", code == "DENIED" and 3 or 1) end
 end
 
 -- Where `steps` texts back (or on, when below 0) lead: texts that say the same count as one.
@@ -86,7 +68,7 @@ end
 
 -- One picture. nil and why when there is nothing to go back to.
 local function move(store, picture, steps)
-  local file = picture.path and beside(store, picture)
+  local file = picture.path and file_of(store, picture)
   local rows = store:captions(picture.sha)
   local line, at = history.line(rows)
   local to = target(line, at, steps)

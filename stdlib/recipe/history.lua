@@ -84,13 +84,15 @@ function M.line(rows)
   return line, at
 end
 
---- The row that puts line[to] in force again. It answers the question that the last run asked, so that the next one finds it.
+--- The row that puts a text of before in force again. It answers the question that the last run asked, so that the next one finds it.
 ---@param rows table[] all of the picture
----@param line table[]
----@param to integer
+---@param target table one of them
 ---@return table row to add
-function M.back(rows, line, to)
-  local target, key = line[to], "human"
+function M.put_back(rows, target)
+  local key = "human"
+  for _, row in ipairs(rows) do
+    if target.restores and row.id == target.restores then target = row end
+  end
   for _, row in ipairs(rows) do
     if row.key ~= "human" and (not row.aside or row.in_force) then key = row.key end
     if row.in_force and row.key ~= "human" then break end
@@ -98,5 +100,10 @@ function M.back(rows, line, to)
   return { sha = target.sha, key = key, text = target.text, author = target.author, provider = target.provider, model = target.model,
     detail = target.detail, prompt = target.prompt, restores = target.id }
 end
+
+--- The same for a place of the line.
+---@param line table[]
+---@param to integer
+function M.back(rows, line, to) return M.put_back(rows, line[to]) end
 
 return M

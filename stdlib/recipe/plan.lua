@@ -110,6 +110,30 @@ local function put_others(put, session, e)
   end
 end
 
+--- The pictures that a recipe is about, without asking anybody or writing anything: the sets of the last stages that can be known now.
+--- `base`: the model it trains on, where it names one.
+---@param options { file: string, params?: table<string, string>, store?: string }
+---@return calotype.set[]
+function M.sets(options)
+  local session = command.read(options, "plan")
+  local plan = setmetatable({ put = function() end, known = {}, asks = {} }, Plan)
+  local sets, used = {}, {}
+  local ok, fault = script.call(function()
+    for _, made in ipairs(session.stages) do plan:stage(made) end
+    for _, made in ipairs(session.stages) do
+      local state = stage.state(made)
+      sets.base = sets.base or type(state.options.base) == "string" and state.options.base or nil
+      if plan.known[made] then for _, input in ipairs(state.inputs) do used[input] = true end end
+    end
+    for _, made in ipairs(session.stages) do
+      if plan.known[made] and not used[made] then sets[#sets + 1] = plan.known[made] end
+    end
+  end)
+  session:close()
+  if not ok then error(fault, 0) end
+  return sets
+end
+
 --- Print what a run would do.
 ---@param options { file: string, params?: table<string, string>, put?: fun(line: string) }
 ---@return integer exit

@@ -164,15 +164,23 @@ function M.run(context, options)
   local store = context.store()
   local records, did, code = dataset.scan(sessions.native_store(store), paths, { label = M.label(options) })
   if not records then fail(did, nil, code) end
-  local out, captions, by_people, noted, copies = set.new {}, 0, {}, {}, {}
+  local out, captions, by_people, noted, copies, shas = set.new {}, 0, {}, {}, {}, {}
   for _, record in ipairs(records) do
-    if record.sha256 then copies[record.sha256] = (copies[record.sha256] or 0) + 1 end
+    if record.sha256 then
+      copies[record.sha256] = (copies[record.sha256] or 0) + 1
+      shas[#shas + 1] = record.sha256
+    end
   end
+  local rejects, rows, rejected, written, unreadable = store:marks "reject", store:texts(shas), 0, 0, nil -- what was said in the window
   for i, record in ipairs(records) do
     local item = M.item(paths[i], record)
     if record.error then
       if record.error:sub(1, #paths[i] + 2) == paths[i] .. ": " then record.error = record.error:sub(#paths[i] + 3) end
       out.rejected[#out.rejected + 1] = { item = item, verb = "images", reason = record.error, line = context.line }
+      unreadable = unreadable or out.rejected[#out.rejected]
+    elseif rejects[item.sha256] then
+      rejected = rejected + 1
+      out.rejected[#out.rejected + 1] = { item = item, verb = "window", reason = rejects[item.sha256], line = context.line }
     else
       local sidecar, message, refusal = dataset.sidecar(paths[i])
       if refusal then
@@ -196,6 +204,14 @@ function M.run(context, options)
           item.caption_by.id, item.caption_by.in_force = seen[item.caption].id, seen[item.caption].in_force
         end
       end
+      local row = rows[item.sha256]
+      if row and row.author == "human" and row.provider == "window" and row.text:find "%S"
+        and not (item.caption_by and item.caption_by.author == "human") then
+        -- It was written in the window and stands in no file, or in one that a recipe dressed since.
+        item.caption = tags.meant(row.text)
+        item.caption_by = { author = "human", provider = "window", id = row.id, in_force = true }
+        written = written + 1
+      end
       out.items[#out.items + 1] = item
     end
   end
@@ -208,18 +224,20 @@ function M.run(context, options)
       #other_colours > 1 and (", %d more have one that is not sRGB"):format(#other_colours - 1) or ""))
   end
   -- The counts add up to all files.
-  local new, bad = did.new, #out.rejected
+  local new, bad = did.new, #out.rejected - rejected
   local known = #paths - bad - new
   local parts = {}
   if new > 0 then parts[#parts + 1] = ("%d new"):format(new) end
   if known > 0 then parts[#parts + 1] = ("%d %s"):format(known, new > 0 and did.hashed == #paths and "with known content" or "known") end
   if bad > 0 then
-    local first = out.rejected[1]
+    local first = unreadable
     parts[#parts + 1] = ("%d unreadable (%s%s: %s)"):format(bad, bad > 1 and "first " or "", first.item.name, first.reason)
   end
   local text = set.count(#paths) .. ": " .. table.concat(parts, ", ")
   if #parts == 1 and bad == 0 then text = ("%s, all %s"):format(set.count(#paths), new > 0 and "new" or "known") end
   if new == 0 and did.hashed > 0 and known > 0 then text = ("%s (%d read again)"):format(text, did.hashed) end
+  if rejected > 0 then text = ("%s; %d rejected in the window"):format(text, rejected) end
+  if written > 0 then text = ("%s; %s written in the window"):format(text, set.count(written, "caption")) end
   if captions > 0 then text = ("%s; %s beside them"):format(text, set.count(captions, "caption")) end
   if other_count > 0 then text = ("%s; %s left alone: %s"):format(text, set.count(other_count, "other file"), others_text(others)) end
   context.account(text)

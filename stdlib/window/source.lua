@@ -1,0 +1,252 @@
+-- source.lua - which pictures a project is made of, and files that are dropped on it.
+--
+--   local found, message, code = source.find("photos", {})       -- folder, recipe.lua, view file, picture, or { paths }
+--   found.kind, found.place, found.title, found.paths            -- "folder"; what the store knows it by; for people; in order
+--   found.more["photos/a.jpg"]                                   -- what a recipe or a view file says of it: bucket, crop, out, rejected_by, record
+--   local taken, refused = source.take(project, { "/home/me/new.jpg" })      -- copied into the project's folder, with their caption files
+--
+-- A view file is what :preview writes: { "calotype": "view", "version": 1, "title": "...", "recipe": "hall.lua", "pictures": [ { "path": "photos/a.jpg",
+-- "caption": "...", "trigger": "zkr", "bucket": { "width": 512, "height": 512 }, "crop": {...}, "rejected": "too small", "verb": "reject" } ] };
+-- all but the path may be left out.
+local fs = require "native.fs"
+local hash = require "native.hash"
+local image = require "native.image"
+local images = require "recipe.verbs.images"
+local json = require "native.json"
+local script = require "native.script"
+local services = require "caption.services"
+local state = require "window.state"
+
+local M = {}
+
+local FORMATS = { jpg = true, jpeg = true, png = true, webp = true, bmp = true, gif = true, tif = true, tiff = true }
+
+-- --- Folders and lists -------------------------------------------------------------------------------------------------------------
+
+local function place_of(path) return fs.absolute(path) or path end
+
+local function title_of(path) return (place_of(path):match "[^/]+$") or path end
+
+local function of_folder(path, options)
+  path = #path > 1 and path:gsub("/+$", "") or path
+  local paths = {}
+  local ok, problem = pcall(function()
+    paths = images.find(path, options.recursive or false, function(message, hint, code) error({ message = message, hint = hint, code = code }, 0) end)
+  end)
+  if not ok then
+    if type(problem) ~= "table" or not problem.message then error(problem, 0) end
+    local list = fs.list(path)
+    if not list then return nil, problem.message, problem.code or "IO" end
+  end
+  return { kind = "folder", place = place_of(path), title = title_of(path), folder = path, paths = paths,
+    empty = not ok and problem.message .. (problem.hint and "; " .. problem.hint or "") or nil }
+end
+
+local function of_list(list)
+  local paths, folder = {}, nil
+  for _, path in ipairs(list) do
+    local ok, message, code = fs.grant(path:match "^(.*)/[^/]*$" or ".", "read")
+    if not ok then return nil, message, code end
+    if not images.is_picture(path) then return nil, ("%s is no picture: those are .jpg, .png, .webp, .bmp, .gif and .tif"):format(path), "ARG" end
+    if not fs.stat(path) then return nil, ("there is no picture %s"):format(path), "NOTFOUND" end
+    paths[#paths + 1], folder = path, folder or path:match "^(.*)/[^/]*$" or "."
+  end
+  if #paths == 0 then return nil, "a list of pictures without a picture", "ARG" end
+  return { kind = "list", place = place_of(folder) .. "#" .. hash.sha256(table.concat(paths, "\n")):sub(1, 12), paths = paths,
+    title = #paths == 1 and paths[1] or ("%d pictures of %s"):format(#paths, title_of(folder)) }
+end
+
+-- --- View files -----------------------------------------------------------------------------------------------------------------------
+
+local function whole(value, least) return math.type(value) == "integer" and value >= least and value <= 1 << 20 end
+
+local function rectangle(value, least)
+  if value == nil then return true end
+  return type(value) == "table" and whole(value.width, 1) and whole(value.height, 1)
+    and (least == nil or whole(value.x, least) and whole(value.y, least))
+end
+
+local function text_or_nil(value) return value == nil or type(value) == "string" and utf8.len(value) ~= nil end
+
+-- What one row of a view file says; nil and what is wrong.
+local function row_of(row)
+  if type(row) ~= "table" or type(row.path) ~= "string" or row.path == "" then return nil, "has no path" end
+  if not rectangle(row.bucket) then return nil, "has a bucket without a size" end
+  if not rectangle(row.crop, 0) then return nil, "has a crop without a size or a place" end
+  for _, key in ipairs { "caption", "trigger", "rejected", "verb" } do
+    if not text_or_nil(row[key]) then return nil, ("has a %s that is no text"):format(key) end
+  end
+  return { out = row.caption, trigger = row.trigger, bucket = row.bucket, crop = row.crop,
+    rejected_by = row.rejected and { reason = row.rejected, by = row.verb or "the recipe" } or nil }
+end
+
+local function of_view(path)
+  local bytes, message, code = fs.read(path, 256 << 20)
+  if not bytes then return nil, message, code end
+  local view = json.decode(bytes)
+  if type(view) ~= "table" or view.calotype ~= "view" or type(view.pictures) ~= "table" then
+    return nil, ("%s is no list of pictures that :preview wrote"):format(path), "FORMAT"
+  end
+  if view.version ~= 1 then
+    return nil, ("%s has version %s; this calotype reads 1: run the recipe again"):format(path, tostring(view.version)), "FORMAT"
+  end
+  local paths, more = {}, {}
+  for i, row in ipairs(view.pictures) do
+    local made, why = row_of(row)
+    if not made then return nil, ("%s: picture %d %s"):format(path, i, why), "FORMAT" end
+    if not more[row.path] then paths[#paths + 1] = row.path end
+    more[row.path] = made
+    fs.grant(row.path:match "^(.*)/[^/]*$" or ".", "read")
+  end
+  return { kind = "view", place = place_of(path), title = type(view.title) == "string" and view.title or title_of(path), paths = paths, more = more }
+end
+
+-- --- Recipes --------------------------------------------------------------------------------------------------------------------------
+
+local RECORD = { "width", "height", "format", "orientation", "phash", "brightness", "entropy", "sharpness", "alpha", "gray", "thumb" }
+
+local function of_item(item)
+  local record = {}
+  for _, key in ipairs(RECORD) do record[key] = item[key] end
+  return { sha256 = item.sha256, width = item.width, height = item.height, record = item.width and record or nil, bucket = item.bucket, crop = item.crop,
+    trigger = item.trigger, out = item.caption ~= "(a caption to come)" and item.caption or nil }
+end
+
+local function of_recipe(path, options)
+  local ok, sets = script.call(require("recipe.plan").sets, { file = path, params = options.params or {}, store = options.store })
+  if not ok then
+    local fault = sets
+    return nil, type(fault) == "table" and fault.message or script.render(fault), type(fault) == "table" and fault.exit == 130 and "INTERRUPT" or "ARG"
+  end
+  local paths, more, trigger = {}, {}, nil
+  local function add(item, made)
+    if not more[item.path] then paths[#paths + 1] = item.path end
+    more[item.path] = made
+    trigger = trigger or item.trigger
+  end
+  for _, set in ipairs(sets) do for _, item in ipairs(set.items) do add(item, of_item(item)) end end
+  for _, set in ipairs(sets) do
+    for _, reject in ipairs(set.rejected) do
+      local there = more[reject.item.path]
+      if reject.verb ~= "window" and (not there or there.rejected_by) then
+        local made = of_item(reject.item)
+        made.rejected_by = { reason = reject.reason, by = reject.verb }
+        add(reject.item, made)
+      elseif not there then add(reject.item, of_item(reject.item)) end
+    end
+  end
+  table.sort(paths)
+  return { kind = "recipe", place = place_of(path), title = title_of(path), paths = paths, more = more, trigger = trigger, base = sets.base }
+end
+
+--- The pictures that are meant.
+---@param what string|string[]
+---@param options { recursive?: boolean, params?: table<string, string>, store?: string }
+---@return table? found, string? message, string? code
+function M.find(what, options)
+  if type(what) == "table" then return of_list(what) end
+  local ok, message, code = fs.grant(what, "read")
+  local info = ok and fs.stat(what)
+  if not info then
+    if not ok and code ~= "NOTFOUND" then return nil, message, code end
+    local near = fs.nearest(what)
+    return nil, ("there is no %s%s"):format(what, near and ("; did you mean %s?"):format(near) or ""), "NOTFOUND"
+  end
+  if info.kind == "folder" then return of_folder(what, options) end
+  local ending = (what:match "%.([^./]+)$" or ""):lower()
+  if ending == "lua" then return of_recipe(what, options) end
+  if ending == "json" then return of_view(what) end
+  if images.is_picture(what) then return of_list { what } end
+  return nil, ("%s is no folder, recipe, picture or view file"):format(what), "ARG"
+end
+
+-- --- Dropped files ----------------------------------------------------------------------------------------------------------------------
+
+local function limit(name, default)
+  local value = services.setting(name)
+  local number = value and value ~= "" and tonumber(value)
+  if value and value ~= "" and not (number and number > 0 and number < math.huge) then
+    script.fail { message = ("%s is '%s', which is no number above 0"):format(name, value), source = false, exit = 2 }
+  end
+  return number or default
+end
+
+-- A name in the folder that is free, together with that of its caption file.
+local function free_name(folder, name)
+  local stem, ending = name:match "^(.+)(%.[^.]+)$"
+  local n = 1
+  while true do
+    local path = ("%s/%s%s%s"):format(folder, stem, n > 1 and "-" .. n or "", ending)
+    local first, second = state.file_names(path)
+    local taken = fs.stat(path) or fs.stat(first) or fs.stat(second)
+    for other in pairs(FORMATS) do taken = taken or fs.stat((path:gsub("%.[^.]+$", "." .. other))) end
+    if not taken then return path end
+    n = n + 1
+  end
+end
+
+-- One picture into the folder, its caption file with it; nil and why not.
+local function take_one(project, path, bytes_most)
+  local name = path:match "[^/]+$" or path
+  if not images.is_picture(name) then return nil, "it is no picture: those are .jpg, .png, .webp, .bmp, .gif and .tif" end
+  local info = fs.stat(path)
+  if not info or info.kind ~= "file" then return nil, "it is not there, or no file" end
+  if info.size > bytes_most then
+    return nil, ("it has %.1f MB; the most is %g (VIEW_PICTURE_MB in .env)"):format(info.size / 1e6, bytes_most / 1e6)
+  end
+  local bytes, message = fs.read(path)
+  if not bytes then return nil, message end
+  local sha = hash.sha256(bytes)
+  local there = project:of_content(sha)[1]
+  if there then return nil, ("it is here already, as %s"):format(there.name) end
+  local picture, why = image.decode(bytes, name)
+  if not picture then return nil, (why:gsub("^" .. name:gsub("%W", "%%%0") .. ": ", "")) end
+  local to = free_name(project.folder, name)
+  local caption = state.stat(path)
+  local text = caption and caption.size <= 1 << 20 and fs.read(caption.path)
+  local ok
+  ok, message = fs.grant(project.folder, "write")
+  if ok and text then ok, message = fs.write((to:gsub("%.[^.]+$", caption.path:match "%.[^.]+$")), text) end -- first: a picture is whole when it is there
+  if ok then ok, message = fs.write(to, bytes) end
+  if not ok then return nil, message end
+  return to
+end
+
+--- Copies of these files, and of the pictures in these folders, in the project's own folder.
+---@param project table
+---@param paths string[]
+---@return string[] taken, { path: string, why: string }[] refused
+function M.take(project, paths)
+  local taken, refused, list = {}, {}, {}
+  if project.kind ~= "folder" then
+    for _, path in ipairs(paths) do
+      refused[#refused + 1] = { path = path, why = project.kind == "recipe" and "a recipe's pictures are those it names: put it into one of its folders"
+        or "pictures are added to a folder that is open" }
+    end
+    return taken, refused
+  end
+  local most, bytes_most = limit("VIEW_PICTURES", 10000), limit("VIEW_PICTURE_MB", 100) * 1e6
+  for _, path in ipairs(paths) do
+    local ok, message = fs.grant(path, "read")
+    fs.grant(path:match "^(.+)/[^/]*$" or ".", "read") -- its caption file
+    local info = ok and fs.stat(path)
+    if not info then refused[#refused + 1] = { path = path, why = message or "it cannot be read" }
+    elseif info.kind == "folder" then
+      local found = of_folder(path, {})
+      if not found or #found.paths == 0 then refused[#refused + 1] = { path = path, why = found and found.empty or "it cannot be read" }
+      elseif found.place == place_of(project.folder) then refused[#refused + 1] = { path = path, why = "it is open already" }
+      else table.move(found.paths, 1, #found.paths, #list + 1, list) end
+    else list[#list + 1] = path end
+  end
+  for i, path in ipairs(list) do
+    if i > most then
+      refused[#refused + 1] = { path = path, why = ("%d pictures are the most at a time (VIEW_PICTURES in .env)"):format(most) }
+    else
+      local to, why = take_one(project, path, bytes_most)
+      if to then taken[#taken + 1] = to else refused[#refused + 1] = { path = path, why = why } end
+    end
+  end
+  return taken, refused
+end
+
+return M
