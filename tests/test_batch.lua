@@ -1,6 +1,7 @@
 -- native.batch, and a whole batch against the server of tests/fake through native.net.
 local batch = require "native.batch"
 local fake = dofile "tests/fake.lua"
+local fs = require "native.fs"
 local json = require "native.json"
 local net = require "native.net"
 
@@ -22,8 +23,9 @@ local function request(talk, what)
   return reply
 end
 
-local function new(name, keys)
-  local b = batch.new { model = "gemini-3.8-flash", name = name }
+local folder = tmp "batch"
+local function new(name, keys, more)
+  local b = batch.new { model = "gemini-3.8-flash", name = name, path = folder .. "/batch.jsonl", most_inside = more and more.inside, most_in_a_file = more and more.file }
   for _, key in ipairs(keys or { "one", "two", "three" }) do check.ok(b:add(key, question("bytes of " .. key))) end
   return b
 end
@@ -45,16 +47,33 @@ end)
 
 test("what cannot be in a batch is told, and what is in it stays", function()
   local b = new("my 2", { "a" })
-  check.equal(check.refused("b: gemini: there is no setting \"thinkin\"; did you mean thinking?", b:add("b", question("x", { settings = { thinkin = 1 } }))), "ARG")
-  check.equal(check.refused("begin another one", b:add("b", question(("x"):rep(16 << 20)))), "LIMIT")
+  check.equal(check.refused("gemini batch: b: gemini: there is no setting \"thinkin\"; did you mean thinking?", b:add("b", question("x", { settings = { thinkin = 1 } }))), "ARG")
   check.refused("a key", b:add("", question "x"))
   check.fails("table expected", b.add, b, "b", 5)
   check.fails("bytes = string", b.add, b, "b", { pictures = { 7 } })
   check.equal(#b, 1)
   check.ok(json.decode(b:request().body))
-  check.fails("display name", batch.new, { model = "m" })
-  check.fails("model", batch.new, { name = "n" })
+  check.fails("display name", batch.new, { model = "m", path = "x" })
+  check.fails("model", batch.new, { name = "n", path = "x" })
+  check.fails("path", batch.new, { model = "m", name = "n" })
+  check.fails("most_inside", batch.new, { model = "m", name = "n", path = "x", most_inside = -1 })
   check.fails("nothing was added", function() new("n", {}):request() end)
+end)
+
+test("questions that are too many for a call are a file; one that is full says so", function()
+  local b = new("my 3", { "a", "b", "c" }, { inside = 1100, file = 1000 })
+  check.equal(check.refused("begin another one", b:add("d", question(("x"):rep(700)))), "LIMIT")
+  local what, size = b:request()
+  check.equal({ what, size }, { false, batch.size(folder .. "/batch.jsonl") })
+  local lines = {}
+  for line in fs.read(folder .. "/batch.jsonl"):gmatch "[^\n]+" do lines[#lines + 1] = json.decode(line) end
+  check.equal({ lines[1].key, lines[2].key, lines[3].key, #lines }, { "a", "b", "c", 3 })
+  check.equal(lines[1].request.generationConfig.thinkingConfig.thinkingLevel, "low")
+  local call = batch.filed { model = "gemini-3.8-flash", name = "my 3", file = "files/x" }
+  check.equal(json.decode(call.body).batch, { displayName = "my 3", inputConfig = { fileName = "files/x" } })
+  b = new("my 4", { "a", "b", "c" }, { inside = 1100 })
+  b:close() -- nothing was asked for: nothing is left
+  check.equal(#fs.list(folder), 1)
 end)
 
 test("a batch is sent, asked for until it is ready, and its answers are those of the pictures", function()

@@ -124,3 +124,13 @@ int cal_check_choice(lua_State *L, int arg, const char *otherwise, const char *c
 }
 
 cal_fs *cal_bind_fs(lua_State *L) { return cal_runtime_of(L)->fs; }
+
+cal_fs *cal_bind_own_fs(const char *path, cal_error *err) {
+  char *folder = cal_copy_text(path, err);
+  cal_fs *fs = folder ? cal_fs_new(NULL, 0, err) : NULL;
+  char *slash = folder ? strrchr(folder, '/') : NULL;
+  if (slash) slash[slash == folder] = 0;
+  if (fs && cal_fs_grant(fs, slash ? folder : ".", CAL_FS_READ | CAL_FS_WRITE, err)) cal_fs_free(fs), fs = NULL;
+  cal_free(folder);
+  return fs;
+}

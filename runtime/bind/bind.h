@@ -45,4 +45,8 @@ int cal_check_choice(lua_State *L, int arg, const char *otherwise, const char *c
 /* What this state may touch: the script's guarded file system. Never NULL inside a runtime. */
 cal_fs *cal_bind_fs(lua_State *L);
 
+/* For files of the program's own, in the store's folder, which scripts have no way to: a file system of the folder that holds `path`, the
+ * caller's. NULL on failure. */
+cal_fs *cal_bind_own_fs(const char *path, cal_error *err);
+
 #endif

@@ -136,12 +136,15 @@ static int l_terminal(lua_State *L) {
 
 static cal_progress **check_progress(lua_State *L) { return luaL_checkudata(L, 1, "calotype.progress"); }
 
-/* log.progress(label, total) -> p; p:set(done), p:note(text), p:close() */
+/* log.progress(label, total [, kept]) -> p; p:set(done), p:note(text), p:close(). With `kept` counts are bytes, and so many were there
+ * before. */
 static int l_progress(lua_State *L) {
   const char *label = luaL_checkstring(L, 1);
   lua_Integer total = luaL_optinteger(L, 2, 0);
+  const lua_Integer kept = luaL_optinteger(L, 3, -1);
   cal_progress **p = cal_push_shell(L, "calotype.progress", sizeof *p);
   *p = cal_progress_new(label, total > 0 ? (size_t)total : 0);
+  if (kept >= 0) cal_progress_bytes(*p, (size_t)kept);
   return 1;
 }
 

@@ -1,4 +1,5 @@
 /* l_net.c - native.net: services on the net. For stdlib alone: recipes have no way to it, and keys have no way to Lua. */
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,14 +14,17 @@
 #include "core/net/talk.h"
 
 #define TALK "calotype.talk"
-enum { MOST_NAMES = 8 };
+enum { MOST_NAMES = 8, MOST_PIECE = 64 << 20 };
 
 /* What was asked and not yet taken; its tag stands under its address in the user value of its talk. */
 typedef struct question {
   struct question *next;
   const cal_wire *wire;
-  bool plain; /* any request: its body is the answer */
-  bool read;  /* `answer` says what came */
+  bool plain;              /* any request: its body is the answer */
+  bool keep;               /* its refusals are answers too, and end nothing */
+  char *wants[MOST_NAMES]; /* headers of the reply */
+  cal_fs *fs;              /* of the file that the reply becomes */
+  bool read;               /* `answer` says what came */
   cal_wire_answer answer;
 } question;
 
@@ -58,9 +62,9 @@ static int l_env(lua_State *L) {
 static void check_names(lua_State *L, int index, const char *names[MOST_NAMES + 1]) {
   luaL_checktype(L, index, LUA_TTABLE);
   const lua_Integer count = (lua_Integer)lua_rawlen(L, index);
-  if (count > MOST_NAMES) luaL_error(L, "%d names of keys; %d are the most", (int)count, (int)MOST_NAMES);
+  if (count > MOST_NAMES) luaL_error(L, "a list of %d names; %d are the most", (int)count, (int)MOST_NAMES);
   for (lua_Integer i = 0; i < count; i++) {
-    if (lua_rawgeti(L, index, i + 1) != LUA_TSTRING) luaL_error(L, "names of keys are strings, got %s", luaL_typename(L, -1));
+    if (lua_rawgeti(L, index, i + 1) != LUA_TSTRING) luaL_error(L, "a list of strings is expected, got %s in it", luaL_typename(L, -1));
     names[i] = lua_tostring(L, -1);
     lua_pop(L, 1); /* the table still holds it */
   }
@@ -101,6 +105,13 @@ static void forget(question *q) {
   q->read = false;
 }
 
+static void free_question(question *q) {
+  forget(q);
+  for (int i = 0; i < MOST_NAMES; i++) cal_free(q->wants[i]);
+  cal_fs_free(q->fs);
+  cal_free(q);
+}
+
 static void read_reply(void *context, void *tag, const cal_http_reply *reply, cal_talk_judgement *j) {
   question *q = tag;
   cal_error err = {0};
@@ -119,7 +130,7 @@ static void read_reply(void *context, void *tag, const cal_http_reply *reply, ca
   if (q->answer.text.size) cal_scrub_keys(&q->answer.text, NULL); /* as JSON within JSON may spell it */
   const cal_wire_answer *a = &q->answer;
   q->read = true;
-  j->what = a->verdict == CAL_WIRE_AGAIN ? CAL_TALK_AGAIN : a->verdict == CAL_WIRE_STOP ? CAL_TALK_LAST : CAL_TALK_KEEP;
+  j->what = a->verdict == CAL_WIRE_AGAIN ? CAL_TALK_AGAIN : a->verdict == CAL_WIRE_STOP && !q->keep ? CAL_TALK_LAST : CAL_TALK_KEEP;
   j->good = a->verdict == CAL_WIRE_DONE;
   if (a->status > 0) j->status = a->status;
   if (a->verdict == CAL_WIRE_AGAIN && j->status >= 400) snprintf(j->label, sizeof j->label, "%d", j->status);
@@ -138,8 +149,7 @@ static int l_free(lua_State *L) {
   cal_talk_reply_free(s->reply);
   for (question *q = s->questions, *next; q; q = next) {
     next = q->next;
-    forget(q);
-    cal_free(q);
+    free_question(q);
   }
   *s = (shell){0};
   return 0;
@@ -251,8 +261,7 @@ static void drop_question(lua_State *L, shell *s, question *q) {
   lua_pushnil(L);
   lua_rawsetp(L, -2, q);
   lua_pop(L, 1);
-  forget(q);
-  cal_free(q);
+  free_question(q);
 }
 
 static int push_asked(lua_State *L, shell *s, question *q, cal_status status, const cal_error *err) {
@@ -286,30 +295,81 @@ static int l_ask(lua_State *L) {
   return push_asked(L, s, q, status, &err);
 }
 
+/* A list of strings at `key`, borrowed from its table. NULL at the end. */
+static void list_option(lua_State *L, const char *key, const char *list[MOST_NAMES + 1]) {
+  list[0] = NULL;
+  if (lua_getfield(L, 3, key) != LUA_TNIL) check_names(L, lua_gettop(L), list);
+}
+
+/* piece = {file =, from =, size =}: so many bytes of a file of the program's own */
+static cal_status read_piece(lua_State *L, cal_buffer *body, cal_error *err) {
+  const int table = lua_gettop(L);
+  const char *path = cal_option_text(L, table, "file", NULL);
+  const lua_Integer from = cal_option_integer(L, table, "from", 0), size = cal_option_integer(L, table, "size", 0);
+  if (!path || from < 0 || size < 0 || size > MOST_PIECE)
+    luaL_error(L, "option 'piece': a file, and up to %d bytes of it", (int)MOST_PIECE);
+  cal_fs *fs = cal_bind_own_fs(path, err);
+  const int fd = fs ? cal_fs_open(fs, path, err) : -1;
+  cal_status status = fd < 0 ? err->code : CAL_OK;
+  if (!status && !cal_buffer_reserve(body, (size_t)size + 1))
+    status = cal_fail(err, CAL_E_MEMORY, "not enough memory for a piece of a file");
+  while (!status && body->size < (size_t)size) {
+    const ssize_t got = pread(fd, body->data + body->size, (size_t)size - body->size, (off_t)from + (off_t)body->size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) status = cal_fail_errno(err, errno, "%s cannot be read", path);
+    else if (!got) status = cal_fail(err, CAL_E_IO, "%s has only %lld bytes", path, (long long)(from + (lua_Integer)body->size));
+    else body->size += (size_t)got;
+  }
+  if (fd >= 0) close(fd);
+  cal_fs_free(fs);
+  return status;
+}
+
 /* talk:request(tag, {method =, path =, body =, class = "safe" | "billed", content_type =}) -> true | nil, message, code. Without `class`
- * GET and HEAD are safe to send again, others count as billed. */
+ * GET and HEAD are safe to send again, others count as billed. Also: headers = {"Name: value"}; wants = {"name"}, headers of the reply, in
+ * reply.headers; address = "https://...", told by this server, in place of path ("DENIED": it is another server's); piece = {file =, from
+ * =, size =} in place of body; to = a file that a good reply becomes; stall = seconds below 1 kB/s, in place of a time for all of it; keep
+ * = true: a refusal is an answer that ends nothing else. */
 static int l_request(lua_State *L) {
   static const char *const classes[] = {"safe", "billed", NULL};
   shell *s = check_talk(L);
   cal_error err = {0};
   size_t size = 0;
+  const char *headers[MOST_NAMES + 1], *wants[MOST_NAMES + 1];
+  cal_status status = CAL_OK;
   lua_settop(L, 3);
   luaL_checktype(L, 3, LUA_TTABLE);
   cal_talk_request request = {.method = cal_option_text(L, 3, "method", NULL),
                               .path = cal_option_text(L, 3, "path", NULL),
-                              .content_type = cal_option_text(L, 3, "content_type", NULL)};
-  if (!request.path) luaL_error(L, "option 'path' is missing");
+                              .url = cal_option_text(L, 3, "address", NULL),
+                              .content_type = cal_option_text(L, 3, "content_type", NULL),
+                              .stall_seconds = cal_option_number(L, 3, "stall", 0),
+                              .to = cal_option_text(L, 3, "to", NULL),
+                              .headers = headers};
+  if (!request.path && !request.url) luaL_error(L, "option 'path' is missing");
+  list_option(L, "headers", headers);
+  list_option(L, "wants", wants);
   const int type = lua_getfield(L, 3, "body");
   if (type != LUA_TNIL && type != LUA_TSTRING) luaL_error(L, "option 'body': string expected, got %s", luaL_typename(L, -1));
   const char *body = lua_tolstring(L, -1, &size);
-  if (!request.method) request.method = body ? "POST" : "GET";
+  const int piece = lua_getfield(L, 3, "piece");
+  if (piece != LUA_TNIL && piece != LUA_TTABLE) luaL_error(L, "option 'piece': table expected, got %s", luaL_typename(L, -1));
+  if (!request.method) request.method = body || piece == LUA_TTABLE ? "POST" : "GET";
   const bool reads = strcmp(request.method, "GET") == 0 || strcmp(request.method, "HEAD") == 0;
   lua_pushstring(L, cal_option_text(L, 3, "class", reads ? "safe" : "billed"));
   request.class = cal_check_choice(L, lua_gettop(L), NULL, classes) ? CAL_RETRY_BILLED : CAL_RETRY_SAFE;
+  lua_pop(L, 1); /* the piece is on top again */
+  const bool keep = cal_option_boolean(L, 3, "keep", false);
   question *q = new_question(L, s);
-  q->plain = true;
+  q->plain = true, q->keep = keep;
+  for (int i = 0; !status && wants[i]; i++)
+    if (!(q->wants[i] = cal_copy_text(wants[i], &err))) status = CAL_E_MEMORY;
+  if (!status && request.to && !(request.to_fs = q->fs = cal_bind_own_fs(request.to, &err))) status = err.code;
   if (body) cal_buffer_add(&request.body, body, size);
-  return push_asked(L, s, q, cal_talk_ask(s->talk, &request, q, &err), &err);
+  if (!status && piece == LUA_TTABLE) status = read_piece(L, &request.body, &err);
+  if (!status) status = cal_talk_ask(s->talk, &request, q, &err);
+  cal_buffer_free(&request.body);
+  return push_asked(L, s, q, status, &err);
 }
 
 static void set_number(lua_State *L, const char *key, double n) { lua_pushnumber(L, n), lua_setfield(L, -2, key); }
@@ -329,6 +389,11 @@ static void push_reply(lua_State *L, const question *q, const cal_talk_reply *r)
   cal_set_count(L, "attempts", r->attempts);
   cal_set_count(L, "lost", r->lost);
   set_number(L, "seconds", r->seconds);
+  if (r->http && q->wants[0]) {
+    lua_newtable(L);
+    for (int i = 0; i < MOST_NAMES && q->wants[i]; i++) cal_set_text(L, q->wants[i], cal_http_header(r->http, q->wants[i]));
+    lua_setfield(L, -2, "headers");
+  }
   if (q->plain && r->http && r->end == CAL_TALK_DONE) {
     lua_pushlstring(L, r->http->body.data ? r->http->body.data : "", r->http->body.size);
     lua_setfield(L, -2, "text");

@@ -13,6 +13,7 @@ return remote.provider {
       doc = "how much of a picture is looked at: 280, 560 or 1120 tokens (3.x)" },
     { "safety", "choice", choices = { "off", "block_none", "block_only_high", "block_medium_and_above", "block_low_and_above" },
       doc = "the service's own filter, for all of its categories; its default when left out" },
-    { "batch", "boolean", default = false, doc = "half the price, answers within a day: the run waits for them, and finds them again when it was stopped" },
+    { "batch", "boolean", default = false, doc = "half the price, answers within a day: the run waits for them, and finds them again when it was "
+      .. "stopped. Up to 20 MB of questions go inside the call, more as a file of up to 2 GB" },
   }, remote.pace),
 }

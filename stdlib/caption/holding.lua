@@ -102,7 +102,7 @@ end
 
 --- Money that brought no caption is told too.
 function Purse:told(job, reply, cost, why)
-  if self.costless or cost == 0 then return end
+  if self.costless or cost == 0 or reply.told then return end
   self.context.spent { provider = self.name, model = reply.model or job.model.id, cost = cost, sha = job.item.sha256, why = why,
     tokens = reply.tokens, seconds = reply.seconds, batch = reply.batch }
 end

@@ -48,12 +48,19 @@ local function read_file(path)
     fail(path, "has no as_of", 'the day its prices are of: as_of = "2026-11-20"')
   end
   for i, row in ipairs(rows.models or {}) do check_row(path, row, i) end
+  for name, limits in pairs(rows.batch_limits or {}) do
+    for _, key in ipairs { "inside", "file", "piece", "files" } do
+      if type(limits) ~= "table" or math.type(limits[key]) ~= "integer" or limits[key] < 1 then
+        fail(path, ("has batch_limits of %s without %s"):format(name, key), "bytes: batch_limits = { gemini = { inside =, file =, piece =, files = } }")
+      end
+    end
+  end
   return rows
 end
 
 local function lay_over(base, over, path)
-  local made = { as_of = base.as_of, chains = {}, batch = {}, models = {}, retired = {} }
-  for _, key in ipairs { "chains", "batch" } do
+  local made = { as_of = base.as_of, chains = {}, batch = {}, batch_limits = {}, models = {}, retired = {} }
+  for _, key in ipairs { "chains", "batch", "batch_limits" } do
     for name, value in pairs(base[key]) do made[key][name] = value end
     for name, value in pairs(over and over[key] or {}) do made[key][name] = value end
   end

@@ -16,6 +16,8 @@ return {
     gemini = { "gemini-3.8-flash", "gemini-3.6-flash", "gemini-3.5-flash-lite", "gemini-3.1-flash-lite" },
   },
   batch = { gemini = 0.5 }, -- what a batch costs of the price
+  -- bytes: of questions inside the call; beyond, of a file of questions, and of the pieces it is sent in; of all files that the service keeps
+  batch_limits = { gemini = { inside = 20 << 20, file = 2000000000, piece = 8 << 20, files = 20000000000 } },
   models = {
     { service = "gemini", id = "gemini-3.8-flash", state = "current", since = "2026-09-02", output_limit = 65536,
       prices = { { until_ = "2026-12-31", input = 0.75, output = 3.75 }, { input = 1.50, output = 7.50 } },

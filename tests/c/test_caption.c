@@ -6,6 +6,7 @@
 #include "core/base/random.h"
 #include "core/caption/gemini.h"
 #include "core/caption/gemini_batch.h"
+#include "core/caption/gemini_files.h"
 #include "core/caption/huggingface.h"
 #include "core/caption/openai.h"
 #include "core/caption/reply.h"
@@ -667,52 +668,148 @@ TEST(a_reply_cut_anywhere_or_without_memory_is_answered_or_refused_cleanly) {
 /* ---- batches ---- */
 
 TEST(a_batch_holds_each_question_with_its_key) {
-  cal_buffer path = {0}, body = {0};
+  cal_buffer lines = {0}, path = {0}, body = {0};
   cal_error err = {0};
   cal_wire_question q = {.user = "x", .max_tokens = 9};
-  CHECK(cal_gemini_batch_begin("gemini-3.8-flash", "my \"1\"", &path, &body, &err) == CAL_OK);
-  CHECK(cal_gemini_batch_add(&q, "img 1", &body, &err) == CAL_OK);
-  q.max_tokens = 0;
-  CHECK(cal_gemini_batch_add(&q, "img2", &body, &err) == CAL_OK);
-  size_t size = body.size;
-  CHECK(cal_gemini_batch_add(&(cal_wire_question){.user = ""}, "img3", &body, &err) == CAL_E_ARG);
+  CHECK(cal_gemini_batch_line(&q, "img \"1\\", &lines, &err) == CAL_OK);
+  q.max_tokens = 0, q.schema = "{\n\"type\":\n\"object\"}"; /* a line is a line */
+  CHECK(cal_gemini_batch_line(&q, "img2", &lines, &err) == CAL_OK);
+  const size_t size = lines.size;
+  CHECK(cal_gemini_batch_line(&(cal_wire_question){.user = ""}, "img3", &lines, &err) == CAL_E_ARG);
   CHECK(strstr(err.text, "gemini batch: img3: gemini: neither a picture"));
-  CHECK(cal_gemini_batch_add(&q, "", &body, &err) == CAL_E_ARG && body.size == size);
-  CHECK(cal_gemini_batch_end(&body, &err) == CAL_OK);
+  CHECK(cal_gemini_batch_line(&q, "", &lines, &err) == CAL_E_ARG && lines.size == size);
+  CHECK(strchr(lines.data, '\n') < lines.data + size - 1 && !strchr(strchr(lines.data, '\n') + 1, '\n')[1]);
+  CHECK(cal_gemini_batch_inside("gemini-3.8-flash", "my \"1\"", lines.data, lines.size, &path, &body, &err) == CAL_OK);
   CHECK_TEXT(path.data, "/v1beta/models/gemini-3.8-flash:batchGenerateContent");
-  CHECK_TEXT(body.data,
-             "{\"batch\":{\"displayName\":\"my "
-             "\\\"1\\\"\",\"inputConfig\":{\"requests\":{\"requests\":[{\"request\":{\"contents\":[{\"role\":\"user\",\"parts\":[{"
-             "\"text\":\"x\"}]}],\"generationConfig\":{\"maxOutputTokens\":9}},\"metadata\":{\"key\":\"img "
-             "1\"}},{\"request\":{\"contents\":[{\"role\":\"user\","
-             "\"parts\":[{\"text\":\"x\"}]}]},\"metadata\":{\"key\":\"img2\"}}]}}}}");
+  CHECK(strstr(body.data,
+               "{\"batch\":{\"displayName\":\"my \\\"1\\\"\",\"inputConfig\":{\"requests\":{\"requests\":[{\"request\":{\"contents\":[{"
+               "\"role\":\"user\",\"parts\":[{\"text\":\"x\"}]}],\"generationConfig\":{\"maxOutputTokens\":9}},\"metadata\":{\"key\":"
+               "\"img \\\"1\\\\\"}},{\"request\":{"));
+  CHECK(strstr(body.data, "\"metadata\":{\"key\":\"img2\"}}]}}}}"));
+  CHECK(body.size <= size + CAL_GEMINI_BATCH_FRAME + 2 * CAL_GEMINI_BATCH_EACH);
   cal_json *tree = cal_json_parse(body.data, body.size, &err);
   CHECK(tree != NULL);
   cal_json_free(tree);
   cal_buffer_free(&path);
   cal_buffer_free(&body);
-  CHECK(cal_gemini_batch_begin("m", "", &path, &body, &err) == CAL_E_ARG);
-  CHECK(cal_gemini_batch_begin("..", "n", &path, &body, &err) == CAL_E_ARG);
+  CHECK(cal_gemini_batch_inside("m", "", lines.data, lines.size, &path, &body, &err) == CAL_E_ARG);
+  CHECK(cal_gemini_batch_inside("..", "n", lines.data, lines.size, &path, &body, &err) == CAL_E_ARG);
   cal_buffer_free(&path);
-  CHECK(cal_gemini_batch_begin("m", "n", &path, &body, &err) == CAL_OK && cal_gemini_batch_end(&body, &err) == CAL_E_ARG);
+  CHECK(cal_gemini_batch_inside("m", "n", lines.data, 0, &path, &body, &err) == CAL_E_ARG && strstr(err.text, "nothing was added"));
+  CHECK(cal_gemini_batch_inside("m", "n", "{\"key\":\"a\n", 10, &path, &body, &err) == CAL_E_ARG && strstr(err.text, "byte 0"));
+  cal_buffer_free(&path);
+  cal_buffer_free(&body);
+  cal_buffer_free(&lines);
+}
+
+TEST(a_batch_of_a_file_names_it) {
+  cal_buffer path = {0}, body = {0};
+  cal_error err = {0};
+  CHECK(cal_gemini_batch_filed("m", "n", "files/abc-1", &path, &body, &err) == CAL_OK);
+  CHECK_TEXT(path.data, "/v1beta/models/m:batchGenerateContent");
+  CHECK_TEXT(body.data, "{\"batch\":{\"displayName\":\"n\",\"inputConfig\":{\"fileName\":\"files/abc-1\"}}}");
+  static const char *const bad[] = {NULL, "", "abc", "files/", "files/a b", "files/a\"b", "files/a/b"};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) CHECK(cal_gemini_batch_filed("m", "n", bad[i], &path, &body, &err) == CAL_E_ARG);
   cal_buffer_free(&path);
   cal_buffer_free(&body);
 }
 
-TEST(a_full_batch_says_so_and_stays_whole) {
+static cal_fs *own_folder(void) {
+  cal_fs *fs = cal_fs_new(NULL, 0, NULL);
+  const char *tmp = getenv("CALOTYPE_TEST_TMP");
+  CHECK(fs && cal_fs_grant(fs, tmp ? tmp : "/tmp", CAL_FS_READ | CAL_FS_WRITE, NULL) == CAL_OK);
+  return fs;
+}
+
+static char *in_folder(const char *name) {
+  static char path[600];
+  const char *tmp = getenv("CALOTYPE_TEST_TMP");
+  snprintf(path, sizeof path, "%s/%s", tmp ? tmp : "/tmp", name);
+  return path;
+}
+
+TEST(questions_stay_inside_the_call_until_they_are_too_many_for_it) {
   static unsigned char bytes[6 << 20];
   cal_wire_picture picture = {bytes, sizeof bytes, "image/png"};
   cal_wire_question q = {.pictures = &picture, .picture_count = 1};
-  cal_buffer path = {0}, body = {0};
+  cal_buffer path = {0}, body = {0}, file = {0};
   cal_error err = {0};
-  CHECK(cal_gemini_batch_begin("m", "n", &path, &body, &err) == CAL_OK);
-  CHECK(cal_gemini_batch_add(&q, "a", &body, &err) == CAL_OK && cal_gemini_batch_add(&q, "b", &body, &err) == CAL_OK);
-  CHECK(cal_gemini_batch_add(&q, "c", &body, &err) == CAL_E_LIMIT);
-  CHECK(strstr(err.text, "with c it would have more than 20 MB; begin another one"));
-  CHECK(cal_gemini_batch_end(&body, &err) == CAL_OK && body.size <= CAL_GEMINI_BATCH_MOST);
+  uint64_t size = 7;
+  cal_fs *fs = own_folder();
+  const cal_gemini_questions_options o = {.fs = fs, .path = in_folder("batch-1.jsonl"), .model = "m", .name = "n"};
+  cal_gemini_questions *all = cal_gemini_questions_new(&o, &err);
+  CHECK(all && cal_gemini_questions_add(all, &q, "a", &err) == CAL_OK && cal_gemini_questions_add(all, &q, "b", &err) == CAL_OK);
+  CHECK(cal_gemini_questions_end(all, &path, &body, &size, &err) == CAL_OK && size == 0 && body.size <= CAL_GEMINI_BATCH_MOST);
   CHECK(strstr(body.data + body.size - 22, "\"key\":\"b\"}}]}}}}"));
+  cal_gemini_questions_free(all);
+  CHECK(cal_fs_stat(fs, o.path, &(cal_fs_info){0}, NULL) == CAL_E_NOTFOUND);
+  all = cal_gemini_questions_new(&o, &err);
+  for (int i = 0; i < 3; i++) CHECK(cal_gemini_questions_add(all, &q, i == 0 ? "a" : i == 1 ? "b" : "c", &err) == CAL_OK);
+  CHECK(cal_gemini_questions_add(all, &(cal_wire_question){.user = ""}, "d", &err) == CAL_E_ARG);
+  CHECK(cal_fs_stat(fs, o.path, &(cal_fs_info){0}, NULL) == CAL_E_NOTFOUND); /* not whole yet */
+  body.size = path.size = 0;
+  CHECK(cal_gemini_questions_end(all, &path, &body, &size, &err) == CAL_OK && size > 3 * 8 << 20 && !body.size && !path.size);
+  cal_gemini_questions_free(all);
+  CHECK(cal_fs_read(fs, o.path, 0, &file, &err) == CAL_OK && file.size == size && file.data[size - 1] == '\n');
+  const char *line = file.data;
+  for (int i = 0; i < 3; i++, line = strchr(line, '\n') + 1) {
+    cal_json *tree = cal_json_parse(line, strcspn(line, "\n"), &err);
+    CHECK(cal_json_find(tree, "request") && cal_json_text(cal_json_find(tree, "key"))[0] == 'a' + i);
+    cal_json_free(tree);
+  }
+  CHECK(!*line);
+  CHECK(cal_fs_remove(fs, o.path, &err) == CAL_OK);
   cal_buffer_free(&path);
   cal_buffer_free(&body);
+  cal_buffer_free(&file);
+  cal_fs_free(fs);
+}
+
+TEST(a_file_of_questions_that_is_full_says_so_and_stays_whole) {
+  cal_wire_question q = {.user = "what?"};
+  cal_buffer path = {0}, body = {0};
+  cal_error err = {0};
+  uint64_t size = 0;
+  cal_fs *fs = own_folder();
+  cal_gemini_questions_options o = {
+      .fs = fs, .path = in_folder("batch-2.jsonl"), .model = "m", .name = "n", .most_inside = 1200, .most_in_a_file = 1000};
+  cal_gemini_questions *all = cal_gemini_questions_new(&o, &err);
+  int count = 0;
+  while (count < 100 && cal_gemini_questions_add(all, &q, "key", &err) == CAL_OK) count++;
+  CHECK(count > 5 && count < 20 && err.code == CAL_E_LIMIT && strstr(err.text, "more than 1000 bytes; begin another one"));
+  CHECK(cal_gemini_questions_end(all, &path, &body, &size, &err) == CAL_OK && size <= 1000 && size % (uint64_t)count == 0);
+  cal_gemini_questions_free(all);
+  CHECK(cal_fs_remove(fs, o.path, &err) == CAL_OK);
+  all = cal_gemini_questions_new(&o, &err); /* nothing was ended: nothing is left */
+  for (int i = 0; i < 5; i++) CHECK(cal_gemini_questions_add(all, &q, "key", &err) == CAL_OK);
+  cal_gemini_questions_free(all);
+  CHECK(cal_fs_stat(fs, o.path, &(cal_fs_info){0}, NULL) == CAL_E_NOTFOUND);
+  all = cal_gemini_questions_new(&o, &err);
+  CHECK(cal_gemini_questions_end(all, &path, &body, &size, &err) == CAL_E_ARG);
+  cal_gemini_questions_free(all);
+  o.name = "";
+  CHECK(!cal_gemini_questions_new(&o, &err) && err.code == CAL_E_ARG);
+  o.name = "n", o.path = "/nowhere-that-may-be-written/x";
+  all = cal_gemini_questions_new(&o, &err);
+  CHECK(cal_gemini_questions_add(all, &q, "1", &err) == CAL_OK);
+  CHECK(cal_gemini_questions_add(all, &q, "2", &err) == CAL_E_DENIED && strstr(err.text, "/nowhere"));
+  cal_gemini_questions_free(all);
+  o.path = in_folder("batch-3.jsonl");
+  for (int n = 0; n < 60; n++) { /* without memory: refused, or done */
+    cal_error lack = {0};
+    cal_memory_fail_after(n);
+    all = cal_gemini_questions_new(&o, &lack);
+    cal_status status = all ? CAL_OK : CAL_E_MEMORY;
+    for (int i = 0; i < 4 && !status; i++) status = cal_gemini_questions_add(all, &q, "key", &lack);
+    if (!status) status = cal_gemini_questions_end(all, &path, &body, &size, &lack);
+    cal_memory_fail_after(-1);
+    CHECK(status == CAL_OK || (lack.code && lack.text[0]));
+    cal_gemini_questions_free(all);
+  }
+  cal_fs_remove(fs, o.path, NULL);
+  cal_buffer_free(&path);
+  cal_buffer_free(&body);
+  cal_fs_free(fs);
 }
 
 static char told[600];
@@ -814,6 +911,65 @@ TEST(the_lines_of_an_answers_file_are_read_one_by_one) {
   CHECK_TEXT(told, "0 x done a cat;1 y other_model ;2 - empty ;");
   CHECK(cal_gemini_batch_lines(lines, sizeof lines - 1, tell, told, NULL) == CAL_E_ARG);
   CHECK(cal_gemini_batch_lines("", 0, tell, NULL, NULL) == CAL_OK);
+}
+
+TEST(lines_that_come_in_pieces_are_the_same_lines) {
+  static const char lines[] =
+      "{\"key\":\"x\",\"response\":" ANSWERED "}\r\n\n \n{\"key\":\"y\",\"error\":{\"code\":8}}\nno\n{\"key\":\"z\"}";
+  char whole[sizeof told];
+  told[0] = 0;
+  CHECK(cal_gemini_batch_lines(lines, sizeof lines - 1, tell, NULL, NULL) == CAL_OK);
+  strcpy(whole, told);
+  for (size_t piece = 1; piece < sizeof lines; piece++) {
+    cal_gemini_lines l = {0};
+    told[0] = 0;
+    for (size_t from = 0; from < sizeof lines - 1; from += piece)
+      CHECK(!cal_gemini_lines_add(&l, lines + from, sizeof lines - 1 - from < piece ? sizeof lines - 1 - from : piece, tell, NULL, NULL));
+    CHECK(cal_gemini_lines_end(&l, tell, NULL, NULL) == CAL_OK);
+    CHECK_TEXT(told, whole);
+    cal_gemini_lines_free(&l);
+  }
+}
+
+TEST(a_line_of_answers_without_end_is_left_out_and_the_next_is_read) {
+  static char much[1 << 20];
+  cal_gemini_lines l = {0};
+  memset(much, 'x', sizeof much);
+  told[0] = 0;
+  for (int i = 0; i < 40; i++) CHECK(cal_gemini_lines_add(&l, much, sizeof much, tell, NULL, NULL) == CAL_OK);
+  CHECK(l.rest.capacity < 3 * CAL_WIRE_REPLY_MOST); /* 40 MB came */
+  CHECK(cal_gemini_lines_add(&l, "\n{\"key\":\"y\",\"error\":{\"code\":8}}\n", 34, tell, NULL, NULL) == CAL_OK);
+  CHECK(cal_gemini_lines_end(&l, tell, NULL, NULL) == CAL_OK);
+  CHECK(!strncmp(told, "0 - empty ;1 y ", 15));
+  cal_gemini_lines_free(&l);
+}
+
+TEST(a_file_of_answers_is_read_a_few_lines_at_a_time) {
+  cal_fs *fs = own_folder();
+  cal_error err = {0};
+  cal_buffer text = {0};
+  const char *path = in_folder("batch-1.answers");
+  for (int i = 0; i < 30000; i++) cal_buffer_printf(&text, "{\"key\":\"%d\",\"response\":" ANSWERED "}\n", i);
+  CHECK(cal_fs_write(fs, path, text.data, text.size, &err) == CAL_OK);
+  cal_gemini_answers *a = cal_gemini_answers_open(fs, path, &err);
+  size_t sum = 0, count = 1, calls = 0, most = 0;
+  while (a && count) {
+    told[0] = 0;
+    CHECK(cal_gemini_answers_next(a, tell, NULL, &count, &err) == CAL_OK);
+    sum += count, calls++;
+    if (count > most) most = count;
+  }
+  CHECK(sum == 30000 && calls > 3 && most < 20000);
+  cal_gemini_answers_close(a);
+  CHECK(cal_fs_write(fs, path, "", 0, &err) == CAL_OK);
+  a = cal_gemini_answers_open(fs, path, &err);
+  CHECK(cal_gemini_answers_next(a, tell, NULL, &count, &err) == CAL_OK && count == 0);
+  CHECK(cal_gemini_answers_next(a, tell, NULL, &count, &err) == CAL_OK && count == 0);
+  cal_gemini_answers_close(a);
+  CHECK(cal_fs_remove(fs, path, &err) == CAL_OK);
+  CHECK(!cal_gemini_answers_open(fs, path, &err) && err.code == CAL_E_NOTFOUND);
+  cal_buffer_free(&text);
+  cal_fs_free(fs);
 }
 
 TEST_MAIN()

@@ -100,11 +100,12 @@ typedef struct fault {
   const char *headers;
 } fault;
 enum {
-  SOAK = 1,   /* a client gets over it soon: one of those that `faults-5` mixes */
-  LOST = 2,   /* what was paid for does not arrive */
-  FILES = 4,  /* of files, see hub.c */
-  BATCH = 8,  /* of batches, see batch.c */
-  SILENT = 16 /* the client must have a limit of its own; in `faults-5` only with `!` */
+  SOAK = 1,    /* a client gets over it soon: one of those that `faults-5` mixes */
+  LOST = 2,    /* what was paid for does not arrive */
+  FILES = 4,   /* of files, see hub.c */
+  BATCH = 8,   /* of batches, see batch.c */
+  UPLOAD = 32, /* of the pieces of a file that is sent; with BATCH */
+  SILENT = 16  /* the client must have a limit of its own; in `faults-5` only with `!` */
 };
 extern const fault fault_table[];
 const fault *fault_find(const char *name, size_t size); /* NULL: no such name */
@@ -140,7 +141,7 @@ typedef struct scenario {
 scenario *scenario_find(const char *name, size_t size, const char **why);
 bool scenario_has(const scenario *s, const char *fault_name); /* named at all, however often it is to happen */
 count *scenario_count(scenario *s, const char *key);
-/* What happens to the next request with this key; counts it. `flags`: faults of FILES or BATCH that fit here. */
+/* What happens to the next request with this key; counts it. `flags`: faults of FILES, BATCH or UPLOAD that fit here. */
 const fault *scenario_choose(scenario *s, count *c, const char *model, unsigned flags, bool (*fits)(const fault *));
 void scenario_counts(const char *name, cal_buffer *out);   /* GET /counts[/NAME] */
 void scenario_requests(const char *name, cal_buffer *out); /* GET /requests[/NAME] */
@@ -181,6 +182,7 @@ void json_text(cal_buffer *out, const char *text, size_t size);
 bool hub_answer(scenario *sc, const request *r, const char *path, int other_port, script *s);
 bool batch_answer(scenario *sc, const request *r, const char *path, int port, script *s);
 void batch_reset(void);
+int batch_files(const char *scenario_name); /* that were sent, whole, and lie here */
 
 int client_main(int argc, char **args);
 

@@ -4,7 +4,7 @@
  *   build/release/tests/fake faults     the ways to misbehave
  *
  * `/s/NAME/...` is answered as scenario NAME says (scenario.c); GET /counts[/NAME], /requests[/NAME],
- * /wait/NAME/N (answers when there were N requests), /faults, /reset. */
+ * /files/NAME (how many that were sent lie here), /wait/NAME/N (answers when there were N requests), /faults, /reset. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -166,13 +166,15 @@ static void control(peer *l, const request *r, script *s) {
   answer a = {.status = 200, .type = "application/json"};
   if (!strncmp(r->path, "/counts", 7)) scenario_counts(r->path[7] ? r->path + 8 : "", &a.body);
   else if (!strncmp(r->path, "/requests", 9)) scenario_requests(r->path[9] ? r->path + 10 : "", &a.body);
+  else if (!strncmp(r->path, "/files/", 7)) cal_buffer_printf(&a.body, "%d\n", batch_files(r->path + 7));
   else if (!strcmp(r->path, "/faults")) scenario_fault_list(&a.body);
   else if (!strcmp(r->path, "/reset")) batch_reset(), scenario_reset();
   else if (!strcmp(r->path, "/quit")) quitting = true;
   else if (l->waits_for) cal_buffer_add_text(&a.body, "{}");
   else
     a.status = 404,
-    cal_buffer_add_text(&a.body, "{\"error\":\"paths are /s/NAME/..., /counts, /requests, /wait/NAME/N, /faults, /reset, /quit\"}");
+    cal_buffer_add_text(&a.body,
+                        "{\"error\":\"paths are /s/NAME/..., /counts, /requests, /files/NAME, /wait/NAME/N, /faults, /reset, /quit\"}");
   answer_deliver(&a, WHOLE, s);
   answer_free(&a);
 }

@@ -106,7 +106,8 @@ const fault *scenario_choose(scenario *s, count *c, const char *model, unsigned 
   }
   for (int i = 0; i < s->item_count; i++) {
     const scenario_item *item = &s->items[i];
-    if (item->kind->flags & (FILES | BATCH) & ~flags) continue;
+    if (item->kind->flags & (FILES | BATCH | UPLOAD) & ~flags) continue;
+    if (flags & UPLOAD && !(item->kind->flags & UPLOAD)) continue;
     if (fits && !fits(item->kind)) continue;
     if (item->some) {
       if (*c->key >= '0' && *c->key <= '7') return item->kind;

@@ -52,7 +52,16 @@ static void read_batch(int status, const char *body, size_t size) {
   check_printable(b.why, strlen(b.why), false);
   check_printable(b.display_name, strlen(b.display_name), false);
   require(cal_gemini_batch_find(status, NULL, body, size, "my 1", &b, next, NULL) == CAL_OK);
+  seen = 0;
   require(cal_gemini_batch_lines(body, size, look, &seen, NULL) == CAL_OK);
+  cal_gemini_lines lines = {0}; /* the same in pieces */
+  size_t again = 0;
+  for (size_t at = 0, piece = 1; at < size; at += piece, piece = piece % 7 + 1) {
+    if (piece > size - at) piece = size - at;
+    require(cal_gemini_lines_add(&lines, body + at, piece, look, &again, NULL) == CAL_OK);
+  }
+  require(cal_gemini_lines_end(&lines, look, &again, NULL) == CAL_OK && again == seen);
+  cal_gemini_lines_free(&lines);
 }
 
 static void ask(const cal_wire *wire, char *text, size_t size) {

@@ -216,7 +216,7 @@ local lora = {}
 ---@field thinking? "least"|"minimal"|"low"|"medium"|"high" how long the model thinks before it writes; it is paid as output ("least", "minimal", "low", "medium" or "high", default "least")
 ---@field resolution? "low"|"medium"|"high" how much of a picture is looked at: 280, 560 or 1120 tokens (3.x) ("low", "medium" or "high", default "high")
 ---@field safety? "off"|"block_none"|"block_only_high"|"block_medium_and_above"|"block_low_and_above" the service's own filter, for all of its categories; its default when left out ("off", "block_none", "block_only_high", "block_medium_and_above" or "block_low_and_above")
----@field batch? boolean half the price, answers within a day: the run waits for them, and finds them again when it was stopped (true or false, default false)
+---@field batch? boolean half the price, answers within a day: the run waits for them, and finds them again when it was stopped. Up to 20 MB of questions go inside the call, more as a file of up to 2 GB (true or false, default false)
 ---@field in_flight? integer questions under way at once; 16 when left out, of servers of your own 4 (a whole number, 1 to 64)
 ---@field per_minute? integer questions a minute at most (a whole number, 1 to 100000)
 ---@field tokens_per_minute? integer tokens a minute at most, as a service's quota counts them (a whole number, 1000 to 1000000000)

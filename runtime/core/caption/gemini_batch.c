@@ -12,7 +12,30 @@ enum { NAME_MOST = 120 };
 
 /* ---- writing ---- */
 
-cal_status cal_gemini_batch_begin(const char *model, const char *display_name, cal_buffer *path, cal_buffer *body, cal_error *err) {
+/* {"key":KEY,"request":REQUEST} */
+static const char before_key[] = "{\"key\":", before_request[] = ",\"request\":";
+enum { BEFORE_KEY = sizeof before_key - 1, BEFORE_REQUEST = sizeof before_request - 1 };
+
+cal_status cal_gemini_batch_line(const cal_wire_question *question, const char *key, cal_buffer *lines, cal_error *err) {
+  const size_t was = lines->size;
+  if (!key || !*key || !cal_utf8_valid(key, strlen(key), NULL)) return cal_fail(err, CAL_E_ARG, "%s: a key in UTF-8 is expected", who);
+  char shown[104];
+  cal_reply_quote(key, strlen(key), 100, shown);
+  cal_buffer_add_text(lines, before_key);
+  cal_json_write_text(key, strlen(key), lines);
+  cal_buffer_add_text(lines, before_request);
+  cal_status status = cal_gemini_request(question, lines, err);
+  if (status) cal_error_context(err, "%s: %s", who, shown);
+  if (!status) {
+    cal_buffer_add_text(lines, "}\n");
+    status = cal_ask_done(lines, lines, who, err);
+  }
+  if (status && lines->data) lines->data[lines->size = was] = 0;
+  return status;
+}
+
+/* The path, and the body up to what is asked. */
+static cal_status begin(const char *model, const char *display_name, cal_buffer *path, cal_buffer *body, cal_error *err) {
   if (!display_name || !*display_name || strlen(display_name) > NAME_MOST || !cal_utf8_valid(display_name, strlen(display_name), NULL))
     return cal_fail(err, CAL_E_ARG, "%s: a display name of 1 to %d bytes of UTF-8 is expected", who, NAME_MOST);
   cal_buffer_add_text(path, "/v1beta/");
@@ -21,39 +44,51 @@ cal_status cal_gemini_batch_begin(const char *model, const char *display_name, c
   cal_buffer_add_text(path, ":batchGenerateContent");
   cal_buffer_add_text(body, "{\"batch\":{\"displayName\":");
   cal_json_write_text(display_name, strlen(display_name), body);
-  cal_buffer_add_text(body, ",\"inputConfig\":{\"requests\":{\"requests\":[");
+  cal_buffer_add_text(body, ",\"inputConfig\":{");
   return cal_ask_done(path, body, who, err);
 }
 
-static const char closing[] = "]}}}}";
-
-/* The request with its key; all of it or nothing. */
-cal_status cal_gemini_batch_add(const cal_wire_question *question, const char *key, cal_buffer *body, cal_error *err) {
-  const size_t was = body->size;
-  if (!key || !*key || !cal_utf8_valid(key, strlen(key), NULL)) return cal_fail(err, CAL_E_ARG, "%s: a key in UTF-8 is expected", who);
-  char shown[104];
-  cal_reply_quote(key, strlen(key), 100, shown);
-  cal_buffer_add_text(body, was && body->data[was - 1] == '[' ? "{" : ",{");
-  cal_buffer_add_text(body, "\"request\":");
-  cal_status status = cal_gemini_request(question, body, err);
-  if (status) cal_error_context(err, "%s: %s", who, shown);
-  if (!status) {
-    cal_buffer_add_text(body, ",\"metadata\":{\"key\":");
-    cal_json_write_text(key, strlen(key), body);
-    cal_buffer_add_text(body, "}}");
-    status = cal_ask_done(body, body, who, err);
-  }
-  if (!status && body->size + sizeof closing > CAL_GEMINI_BATCH_MOST)
-    status =
-        cal_fail(err, CAL_E_LIMIT, "%s: with %s it would have more than %d MB; begin another one", who, shown, CAL_GEMINI_BATCH_MOST >> 20);
-  if (status && body->data) body->data[body->size = was] = 0;
-  return status;
+/* Behind the key's last quote; a quote inside of it has a backslash. */
+static size_t end_of_key(const char *line, size_t size) {
+  size_t at = BEFORE_KEY + 1;
+  while (at < size && line[at] != '"') at += line[at] == '\\' ? 2 : 1;
+  return at + 1;
 }
 
-cal_status cal_gemini_batch_end(cal_buffer *body, cal_error *err) {
-  if (body->size && body->data[body->size - 1] == '[') return cal_fail(err, CAL_E_ARG, "%s: nothing was added to it", who);
-  cal_buffer_add_text(body, closing);
-  return cal_ask_done(body, body, who, err);
+cal_status cal_gemini_batch_inside(const char *model, const char *display_name, const char *lines, size_t size, cal_buffer *path,
+                                   cal_buffer *body, cal_error *err) {
+  if (!size) return cal_fail(err, CAL_E_ARG, "%s: nothing was added to it", who);
+  cal_status status = begin(model, display_name, path, body, err);
+  if (status) return status;
+  cal_buffer_add_text(body, "\"requests\":{\"requests\":[");
+  for (size_t from = 0; from < size;) {
+    const char *line = lines + from, *newline = memchr(line, '\n', size - from);
+    const size_t length = newline ? (size_t)(newline - line) : size - from, key = end_of_key(line, length);
+    if (length < BEFORE_KEY + BEFORE_REQUEST + 1 || key + BEFORE_REQUEST >= length)
+      return cal_fail(err, CAL_E_ARG, "%s: byte %zu: a line of cal_gemini_batch_line is expected", who, from);
+    cal_buffer_add_text(body, from ? ",{\"request\":" : "{\"request\":");
+    cal_buffer_add(body, line + key + BEFORE_REQUEST, length - 1 - key - BEFORE_REQUEST);
+    cal_buffer_add_text(body, ",\"metadata\":{\"key\":");
+    cal_buffer_add(body, line + BEFORE_KEY, key - BEFORE_KEY);
+    cal_buffer_add_text(body, "}}");
+    from += length + 1;
+  }
+  cal_buffer_add_text(body, "]}}}}");
+  if (!body->failed && body->size > CAL_GEMINI_BATCH_MOST)
+    return cal_fail(err, CAL_E_LIMIT, "%s: it would have more than %d MB; send the questions as a file", who, CAL_GEMINI_BATCH_MOST >> 20);
+  return cal_ask_done(path, body, who, err);
+}
+
+static const char path_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+
+cal_status cal_gemini_batch_filed(const char *model, const char *display_name, const char *file, cal_buffer *path, cal_buffer *body,
+                                  cal_error *err) {
+  if (!file || strncmp(file, "files/", 6) != 0 || !file[6] || file[6 + strspn(file + 6, path_letters)])
+    return cal_fail(err, CAL_E_ARG, "%s: a file's name like files/abc is expected", who);
+  cal_status status = begin(model, display_name, path, body, err);
+  if (status) return status;
+  cal_buffer_printf(body, "\"fileName\":\"%s\"}}}", file);
+  return cal_ask_done(path, body, who, err);
 }
 
 /* ---- reading ---- */
@@ -62,8 +97,6 @@ static const char *const states[] = {"unknown", "pending", "running", "succeeded
 enum { STATES = sizeof states / sizeof *states };
 
 const char *cal_gemini_batch_state_name(cal_gemini_batch_state state) { return states[(size_t)state < STATES ? state : 0]; }
-
-static const char path_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 
 /* BATCH_STATE_RUNNING on the wire, JOB_STATE_RUNNING in Google's own libraries: what stands behind the last "_STATE_" counts. */
 static cal_gemini_batch_state state_of(const char *word) {
@@ -219,30 +252,66 @@ cal_status cal_gemini_batch_find(int status, const char *content_type, const voi
   return CAL_OK;
 }
 
-cal_status cal_gemini_batch_lines(const void *bytes, size_t size, cal_gemini_batch_each each, void *context, cal_error *err) {
+/* A line without its newline. */
+static cal_status read_line(cal_gemini_lines *l, const char *line, size_t size, cal_gemini_batch_each each, void *context, cal_error *err) {
+  l->number++;
+  while (size && line[size - 1] && strchr(" \t\r", line[size - 1])) size--;
+  if (!size && !l->too_long) return CAL_OK;
+  cal_error own = {0};
+  cal_json *tree = l->too_long ? NULL : cal_reply_parse(line, size, &own);
+  if (tree) {
+    cal_status status = read_item(tree, l->index++, each, context, err);
+    cal_json_free(tree);
+    return status;
+  }
+  if (own.code == CAL_E_MEMORY) return cal_fail(err, CAL_E_MEMORY, "%s: %s", who, own.text);
+  if (l->too_long) snprintf(own.text, sizeof own.text, "it has more than %d MB", CAL_WIRE_REPLY_MOST >> 20);
+  cal_wire_answer answer;
+  cal_reply_begin(&answer);
+  cal_reply_say(&answer, CAL_WIRE_EMPTY, "line %zu of the answers cannot be read (%s); ask for its picture again", l->number, own.text);
+  cal_status status = each(context, l->index++, NULL, &answer, err);
+  l->too_long = false;
+  return status;
+}
+
+cal_status cal_gemini_lines_add(cal_gemini_lines *l, const void *bytes, size_t size, cal_gemini_batch_each each, void *context,
+                                cal_error *err) {
   const char *text = bytes;
-  size_t index = 0, number = 0;
   cal_status status = CAL_OK;
   for (size_t from = 0; from < size && !status;) {
-    const char *line = text + from, *newline = memchr(line, '\n', size - from);
-    size_t length = newline ? (size_t)(newline - line) : size - from;
-    from += length + 1;
-    number++;
-    while (length && strchr(" \t\r", line[length - 1]) && line[length - 1]) length--;
-    if (!length) continue;
-    cal_error own = {0};
-    cal_json *tree = cal_reply_parse(line, length, &own);
-    if (tree) {
-      status = read_item(tree, index++, each, context, err);
-      cal_json_free(tree);
-    } else if (own.code == CAL_E_MEMORY) {
-      status = cal_fail(err, CAL_E_MEMORY, "%s: %s", who, own.text);
-    } else {
-      cal_wire_answer answer;
-      cal_reply_begin(&answer);
-      cal_reply_say(&answer, CAL_WIRE_EMPTY, "line %zu of the answers cannot be read (%s); ask for its picture again", number, own.text);
-      status = each(context, index++, NULL, &answer, err);
+    const char *at = text + from, *newline = memchr(at, '\n', size - from);
+    const size_t length = newline ? (size_t)(newline - at) : size - from;
+    from += length + (newline != NULL);
+    if (l->rest.size + length > CAL_WIRE_REPLY_MOST) l->too_long = true;
+    if (newline && !l->rest.size) { /* all of it is here: no copy */
+      status = read_line(l, at, length, each, context, err);
+      continue;
     }
+    if (!l->too_long) cal_buffer_add(&l->rest, at, length);
+    if (l->rest.failed) return cal_fail(err, CAL_E_MEMORY, "%s: not enough memory for a line of answers", who);
+    if (!newline) continue;
+    status = read_line(l, l->rest.data ? l->rest.data : "", l->rest.size, each, context, err);
+    l->rest.size = 0;
   }
+  return status;
+}
+
+cal_status cal_gemini_lines_end(cal_gemini_lines *l, cal_gemini_batch_each each, void *context, cal_error *err) {
+  cal_status status =
+      l->rest.size || l->too_long ? read_line(l, l->rest.data ? l->rest.data : "", l->rest.size, each, context, err) : CAL_OK;
+  l->rest.size = 0;
+  return status;
+}
+
+void cal_gemini_lines_free(cal_gemini_lines *l) {
+  cal_buffer_free(&l->rest);
+  *l = (cal_gemini_lines){0};
+}
+
+cal_status cal_gemini_batch_lines(const void *bytes, size_t size, cal_gemini_batch_each each, void *context, cal_error *err) {
+  cal_gemini_lines lines = {0};
+  cal_status status = cal_gemini_lines_add(&lines, bytes, size, each, context, err);
+  if (!status) status = cal_gemini_lines_end(&lines, each, context, err);
+  cal_gemini_lines_free(&lines);
   return status;
 }

@@ -22,7 +22,9 @@ enum {
   MOST_LOG = 32 << 20,     /* a longer log is set aside when it is opened */
   LONG_HINT = 30,          /* seconds: a pause that people notice, worth ... */
   LONG_ATTEMPTS = 2,       /* ... no more than these while the service answered nothing yet: it may never */
+  MOST_HEADERS = 12,       /* of a request's own */
 };
+static const size_t MOST_FILE = (size_t)2 << 30; /* of a reply that becomes a file */
 
 typedef enum { WAITING, FLYING, FINISHED } state;
 
@@ -32,6 +34,12 @@ typedef struct item {
   void *tag;
   char *url, *type; /* type: the header's whole line */
   const char *path; /* in url */
+  bool elsewhere;   /* url is not below the base's path */
+  char *headers[MOST_HEADERS];
+  double stall_seconds;
+  const cal_fs *to_fs;
+  char *to;
+  cal_fs_file *out; /* of this attempt */
   char method[16];
   cal_buffer body;
   cal_retry_class class;
@@ -116,7 +124,7 @@ static void note(cal_talk *t, const item *it, const cal_http_reply *reply, const
   log_text(&line, "service", t->service);
   log_text(&line, "method", it->method);
   cal_buffer url = {0};
-  cal_buffer_printf(&url, "%s:%s%s%.*s", t->url.host, t->url.port, t->base_path, path, it->path);
+  cal_buffer_printf(&url, "%s:%s%s%.*s", t->url.host, t->url.port, it->elsewhere ? "" : t->base_path, path, it->path);
   log_text(&line, "url", url.failed ? "" : url.data);
   cal_buffer_free(&url);
   cal_buffer_printf(&line, ",\"status\":%d,\"ms\":%.0f,\"sent\":%llu,\"received\":%llu,\"attempt\":%d", reply->status,
@@ -177,8 +185,11 @@ static void free_item(item *it) {
   if (it->reply) cal_http_reply_free(it->reply->http);
   cal_free(it->reply);
   cal_buffer_free(&it->body);
+  cal_fs_file_discard(it->out);
+  for (int i = 0; i < MOST_HEADERS; i++) cal_free(it->headers[i]);
   cal_free(it->url);
   cal_free(it->type);
+  cal_free(it->to);
   cal_free(it);
 }
 
@@ -214,6 +225,23 @@ static void finish(item *it, cal_talk_end end, cal_http_reply *http, const char 
 
 static void stop(cal_talk *t, const char *why) {
   if (!t->stopped.code) cal_fail(&t->stopped, CAL_E_NETWORK, "%s", why);
+}
+
+/* --- Replies that become files ---------------------------------------------------------------------------------------- */
+static cal_status take_piece(void *context, const cal_http_reply *so_far, const void *bytes, size_t size, cal_error *err) {
+  item *it = context;
+  (void)so_far;
+  if (!it->out && !(it->out = cal_fs_create(it->to_fs, it->to, err))) return err->code;
+  return cal_fs_file_add(it->out, bytes, size, err);
+}
+
+/* The file gets its name, where the reply was a good one. */
+static cal_status keep_file(item *it, const cal_http_reply *reply, cal_error *err) {
+  if (!it->to || reply->status < 200 || reply->status > 299) return CAL_OK;
+  if (!it->out && !(it->out = cal_fs_create(it->to_fs, it->to, err))) return err->code;
+  cal_fs_file *whole = it->out;
+  it->out = NULL;
+  return cal_fs_file_commit(whole, err);
 }
 
 /* --- What a reply means --------------------------------------------------------------------------------------------- */
@@ -272,6 +300,14 @@ static void settle(item *it, cal_http_reply *reply) {
   if (reply->sends > answered) it->lost += reply->sends - answered;
   else if (!arrived && reply->sent_any) it->lost++;
 
+  cal_error disk = {0};
+  if (!arrived && it->to && reply->why.code && reply->why.code != CAL_E_NETWORK) disk = reply->why;
+  if (disk.code || (j.what == CAL_TALK_KEEP && keep_file(it, reply, &disk))) { /* a disk that is full: no attempt helps */
+    note(t, it, reply, "disk", 0);
+    set_why(&it->reply->why, disk.code, disk.text, NULL);
+    finish(it, CAL_TALK_FAILED, reply, "disk");
+    return;
+  }
   if (j.what == CAL_TALK_KEEP) {
     note(t, it, reply, j.label, 0);
     set_why(&it->reply->why, CAL_OK, j.why, NULL);
@@ -377,7 +413,8 @@ static void record(item *it, cal_http_reply *reply) {
 /* --- The queue ------------------------------------------------------------------------------------------------------ */
 static void fly(item *it, double now) {
   cal_talk *t = it->talk;
-  const char *lines[] = {it->type, "Accept: application/json", NULL};
+  const char *lines[MOST_HEADERS + 3] = {it->type, "Accept: application/json"};
+  for (int i = 0; i < MOST_HEADERS && it->headers[i]; i++) lines[i + 2] = it->headers[i];
   const cal_http_request request = {.method = it->method,
                                     .url = it->url,
                                     .headers = it->body.data ? lines : lines + 1,
@@ -386,10 +423,15 @@ static void fly(item *it, double now) {
                                     .secret_prefix = t->options.secret_prefix,
                                     .body = it->body.data,
                                     .body_size = it->body.size,
-                                    .total_seconds = t->options.seconds,
-                                    .largest = t->options.largest,
+                                    .total_seconds = it->stall_seconds > 0 ? 0 : t->options.seconds,
+                                    .stall_seconds = it->stall_seconds,
+                                    .largest = it->to ? MOST_FILE : t->options.largest,
+                                    .sink = it->to ? take_piece : NULL,
+                                    .sink_context = it,
                                     .once = it->class == CAL_RETRY_BILLED || (it->most_lost && it->lost + 1 >= it->most_lost)};
   cal_error err = {0};
+  cal_fs_file_discard(it->out); /* what an attempt before brought */
+  it->out = NULL;
   if (!it->attempts++) it->first_start = now;
   if (t->options.replay) {
     play(it);
@@ -529,18 +571,42 @@ void cal_talk_reply_free(cal_talk_reply *reply) {
   cal_free(reply);
 }
 
+/* The address of a request. One that a server told may only lead back to it: the key goes along. */
+static cal_status make_address(cal_talk *t, item *it, const cal_talk_request *request, cal_error *err) {
+  cal_buffer url = {0};
+  const size_t base = strlen(t->base);
+  if (request->url) {
+    cal_url to;
+    cal_status status = cal_url_read(request->url, &to, err);
+    if (status) return cal_error_context(err, "%s", t->service), status;
+    if (to.secure != t->url.secure || strcmp(to.host, t->url.host) != 0 || strcmp(to.port, t->url.port) != 0)
+      return cal_fail(err, CAL_E_DENIED, "%s: %s:%s tells an address at %s:%s; nothing is sent to another server", t->service, t->url.host,
+                      t->url.port, to.host, to.port);
+    cal_buffer_add_text(&url, request->url);
+    it->elsewhere = strncmp(request->url, t->base, base) != 0 || request->url[base] != '/';
+  } else cal_buffer_printf(&url, "%s%s", t->base, request->path);
+  if (!(it->url = cal_buffer_take(&url))) return cal_fail(err, CAL_E_MEMORY, "%s: not enough memory for a request", t->service);
+  const char *slashes = it->elsewhere ? strstr(it->url, "://") : NULL;
+  it->path = slashes ? slashes + 3 + strcspn(slashes + 3, "/") : it->url + base;
+  return CAL_OK;
+}
+
 static cal_status make_item(cal_talk *t, item *it, const cal_talk_request *request, cal_error *err) {
   const char *method = request->method ? request->method : request->body.data ? "POST" : "GET";
-  if (!request->path || request->path[0] != '/' || strlen(method) >= sizeof it->method)
+  if ((!request->url && (!request->path || request->path[0] != '/')) || strlen(method) >= sizeof it->method)
     return cal_fail(err, CAL_E_ARG, "%s: a request has a path that begins with \"/\", and a method like GET", t->service);
   strcpy(it->method, method);
-  cal_buffer url = {0}, type = {0};
-  cal_buffer_printf(&url, "%s%s", t->base, request->path);
+  cal_buffer type = {0};
+  cal_status status = make_address(t, it, request, err);
+  if (status) return status;
   cal_buffer_printf(&type, "Content-Type: %s", request->content_type ? request->content_type : "application/json");
-  it->url = cal_buffer_take(&url);
-  it->type = cal_buffer_take(&type);
-  if (!it->url || !it->type) return cal_fail(err, CAL_E_MEMORY, "%s: not enough memory for a request", t->service);
-  it->path = it->url + strlen(t->base);
+  if (!(it->type = cal_buffer_take(&type))) return cal_fail(err, CAL_E_MEMORY, "%s: not enough memory for a request", t->service);
+  for (int i = 0; request->headers && request->headers[i]; i++) {
+    if (i == MOST_HEADERS) return cal_fail(err, CAL_E_ARG, "%s: more than %d headers", t->service, MOST_HEADERS);
+    if (!(it->headers[i] = cal_copy_text(request->headers[i], err))) return CAL_E_MEMORY;
+  }
+  if (request->to && !(it->to = cal_copy_text(request->to, err))) return CAL_E_MEMORY;
+  it->to_fs = request->to_fs, it->stall_seconds = request->stall_seconds;
   it->reply = cal_alloc_zero(1, sizeof *it->reply, err);
   return it->reply ? CAL_OK : CAL_E_MEMORY;
 }

@@ -78,13 +78,19 @@ cal_talk *cal_talk_open(const cal_talk_options *options, cal_error *err);
 void cal_talk_close(cal_talk *talk); /* NULL is fine. What still flies is dropped; nothing comes for the tags that are left */
 
 typedef struct {
-  const char *method;       /* NULL: POST with a body, GET without */
-  const char *path;         /* begins with "/"; goes behind the base */
-  cal_buffer body;          /* moved in by cal_talk_ask, whatever it returns */
-  const char *content_type; /* NULL: application/json */
+  const char *method; /* NULL: POST with a body, GET without */
+  const char *path;   /* begins with "/"; goes behind the base */
+  const char *url;    /* instead of `path`: an address that the service has told. CAL_E_DENIED unless scheme, host and port are those of
+                         the base: the key goes along */
+  const char *const *headers; /* "Name: value" lines, NULL at the end; NULL: none */
+  cal_buffer body;            /* moved in by cal_talk_ask, whatever it returns */
+  const char *content_type;   /* NULL: application/json */
   cal_retry_class class;
-  double tokens; /* that it will use, as far as known */
-  int most_lost; /* given up once it went out so often without a whole reply: each may be paid; 0: only attempts count */
+  double tokens;        /* that it will use, as far as known */
+  double stall_seconds; /* instead of the talk's time for an attempt, for what is large: given up after so long below 1 kB/s */
+  const cal_fs *to_fs;  /* with `to`: the body of a good reply becomes this file, whole or not at all, and takes the place of one that is */
+  const char *to;       /* there; at most 2 GiB. `to_fs` is the caller's until the reply */
+  int most_lost;        /* given up once it went out so often without a whole reply: each may be paid; 0: only attempts count */
 } cal_talk_request;
 
 /* Queue a request. It is complete in memory from here on, so ask no more than cal_talk_room says: CAL_E_BUSY above. */
