@@ -14,6 +14,7 @@
   X(loader)        \
   X(log)           \
   X(net)           \
+  X(process)       \
   X(safetensors)   \
   X(script)        \
   X(store)         \
