@@ -57,6 +57,8 @@ static const command commands[] = {
     {"plan", "FILE", "what a run would do: pictures, captions to ask for, what they cost; nobody is asked", RECIPE, "recipe.plan", "run"},
     {"info", "FILE", "what a recipe is: header, parameters, what it touches and makes", RECIPE, "recipe.command", "info"},
     {"show", "FILE", "what is in a picture, zip, safetensors file or folder", ONE, "recipe.command", "show"},
+    {"view", "FOLDER", "a window: look at the pictures, write their captions, choose among them: calotype help view", WORDS, "window.view",
+     "run"},
     {"captions", "WORD FILE", "the captions of a picture or a folder through time: calotype help captions", WORDS, "recipe.captions",
      "run"},
     {"get", "hf:OWNER/NAME", "a model from Hugging Face, whole and checked; again goes on: calotype help get", WORDS, "recipe.get", "run"},
