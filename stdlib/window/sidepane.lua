@@ -117,7 +117,7 @@ local function draw_history(view, area)
   local chosen, did = ui:rows("history rows", area, #rows, 58, math.min(pane.history_row or 1, #rows), function(i, r)
     local row, inner = rows[#rows + 1 - i], rect.inset(r, 6, 3)
     local head = rect.top(inner, 18)
-    ui:label(rect.right(head, 110), row.when, { size = theme.size.small, color = ui.theme.faint, align = "right" })
+    ui:label(rect.right(head, 130), row.when, { size = theme.size.small, color = ui.theme.faint, align = "right" })
     ui:label(head, row.who, { size = theme.size.small, color = row.in_force and ui.theme.accent or ui.theme.faint })
     ui:within(inner, function() ui:paragraph(inner, row.text, { size = theme.size.small }) end)
     if ui:over(r) then ui:tip(r, row.text .. "\n(double click: this text again)") end

@@ -105,7 +105,8 @@ function View:open(name, ...)
   if self.dialog.opened then self.dialog.opened(self, ...) end
 end
 
-local MENU = { "look", "write", "-", "copy", "paste", "-", "star 5", "star 0", "reject", "-", "select all", "invert", "-", "undo", "redo" }
+local MENU = { "look", "compare", "write", "-", "copy", "paste", "add", "replace", "-", "star 5", "star 0", "reject", "reject because", "-", "select all", "invert", "-",
+  "undo", "redo" }
 
 --- The menu of a picture.
 function View:menu()
