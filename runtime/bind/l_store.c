@@ -107,6 +107,24 @@ static int l_put_blob(lua_State *L) {
   return 1;
 }
 
+/* s:requests(from, most) -> what stands there in requests.log, how large the file is | nil, message, code. "", 0: there is none */
+static int l_requests(lua_State *L) {
+  cal_store *s = check_store(L);
+  const lua_Integer from = luaL_checkinteger(L, 2), most = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, from >= 0, 2, "0 or more expected");
+  luaL_argcheck(L, most > 0 && most <= 64 << 20, 3, "1 to 67108864 expected");
+  cal_error err = {0};
+  cal_buffer bytes = {0};
+  uint64_t size;
+  if (cal_store_requests(s, (uint64_t)from, (size_t)most, &bytes, &size, &err)) {
+    cal_buffer_free(&bytes);
+    return cal_push_refusal(L, &err);
+  }
+  cal_push_buffer(L, &bytes);
+  lua_pushinteger(L, (lua_Integer)size);
+  return 2;
+}
+
 /* s:blob(sha) -> bytes | nil */
 static int l_blob(lua_State *L) {
   cal_store *s = check_store(L);
@@ -504,6 +522,7 @@ int luaopen_cal_store(lua_State *L) {
                                      {"put", l_put},
                                      {"put_blob", l_put_blob},
                                      {"blob", l_blob},
+                                     {"requests", l_requests},
                                      {"seen", l_seen},
                                      {"seen_all", l_seen_all},
                                      {"texts", l_texts},

@@ -6,6 +6,7 @@
 -- changes is the project (window.project), which keeps it at once.
 local actions = require "window.actions"
 local compare = require "window.compare"
+local console = require "window.console"
 local editor = require "window.editor"
 local grid = require "window.grid"
 local loaders = require "native.loader"
@@ -66,7 +67,10 @@ end
 function View:focus(id) self.ui.focus, self.ui.by_keyboard = id, false end
 
 --- Say something below; it goes by itself.
-function View:say(kind, words) self.ui:say(kind == "error" and "bad" or kind == "success" and "good" or kind, words) end
+function View:say(kind, words)
+  console.tell(self, kind, words)
+  self.ui:say(kind == "error" and "bad" or kind == "success" and "good" or kind, words)
+end
 
 --- What the model answered: nothing when it went well, else the reason.
 function View:tell(ok, message)
@@ -134,6 +138,10 @@ local function bar(self, area)
   if ui:button("theme", rect.right(inner, 56, 6), ui.theme.name == "dark" and "light" or "dark", { tip = "dark or light", keys = "Ctrl+T" }) then
     self:other_theme()
   end
+  local told = console.of(self)
+  local named = told.unseen > 0 and ("Console %d"):format(math.min(told.unseen, 99)) or "Console"
+  if ui:button("console", rect.right(inner, ui:button_width(named), 6), named, { on = told.open, color = told.unseen > 0 and ui.theme.warning or nil,
+    tip = told.unseen > 0 and "warnings and errors were told" or "what was told, what was sent", keys = "F12" }) then console.toggle(self) end
   local sort = p.settings.sort or "name"
   local words = "by " .. sort .. (p.settings.descending and " \u{2193}" or "")
   local place = rect.right(inner, ui:button_width(words), 6)
@@ -187,6 +195,7 @@ function View:pass(event, dry)
   local area = rect.copy(ui.screen)
   bar(self, rect.top(area, theme.size.bar))
   status(self, rect.bottom(area, 22))
+  if console.of(self).open then console.draw(self, rect.bottom(area, console.height(self, ui.screen.height))) end
   local side = rect.right(area, math.min(math.max(self.side, 220), area.width - 320))
   self.side = self.side - ui:splitter("side", rect.right(area, 1), true)
   SCREENS[self.screen].draw(self, area)
@@ -252,7 +261,8 @@ function View:loop()
     for _, news in ipairs(p:told()) do self:say(news.kind, news.text) end
     local change = self.ui:next_change()
     local painted = #events > 0
-    if p.version ~= version or not painted and (came > 0 or self.ui.moving or self.due and now >= self.due) then
+    local new = console.look(self)
+    if p.version ~= version or not painted and (came > 0 or new or self.ui.moving or self.due and now >= self.due) then
       self:pass(nil, false)
       change = self.ui:next_change()
     end
@@ -294,6 +304,7 @@ function View:keep()
   local settings = self.project.settings
   settings.screen, settings.thumb, settings.side, settings.written = self.screen, self.thumb, self.side, self.written
   settings.theme, settings.bucket = self.ui.theme.name, self.show_bucket
+  console.keep(self)
   self.project:keep()
 end
 

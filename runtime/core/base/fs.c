@@ -416,6 +416,29 @@ cal_status cal_fs_read(const cal_fs *fs, const char *path, uint64_t most, cal_bu
   return status;
 }
 
+cal_status cal_fs_read_part(const cal_fs *fs, const char *path, uint64_t from, size_t most, cal_buffer *out, cal_error *err) {
+  if (from > INT64_MAX - most) return cal_fail(err, CAL_E_ARG, "%s: no file has a byte %llu", path, (unsigned long long)from);
+  int fd = cal_fs_open(fs, path, err);
+  if (fd < 0) return err ? err->code : CAL_E_IO;
+  cal_status status = CAL_OK;
+  for (const size_t before = out->size; out->size - before < most;) {
+    size_t wish = most - (out->size - before);
+    if (wish > 65536) wish = 65536;
+    if (!cal_buffer_reserve(out, wish + 1)) {
+      status = cal_fail(err, CAL_E_MEMORY, "%s: not enough memory to read it", path);
+      break;
+    }
+    ssize_t got = pread(fd, out->data + out->size, wish, (off_t)(from + out->size - before));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) status = cal_fail_errno(err, errno, "%s cannot be read", path), out->size = before;
+    if (got <= 0) break;
+    out->size += (size_t)got;
+    out->data[out->size] = 0;
+  }
+  close(fd);
+  return status;
+}
+
 cal_status cal_fs_map(const cal_fs *fs, const char *path, cal_mapping *map, cal_error *err) {
   *map = (cal_mapping){0};
   int fd = cal_fs_open(fs, path, err);

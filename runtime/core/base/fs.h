@@ -64,6 +64,9 @@ int cal_fs_open(const cal_fs *fs, const char *path, cal_error *err);
 /* Append the whole file. `most` bytes at the most (0: no limit): CAL_E_LIMIT above. */
 cal_status cal_fs_read(const cal_fs *fs, const char *path, uint64_t most, cal_buffer *out, cal_error *err);
 
+/* Append what stands from byte `from` on, `most` bytes at the most; nothing when the file ends there or before: for what grows. */
+cal_status cal_fs_read_part(const cal_fs *fs, const char *path, uint64_t from, size_t most, cal_buffer *out, cal_error *err);
+
 /* A file's bytes as memory, read-only. An empty file gives data NULL and size 0. */
 typedef struct {
   const unsigned char *data;

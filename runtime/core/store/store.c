@@ -394,6 +394,20 @@ static char *blob_path(const cal_store *s, const char *sha, cal_error *err) {
   return text;
 }
 
+cal_status cal_store_requests(cal_store *s, uint64_t from, size_t most, cal_buffer *bytes, uint64_t *size, cal_error *err) {
+  cal_buffer path = {0};
+  cal_fs_info info;
+  *size = 0;
+  cal_buffer_printf(&path, "%s/requests.log", s->folder);
+  cal_status status = path.failed ? cal_fail(err, CAL_E_MEMORY, "store: not enough memory") : CAL_OK;
+  if (!status && !cal_fs_stat(s->fs, path.data, &info, NULL) && info.kind == CAL_FS_FILE) {
+    *size = info.size;
+    if (from < info.size) status = cal_fs_read_part(s->fs, path.data, from, most, bytes, err);
+  }
+  cal_buffer_free(&path);
+  return status;
+}
+
 bool cal_store_has_blob(cal_store *s, const char *sha) {
   char *path = blob_path(s, sha, NULL);
   cal_fs_info info;

@@ -65,6 +65,9 @@ cal_status cal_store_put_blob(cal_store *s, const void *bytes, size_t size, char
 cal_status cal_store_blob(cal_store *s, const char *sha, cal_buffer *bytes, bool *found, cal_error *err);
 bool cal_store_has_blob(cal_store *s, const char *sha); /* a file of that name is there, not emptied by a power cut; it is not read */
 
+/* What stands in requests.log from byte `from` on, `most` bytes at the most; `size`: of the whole file, 0 where there is none. */
+cal_status cal_store_requests(cal_store *s, uint64_t from, size_t most, cal_buffer *bytes, uint64_t *size, cal_error *err);
+
 /* What an answer took. Below 0: unknown, which is not the same as nothing. */
 typedef struct {
   double cost;    /* USD */
