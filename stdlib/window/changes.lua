@@ -512,7 +512,9 @@ local function back(self, way)
   write_files(self, jobs)
   show_all(self, shown)
   self.project:changed()
-  return { title = action.title, count = count, left = left, items = shown }
+  local items = {}
+  for i, job in ipairs(todo) do items[i] = job.item end
+  return { title = action.title, count = count, left = left, items = items }
 end
 
 local function safely(self, way)

@@ -1,6 +1,8 @@
 -- editor.lua - the caption of the picture one is at: free text, kept with each keystroke, with what the text encoder will see of it.
+local completion = require "window.completion"
 local log = require "native.log"
 local rect = require "window.rect"
+local starbar = require "window.starbar"
 local text = require "window.text"
 local theme = require "window.theme"
 local tokens = require "window.tokens"
@@ -74,9 +76,13 @@ function M.draw(view, area)
   if not item then return end
   if p.changes.conflict and p.changes.conflict.item == item then conflict(view, inner) end
   local low = rect.bottom(inner, 20, 4)
+  starbar.draw(view, rect.bottom(inner, 26, 6))
+  local completed = completion.keys(view, e.document)
   local painted = marks(view, item)
+  local typed = ui.focus == "caption" and ui.typed
   local what = ui:field("caption", inner, e.document, { lines = true, hint = "what is to be seen here?", marks = painted })
-  if what == "changed" then
+  if what == "changed" and typed or what == "changed" and view.completing then completion.typed(view, e.document) end
+  if what == "changed" or completed then
     e.says = e.document:text()
     p.changes:type(item, e.says)
   elseif what == "enter" then

@@ -10,16 +10,16 @@ M.sizes = { 96, 128, 160, 200, 256 } -- of a thumbnail, in units
 -- Marks on a picture: stars, what it lacks, why it was put aside.
 local function marks(ui, item, area)
   if (item.star or 0) > 0 then
-    ui.w:round(area.x + 3, area.y + 4, 14 * item.star + 4, 18, 4, ui.theme.shade)
-    ui.w:text(area.x + 6, area.y + 4, ("\u{2605}"):rep(item.star), { size = 13, color = ui.theme.bucket })
+    ui.w:round(area.x + 3, area.y + 4, 14 * item.star + 4, 18, 4, ui.theme.veil)
+    ui.w:text(area.x + 6, area.y + 4, ("\u{2605}"):rep(item.star), { size = 13, color = ui.theme.star })
   end
   if item.draft then ui.w:round(area.x + area.width - 14, area.y + 6, 8, 8, 4, ui.theme.warning)
   elseif item.caption == "" then ui.w:round(area.x + area.width - 14, area.y + 6, 8, 8, 4, ui.theme.bad) end
   if item.reject then
     ui.w:fill(area.x, area.y, area.width, area.height, ui.theme.shade)
     local line = rect.new(area.x, area.y + area.height - 22, area.width, 22)
-    ui.w:fill(line.x, line.y, line.width, line.height, ui.theme.shade)
-    ui:label(rect.inset(line, 6, 0), item.reject.reason or "rejected", { size = theme.size.small, color = 0xFFB0B0FF })
+    ui.w:fill(line.x, line.y, line.width, line.height, ui.theme.veil)
+    ui:label(rect.inset(line, 6, 0), item.reject.reason or "rejected", { size = theme.size.small, color = ui.theme.aside })
   end
 end
 
@@ -63,6 +63,10 @@ function M.draw(view, area)
     local words = #p.items == 0 and "no pictures here: drop some, or a folder, on this window" or "no picture matches the filter"
     ui:label(area, words, { align = "centre", color = ui.theme.faint, size = theme.size.title })
     return
+  end
+  if ui.wheel and ui.wheel.ctrl and ui:over(area) then
+    view:nearer(ui.wheel.dy > 0 and 1 or -1)
+    ui.wheel = nil
   end
   local columns = M.columns(view, area.width)
   local wide, high = view.thumb + GAP + 8, view.thumb + CAPTION + GAP + 8

@@ -16,7 +16,9 @@ local LINE = 22
 -- Tags of the pictures shown, by how many have them; counted a little in every pass.
 local function counted(view)
   local pane, p = view.pane, view.project
-  if not pane.index:update(p:scope "filtered", 0.003) then view.ui.moving = true end
+  if pane.counted_at ~= p.version or pane.counted_of ~= p.order then
+    if pane.index:update(p.order, 0.003) then pane.counted_at, pane.counted_of = p.version, p.order else view.ui.moving = true end
+  end
   local look = pane.find:text():lower()
   if pane.version ~= pane.index.version or pane.looked ~= look then
     pane.version, pane.looked, pane.list = pane.index.version, look, {}
@@ -30,8 +32,7 @@ end
 -- The tag is put to the filter's words.
 local function filter_by(view, tag)
   view.filter:set('tag:"' .. tag:gsub('"', "") .. '"')
-  local ok, message = view.project:filter(view.filter:text())
-  view.filter_trouble = not ok and message or nil
+  view:look_for()
 end
 
 local function give(view, tag)

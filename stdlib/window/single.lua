@@ -1,5 +1,6 @@
 -- single.lua - one picture, as large as there is room, or as near as one wants; with the bucket and crop that the trainer will see.
 local rect = require "window.rect"
+local singlebar = require "window.singlebar"
 local theme = require "window.theme"
 
 local M = {}
@@ -55,8 +56,8 @@ local function bucket(view, item, x, y, scale)
   if b then
     local text = ("trained at %d x %d"):format(b.width, b.height)
     local advances = ui.window:advances(text, { size = theme.size.small })
-    ui.w:round(cx + 4, cy + 4, advances[#advances] + 12, 20, 4, ui.theme.shade)
-    ui.w:text(cx + 10, cy + 5, text, { size = theme.size.small, color = ui.theme.bucket })
+    ui.w:round(cx + 4, cy + 4, advances[#advances] + 12, 20, 4, ui.theme.veil)
+    ui.w:text(cx + 10, cy + 5, text, { size = theme.size.small, color = ui.theme.star })
   end
 end
 
@@ -64,6 +65,7 @@ end
 function M.draw(view, area)
   local ui, p, look = view.ui, view.project, view.look
   local item = p:current()
+  singlebar.draw(view, rect.bottom(area, singlebar.HEIGHT))
   ui.w:fill(area.x, area.y, area.width, area.height, ui.theme.picture)
   view.visible = { item }
   if not item then
@@ -99,8 +101,8 @@ function M.draw(view, area)
       bucket(view, item, x, y, scale)
       if item.reject then
         local line = rect.new(area.x, area.y + area.height - 30, area.width, 30)
-        ui.w:fill(line.x, line.y, line.width, line.height, ui.theme.shade)
-        ui:label(rect.inset(line, 12, 0), "rejected: " .. (item.reject.reason or ""), { color = 0xFFB0B0FF })
+        ui.w:fill(line.x, line.y, line.width, line.height, ui.theme.veil)
+        ui:label(rect.inset(line, 12, 0), "put aside: " .. (item.reject.reason or ""), { color = ui.theme.aside })
       end
     end)
   elseif trouble or item.error then

@@ -12,6 +12,7 @@
 --
 -- Tags are the same when they differ in capitals or underscores only. Sentences are no tags: they are not counted.
 local caption_tags = require "caption.tags"
+local log = require "native.log"
 local words = require "caption.words"
 
 local M = {}
@@ -149,7 +150,9 @@ end
 function M.seen(s) return caption_tags.listed(s) or not s:find "[%.!?。]" and s:find "%S" ~= nil and words.count(s) <= 3 end
 
 --- An empty index of tags; `update` fills it.
-function M.index() return setmetatable({ counted = setmetatable({}, { __mode = "k" }), counts = {}, size = 0, version = 0 }, Index) end
+function M.index()
+  return setmetatable({ known = setmetatable({}, { __mode = "k" }), counted = {}, counts = {}, spelled = {}, size = 0, seen = 0, version = 0 }, Index)
+end
 
 local function count(self, list, by)
   for _, tag in ipairs(list) do
@@ -159,39 +162,54 @@ local function count(self, list, by)
   end
 end
 
+-- The tags of a caption, each once; second: as they are written there.
 local function distinct(s)
-  local list, seen = {}, {}
-  for _, tag in ipairs(M.seen(s) and caption_tags.split(s) or {}) do
-    tag = plain(tag)
-    if tag ~= "" and not seen[tag] then list[#list + 1], seen[tag] = tag, true end
+  local list, written, seen = {}, {}, {}
+  for _, raw in ipairs(M.seen(s) and caption_tags.split(s) or {}) do
+    local tag = plain(raw)
+    if tag ~= "" and not seen[tag] then list[#list + 1], written[#list + 1], seen[tag] = tag, raw, true end
   end
-  return list
+  return list, written
 end
 
---- Count what changed since the last time, at most so many seconds. True when all is counted.
+--- Count what changed since the last time, at most so many seconds. True when all is counted. `items` is one array for as long as it has the
+--- same pictures (p.order): another array is counted anew, from what is known of its captions.
 ---@param items table[]
 ---@param seconds? number
 ---@return boolean
 function Index:update(items, seconds)
-  local deadline = os.clock() + (seconds or math.huge)
+  local deadline = log.clock() + (seconds or math.huge)
   if self.items ~= items or self.total ~= #items then -- others: begin anew
-    self.items, self.total, self.counted, self.counts, self.size = items, #items, setmetatable({}, { __mode = "k" }), {}, 0
-    self.version = self.version + 1
+    self.items, self.total, self.counted, self.counts, self.size, self.seen = items, #items, {}, {}, 0, 0
+    self.sorted, self.version = nil, self.version + 1
   end
   local work = 0
   for _, item in ipairs(items) do
-    local known = self.counted[item]
-    if not known or known.caption ~= item.caption then
-      if known then count(self, known.tags, -1) end
-      known = { caption = item.caption, tags = distinct(item.caption) }
+    local before, known = self.counted[item], self.known[item]
+    if not before or before.caption ~= item.caption then
+      if not known or known.caption ~= item.caption then
+        local list, written = distinct(item.caption)
+        for i, tag in ipairs(list) do self.spelled[tag] = self.spelled[tag] or written[i] end
+        known = { caption = item.caption, tags = list }
+        self.known[item] = known
+        work = work + 1
+      end
+      if before then count(self, before.tags, -1) end
       count(self, known.tags, 1)
+      self.seen = self.seen + (#known.tags > 0 and 1 or 0) - (before and #before.tags > 0 and 1 or 0)
       self.counted[item], self.sorted = known, nil
-      self.version, work = self.version + 1, work + 1
-      if work % 16 == 0 and os.clock() > deadline then return false end
+      self.version = self.version + 1
+      if work == 16 then
+        if log.clock() > deadline then return false end
+        work = 0
+      end
     end
   end
   return true
 end
+
+--- How a tag is written: as in the first caption that was seen with it ("red_hair").
+function Index:written(tag) return self.spelled[plain(tag)] or tag end
 
 --- All tags with their counts, the most frequent first.
 ---@return { [1]: string, [2]: integer }[]

@@ -80,8 +80,8 @@ function UI:begin(event, dry)
       elseif event.what == "up" then self.released = event
       elseif event.what == "wheel" then self.wheel = event end
       self.moved = self.now
-    elseif event.kind == "key" then self.left[1] = event
-    elseif event.kind == "text" then self.typed = event.text
+    elseif event.kind == "key" then self.left[1], self.moved = event, nil -- and no tip where the mouse happens to be
+    elseif event.kind == "text" then self.typed, self.moved = event.text, nil
     elseif event.kind == "editing" then self.composed = event
     elseif event.kind == "focus" and not event.on then
       self.mouse.x, self.mouse.y = -1, -1

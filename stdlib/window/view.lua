@@ -6,6 +6,7 @@
 -- changes is the project (window.project), which keeps it at once.
 local actions = require "window.actions"
 local compare = require "window.compare"
+local completion = require "window.completion"
 local console = require "window.console"
 local editor = require "window.editor"
 local grid = require "window.grid"
@@ -42,6 +43,8 @@ local View = {}
 View.__index = View
 
 local SCREENS = { grid = grid, single = single, compare = compare }
+
+local SORTS = { "path", "name", "caption", "length", "author", "stars", "changed", "size", "width", "height", "pixels", "sharpness", "entropy" }
 
 local function fail(message, hint, exit) script.fail { message = message, hint = hint, source = false, exit = exit or 2 } end
 
@@ -83,8 +86,23 @@ function View:step(way)
   local done, message = self.project.changes[way](self.project.changes)
   if not done then return self:say("info", message) end
   local left = done.left and #done.left or 0
+  self:show_one_of(done.items)
   self:say("info", ("%s: %s%s"):format(way == "undo" and "undone" or "done again", done.title,
     left > 0 and ("; %s left, which says something else by now"):format(set.count(left)) or ""))
+end
+
+--- Go to one of these pictures, unless one is at one of them: what was changed elsewhere is to be seen.
+function View:show_one_of(items)
+  local p, among = self.project, {}
+  for _, item in ipairs(items or {}) do among[item] = true end
+  if not next(among) or among[p:current()] then return end
+  for i, item in ipairs(p.order) do if among[item] then return self:go(i) end end
+end
+
+--- Show what the filter's box asks for; what is wrong with it is said there.
+function View:look_for()
+  local ok, message = self.project:filter(self.filter:text())
+  self.filter_trouble = not ok and message or nil
 end
 
 --- Nearer or farther: the picture, or the size of all.
@@ -109,13 +127,13 @@ function View:open(name, ...)
   if self.dialog.opened then self.dialog.opened(self, ...) end
 end
 
-local MENU = { "look", "compare", "write", "-", "copy", "paste", "add", "replace", "-", "star 5", "star 0", "reject", "reject because", "-", "select all", "invert", "-",
-  "undo", "redo" }
+local MENU = { "look", "compare", "write", "-", "copy", "paste", "add", "replace", "-", "star 5", "star 3", "star 1", "star 0", "reject",
+  "reject because", "-", "select all", "invert", "-", "undo", "redo" }
 
---- The menu of a picture.
-function View:menu()
+--- The menu of a picture, at the mouse or at x, y.
+function View:menu(x, y)
   self.ui.focus = nil
-  self.ui:open_menu(actions.menu(self, MENU))
+  self.ui:open_menu(actions.menu(self, MENU), x, y)
 end
 
 --- Measure the picture, once.
@@ -127,8 +145,6 @@ function View:measure(item)
 end
 
 -- --- the screen -----------------------------------------------------------------------------------------------------------------------------
-
-local SORTS = { "name", "caption", "length", "stars", "size", "width", "changed" }
 
 local function bar(self, area)
   local ui, p = self.ui, self.project
@@ -142,7 +158,7 @@ local function bar(self, area)
   local named = told.unseen > 0 and ("Console %d"):format(math.min(told.unseen, 99)) or "Console"
   if ui:button("console", rect.right(inner, ui:button_width(named), 6), named, { on = told.open, color = told.unseen > 0 and ui.theme.warning or nil,
     tip = told.unseen > 0 and "warnings and errors were told" or "what was told, what was sent", keys = "F12" }) then console.toggle(self) end
-  local sort = p.settings.sort or "name"
+  local sort = p.settings.sort or "path"
   local words = "by " .. sort .. (p.settings.descending and " \u{2193}" or "")
   local place = rect.right(inner, ui:button_width(words), 6)
   if ui:button("sort", place, words, { tip = "the order" }) then
@@ -159,11 +175,18 @@ local function bar(self, area)
     if ui:button("show " .. screen, rect.right(inner, 48, 6), title, { on = self.screen == screen, tip = screen == "grid" and "all pictures" or "one picture",
       keys = "Space" }) then self:show(screen) end
   end
+  if ui:button("filter help button", rect.right(inner, 28, 6), "i", { tip = "what the filter understands", keys = "Shift+F1", quiet = true }) then
+    self:open "filterhelp"
+  end
+  if self.filter:text() ~= "" and ui:button("filter none", rect.right(inner, 28, 2), "\u{D7}", { tip = "show all again", quiet = true }) then
+    self.filter:set ""
+    ui.focus = nil
+    self:look_for()
+  end
   local what = ui:field("filter", inner, self.filter, { hint = "filter: words, tag:hat, chars:<20, stars:>3, is:rejected, NOT, OR   (Ctrl+F)",
     bad = self.filter_trouble })
   if what == "changed" then
-    local ok, message = p:filter(self.filter:text())
-    self.filter_trouble = not ok and message or nil
+    self:look_for()
   elseif what == "enter" or what == "escape" then
     ui.focus = nil
   end
@@ -202,6 +225,7 @@ function View:pass(event, dry)
   editor.draw(self, rect.top(side, math.min(math.max(self.written, 120), side.height - 120)))
   self.written = self.written + ui:splitter("written", rect.top(side, 1))
   sidepane.draw(self, side)
+  completion.draw(self)
   if self.dialog and self.dialog.draw(self) then self.dialog = nil end
   if ui.typed == "?" and not ui.modal then self:open "help" end
   local acted = false

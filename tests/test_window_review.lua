@@ -1,0 +1,271 @@
+-- Looking and writing in the window, event by event: window/view.lua and what it draws, with SDL's dummy display. This file is also the program
+-- that does it: with REVIEW_PART set (SDL reads its environment once).
+local part = os.getenv "REVIEW_PART"
+
+if not part then
+  local program = check.ok(os.getenv "BUILD" or "build/release") .. "/tests/host"
+  local function run(name, environment)
+    test(name, function()
+      local pipe = io.popen(("env -u CALOTYPE_STORE SDL_VIDEODRIVER=dummy %s %s tests/test_window_review.lua 2>&1"):format(environment, program))
+      local said = pipe:read "a"
+      pipe:close()
+      if said:match "counts %d+ (%d+) %d+\n?$" ~= "0" then error(said, 0) end
+      for line in said:gmatch "skip [^\n]+" do print(line) end
+    end)
+  end
+  run("pictures are looked at and written about", "REVIEW_PART=1")
+  return
+end
+
+local actions = require "window.actions"
+local fs = require "native.fs"
+local image = require "native.image"
+local loaders = require "native.loader"
+local project = require "window.project"
+local tags = require "window.tags"
+local views = require "window.view"
+local windows = require "native.window"
+
+-- A window on a folder of pictures; `texts` are their caption files. view.at["id"]: where a widget was drawn last.
+local function open(texts, options)
+  options = options or {}
+  local at = options.at or tmp "review"
+  os.execute("mkdir -p " .. at .. "/photos")
+  for i = 1, options.at and 0 or math.max(#texts, options.count or 0) do
+    check.ok(image.new(64 + i, 48, { (40 * i) % 256, 90, 200 }):save(("%s/photos/p%02d.png"):format(at, i)))
+    if texts[i] then check.ok(fs.write(("%s/photos/p%02d.txt"):format(at, i), texts[i])) end
+  end
+  local p = check.ok(project.open(at .. "/photos", { store = at .. "/.calotype" }))
+  local w = check.ok(windows.open { title = "review", width = options.width or 1280, height = options.height or 800, least = { 400, 300 } })
+  local loader = check.ok(loaders.open(p.store, {}))
+  local view = views.new(w, p, loader)
+  view.at, view.folder = {}, at
+  local ui = view.ui
+  local class = getmetatable(ui).__index
+  function ui:clicked(id, area, button)
+    view.at[id] = { x = area.x, y = area.y, width = area.width, height = area.height }
+    return class.clicked(self, id, area, button)
+  end
+  local closing = setmetatable({}, { __close = function() loader:close() p:close() w:close() end })
+  view:pass()
+  view:pass()
+  return view, closing
+end
+
+local function press(view, name)
+  local event = { kind = "key", key = name:match "[^+]+$" or "+" }
+  for part_of in name:gmatch "(%a+)%+" do event[part_of] = true end
+  view:pass(event)
+  view:pass()
+end
+
+local function write(view, words)
+  for _, code in utf8.codes(words) do view:pass { kind = "text", text = utf8.char(code) } end
+  view:pass()
+end
+
+local function click(view, id, button, where)
+  local area = check.ok(view.at[id], "nothing on the screen is " .. id)
+  local x, y = area.x + area.width * (where or 0.5), area.y + area.height / 2
+  view:pass { kind = "mouse", what = "move", x = x, y = y }
+  view:pass { kind = "mouse", what = "down", x = x, y = y, button = button or "left", clicks = 1 }
+  view:pass { kind = "mouse", what = "up", x = x, y = y, button = button or "left", clicks = 1 }
+  view:pass()
+end
+
+test("a tag is completed under the caret, with Tab, Ctrl+Enter, the arrows and the mouse", function()
+  local view, _ <close> = open { "red_hair, solo", "red_hair, stone", "standing, solo", "a" }
+  local p = view.project
+  p:go(4)
+  press(view, "f2")
+  write(view, ", re")
+  check.equal(view.completing.rows, { { "red hair", 2 } })
+  press(view, "tab")
+  check.equal(p:current().draft, "a, red_hair")
+  check.equal(view.ui.focus, "caption")
+  write(view, ", st")
+  press(view, "down")
+  press(view, "ctrl+return")
+  check.equal(p:current().draft, "a, red_hair, stone")
+  check.equal(p.at, 4)
+  write(view, ", s")
+  press(view, "escape")
+  check.equal(view.completing, nil)
+  check.equal(view.ui.focus, "caption")
+  write(view, "o")
+  click(view, "completion 1")
+  check.equal(p:current().draft, "a, red_hair, stone, solo")
+  press(view, "ctrl+return") -- nothing to complete: it is kept, and the next one written
+  check.equal(p.items[4].caption, "a, red_hair, stone, solo")
+end)
+
+test("what stands behind the caret and the other tags stay as they are", function()
+  local view, _ <close> = open { "red_hair, solo", "x,  y ,z" }
+  local p = view.project
+  p:go(2)
+  press(view, "f2")
+  press(view, "home")
+  for _ = 1, 6 do press(view, "right") end -- before the second comma
+  write(view, " re")
+  check.equal(view.completing, nil) -- "y re" is no tag of anyone
+  view.editor.document:set "x, re ,z"
+  view.editor.document:select(4, 4)
+  view.project.changes:type(p:current(), "x, r ,z")
+  view.editor.item = nil
+  view:pass()
+  view.editor.document:select(4, 4)
+  write(view, "e")
+  press(view, "tab")
+  check.equal(p:current().draft, "x, red_hair ,z")
+end)
+
+test("sentences are not completed", function()
+  local view, _ <close> = open { "red_hair, solo", "A door. It is red" , "" }
+  view.project:go(2)
+  press(view, "f2")
+  write(view, ", so")
+  check.equal(view.completing, nil)
+  view.project:go(3)
+  press(view, "f2")
+  write(view, "A stone lies before the door. so")
+  check.equal(view.completing, nil)
+end)
+
+test("where most captions are sentences the first word is not completed either", function()
+  local view, _ <close> = open { "standing, solo", "A door is there. It is red", "The door is there. It stands", "" }
+  view.project:go(4)
+  press(view, "f2")
+  write(view, "st")
+  check.equal(view.completing, nil)
+end)
+
+test("stars and putting aside by the mouse, for all that are chosen", function()
+  local view, _ <close> = open { "a", "b", "c" }
+  local p = view.project
+  click(view, "stars", "left", 0.7) -- the fourth
+  check.equal({ p.items[1].star, p.items[2].star }, { 4, 0 })
+  click(view, "stars", "left", 0.7) -- the same again: none
+  check.equal(p.items[1].star, 0)
+  p:select_all()
+  click(view, "stars", "left", 0.1)
+  check.equal({ p.items[1].star, p.items[2].star, p.items[3].star }, { 1, 1, 1 })
+  click(view, "aside")
+  check.ok(p.items[1].reject and p.items[3].reject)
+  click(view, "aside")
+  check.equal(p.items[2].reject, nil)
+end)
+
+test("the bar below a large picture goes on, and nearer", function()
+  local view, _ <close> = open { "a", "", "c", "" }
+  press(view, "space")
+  click(view, "bar next without")
+  check.equal(view.project.at, 2)
+  click(view, "bar next")
+  check.equal(view.project.at, 3)
+  click(view, "bar previous")
+  check.equal(view.project.at, 2)
+  click(view, "picture menu")
+  check.ok(view.ui.menu)
+  press(view, "escape")
+  check.equal(view.ui.menu, nil)
+end)
+
+test("Ctrl and the wheel make the thumbnails larger and smaller", function()
+  local view, _ <close> = open { "a", "b" }
+  local before = view.thumb
+  view:pass { kind = "mouse", what = "move", x = 100, y = 200 }
+  view:pass { kind = "mouse", what = "wheel", x = 100, y = 200, dx = 0, dy = 1, ctrl = true }
+  check.ok(view.thumb > before)
+  view:pass { kind = "mouse", what = "wheel", x = 100, y = 200, dx = 0, dy = -1, ctrl = true }
+  check.equal(view.thumb, before)
+end)
+
+test("undo goes to what it changed, when that is shown", function()
+  local view, _ <close> = open { "a", "b", "c" }
+  local p = view.project
+  check.ok(p.changes:star({ p.items[3] }, 5))
+  press(view, "ctrl+z")
+  check.equal(p:current(), p.items[3])
+  p:go(1)
+  press(view, "ctrl+y")
+  check.equal(p:current(), p.items[3])
+  p:go(1)
+  check.ok(p:filter "caption:a")
+  press(view, "ctrl+z")
+  check.equal(p:current(), p.items[1])
+end)
+
+test("the filter's words are shown, and one that is taken is looked for", function()
+  local view, _ <close> = open { "a door", "b", "" }
+  press(view, "shift+f1")
+  check.ok(view.dialog)
+  for _ = 1, 2 do press(view, "down") end
+  press(view, "return")
+  check.equal(view.dialog, nil)
+  check.equal(view.filter:text(), "tag:door")
+  check.equal(view.ui.focus, "filter")
+  click(view, "filter none")
+  check.equal({ view.filter:text(), #view.project.order }, { "", 3 })
+end)
+
+test("the menu of orders has every order of a project", function()
+  local view, _ <close> = open { "a" }
+  click(view, "sort")
+  local titles = {}
+  for _, row in ipairs(view.ui.menu.rows) do titles[row.title] = true end
+  for name in pairs(project.sorts) do check.ok(titles["by " .. name], "by " .. name .. " is missing") end
+end)
+
+test("tags are counted to the end, and then no more", function()
+  local view, _ <close> = open({ "red hair, solo", "solo, sky" }, { count = 2 })
+  for _ = 1, 5 do view:pass() end
+  check.equal(view.pane.list[1], { "solo", 2 })
+  check.equal(view.ui.moving, false)
+  local index = tags.index()
+  local items = { { caption = "Red_Hair, solo" }, { caption = "red hair, sky" } }
+  check.ok(index:update(items))
+  check.equal({ index:written "red hair", index.seen }, { "Red_Hair", 2 })
+  items[1].caption = "It is a door. A red one"
+  check.ok(index:update(items))
+  check.equal({ index:count "red hair", index:count "solo", index.seen }, { 1, 0, 1 })
+end)
+
+test("every text has a contrast of 4.5 to 1 with what it stands on, dark and light", function()
+  local theme = require "window.theme"
+  local function light(color) -- WCAG 2: relative luminance
+    local parts = {}
+    for i, shift in ipairs { 24, 16, 8 } do
+      local v = (color >> shift & 255) / 255
+      parts[i] = v <= 0.04045 and v / 12.92 or ((v + 0.055) / 1.055) ^ 2.4
+    end
+    return 0.2126 * parts[1] + 0.7152 * parts[2] + 0.0722 * parts[3]
+  end
+  local function contrast(a, b)
+    local x, y = light(a), light(b)
+    return (math.max(x, y) + 0.05) / (math.min(x, y) + 0.05)
+  end
+  local function over_white(color) -- a ground that is seen through, on the brightest picture
+    local v = math.floor(255 * (1 - (color & 255) / 255) + 0.5)
+    return v << 24 | v << 16 | v << 8 | 255
+  end
+  local GROUNDS = { "ground", "panel", "well", "raised", "hover", "selection", "picture" }
+  local USES = { text = { "trigger" }, faint = {}, accent = {}, good = {}, warning = {}, bad = {}, beyond = {}, bucket = false,
+    disabled = false }
+  for _, t in ipairs { theme.dark, theme.light } do
+    local function enough(name, on, ground)
+      local found = contrast(t[name], ground or t[on])
+      check.ok(found >= 4.5, ("%s: %s on %s has %.2f"):format(t.name, name, on, found))
+    end
+    for name, more in pairs(USES) do
+      for _, on in ipairs(more and GROUNDS or { "panel", "ground", "well" }) do enough(name, on) end
+      for _, on in ipairs(more or {}) do enough(name, on) end
+    end
+    enough("inverse", "accent")
+    for _, name in ipairs { "star", "aside" } do enough(name, "veil", over_white(t.veil)) end
+    for _, on in ipairs { "ground", "panel", "well", "picture" } do check.ok(contrast(t.focus, t[on]) >= 3, t.name .. " focus on " .. on) end
+  end
+end)
+
+test("every action has a title, and what no key does a menu or button does", function()
+  for _, row in ipairs(actions.list) do check.ok(row.title and row.run and row.keys and row.group, row.id) end
+end)
