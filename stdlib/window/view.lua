@@ -260,41 +260,47 @@ local function identify(self)
   end
 end
 
-function View:loop()
+--- What came since the last turn is done, and what is another now is painted.
+---@param wait? number seconds to wait for an event at most
+function View:turn(wait)
   local w, p = self.window, self.project
-  local version, wait = nil, 0
-  while not self.closed do
-    local events = gather(w, wait)
-    for i, event in ipairs(events) do
-      if event.kind == "quit" then self.closed = true
-      elseif event.kind == "lost" then self.pictures:lost()
-      elseif event.kind == "drop" or event.kind == "dropped" then self:dropped(event)
-      else self:pass(event, i < #events) end
-      if self.closed then break end
+  local events = gather(w, wait or self.wait)
+  local came = self.pictures:arrive(function(answer, item)
+    if self.identifying[item] then self.identifying[item] = nil end
+    p:learn(item, answer)
+  end)
+  local painted = false
+  for i, event in ipairs(events) do
+    if event.kind == "quit" then self.closed = true
+    elseif event.kind == "reset" then self.pictures:lost()
+    elseif event.kind == "drop" or event.kind == "dropped" then self:dropped(event)
+    else
+      self:pass(event, i < #events)
+      painted = i == #events
     end
-    if self.closed then break end
-    local came = self.pictures:arrive(function(answer, item)
-      if self.identifying[item] then self.identifying[item] = nil end
-      p:learn(item, answer)
-    end)
-    identify(self)
-    local now = log.clock()
-    editor.tick(self)
-    self.watch:look(self.visible, now)
-    local busy = p:work(0.004)
-    for _, news in ipairs(p:told()) do self:say(news.kind, news.text) end
-    local change = self.ui:next_change()
-    local painted = #events > 0
-    local new = console.look(self)
-    if p.version ~= version or not painted and (came > 0 or new or self.ui.moving or self.due and now >= self.due) then
-      self:pass(nil, false)
-      change = self.ui:next_change()
-    end
-    version = p.version
-    local rest = math.min(self.ui.blinks and 0.53 or REST, change or REST)
-    self.due = now + rest
-    wait = (busy or self.ui.moving) and FRAME or self.pictures:waiting() and FRAME or rest
+    if self.closed then return end
   end
+  identify(self)
+  local now = log.clock()
+  editor.tick(self)
+  self.watch:look(self.visible, now)
+  local busy = p:work(0.004)
+  for _, news in ipairs(p:told()) do self:say(news.kind, news.text) end
+  local change = self.ui:next_change()
+  local new = console.look(self)
+  local stale = came > 0 or #events > 0 or self.ui.moving or self.due and now >= self.due
+  if new or p.version ~= self.version or stale and not painted then
+    self:pass(nil, false)
+    change = self.ui:next_change()
+  end
+  self.version = p.version
+  local rest = math.min(self.ui.blinks and 0.53 or REST, change or REST)
+  self.due = now + rest
+  self.wait = (busy or self.ui.moving) and FRAME or self.pictures:waiting() and FRAME or rest
+end
+
+function View:loop()
+  while not self.closed do self:turn() end
 end
 
 --- Files and folders that were dropped on the window.
@@ -316,7 +322,7 @@ end
 function M.new(w, p, loader)
   local settings = p.settings
   local self = setmetatable({ window = w, project = p, loader = loader, screen = settings.screen or "grid", thumb = settings.thumb or 160,
-    side = settings.side or 340, written = settings.written or 240, show_bucket = settings.bucket ~= false, look = {}, editor = {}, identifying = {},
+    side = settings.side or 340, written = settings.written or 240, show_bucket = settings.bucket ~= false, look = {}, editor = {}, identifying = {}, wait = 0,
     visible = {}, filter = text.new(settings.filter or ""),
     ui = UI.new(w, theme[settings.theme] or theme.dark), pictures = pictures.new(w, loader), watch = watch.new(p),
     tokens = tokens.new {} }, View)
@@ -337,6 +343,8 @@ end
 function M.run(options)
   local word = options.words[1]
   if #options.words > 1 then fail(("calotype view opens one thing: '%s' is one too many"):format(options.words[2]), "a folder is all its pictures") end
+  local there, missing = windows.display() -- before anything is opened, or made
+  if not there then fail(missing, nil, 1) end
   local store = script.env "CALOTYPE_STORE" or ".calotype"
   local p, message, code = project.open(word, { store = store })
   if not p then fail(message, nil, code == "DENIED" and 3 or code == "BUSY" and 75 or 1) end
