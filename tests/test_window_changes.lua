@@ -231,6 +231,30 @@ test("a caption file that a run dressed comes back letter by letter, and is no p
   check.equal(log:find "a person\n      zkr, a boat", nil)
 end)
 
+test("a person's file stays a person's when a step is undone while a model's text is in force", function()
+  local at = folder(1)
+  put(at .. "/photos/p1.txt", "mine\n")
+  local p = open(at)
+  local item = p.items[1]
+  p.store:add_caption { sha = item.sha256, key = "k", text = "a model's", author = "model", provider = "gemini" }
+  check.ok(p:refresh { item })
+  check.equal(item.caption, "mine")
+  check.ok(p.changes:write(item, "new"))
+  check.equal(p.changes:undo().count, 1)
+  check.equal(read(at .. "/photos/p1.txt"), "mine\n")
+  check.equal(item.by.author, "human")
+  check.equal(p.changes:redo().count, 1)
+  check.equal(p.changes:bring_back(item, 2), true)
+  check.equal(read(at .. "/photos/p1.txt"), "a model's\n")
+  check.equal(item.by.author, "model")
+  p:close()
+  p = open(at)
+  check.equal(p.items[1].by, { author = "model", provider = "gemini" })
+  local rows = p.changes:history(p.items[1])
+  check.equal(rows[#rows].who, "gemini") -- the file's text was not taken for a person's
+  p:close()
+end)
+
 test("what is typed is kept with every key and becomes a step after two seconds of rest", function()
   local at = folder(2)
   local p = open(at)

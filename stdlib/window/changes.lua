@@ -482,13 +482,15 @@ local function back(self, way)
           restored[key] = row.id
         end
         job.row, job.text = row or now.row, file_text(wanted, rows)
-        if now.file and job.text and job.row and job.row.author == "model" and not beside.ours(self.store, item.sha256, job.text) then
+        -- A person's words may stand in the file while a model's are in force: those are never marked as a model's.
+        if job.text and job.row and job.row.author == "model" and job.text == job.row.text then
           must(beside.mark(self.store, item.sha256, job.row, job.text))
         end
-        if job.text and (now.file or not entry[source].file) then
-          local path = now.file and now.file.path or (state.file_names(item.path))
-          if not now.file or now.file.text ~= job.text then jobs[#jobs + 1] = { item = item, path = path, text = job.text } end
-        elseif not job.text and now.file and entry[source].file then jobs[#jobs + 1] = { item = item, path = now.file.path, text = false } end
+        if job.text and not now.file and entry[source].file then job.text = nil -- somebody took the file away: it stays away
+        elseif not job.text and now.file and not entry[source].file then job.text = now.file.text
+        elseif job.text ~= (now.file and now.file.text) then
+          jobs[#jobs + 1] = { item = item, path = now.file and now.file.path or (state.file_names(item.path)), text = job.text or false }
+        end
       end
       count = count + 1
     end
@@ -501,11 +503,10 @@ local function back(self, way)
     if job.entry.mark then show_mark(self, job.entry.sha, job.entry.mark, plain(job.entry[target]))
     else
       local file = job.text
-      if not file and job.now.file and not job.entry[source].file then file = job.now.file.text end
       local text = file and file:find "%S" and file or job.row and job.row.text or ""
       local there = job.now.file
       state.show(job.item, { text = text, row = job.row, file = file and there and { path = there.path, text = file, size = there.size,
-        mtime_ns = there.mtime_ns, ours = job.row ~= nil and job.row.author == "model" } or nil })
+        mtime_ns = there.mtime_ns, ours = beside.ours(self.store, job.item.sha256, file) } or nil })
       shown[#shown + 1] = job.item
     end
   end

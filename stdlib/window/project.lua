@@ -38,7 +38,8 @@ local M = {}
 local Project = {}
 Project.__index = Project
 
-local BLOCK = 256 -- pictures between two looks at the clock
+local BLOCK = 128 -- pictures between two looks at the clock
+local AT_ONCE = 0.03 -- seconds that a filter takes before it goes on in slices
 
 -- --- Opening --------------------------------------------------------------------------------------------------------------------------
 
@@ -131,6 +132,7 @@ local function restore(self)
   local s = self.settings
   local ok = type(s.filter) == "string" and self:filter(s.filter)
   if not ok then self:filter "" end
+  self:filter_on()
   if type(s.sort) == "string" and M.sorts[s.sort] then self:sort(s.sort, s.descending == true) end
   self.at = #self.order > 0 and 1 or 0
   for i, item in ipairs(self.order) do
@@ -358,16 +360,17 @@ local function put_order(self, list)
   self:changed()
 end
 
---- Which pictures are shown (window/filter.lua). What is not understood leaves all as it is. A filter that counts tokens goes on in `work`.
+--- Which pictures are shown (window/filter.lua). What is not understood leaves all as it is. Where thousands of captions are to be counted
+--- the order stays as it was for a moment, and `work` goes on until `filtering` is nil.
 ---@param text string
 ---@return boolean? ok, string? message, integer? place
 function Project:filter(text)
-  local shown, uses, place = filter.compile(text, { tokens = self.tokens and self.tokens.counter })
-  if not shown then return nil, uses, place end
+  local shown, message, place = filter.compile(text, { tokens = self.tokens and self.tokens.counter })
+  if not shown then return nil, message, place end
   self.filter_text, self.shown = text, shown
   self.settings.filter = text ~= "" and text or nil
   self.filtering = { at = 1, list = {} }
-  if not uses.tokens then self:filter_on() end
+  self:filter_on(AT_ONCE)
   return true
 end
 
@@ -585,6 +588,7 @@ function Project:reload()
   fill(self, items, stats)
   self.order, self.at = {}, 0
   self:filter_again()
+  self:filter_on()
   for i, item in ipairs(self.order) do if current and item.path == current.path then self.at = i end end
   if self.at == 0 and #self.order > 0 then self.at = 1 end
   if #new > 0 or gone > 0 then self:tell("info", ("%d new, %d gone"):format(#new, gone)) end
