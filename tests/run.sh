@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 BUILD=${BUILD:-build/release} T=${T:-}
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/calotype-tests.XXXXXX") || exit 1
 trap 'rm -rf "$scratch"' EXIT INT TERM
-export CALOTYPE_TEST_TMP="$scratch"
+export CALOTYPE_TEST_TMP="$scratch" CALOTYPE_WINDOW=no
 passed=0 failed=0 skipped=0
 
 one() { # name, command ...

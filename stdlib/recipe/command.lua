@@ -102,7 +102,7 @@ end
 function M.need_sink(session)
   if #session.sinks > 0 or #session.stages == 0 then return end
   local last = stage.state(session.stages[#session.stages])
-  session:fail(last.at, "this recipe produces nothing: no :export, :report, :sheet, :samples or :expect follows",
+  session:fail(last.at, "this recipe produces nothing: no :export, :report, :sheet, :preview, :samples or :expect follows",
     { exit = 2, hint = 'end with an output, for example :sheet { to = "out/sheet.png" }' })
 end
 

@@ -77,7 +77,7 @@ local ELSEWHERE = {
   io = "a recipe has fs.read and fs.write, below the folders it names", dofile = "require \"name\" is name.lua beside the recipe",
   ollama = "openai {} asks it: OPENAI_BASE_URL=http://127.0.0.1:11434 in .env", llava = 'openai { model = "llava" } asks a server that has it',
   blip = "huggingface {} asks an endpoint that has it: HF_BASE_URL=https://... in .env", gpt = 'openai { model = "..." } asks OpenAI',
-  help = "? shows what there is, ?reject a verb", quit = "Ctrl-D, or exit",
+  preview = "photos:preview {} shows a set in a window", help = "? shows what there is, ?reject a verb", quit = "Ctrl-D, or exit",
 }
 
 -- A file of the name of one of the program's own scripts is a recipe like any other; the script itself is a command.
@@ -211,6 +211,17 @@ function M.new(options)
       return { provider = provider.name, version = provider.version, options = read }
     end
   end
+
+  -- At the prompt, where one looks at things in passing.
+  function base.preview(...)
+    local at, pictures = place.here "preview", ...
+    if not stage.is(pictures) then
+      place.fail(at, ("preview takes a set of pictures, not %s"):format(select("#", ...) == 0 and "nothing" or schema.show(pictures)),
+        { hint = type(pictures) == "string" and ("preview(images %q)"):format(pictures) or "for example preview(images \"photos\")" })
+    end
+    pictures:preview()
+  end
+  if not session.live then base.preview = nil end
 
   require("recipe.assistant").install(base, session, function(at)
     session.stopped_at = at

@@ -2,6 +2,7 @@
 -- asked, nothing is trained or drawn, no output is written.
 --
 --   plan.run { file = "hall.lua" }     --> 0
+local buckets = require "recipe.buckets"
 local command = require "recipe.command"
 local log = require "native.log"
 local money = require "caption.money"
@@ -111,22 +112,26 @@ local function put_others(put, session, e)
 end
 
 --- The pictures that a recipe is about, without asking anybody or writing anything: the sets of the last stages that can be known now.
---- `base`: the model it trains on, where it names one.
----@param options { file: string, params?: table<string, string>, store?: string }
+--- `base`: the model it trains on, where it names one; `bucket_of`: by set, what gives a picture the bucket that it is trained in. `put` gets
+--- a line for each stage.
+---@param options { file: string, params?: table<string, string>, store?: string, put?: fun(line: string) }
 ---@return calotype.set[]
 function M.sets(options)
   local session = command.read(options, "plan")
-  local plan = setmetatable({ put = function() end, known = {}, asks = {} }, Plan)
-  local sets, used = {}, {}
+  local plan = setmetatable({ put = options.put or function() end, known = {}, asks = {} }, Plan)
+  local sets, used, ends = { bucket_of = {} }, {}, {}
   local ok, fault = script.call(function()
     for _, made in ipairs(session.stages) do plan:stage(made) end
     for _, made in ipairs(session.stages) do
       local state = stage.state(made)
       sets.base = sets.base or type(state.options.base) == "string" and state.options.base or nil
-      if plan.known[made] then for _, input in ipairs(state.inputs) do used[input] = true end end
+      for _, input in ipairs(state.inputs) do
+        if plan.known[made] then used[input] = true else ends[input] = true end -- what is trained on, say
+      end
     end
     for _, made in ipairs(session.stages) do
-      if plan.known[made] and not used[made] then sets[#sets + 1] = plan.known[made] end
+      local known = plan.known[made]
+      if known and (ends[made] or not used[made]) then sets[#sets + 1], sets.bucket_of[known] = known, buckets.trained(session, made) end
     end
   end)
   session:close()

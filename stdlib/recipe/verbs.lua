@@ -10,7 +10,7 @@ for _, kind in ipairs(M.kinds) do M.of[kind] = { by_name = {}, methods = {} } en
 
 for _, file in ipairs {
   "images", "join", "drawn", "orient", "reject", "dedupe", "caption", "edit", "keep_if", "take", "split", "weight", "bucket",
-  "sheet", "export", "report", "expect", "train_lora", "samples", "lora_export", "lora_report",
+  "sheet", "preview", "export", "report", "expect", "train_lora", "samples", "lora_export", "lora_report",
 } do
   local verb = require("recipe.verbs." .. file)
   verb.on, verb.id = verb.on or "images", file

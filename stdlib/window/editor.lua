@@ -78,6 +78,12 @@ function M.draw(view, area)
   local low = rect.bottom(inner, 20, 4)
   starbar.draw(view, rect.bottom(inner, 26, 6))
   local completed = completion.keys(view, e.document)
+  if item.out and item.out ~= item.caption and not item.draft then -- a recipe puts words before and behind it
+    local out = rect.bottom(inner, 18, 2)
+    local width = ui:label(out, "goes out as ", { size = theme.size.small, color = ui.theme.faint })
+    ui:label(rect.new(out.x + width, out.y, out.width - width, out.height), item.out, { size = theme.size.small })
+    if ui:over(out) then ui:tip(out, item.out) end
+  end
   local painted = marks(view, item)
   local typed = ui.focus == "caption" and ui.typed
   local what = ui:field("caption", inner, e.document, { lines = true, hint = "what is to be seen here?", marks = painted })

@@ -145,16 +145,17 @@ end
 
 ---@param what string|string[] folder, recipe, view file, or paths
 ---@param options? { store?: string, recursive?: boolean, params?: table<string, string> }
----@return table? project, string? message, string? code
+---@return table? project, string? message, string? code, table? fault of a recipe, with its place
 function M.open(what, options)
   options = options or {}
-  local found, message, code = source.find(what, options)
-  if not found then return nil, message, code end
+  local found, message, code, fault = source.find(what, options)
+  if not found then return nil, message, code, fault end
   local folder = options.store or script.env "CALOTYPE_STORE" or ".calotype"
   local store
   store, message, code = stores.open(folder)
   if not store then return nil, ("the store %s cannot be opened: %s"):format(folder, message), code end
   local self = setmetatable({ store = store, place = found.place, title = found.title, kind = found.kind, folder = found.folder, from = what,
+    preview = found.preview, stamp = found.stamp,
     options = options, items = {}, by_path = {}, contents = {}, order = {}, selected = {}, at = 0, version = 0, news = {}, filter_text = "" }, Project)
   self.settings = settings_of(self)
   local stats = stats_of(found.paths)
@@ -569,7 +570,7 @@ function Project:reload()
   if not found then return nil, message, code end
   local current, chosen = self:current(), self.selected
   local stats, items, by_path, kept, new = stats_of(found.paths), {}, {}, {}, {}
-  self.contents = {}
+  self.contents, self.stamp, self.title = {}, found.stamp, found.title
   for i, path in ipairs(found.paths) do
     local old, info = self.by_path[path], stats[path]
     local item = old
@@ -577,6 +578,10 @@ function Project:reload()
       item = new_item(i, path, info, found.more and found.more[path] and set.copy_deep(found.more[path]))
       item.rejected_by = found.more and found.more[path] and found.more[path].rejected_by or nil
       if not old then new[#new + 1] = item end
+    end
+    if item == old and found.more then -- what the recipe says of it now
+      local more = found.more[path]
+      item.bucket, item.crop, item.out, item.trigger, item.rejected_by = more.bucket, more.crop, more.out, more.trigger, more.rejected_by
     end
     item.index, items[i], by_path[path], kept[item] = i, item, item, true
   end

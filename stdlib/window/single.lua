@@ -1,4 +1,6 @@
 -- single.lua - one picture, as large as there is room, or as near as one wants; with the bucket and crop that the trainer will see.
+local buckets = require "recipe.buckets"
+local dataset = require "native.dataset"
 local rect = require "window.rect"
 local singlebar = require "window.singlebar"
 local theme = require "window.theme"
@@ -7,6 +9,8 @@ local M = {}
 
 local NEAREST, FARTHEST = 32, 1 / 64 -- units of the window for a pixel
 local STEP = 1.25
+
+local list -- of the usual buckets
 
 -- Size of the picture as it is shown; nil while nobody knows.
 local function size_of(item, texture)
@@ -41,10 +45,25 @@ function M.zoom(view, by, x, y)
   look.y = (py + (area.y + area.height / 2 - y) / scale) / look.height
 end
 
+-- The bucket and crop of a picture: as the recipe says, else as :bucket {} would have it.
+local function trained(item)
+  if item.crop then return item.bucket, item.crop end
+  if not item.width or not item.height or item.reject then return end
+  local usual = item.usual
+  if not usual or usual.width ~= item.width or usual.height ~= item.height then
+    list = list or dataset.buckets {}
+    local b = list and dataset.bucket(item.width, item.height, list)
+    usual = { width = item.width, height = item.height, bucket = b, crop = b and buckets.crop(item.width, item.height, b) }
+    item.usual = usual
+  end
+  return usual.bucket, usual.crop
+end
+
 -- What the trainer takes of it.
 local function bucket(view, item, x, y, scale)
-  local crop, b = item.crop, item.bucket
-  if not crop or not view.show_bucket then return end
+  if not view.show_bucket then return end
+  local b, crop = trained(item)
+  if not crop then return end
   local ui, look = view.ui, view.look
   local cx, cy, cw, ch = x + crop.x * scale, y + crop.y * scale, crop.width * scale, crop.height * scale
   local w, h = look.width * scale, look.height * scale
@@ -54,7 +73,7 @@ local function bucket(view, item, x, y, scale)
   ui.w:fill(cx + cw, cy, x + w - cx - cw, ch, ui.theme.shade)
   ui.w:frame(cx, cy, cw, ch, ui.theme.bucket, 2)
   if b then
-    local text = ("trained at %d x %d"):format(b.width, b.height)
+    local text = (item.bucket and "trained at %d x %d" or "in a bucket of 512: %d x %d"):format(b.width, b.height)
     local advances = ui.window:advances(text, { size = theme.size.small })
     ui.w:round(cx + 4, cy + 4, advances[#advances] + 12, 20, 4, ui.theme.veil)
     ui.w:text(cx + 10, cy + 5, text, { size = theme.size.small, color = ui.theme.star })

@@ -5,17 +5,20 @@
 --   found.more["photos/a.jpg"]                                   -- what a recipe or a view file says of it: bucket, crop, out, rejected_by, record
 --   local taken, refused = source.take(project, { "/home/me/new.jpg" })      -- copied into the project's folder, with their caption files
 --
--- A view file is what :preview writes: { "calotype": "view", "version": 1, "title": "...", "recipe": "hall.lua", "pictures": [ { "path": "photos/a.jpg",
--- "caption": "...", "trigger": "zkr", "bucket": { "width": 512, "height": 512 }, "crop": {...}, "rejected": "too small", "verb": "reject" } ] };
--- all but the path may be left out.
+-- A view file is what :preview keeps in the store, too, for "preview:NAME" (window/preview.lua): { "calotype": "view", "version": 1, "title": "...",
+-- "recipe": "hall.lua", "pictures": [ { "path": "photos/a.jpg", "width": 640, "height": 480, "caption": "...", "trigger": "zkr",
+-- "bucket": { "width": 512, "height": 512 }, "crop": {...}, "rejected": "too small", "verb": "reject" } ] }; all but the path may be left out.
+local buckets = require "recipe.buckets"
 local fs = require "native.fs"
 local hash = require "native.hash"
 local image = require "native.image"
 local images = require "recipe.verbs.images"
 local json = require "native.json"
+local preview = require "window.preview"
 local script = require "native.script"
 local services = require "caption.services"
 local state = require "window.state"
+local stores = require "native.store"
 
 local M = {}
 
@@ -76,13 +79,12 @@ local function row_of(row)
   for _, key in ipairs { "caption", "trigger", "rejected", "verb" } do
     if not text_or_nil(row[key]) then return nil, ("has a %s that is no text"):format(key) end
   end
-  return { out = row.caption, trigger = row.trigger, bucket = row.bucket, crop = row.crop,
+  if row.width ~= nil and not (whole(row.width, 1) and whole(row.height, 1)) then return nil, "has a size that is none" end
+  return { out = row.caption, trigger = row.trigger, width = row.width, height = row.width and row.height, bucket = row.bucket, crop = row.crop,
     rejected_by = row.rejected and { reason = row.rejected, by = row.verb or "the recipe" } or nil }
 end
 
-local function of_view(path)
-  local bytes, message, code = fs.read(path, 256 << 20)
-  if not bytes then return nil, message, code end
+local function of_view(path, bytes, place)
   local view = json.decode(bytes)
   if type(view) ~= "table" or view.calotype ~= "view" or type(view.pictures) ~= "table" then
     return nil, ("%s is no list of pictures that :preview wrote"):format(path), "FORMAT"
@@ -98,33 +100,55 @@ local function of_view(path)
     more[row.path] = made
     fs.grant(row.path:match "^(.*)/[^/]*$" or ".", "read")
   end
-  return { kind = "view", place = place_of(path), title = type(view.title) == "string" and view.title or title_of(path), paths = paths, more = more }
+  return { kind = "view", place = place, title = type(view.title) == "string" and view.title or title_of(path), paths = paths, more = more }
+end
+
+local function of_view_file(path)
+  local bytes, message, code = fs.read(path, 256 << 20)
+  if not bytes then return nil, message, code end
+  return of_view(path, bytes, place_of(path))
+end
+
+-- What :preview kept in the store.
+local function of_preview(name, folder)
+  local store, message, code = stores.open(folder)
+  if not store then return nil, ("the store %s cannot be opened: %s"):format(folder, message), code end
+  local text, stamp = preview.text(store, name), preview.stamp(store, name)
+  store:close()
+  if not text then return nil, ("nothing was previewed as %s: run the recipe, it needs :preview {}"):format(name), "NOTFOUND" end
+  local found
+  found, message, code = of_view(name, text, (place_of(".")) .. "#" .. preview.PREFIX .. name)
+  if found then found.preview, found.stamp = name, stamp end
+  return found, message, code
 end
 
 -- --- Recipes --------------------------------------------------------------------------------------------------------------------------
 
 local RECORD = { "width", "height", "format", "orientation", "phash", "brightness", "entropy", "sharpness", "alpha", "gray", "thumb" }
 
-local function of_item(item)
+local function of_item(item, bucket)
   local record = {}
   for _, key in ipairs(RECORD) do record[key] = item[key] end
-  return { sha256 = item.sha256, width = item.width, height = item.height, record = item.width and record or nil, bucket = item.bucket, crop = item.crop,
+  return { sha256 = item.sha256, width = item.width, height = item.height, record = item.width and record or nil, bucket = bucket,
+    crop = bucket and buckets.crop(item.width, item.height, bucket) or nil,
     trigger = item.trigger, out = item.caption ~= "(a caption to come)" and item.caption or nil }
 end
 
 local function of_recipe(path, options)
-  local ok, sets = script.call(require("recipe.plan").sets, { file = path, params = options.params or {}, store = options.store })
+  local ok, sets = script.call(require("recipe.plan").sets, { file = path, params = options.params or {}, store = options.store, put = options.say })
   if not ok then
     local fault = sets
-    return nil, type(fault) == "table" and fault.message or script.render(fault), type(fault) == "table" and fault.exit == 130 and "INTERRUPT" or "ARG"
+    return nil, type(fault) == "table" and fault.message or script.render(fault), type(fault) == "table" and fault.exit == 130 and "INTERRUPT" or "ARG", fault
   end
   local paths, more, trigger = {}, {}, nil
   local function add(item, made)
-    if not more[item.path] then paths[#paths + 1] = item.path end
+    local there = more[item.path]
+    if not there then paths[#paths + 1] = item.path
+    elseif there.bucket and not made.bucket then made.bucket, made.crop = there.bucket, there.crop end
     more[item.path] = made
     trigger = trigger or item.trigger
   end
-  for _, set in ipairs(sets) do for _, item in ipairs(set.items) do add(item, of_item(item)) end end
+  for _, set in ipairs(sets) do for _, item in ipairs(set.items) do add(item, of_item(item, sets.bucket_of[set](item))) end end
   for _, set in ipairs(sets) do
     for _, reject in ipairs(set.rejected) do
       local there = more[reject.item.path]
@@ -142,9 +166,12 @@ end
 --- The pictures that are meant.
 ---@param what string|string[]
 ---@param options { recursive?: boolean, params?: table<string, string>, store?: string }
----@return table? found, string? message, string? code
+---@return table? found, string? message, string? code, table? fault of a recipe
 function M.find(what, options)
   if type(what) == "table" then return of_list(what) end
+  if what:sub(1, #preview.PREFIX) == preview.PREFIX then
+    return of_preview(what:sub(#preview.PREFIX + 1), options.store or script.env "CALOTYPE_STORE" or ".calotype")
+  end
   local ok, message, code = fs.grant(what, "read")
   local info = ok and fs.stat(what)
   if not info then
@@ -155,7 +182,7 @@ function M.find(what, options)
   if info.kind == "folder" then return of_folder(what, options) end
   local ending = (what:match "%.([^./]+)$" or ""):lower()
   if ending == "lua" then return of_recipe(what, options) end
-  if ending == "json" then return of_view(what) end
+  if ending == "json" then return of_view_file(what) end
   if images.is_picture(what) then return of_list { what } end
   return nil, ("%s is no folder, recipe, picture or view file"):format(what), "ARG"
 end

@@ -13,6 +13,7 @@ local grid = require "window.grid"
 local loaders = require "native.loader"
 local log = require "native.log"
 local pictures = require "window.pictures"
+local preview = require "window.preview"
 local project = require "window.project"
 local rect = require "window.rect"
 local script = require "native.script"
@@ -284,6 +285,7 @@ function View:turn(wait)
   local now = log.clock()
   editor.tick(self)
   self.watch:look(self.visible, now)
+  if preview.follow(p, now) then w:title(p.title) end
   local busy = p:work(0.004)
   for _, news in ipairs(p:told()) do self:say(news.kind, news.text) end
   local change = self.ui:next_change()
@@ -322,7 +324,8 @@ end
 function M.new(w, p, loader)
   local settings = p.settings
   local self = setmetatable({ window = w, project = p, loader = loader, screen = settings.screen or "grid", thumb = settings.thumb or 160,
-    side = settings.side or 340, written = settings.written or 240, show_bucket = settings.bucket ~= false, look = {}, editor = {}, identifying = {}, wait = 0,
+    side = settings.side or 340, written = settings.written or 240, look = {}, editor = {}, identifying = {}, wait = 0,
+    show_bucket = settings.bucket or settings.bucket == nil and p.kind ~= "folder",
     visible = {}, filter = text.new(settings.filter or ""),
     ui = UI.new(w, theme[settings.theme] or theme.dark), pictures = pictures.new(w, loader), watch = watch.new(p),
     tokens = tokens.new {} }, View)
@@ -346,7 +349,8 @@ function M.run(options)
   local there, missing = windows.display() -- before anything is opened, or made
   if not there then fail(missing, nil, 1) end
   local store = script.env "CALOTYPE_STORE" or ".calotype"
-  local p, message, code = project.open(word, { store = store })
+  local p, message, code, fault = project.open(word, { store = store, params = options.params, say = function(line) log.say("info", line) end })
+  if fault then error(fault, 0) end
   if not p then fail(message, nil, code == "DENIED" and 3 or code == "BUSY" and 75 or 1) end
   local w
   w, message, code = windows.open { title = p.title, width = 1280, height = 800, least = { 800, 600 } }
@@ -354,7 +358,7 @@ function M.run(options)
   local loader
   loader, message = loaders.open(p.store, {})
   if not loader then fail(message, nil, 1) end
-  local self <close> = setmetatable({}, { __close = function() loader:close() p:close() w:close() end }) -- luacheck: ignore
+  local self <close> = setmetatable({}, { __close = function() preview.gone(p) loader:close() p:close() w:close() end }) -- luacheck: ignore
   local view = M.new(w, p, loader)
   view:loop()
   view:keep()

@@ -117,6 +117,10 @@ local lora = {}
 ---@field columns? integer pictures beside each other (a whole number, 1 to 20, default 6)
 ---@field rejected? boolean show the rejected ones too (true or false, default true)
 
+---@class calotype.preview_options
+---@field rejected? boolean show the rejected ones too (true or false, default true)
+---@field title? string of the window; the recipe's name when left out (text)
+
 ---@class calotype.export_options
 ---@field as "replicate"|"kohya"|"sidecars" replicate: a flat zip for replicate.com trainers: pictures with captions of the same name; kohya: N_trigger folders with captions for kohya's sd-scripts; weights become repeats; sidecars: name.txt for each picture: beside = true puts them beside the inputs, to = "folder" makes copies ("replicate", "kohya" or "sidecars", required)
 ---@field to? string the zip or folder to write; may have [trigger] (a path)
@@ -347,6 +351,11 @@ function images_set:bucket(options) end
 ---@param options calotype.sheet_options
 ---@return calotype.images
 function images_set:sheet(options) end
+
+---Look at the pictures in a window while the run goes on: captions as they go out, what the trainer sees of each picture, the rejected ones with their reason. Shown again, the window that is open follows. At the prompt also preview(photos). Without a display the run says so and goes on.
+---@param options? calotype.preview_options
+---@return calotype.images
+function images_set:preview(options) end
 
 ---Write the pictures and their captions as a trainer wants them. Input pictures are never changed.
 ---@param options calotype.export_options

@@ -1,3 +1,4 @@
+local buckets = require "recipe.buckets"
 local fs = require "native.fs"
 local hash = require "native.hash"
 local json = require "native.json"
@@ -172,19 +173,17 @@ end
 -- Pictures in their buckets: those of :bucket, else kohya's list around the resolution.
 local function bucketed(context, options, items, multiple)
   local dataset = require "native.dataset"
-  local buckets, out = nil, {}
+  local list, out = nil, {}
   for i, item in ipairs(items) do
     local bucket = item.bucket
     if not bucket then
-      if not buckets then
-        local step = math.max(multiple, options.resolution >= 512 and 64 // multiple * multiple or multiple)
+      if not list then
         local message, code
-        buckets, message, code = dataset.buckets { resolution = options.resolution, min = math.max(step, options.resolution // 2 // step * step),
-          max = options.resolution * 2, step = step }
-        if not buckets then context.fail(message, { code = code }) end
+        list, message, code = buckets.of_training(options.resolution, multiple)
+        if not list then context.fail(message, { code = code }) end
       end
       local message, code
-      bucket, message, code = dataset.bucket(item.width, item.height, buckets)
+      bucket, message, code = dataset.bucket(item.width, item.height, list)
       if not bucket then context.fail(("%s: %s"):format(item.path, message), { code = code }) end
     elseif bucket.width % multiple ~= 0 or bucket.height % multiple ~= 0 then
       context.fail(("the bucket %d x %d is no multiple of %d, which this base needs"):format(bucket.width, bucket.height, multiple),
