@@ -87,7 +87,8 @@ if not part then
       end
       local said = "the server did not begin"
       if display then
-        pipe = io.popen(("env -u WAYLAND_DISPLAY -u SDL_VIDEODRIVER DISPLAY=:%d %s %s tests/test_window.lua 2>&1"):format(display, environment, program))
+        -- Leaks are looked for on the dummy display: here they are the graphics driver's, unloaded before anybody can name it.
+        pipe = io.popen(("env -u WAYLAND_DISPLAY -u SDL_VIDEODRIVER ASAN_OPTIONS=detect_leaks=0 DISPLAY=:%d %s %s tests/test_window.lua 2>&1"):format(display, environment, program))
         said = pipe:read "a"
         pipe:close()
       end

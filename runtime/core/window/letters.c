@@ -29,6 +29,7 @@ typedef enum { BLANK = 1, FROM_FACE, FROM_STROKES, BOX, ROUND } glyph_kind;
 typedef struct {
   uint64_t key; /* 0: a free slot */
   glyph_kind kind;
+  bool colored;      /* a picture with colours of its own */
   bool mark;         /* stands on the letter before */
   int face, advance; /* device pixels */
   int left, top;     /* of its pixels: from the pen, from the top of the line box */
@@ -286,6 +287,12 @@ static void keep(cal_letters *l, SDL_Renderer *renderer, glyph *g, const uint32_
   g->page = page_for(l, renderer, x2 - x1, y2 - y1, &g->where);
   if (g->page < 0) return;
   g->age = l->pages[g->page].age;
+  g->colored = false;
+  for (int y = y1; y < y2 && !g->colored; y++)
+    for (int x = x1; x < x2 && !g->colored; x++) {
+      const uint32_t pixel = pixels[(size_t)y * (size_t)pitch + (size_t)x];
+      g->colored = pixel >> 24 && (pixel & 0xffffff) != 0xffffff;
+    }
   sdl.UpdateTexture(l->pages[g->page].texture, &g->where, pixels + (size_t)y1 * (size_t)pitch + x1, pitch * 4);
   if (g->left != INT16_MAX) g->left += x1;
   g->top += y1;
@@ -432,8 +439,8 @@ double cal_letters_draw(cal_window *w, double x, double y, const char *text, siz
       SDL_Texture *texture = l->pages[g->page].texture;
       const int over = g->left == INT16_MAX ? -before + (before - g->where.w) / 2 : g->left;
       const SDL_Rect to = {left + pen + over, top + g->top, g->where.w, g->where.h};
-      if (!(colored >> g->page & 1)) cal_window_color(texture, color);
-      colored |= 1u << g->page;
+      if (g->colored || !(colored >> g->page & 1)) cal_window_color(texture, g->colored ? 0xffffff00 | (color & 0xff) : color);
+      colored = g->colored ? colored & ~(1u << g->page) : colored | 1u << g->page;
       sdl.RenderCopy(w->renderer, texture, &g->where, &to);
     }
     if (!g->mark) before = advance;
