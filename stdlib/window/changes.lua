@@ -226,7 +226,7 @@ local function apply(self, wishes, title, known)
   table.move(last, 1, #last, #steps + 1, steps)
   if #entries == 0 then return 0, left end
   local ok, message, code = transact(self, function()
-    local written, told = {}, {}
+    local written, rows = {}, {}
     if #steps > 0 then must(self.store:drop_undone(self.place)) end
     for _, entry in ipairs(entries) do must(self.store:draft(entry.item.sha256, nil)) end
     for _, entry in ipairs(steps) do
@@ -238,13 +238,13 @@ local function apply(self, wishes, title, known)
       row.id = written[key] or must(self.store:add_caption(row))
       written[key], entry.new = row.id, row
       if entry.file and row.author == "model" then must(beside.mark(self.store, item.sha256, row, entry.text)) end
-      told[#told + 1] = { path = item.path, sha = item.sha256, from = side(entry.now),
+      rows[#rows + 1] = { path = item.path, sha = item.sha256, from = side(entry.now),
         to = { row = row.id, file = entry.file and (row.text == entry.text or entry.text) or nil } }
       if entry.file then jobs[#jobs + 1] = { item = item, path = entry.file, text = entry.text } end
     end
     if #steps == 0 then return end
     local id = must(self.store:add_action { place = self.place, title = title,
-      detail = ('{"count":%d,"entries":%s}'):format(#told, json.encode(json.array(told))) })
+      detail = ('{"count":%d,"entries":%s}'):format(#rows, json.encode(json.array(rows))) })
     note_marks(self, id, "do", jobs)
   end)
   if not ok then return nil, message, code end
@@ -275,13 +275,23 @@ function Changes:write(item, text, title)
   return count > 0
 end
 
+-- Pictures that a step of many left out are named: nothing is left silently.
+local function told(self, count, left, code)
+  if not count then return nil, left, code end
+  if left[1] then
+    self.project:tell("warning", ("%s%s left as %s: %s"):format(left[1].item.name, #left > 1 and (" and %d more were"):format(#left - 1) or " was",
+      #left > 1 and "they are" or "it is", left[1].why))
+  end
+  return count, left
+end
+
 --- Many captions as one step. Those that could not be are in `left`: { item, path, why }.
 ---@param list { [1]: table, [2]: string }[]
 ---@param title string
 ---@return integer? count, table|string left
 function Changes:write_many(list, title)
   if self.typing then self:commit() end
-  return apply(self, list, title)
+  return told(self, apply(self, list, title))
 end
 
 local function map(self, items, title, change)
@@ -292,7 +302,7 @@ local function map(self, items, title, change)
     if text ~= item.caption then list[#list + 1] = { item, text } end
   end
   if #list == 0 then return 0, {} end
-  return apply(self, list, title)
+  return told(self, apply(self, list, title))
 end
 
 local function short(text) return (utf8.len(text) or 0) > 24 and text:sub(1, utf8.offset(text, 24) - 1) .. "…" or text end
@@ -338,10 +348,10 @@ function Changes:replace(plan)
     if row.item.caption == row.before then list[#list + 1] = { row.item, row.after }
     else left[#left + 1] = { item = row.item, path = row.item.path, why = "it has another text by now", code = "BUSY" } end
   end
-  if #list == 0 then return 0, left end
+  if #list == 0 then return told(self, 0, left) end
   local count, more, code = apply(self, list, plan.title)
   if not count then return nil, more, code end
-  return count, table.move(more, 1, #more, #left + 1, left)
+  return told(self, count, table.move(more, 1, #more, #left + 1, left))
 end
 
 -- --- Marks -------------------------------------------------------------------------------------------------------------------------------
@@ -359,7 +369,7 @@ local function mark_of(item, mark)
 end
 
 local function mark_all(self, items, mark, value, title)
-  local told, seen, left = {}, {}, {}
+  local entries, seen, left = {}, {}, {}
   for _, item in ipairs(items) do
     local message, code
     if not item.sha256 then
@@ -370,20 +380,20 @@ local function mark_all(self, items, mark, value, title)
     if message then left[#left + 1] = { item = item, path = item.path, why = message, code = code }
     elseif not seen[item.sha256] and mark_of(item, mark) ~= value then
       seen[item.sha256] = true
-      told[#told + 1] = { path = item.path, sha = item.sha256, mark = mark, from = mark_of(item, mark), to = value }
+      entries[#entries + 1] = { path = item.path, sha = item.sha256, mark = mark, from = mark_of(item, mark), to = value }
     end
   end
-  if #told == 0 then return 0, left end
+  if #entries == 0 then return told(self, 0, left) end
   local ok, message, code = transact(self, function()
     must(self.store:drop_undone(self.place))
-    for _, entry in ipairs(told) do must(self.store:mark(entry.sha, mark, value)) end
+    for _, entry in ipairs(entries) do must(self.store:mark(entry.sha, mark, value)) end
     must(self.store:add_action { place = self.place, title = title,
-      detail = ('{"count":%d,"entries":%s}'):format(#told, json.encode(json.array(told))) })
+      detail = ('{"count":%d,"entries":%s}'):format(#entries, json.encode(json.array(entries))) })
   end)
   if not ok then return nil, message, code end
-  for _, entry in ipairs(told) do show_mark(self, entry.sha, mark, value) end
+  for _, entry in ipairs(entries) do show_mark(self, entry.sha, mark, value) end
   self.project:changed()
-  return #told, left
+  return told(self, #entries, left)
 end
 
 --- 0 takes the stars away.
@@ -594,7 +604,7 @@ function Changes:type(item, text)
     self.typing = item
   end
   self.touched = true
-  local draft = kept ~= item.caption and text or nil
+  local draft = text ~= item.caption and text or nil
   local ok
   ok, message, code = self.store:draft(item.sha256, draft)
   if not ok then return nil, message, code end
@@ -610,9 +620,12 @@ function Changes:tick(now)
   if not self.typing then return false end
   if self.touched then self.touched, self.rested = false, now end
   if self.conflict or now - self.rested < REST then return false end
-  local item = self.typing
+  local item, raw = self.typing, self.typing.draft
+  if raw and text_of(raw) == item.caption then return false end -- a line end at its end: more may follow
   local did, message = self:commit()
-  if item.draft == nil then self.typing = nil else self.rested = now end
+  if did and raw ~= item.caption then self.typing, item.draft, self.rested = item, raw, now
+  elseif item.draft == nil then self.typing = nil
+  else self.rested = now end
   if did == nil then self.project:tell("error", ("%s: %s; what you write is kept meanwhile"):format(item.name, message)) end
   return did or false
 end
