@@ -230,6 +230,86 @@ test("tags are counted to the end, and then no more", function()
   check.equal({ index:count "red hair", index:count "solo", index.seen }, { 1, 0, 1 })
 end)
 
+-- A folder to drop from: `good` pictures with captions, and what cannot be taken.
+local function elsewhere(good)
+  local from = tmp "from"
+  os.execute("mkdir -p " .. from)
+  for i = 1, good do
+    check.ok(image.new(100 + i % 50, 40 + i // 50, { i % 256, 9, 70 }):save(("%s/n%03d.png"):format(from, i)))
+    check.ok(fs.write(("%s/n%03d.txt"):format(from, i), "new " .. i))
+  end
+  check.ok(fs.write(from .. "/bad.png", "no picture"))
+  check.ok(fs.write(from .. "/words.txt", "no picture"))
+  return from
+end
+
+local function drop(view, ...)
+  for _, path in ipairs { ... } do view:dropped { kind = "drop", path = path } end
+  view:dropped { kind = "dropped" }
+  view:pass()
+  view:pass()
+end
+
+test("dropped pictures are copied once a person said so, a slice at a time; what is refused is named", function()
+  local view, _ <close> = open { "a", "b" }
+  local p, from = view.project, elsewhere(120)
+  drop(view, from, from .. "/words.txt")
+  check.equal({ #view.dropping.list, #p.items }, { 122, 2 }) -- nothing is done yet
+  press(view, "return")
+  local turns, worst = 0, 0
+  while view.dialog and not p.adding.done do
+    local before = p.adding.at
+    p:work(0.004)
+    worst = math.max(worst, p.adding.at - before)
+    view:pass()
+    turns = turns + 1
+  end
+  check.ok(turns > 3 and worst < 120, ("%d turns, %d at once"):format(turns, worst))
+  view:pass()
+  check.ok(view.dialog) -- the refused are read first
+  check.equal(#p.adding.refused, 2)
+  press(view, "escape")
+  check.equal(view.dialog, nil)
+  check.equal({ #p.items, p:current().name, p:current().caption }, { 122, "n001.png", "new 1" })
+  check.ok(fs.stat(from .. "/n001.png")) -- copied, not moved
+end)
+
+test("dropping can be refused, and stopped half way", function()
+  local view, _ <close> = open { "a" }
+  local p, from = view.project, elsewhere(60)
+  drop(view, from)
+  press(view, "escape")
+  check.equal({ view.dialog, #p.items }, { nil, 1 })
+  drop(view, from)
+  press(view, "return")
+  for _ = 1, 3 do p:work(0) end
+  press(view, "escape") -- stop
+  while p:work(0.004) do end
+  view:pass()
+  press(view, "escape")
+  check.equal(view.dialog, nil)
+  check.ok(#p.items >= 2 and #p.items < 61, #p.items)
+end)
+
+test("what cannot be added is said, and nothing is offered", function()
+  local view, _ <close> = open { "a" }
+  drop(view, view.folder .. "/nowhere.png")
+  check.equal(#view.dropping.list, 0)
+  check.equal(#view.dropping.refused, 1)
+  check.equal(view.at["drop go"], nil)
+  press(view, "return") -- the only button: Cancel
+  check.equal(view.dialog, nil)
+end)
+
+test("a wrong number in the settings refuses what is dropped, with the number", function()
+  local source, services = require "window.source", require "caption.services"
+  local real = services.setting
+  services.setting = function(name) return name == "VIEW_PICTURE_MB" and "many" or real(name) end
+  local _, refused = source.expand({ kind = "folder", folder = "." }, { "a.png" })
+  services.setting = real
+  check.contains(refused[1].why, "VIEW_PICTURE_MB is 'many'")
+end)
+
 test("every text has a contrast of 4.5 to 1 with what it stands on, dark and light", function()
   local theme = require "window.theme"
   local function light(color) -- WCAG 2: relative luminance

@@ -9,6 +9,8 @@ local tokens = require "window.tokens"
 
 local M = {}
 
+local LONG = 8000 -- bytes of a caption that are counted with every letter
+
 -- Bytes of a text as code points.
 local function points(s, byte) return utf8.len(s, 1, byte - 1, true) or 0 end
 
@@ -29,16 +31,21 @@ end
 local function marks(view, item)
   local e, says = view.editor, view.editor.document:text()
   if e.marked == says and e.marked_theme == view.ui.theme then return e.marks end
+  if #says > LONG and e.marks and e.marked_item == item and view.ui.typed then -- counted when nothing more is typed
+    view.ui.moving = true
+    return e.marks
+  end
   local list = {}
-  if item.trigger then
-    for _, span in ipairs(tokens.triggers(says, item.trigger)) do
+  local word = item.trigger or view.project.trigger
+  if word then
+    for _, span in ipairs(tokens.triggers(says, word)) do
       list[#list + 1] = { points(says, span[1]), points(says, span[2] + 1), view.ui.theme.trigger }
     end
   end
   local beyond = view.tokens:beyond(says)
   if beyond then list[#list + 1] = { points(says, beyond), utf8.len(says) or 0, view.ui.theme.beyond, low = true } end
   e.count, e.exact = view.tokens:count(says)
-  e.marks, e.marked, e.marked_theme = list, says, view.ui.theme
+  e.marks, e.marked, e.marked_theme, e.marked_item = list, says, view.ui.theme, item
   return list
 end
 

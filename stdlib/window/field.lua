@@ -77,6 +77,18 @@ local function paint(self, document, area, offset_x, offset_y, high, style, how,
   end
 end
 
+-- The places of characters in a line: one function for each size, for a document is wrapped again when it is another one.
+local function advances_at(self, size)
+  self.advances = self.advances or {}
+  local known = self.advances[size]
+  if not known then
+    local style, window = { size = size }, self.window
+    known = function(line) return window:advances(line, style) end
+    self.advances[size] = known
+  end
+  return known
+end
+
 --- A field. how: lines (many), hint (shown while it is empty), marks = { { from, to (code points), color, low = underline } }, bad (what is wrong
 --- with it: it is framed), size.
 ---@param document table of window.text
@@ -87,9 +99,9 @@ function M:field(id, area, document, how)
   local style = { size = how.size or theme.size.text, color = self.theme.text }
   local high = self.window:line_height(style.size)
   local inner = rect.inset(area, 8, how.lines and 6 or math.max((area.height - high) / 2, 0))
+  local advances = advances_at(self, style.size)
   local function wrap()
-    document:wrap(how.lines and math.max(inner.width - theme.size.scrollbar - 2, 20) or math.huge,
-      function(line) return self.window:advances(line, style) end, math.max(inner.height // high, 1))
+    document:wrap(how.lines and math.max(inner.width - theme.size.scrollbar - 2, 20) or math.huge, advances, math.max(inner.height // high, 1))
   end
   if focused then
     if self.typed then

@@ -528,6 +528,7 @@ end
 ---@return boolean
 function Project:work(seconds)
   if self.changes:work(seconds) then return true end
+  if self:add_on(seconds or 0.004) then return true end
   return self:filter_on(seconds or 0.004)
 end
 
@@ -543,11 +544,8 @@ function Project:keep()
   return ok, message, code
 end
 
---- Files and folders dropped on the window (window/source.lua: looked at, copied into the folder, named when they are refused).
----@param paths string[]
----@return table[] added, { path: string, why: string }[] refused
-function Project:add(paths)
-  local taken, refused = source.take(self, paths)
+-- What was copied is shown.
+local function show_added(self, taken)
   local stats, new = stats_of(taken), {}
   for _, path in ipairs(taken) do
     local item = new_item(#self.items + 1, path, stats[path])
@@ -558,7 +556,58 @@ function Project:add(paths)
     fill(self, new, stats)
     self:filter_again()
   end
-  return new, refused
+  return new
+end
+
+--- Begin to copy files, and the pictures of folders, into the folder (window/source.lua): `work` goes on with it. p.adding is how far it is:
+--- { at, list, taken, refused, done, added }. An `add` that is at work takes these too.
+---@param paths string[]
+---@return table adding
+function Project:begin_adding(paths)
+  local list, refused = source.expand(self, paths)
+  local job = self.adding
+  if job and not job.done then table.move(list, 1, #list, #job.list + 1, job.list)
+  else job = source.taking(self, list) end
+  table.move(refused, 1, #refused, #job.refused + 1, job.refused)
+  self.adding = job
+  self:changed()
+  return job
+end
+
+--- No more are copied; those that were stay.
+function Project:stop_adding()
+  local job = self.adding
+  if job and not job.done then for i = #job.list, job.at + 1, -1 do job.list[i] = nil end end
+end
+
+-- Go on with copying, at most so long. True while there is more.
+function Project:add_on(seconds)
+  local job = self.adding
+  if not job or job.done then return false end
+  if #job.list == 0 then
+    job.done, job.added = true, {}
+    return false
+  end
+  local deadline = log.clock() + (seconds or math.huge)
+  repeat
+    if not job.next() then
+      job.added = show_added(self, job.taken)
+      job.done = true
+      self:changed()
+      return false
+    end
+  until log.clock() > deadline
+  self:changed()
+  return true
+end
+
+--- Files and folders dropped on the window: all of them, now.
+---@param paths string[]
+---@return table[] added, { path: string, why: string }[] refused
+function Project:add(paths)
+  local job = self:begin_adding(paths)
+  while self:add_on() do end
+  return job.added, job.refused
 end
 
 --- All anew from the disk: pictures that came and went. What was typed is committed first.

@@ -79,8 +79,13 @@ local function draw_tags(view, area)
     give(view, pane.find:text())
     pane.find:set ""
   elseif what == "escape" then ui.focus = nil end
-  local mine, item = {}, p:current()
-  for _, tag in ipairs(item and tags.of(item.caption) or {}) do mine[caption_tags.plain(tag[1])] = true end
+  local item = p:current()
+  local says = item and item.caption or ""
+  if pane.says ~= says then
+    pane.says, pane.mine = says, {}
+    for _, tag in ipairs(tags.of(says)) do pane.mine[caption_tags.plain(tag[1])] = true end
+  end
+  local mine = pane.mine
   if #list == 0 then
     ui:label(rect.top(area, LINE), "no tags", { color = ui.theme.faint })
     return

@@ -3,7 +3,9 @@
 --   local found, message, code = source.find("photos", {})       -- folder, recipe.lua, view file, picture, or { paths }
 --   found.kind, found.place, found.title, found.paths            -- "folder"; what the store knows it by; for people; in order
 --   found.more["photos/a.jpg"]                                   -- what a recipe or a view file says of it: bucket, crop, out, rejected_by, record
---   local taken, refused = source.take(project, { "/home/me/new.jpg" })      -- copied into the project's folder, with their caption files
+--   local list, refused = source.expand(project, { "/home/me/new.jpg", "/home/me/more" })        -- the pictures that are meant
+--   local job = source.taking(project, list)                     -- copied into the project's folder, with their caption files
+--   while job.next() do end                                      -- one each time: job.taken, job.refused
 --
 -- A view file is what :preview keeps in the store, too, for "preview:NAME" (window/preview.lua): { "calotype": "view", "version": 1, "title": "...",
 -- "recipe": "hall.lua", "pictures": [ { "path": "photos/a.jpg", "width": 640, "height": 480, "caption": "...", "trigger": "zkr",
@@ -189,13 +191,13 @@ end
 
 -- --- Dropped files ----------------------------------------------------------------------------------------------------------------------
 
+-- A number of .env; second: what is wrong with it.
 local function limit(name, default)
   local value = services.setting(name)
-  local number = value and value ~= "" and tonumber(value)
-  if value and value ~= "" and not (number and number > 0 and number < math.huge) then
-    script.fail { message = ("%s is '%s', which is no number above 0"):format(name, value), source = false, exit = 2 }
-  end
-  return number or default
+  if not value or value == "" then return default end
+  local number = tonumber(value)
+  if number and number > 0 and number < math.huge then return number end
+  return default, ("%s is '%s', which is no number above 0"):format(name, value)
 end
 
 -- A name in the folder that is free, together with that of its caption file.
@@ -213,7 +215,7 @@ local function free_name(folder, name)
 end
 
 -- One picture into the folder, its caption file with it; nil and why not.
-local function take_one(project, path, bytes_most)
+local function take_one(project, path, bytes_most, contents)
   local name = path:match "[^/]+$" or path
   if not images.is_picture(name) then return nil, "it is no picture: those are .jpg, .png, .webp, .bmp, .gif and .tif" end
   local info = fs.stat(path)
@@ -225,7 +227,8 @@ local function take_one(project, path, bytes_most)
   if not bytes then return nil, message end
   local sha = hash.sha256(bytes)
   local there = project:of_content(sha)[1]
-  if there then return nil, ("it is here already, as %s"):format(there.name) end
+  local as = there and there.name or contents[sha]
+  if as then return nil, ("it is here already, as %s"):format(as) end
   local picture, why = image.decode(bytes, name)
   if not picture then return nil, (why:gsub("^" .. name:gsub("%W", "%%%0") .. ": ", "")) end
   local to = free_name(project.folder, name)
@@ -236,44 +239,61 @@ local function take_one(project, path, bytes_most)
   if ok and text then ok, message = fs.write((to:gsub("%.[^.]+$", caption.path:match "%.[^.]+$")), text) end -- first: a picture is whole when it is there
   if ok then ok, message = fs.write(to, bytes) end
   if not ok then return nil, message end
+  contents[sha] = to:match "[^/]+$"
   return to
 end
 
---- Copies of these files, and of the pictures in these folders, in the project's own folder.
+--- The pictures among these files and in these folders; nothing is read yet but lists of names.
 ---@param project table
 ---@param paths string[]
----@return string[] taken, { path: string, why: string }[] refused
-function M.take(project, paths)
-  local taken, refused, list = {}, {}, {}
-  if project.kind ~= "folder" then
+---@return string[] found, { path: string, why: string }[] refused
+function M.expand(project, paths)
+  local refused, list = {}, {}
+  local function refuse(path, why) refused[#refused + 1] = { path = path, why = why } end
+  local most, wrong = limit("VIEW_PICTURES", 10000)
+  local _, wrong_size = limit("VIEW_PICTURE_MB", 100)
+  wrong = wrong or wrong_size
+  if project.kind ~= "folder" or wrong then
     for _, path in ipairs(paths) do
-      refused[#refused + 1] = { path = path, why = project.kind == "recipe" and "a recipe's pictures are those it names: put it into one of its folders"
-        or "pictures are added to a folder that is open" }
+      refuse(path, wrong or project.kind == "recipe" and "a recipe's pictures are those it names: put it into one of its folders"
+        or "pictures are added to a folder that is open")
     end
-    return taken, refused
+    return list, refused
   end
-  local most, bytes_most = limit("VIEW_PICTURES", 10000), limit("VIEW_PICTURE_MB", 100) * 1e6
   for _, path in ipairs(paths) do
     local ok, message = fs.grant(path, "read")
     fs.grant(path:match "^(.+)/[^/]*$" or ".", "read") -- its caption file
     local info = ok and fs.stat(path)
-    if not info then refused[#refused + 1] = { path = path, why = message or "it cannot be read" }
+    if not info then refuse(path, message or "it cannot be read")
     elseif info.kind == "folder" then
       local found = of_folder(path, {})
-      if not found or #found.paths == 0 then refused[#refused + 1] = { path = path, why = found and found.empty or "it cannot be read" }
-      elseif found.place == place_of(project.folder) then refused[#refused + 1] = { path = path, why = "it is open already" }
+      if not found or #found.paths == 0 then refuse(path, found and found.empty or "it cannot be read")
+      elseif found.place == place_of(project.folder) then refuse(path, "it is open already")
       else table.move(found.paths, 1, #found.paths, #list + 1, list) end
     else list[#list + 1] = path end
   end
-  for i, path in ipairs(list) do
-    if i > most then
-      refused[#refused + 1] = { path = path, why = ("%d pictures are the most at a time (VIEW_PICTURES in .env)"):format(most) }
-    else
-      local to, why = take_one(project, path, bytes_most)
-      if to then taken[#taken + 1] = to else refused[#refused + 1] = { path = path, why = why } end
-    end
+  for i = #list, most + 1, -1 do
+    refuse(list[i], ("%d pictures are the most at a time (VIEW_PICTURES in .env)"):format(most))
+    list[i] = nil
   end
-  return taken, refused
+  return list, refused
+end
+
+--- Copies of these pictures in the project's own folder, one in each call of `next`; false when there is none left.
+---@param project table
+---@param list string[]
+---@return { taken: string[], refused: { path: string, why: string }[], at: integer, list: string[], next: fun(): boolean }
+function M.taking(project, list)
+  local job = { taken = {}, refused = {}, at = 0, list = list, names = {} }
+  local bytes_most = limit("VIEW_PICTURE_MB", 100) * 1e6
+  function job.next()
+    if job.at >= #list then return false end
+    job.at = job.at + 1
+    local to, why = take_one(project, list[job.at], bytes_most, job.names)
+    if to then job.taken[#job.taken + 1] = to else job.refused[#job.refused + 1] = { path = list[job.at], why = why } end
+    return job.at < #list
+  end
+  return job
 end
 
 return M

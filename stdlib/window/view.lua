@@ -22,7 +22,6 @@ local sidepane = require "window.sidepane"
 local single = require "window.single"
 local text = require "window.text"
 local theme = require "window.theme"
-local tokens = require "window.tokens"
 local UI = require "window.ui"
 local watch = require "window.watch"
 local windows = require "native.window"
@@ -311,11 +310,9 @@ function View:dropped(event)
     self.drops = self.drops or {}
     table.insert(self.drops, event.path)
   elseif self.drops then
-    local added, refused = self.project:add(self.drops)
+    local drops = self.drops
     self.drops = nil
-    if #added > 0 then self:say("good", set.count(#added) .. " added") end
-    for i = 1, math.min(#refused, 3) do self:say("warning", ("%s: %s"):format(refused[i].path, refused[i].why)) end
-    if #refused > 3 then self:say("warning", ("%d more were not added"):format(#refused - 3)) end
+    self:open("dropbox", drops)
   end
 end
 
@@ -328,7 +325,7 @@ function M.new(w, p, loader)
     show_bucket = settings.bucket or settings.bucket == nil and p.kind ~= "folder",
     visible = {}, filter = text.new(settings.filter or ""),
     ui = UI.new(w, theme[settings.theme] or theme.dark), pictures = pictures.new(w, loader), watch = watch.new(p),
-    tokens = tokens.new {} }, View)
+    tokens = p.tokens }, View)
   return self
 end
 
