@@ -1,10 +1,12 @@
 -- The assistant's commands, on pictures whose faults are known because they were made here.
 local environment = require "recipe.environment"
 local fs = require "native.fs"
+local hash = require "native.hash"
 local image = require "native.image"
 local json = require "native.json"
 local recipes = dofile "tests/recipes.lua"
 local script = require "native.script"
+local set = require "recipe.set"
 local settings = require "assistant.settings"
 
 local conversation = dofile "tests/conversation.lua"
@@ -186,6 +188,24 @@ test("analyze looks at captions too", function()
   check.contains(done.out, "1 openings           p04.png")
   done = ends(0, place.command("analyze", { side = "256", to = "", trigger = "zkr" }))
   check.contains(done.out, "4 of 4 captions lack the trigger")
+end)
+
+test("analyze looks at the text in force, not at what was only asked for a comparison", function()
+  local place = new(2)
+  ends(0, place.command("analyze", { side = "256", to = "" }))
+  local s <close> = assert(require "native.store".open(place.path "store"))
+  local sha = hash.file(place.path "photos/p01.png")
+  local function text(words, more) return assert(s:add_caption(set.with({ sha = sha, key = words, text = words, author = "model", provider = "fake" }, more or {}))) end
+  text("Sorry, I cannot help with that", { aside = true })
+  check.contains(ends(0, place.command("analyze", { side = "256", to = "" })).out, "captions                none yet")
+  local first = text "This image shows patches"
+  text "patches in rows"
+  text("Sorry, I cannot help with that", { aside = true })
+  local done = ends(0, place.command("analyze", { side = "256", to = "" }))
+  check.contains(done.out, "captions                1 by models, 1 without")
+  check.ok(not done.out:find("excuses", 1, true) and not done.out:find("openings", 1, true), done.out)
+  assert(s:use_caption(first))
+  check.contains(ends(0, place.command("analyze", { side = "256", to = "" })).out, "1 openings           p01.png")
 end)
 
 test("analyze writes a page with the pictures and numbers as JSON, the page not again", function()

@@ -89,10 +89,13 @@ function Folder:context()
   }
 end
 
---- The newest caption that a model wrote for a content | nil.
+--- The caption by a model that is a picture's text: the one in force, else (a person's words were taken away) the newest; one that was
+--- only asked for a comparison is nobody's text | nil.
 function Folder:by_model(item)
+  local now = self:store():caption_in_force(item.sha256)
+  if not now or now.author == "model" then return now end
   local found
-  for _, row in ipairs(self:store():captions(item.sha256)) do if row.author == "model" then found = row end end
+  for _, row in ipairs(self:store():captions(item.sha256)) do if row.author == "model" and not row.aside then found = row end end
   return found
 end
 
