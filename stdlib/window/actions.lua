@@ -152,7 +152,7 @@ M.list = {
     view.project.changes:commit()
     view:tell(view.project:reload())
   end },
-  { id = "help", title = "All keys", keys = { "?", "f1" }, group = "Program", run = function(view) view:open "help" end },
+  { id = "help", title = "All keys", keys = { "?", "f1", "shift+/" }, group = "Program", run = function(view) view:open "help" end },
   { id = "quit", title = "Close", keys = { "ctrl+q", "ctrl+w" }, group = "Program", run = function(view) view.closed = true end },
 }
 

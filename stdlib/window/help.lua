@@ -4,7 +4,7 @@ local theme = require "window.theme"
 
 local M = {}
 
-local GROUPS = { "Move", "Look", "Choose", "Write", "Program" }
+M.groups = { "Move", "Look", "Choose", "Write", "Program" }
 
 --- Draw it; true when it was closed.
 ---@return boolean closed
@@ -15,7 +15,7 @@ function M.draw(view)
     local count = 0
     for _, row in ipairs(actions.list) do if row.keys and not row.quiet then count = count + 1 end end
     local columns = area.width > 700 and 2 or 1
-    local lines = count + #GROUPS * 2
+    local lines = count + #M.groups * 2
     local high = 22
     local per = math.ceil(lines / columns)
     ui:scroll("help", area, (per + 1) * high, function(offset, inner)
@@ -27,7 +27,7 @@ function M.draw(view)
         n = n + 1
         return r
       end
-      for _, group in ipairs(GROUPS) do
+      for _, group in ipairs(M.groups) do
         ui:label(place(), group, { bold = true, color = ui.theme.accent })
         for _, row in ipairs(actions.list) do
           if row.group == group and row.keys and not row.quiet then

@@ -1,0 +1,218 @@
+-- The window as a whole, on SDL's dummy display: every action by its keys on every screen, and pictures within their bound. This file is also
+-- the program that does it (VIEW_PART).
+local part = os.getenv "VIEW_PART"
+local FILE = "tests/test_window_view.lua"
+
+if not part then
+  local window = dofile "tests/window.lua"
+  for _, case in ipairs { { "keys", "actions by their keys, on every screen" }, { "bound", "textures within a bound" } } do
+    test(case[2], function() window.part(FILE, "VIEW_PART=" .. case[1]) end)
+  end
+
+  local actions = require "window.actions"
+  test("each action has a title, a group of the help's, and keys of its own", function()
+    local groups, ids, keys = {}, {}, {}
+    for _, group in ipairs(require("window.help").groups) do groups[group] = true end
+    for _, row in ipairs(actions.list) do
+      local name = tostring(row.id)
+      check.ok(type(row.id) == "string" and not ids[row.id], name .. ": an id of its own")
+      check.ok(type(row.title) == "string" and row.title:find "^[%u%d]", name .. ": a title")
+      check.ok(not row.title:find "%.$" and utf8.len(row.title) <= 60, name .. ": a short title")
+      check.ok(groups[row.group], name .. ": its group is none of the help's: " .. tostring(row.group))
+      check.equal(type(row.run), "function", name)
+      ids[row.id] = true
+      for _, key in ipairs(row.keys or {}) do
+        check.ok(not keys[key], ("%s: %s is that of %s, too"):format(name, key, keys[key]))
+        keys[key] = row.id
+      end
+    end
+  end)
+  return
+end
+
+local actions = require "window.actions"
+local window = dofile "tests/window.lua"
+
+local function folder(count, side)
+  local at = tmp "view"
+  os.execute("mkdir -p " .. at)
+  window.draw(at .. "/photos", count, side)
+  return at .. "/photos"
+end
+
+local SCREENS = { "grid", "single", "compare" }
+
+-- As it was: nothing open, nothing chosen, no words being written, on that screen.
+local function onto(view, screen)
+  local p = view.project
+  view.dialog, view.ui.menu, view.ui.focus, view.closed = nil, nil, nil, nil
+  p.changes:commit()
+  p:filter ""
+  p:select_none()
+  p:go(5)
+  if screen == "compare" then
+    p:select(p.order[5], "add")
+    p:select(p.order[6], "add")
+    p:select(p.order[7], "add")
+    view:show "grid"
+    actions.run(view, "compare")
+  else
+    view:show(screen)
+  end
+  view:turn(0)
+end
+
+if part == "keys" then
+  -- What an action did, for those that do something wherever one is.
+  local function at(n) return function(view) check.equal(view.project.at, n) end end
+  local did = {
+    next = at(6), last = function(view) check.equal(view.project.at, #view.project.order) end, first = at(1),
+    ["star 3"] = function(view) check.equal(view.project:current().star, 3) end,
+    ["star 0"] = function(view) check.equal(view.project:current().star, 0) end,
+    filter = function(view) check.equal(view.ui.focus, "filter") end,
+    write = function(view) check.equal(view.ui.focus, "caption") end,
+    help = function(view) check.equal(view.dialog, require "window.help") end,
+    replace = function(view) check.equal(view.dialog, require "window.replacebox") end,
+    ["reject because"] = function(view) check.equal(view.dialog, require "window.askbox") end,
+    add = function(view) check.equal(view.dialog, require "window.askbox") end,
+    quit = function(view) check.equal(view.closed, true) end,
+    ["select all"] = function(view) check.equal(view.project:counts().selected, #view.project.order) end,
+    copy = function(view) check.equal(view.window:clipboard(), view.project:current().caption) end,
+    tags = function(view) check.equal(view.ui.focus, "tags") end,
+    history = function(view) check.equal(view.pane.tab, 2) end,
+    about = function(view) check.equal(view.pane.tab, 3) end,
+    compare = function(view) check.equal(view.screen, "compare") end,
+    whole = function(view) check.equal(view.screen, "single") end,
+    undo = function(view) check.ok(select(2, view.project.changes:can()), "something can be done again") end,
+  }
+  local moves = { next = true, last = true, first = true } -- on the compare screen within those that are compared
+
+  test("every action runs by each of its keys on every screen", function()
+    local view <close> = window.open(folder(12))
+    window.settle(view)
+    local ran
+    for _, row in ipairs(actions.list) do
+      local run = row.run
+      row.run = function(v)
+        ran = row.id
+        return run(v)
+      end
+    end
+    for _, screen in ipairs(SCREENS) do
+      for _, row in ipairs(actions.list) do
+        for _, key in ipairs(row.keys or {}) do
+          onto(view, screen)
+          local changes = view.project.changes
+          if row.id == "undo" then changes:star({ view.project.items[1] }, (view.project.items[1].star + 1) % 6) end
+          if row.id == "redo" then
+            changes:star({ view.project.items[1] }, (view.project.items[1].star + 1) % 6)
+            changes:undo()
+          end
+          if row.id == "paste" then view.window:clipboard "a text from elsewhere" end
+          local can = actions.can(view, row.id)
+          ran = nil
+          window.press(view, key)
+          local where = ("%s by %s on the screen %s"):format(row.id, key, screen)
+          if can then check.equal(ran, row.id, where) end
+          local effect = did[row.id]
+          if can and effect and not (screen == "compare" and moves[row.id]) then
+            local ok, message = pcall(effect, view)
+            if not ok then error(where .. ": " .. tostring(message), 0) end
+          end
+          view:turn(0)
+        end
+      end
+    end
+  end)
+
+  test("? shows every action and its key", function()
+    local view <close> = window.open(folder(2))
+    local said
+    local label = view.ui.label
+    view.ui.label = function(ui, area, text, how)
+      if said then said[text] = true end
+      return label(ui, area, text, how)
+    end
+    for _, key in ipairs { "f1", "shift+/" } do
+      said = {}
+      window.press(view, key)
+      check.ok(view.dialog, key .. " opens the keys")
+      for _, row in ipairs(actions.list) do
+        if not row.quiet then check.ok(not row.keys or said[row.said or row.title], row.id .. " is among the keys") end
+      end
+      for _, group in ipairs(require("window.help").groups) do check.ok(said[group], group) end
+      window.press(view, "escape")
+      check.equal(view.dialog, nil)
+    end
+  end)
+
+  test("what was typed is kept by Ctrl+Enter, taken back by Ctrl+Z, and there again by Ctrl+Y", function()
+    local view <close> = window.open(folder(4))
+    window.settle(view)
+    local p = view.project
+    p:go(3)
+    window.press(view, "e")
+    window.type(view, "naïve 日本")
+    check.equal(p.items[3].draft, "naïve 日本")
+    check.equal(view.project.store:drafts()[p.items[3].sha256], "naïve 日本")
+    window.press(view, "ctrl+return")
+    check.equal(p.items[3].caption, "naïve 日本")
+    check.equal(p.at, 4)
+    window.press(view, "escape")
+    window.press(view, "ctrl+z")
+    check.equal(p.items[3].caption, "")
+    window.press(view, "ctrl+y")
+    check.equal(p.items[3].caption, "naïve 日本")
+  end)
+
+  test("a display that starts anew has its pictures again", function()
+    local view <close> = window.open(folder(6))
+    window.settle(view)
+    local before = window.shot(view)
+    window.push(view, { kind = "reset" })
+    window.settle(view)
+    local mean, most = window.apart(window.shot(view), before) -- not equal: thumbnails come from where they are kept, now
+    check.ok(mean < 0.5 and most < 20, ("the same is shown: mean %.2f, most %d"):format(mean, most))
+  end)
+  return
+end
+
+if part == "bound" then
+  test("2,000 pictures are scrolled through: textures stay within their bound and go, oldest first", function()
+    local pictures = require "window.pictures"
+    local at = folder(20, 300)
+    os.execute(([[cd %s && i=21; while [ $i -le 2000 ]; do n=$(printf %%04d $i); ln p$(printf %%04d $((i %% 20 + 1))).png p$n.png; i=$((i + 1)); done]]):format(at))
+    local most = pictures.MOST
+    pictures.MOST = 8 << 20
+    local view <close> = window.open(at, { loader = { finished = 4 << 20 } })
+    check.equal(#view.project.items, 2000)
+    local made, highest = 0, 0
+    local function watch()
+      local sum, count = 0, 0
+      for _, known in pairs(view.pictures.known) do
+        sum = sum + (known.texture and known.texture:bytes() or 0)
+        count = count + 1
+      end
+      check.equal(view.pictures.bytes, sum)
+      highest, made = math.max(highest, sum), math.max(made, count)
+    end
+    local seen = {}
+    for _, item in ipairs(view.visible) do seen[item] = true end
+    while view.project.at < 2000 do
+      window.press(view, "page down")
+      for _ = 1, 200 do
+        view:turn(0.002)
+        if not view.pictures:waiting() then break end
+      end
+      for _, item in ipairs(view.visible) do seen[item] = true end
+      watch()
+    end
+    local count = 0
+    for _ in pairs(seen) do count = count + 1 end
+    check.equal(count, 2000)
+    check.ok(highest <= (8 << 20) + (1 << 20), ("%d bytes of textures"):format(highest))
+    check.ok(highest > 4 << 20, ("only %d bytes of textures: nothing was bounded"):format(highest))
+    check.ok(made < 200, ("%d textures at once"):format(made))
+    pictures.MOST = most
+  end)
+end
