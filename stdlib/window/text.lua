@@ -12,8 +12,12 @@
 --
 -- Places are code points from 0, as w:advances counts them. The caret never stops between a letter and its accents, nor inside an emoji that
 -- is put together. `version` rises with every change of the text, `moved` with every change of what is seen of it.
+local graphemes = require "window.graphemes"
 local kind = require("native.text").kind
+local linebreaks = require "window.linebreaks"
 local words = require "caption.words"
+
+local characters, code_of, whole = graphemes.characters, graphemes.code_of, graphemes.whole
 
 local M = {}
 local Text = {}
@@ -30,12 +34,6 @@ local function clean(s, single)
   end
   s = s:gsub("\r\n?", "\n"):gsub("[\0-\8\11\12\14-\31\127]", "")
   return single and (s:gsub("[\n\t]+", " ")) or s
-end
-
-local function characters(s)
-  local chars = {}
-  for _, code in utf8.codes(s) do chars[#chars + 1] = utf8.char(code) end
-  return chars
 end
 
 ---@param s? string
@@ -64,69 +62,6 @@ function Text:text()
 end
 
 function Text:length() return #self.chars end
-
--- --- Places ------------------------------------------------------------------------------------------------------------------
-
-local function code_of(char) return utf8.codepoint(char) end
-local function flag(code) return code >= 0x1F1E6 and code <= 0x1F1FF end
-
--- Does this character belong to the one before it?
-local function extends(chars, i)
-  local code = code_of(chars[i])
-  if code < 0x300 then return false end
-  local before = chars[i - 1] and code_of(chars[i - 1])
-  if not before or before == 10 then return false end
-  if before == 0x200D or code == 0x200D or (code >= 0x1F3FB and code <= 0x1F3FF) or (code >= 0xE0020 and code <= 0xE007F) then return true end
-  if kind(code) == "mark" then return true end
-  if flag(code) and flag(before) then
-    local run = 0
-    for k = i - 1, 1, -1 do
-      if not flag(code_of(chars[k])) then break end
-      run = run + 1
-    end
-    return run % 2 == 1
-  end
-  return false
-end
-
--- The nearest place before or after which no character is torn.
-local function whole(chars, pos, step)
-  while pos > 0 and pos < #chars and extends(chars, pos + 1) do pos = pos + step end
-  return pos
-end
-
-local JOINTS = { ["'"] = true, ["\u{2019}"] = true }
-
-local function wordy(chars, i)
-  local char = chars[i]
-  if not char then return false end
-  local class = words.class(code_of(char))
-  if class == "word" or class == "hangul" then return true end
-  return JOINTS[char] and chars[i - 1] and chars[i + 1] and words.class(code_of(chars[i - 1])) == "word"
-    and words.class(code_of(chars[i + 1])) == "word" or false
-end
-
-local function class_at(chars, i)
-  if wordy(chars, i) then return "word" end
-  local class = words.class(code_of(chars[i]))
-  if class == "alone" then return "alone" end
-  return chars[i] == "\n" and "line" or class == "space" and "space" or "other"
-end
-
--- To the end of the word on the right; what stands in between is skipped.
-local function word_right(chars, pos)
-  while pos < #chars and not (wordy(chars, pos + 1) or class_at(chars, pos + 1) == "alone") do pos = pos + 1 end
-  if pos < #chars and class_at(chars, pos + 1) == "alone" then return whole(chars, pos + 1, 1) end
-  while pos < #chars and wordy(chars, pos + 1) do pos = pos + 1 end
-  return whole(chars, pos, 1)
-end
-
-local function word_left(chars, pos)
-  while pos > 0 and not (wordy(chars, pos) or class_at(chars, pos) == "alone") do pos = pos - 1 end
-  if pos > 0 and class_at(chars, pos) == "alone" then return whole(chars, pos - 1, -1) end
-  while pos > 0 and wordy(chars, pos) do pos = pos - 1 end
-  return whole(chars, pos, -1)
-end
 
 -- --- Selection -----------------------------------------------------------------------------------------------------------------
 
@@ -213,8 +148,8 @@ end
 local STEP = {
   ["left"] = function(self, pos) return whole(self.chars, math.max(0, pos - 1), -1) end,
   ["right"] = function(self, pos) return whole(self.chars, math.min(#self.chars, pos + 1), 1) end,
-  ["word left"] = function(self, pos) return word_left(self.chars, pos) end,
-  ["word right"] = function(self, pos) return word_right(self.chars, pos) end,
+  ["word left"] = function(self, pos) return graphemes.word_left(self.chars, pos) end,
+  ["word right"] = function(self, pos) return graphemes.word_right(self.chars, pos) end,
   ["line home"] = function(self, pos)
     local line = self:line_of(pos)
     if line then return self:from_shown(line.from) end
@@ -322,36 +257,6 @@ end
 
 -- --- Lines -------------------------------------------------------------------------------------------------------------------------
 
--- What may not begin a line.
-local CLOSING = {}
-for _, code in utf8.codes "、。，．：；！？）」』】〉》〕］｝・ー々’”,.:;!?)]}%…" do CLOSING[code] = true end
-
--- May a line end before chars[i]?
-local function breaks(chars, i)
-  local left, right = chars[i - 1], chars[i]
-  if right == " " or right == "\t" or extends(chars, i) then return false end
-  if left == " " or left == "\t" then return true end
-  if left == "-" and i > 2 and wordy(chars, i - 2) and wordy(chars, i) then return true end
-  local b = code_of(right)
-  if CLOSING[b] then return false end
-  return words.class(code_of(left)) == "alone" or words.class(b) == "alone"
-end
-
--- Where the line ends that begins at `from`; x are the places of the paragraph.
-local function line_end(chars, x, from, width)
-  local n = #chars
-  local to = from
-  while to < n and x[to + 2] - x[from + 1] <= width do to = to + 1 end
-  if to == n then return n end
-  local over = to
-  while over < n and (chars[over + 1] == " " or chars[over + 1] == "\t") do over = over + 1 end -- spaces may hang over the edge
-  if over > to then return over end
-  for i = to, from + 1, -1 do if breaks(chars, i + 1) then return i end end
-  to = math.max(to, from + 1)
-  local back = whole(chars, to, -1)
-  return back > from and back or whole(chars, to, 1)
-end
-
 --- Lines no wider than `width` (nil: only where the text has its own ends). `advances(line)` gives the place before each character and
 --- the one behind the last. Done again only when the text or the width is another.
 ---@param width? number
@@ -361,20 +266,7 @@ function Text:wrap(width, advances, page)
   self.page = page or self.page
   local laid = self.laid
   if laid and laid.width == width and laid.advances == advances then return self.lines end
-  local s = self:shown()
-  local lines, start = {}, 0
-  for paragraph in (s .. "\n"):gmatch "(.-)\n" do
-    local chars, x = characters(paragraph), advances(paragraph)
-    local from = 0
-    repeat
-      local to = width and line_end(chars, x, from, width) or #chars
-      local places = {}
-      for i = from, to do places[#places + 1] = x[i + 1] - x[from + 1] end
-      lines[#lines + 1] = { from = start + from, to = start + to, text = table.concat(chars, "", from + 1, to), x = places, last = to == #chars }
-      from = to
-    until from >= #chars
-    start = start + #chars + 1
-  end
+  local lines = linebreaks.wrap(self:shown(), width, advances)
   self.lines, self.laid = lines, { width = width, advances = advances }
   return lines
 end
@@ -454,27 +346,9 @@ function Text:move(where, keep)
   return self.caret ~= caret or self.anchor ~= anchor or self.hang ~= hang
 end
 
-local function word_around(chars, pos)
-  local i = pos < #chars and pos + 1 or pos
-  if i < 1 then return 0, 0 end
-  local class = class_at(chars, i)
-  if class == "alone" or class == "line" then return i - 1, i end
-  local from, to = i - 1, i
-  while from > 0 and class_at(chars, from) == class do from = from - 1 end
-  while to < #chars and class_at(chars, to + 1) == class do to = to + 1 end
-  return from, to
-end
-
-local function paragraph_around(chars, pos)
-  local from, to = pos, pos
-  while from > 0 and chars[from] ~= "\n" do from = from - 1 end
-  while to < #chars and chars[to + 1] ~= "\n" do to = to + 1 end
-  return from, to
-end
-
 local function unit_around(self, pos)
-  if self.unit == "word" then return word_around(self.chars, pos) end
-  if self.unit == "line" then return paragraph_around(self.chars, pos) end
+  if self.unit == "word" then return graphemes.word_around(self.chars, pos) end
+  if self.unit == "line" then return graphemes.paragraph_around(self.chars, pos) end
   return pos, pos
 end
 
