@@ -216,6 +216,22 @@ test("the menu of orders has every order of a project", function()
   for name in pairs(project.sorts) do check.ok(titles["by " .. name], "by " .. name .. " is missing") end
 end)
 
+test("what a dialog or a menu covered is seen as soon as it is gone", function()
+  local view, _ <close> = open { "a" }
+  press(view, "f1")
+  local image_with = check.ok(view.window:screenshot())
+  view.wait = 0
+  view.window:push { kind = "key", key = "escape" }
+  local _, before = view:turn(0.2), view.dialog
+  check.equal(before, nil)
+  check.ok(view.wait < 0.1, view.wait) -- it does not wait for the next blink
+  view:turn(0.02)
+  local without = check.ok(view.window:screenshot())
+  check.ok(image_with ~= without)
+  for _ = 1, 3 do view:turn(0.02) end
+  check.ok(check.ok(view.window:screenshot()) == without)
+end)
+
 test("tags are counted to the end, and then no more", function()
   local view, _ <close> = open({ "red hair, solo", "solo, sky" }, { count = 2 })
   for _ = 1, 5 do view:pass() end
@@ -308,6 +324,76 @@ test("a wrong number in the settings refuses what is dropped, with the number", 
   local _, refused = source.expand({ kind = "folder", folder = "." }, { "a.png" })
   services.setting = real
   check.contains(refused[1].why, "VIEW_PICTURE_MB is 'many'")
+end)
+
+-- The loop's work, until what is waited for is there.
+local function turns(view, done)
+  for _ = 1, 400 do
+    view:turn(0.01)
+    if done() then
+      view:pass()
+      return true
+    end
+  end
+  error("it never came", 2)
+end
+
+test("pictures that look the same are gone through side by side, and one key puts the worse aside", function()
+  local at = tmp "twins"
+  os.execute("mkdir -p " .. at .. "/photos")
+  local function picture(seed, name, width)
+    local im = image.new(256, 192, { 20, 20, 20 })
+    for i = 0, 40 do
+      local x, y = (i * 37 * seed + seed * 11) % 220, (i * 53 + seed * 29) % 160
+      im:paste(image.new(30, 24, { (i * 40 * seed) % 256, (i * 90 + seed) % 256, (seed * 77) % 256 }), x, y)
+    end
+    if width then im = im:resize(width, width * 3 // 4) end
+    check.ok(im:save(("%s/photos/%s"):format(at, name)))
+  end
+  picture(3, "a.png")
+  picture(3, "b.png", 128)
+  picture(8, "c.png")
+  picture(5, "d.png", 128)
+  picture(5, "e.png")
+  local view, _ <close> = open({}, { at = at })
+  local p = view.project
+  press(view, "d")
+  turns(view, function() return view.dialog == nil end)
+  check.equal({ view.screen, #view.twins.groups }, { "compare", 2 })
+  check.equal(#view.compared, 2)
+  local first, second = view.twins.groups[1][1], view.twins.groups[2][1]
+  check.equal(p:current(), first)
+  press(view, "right") -- the other one is the better one, says a person
+  local kept = p:current()
+  check.ok(kept ~= first)
+  press(view, "x")
+  check.equal({ first.reject.reason, kept.reject }, { "looks like " .. kept.name, nil })
+  check.equal(p:current(), second)
+  press(view, "p")
+  press(view, "n")
+  click(view, "twins keep")
+  check.equal(view.screen, "grid")
+  local aside = 0
+  for _, item in ipairs(p.items) do if item.reject then aside = aside + 1 end end
+  check.equal({ aside, p.items[3].reject }, { 2, nil })
+  press(view, "ctrl+z")
+  press(view, "ctrl+z")
+  for _, item in ipairs(p.items) do check.equal(item.reject, nil) end
+  press(view, "x") -- no group is compared: nothing
+  check.equal(p:current().reject, nil)
+end)
+
+test("where no two look the same that is said; what cannot be read is left out", function()
+  local view, _ <close> = open { "a" }
+  check.ok(fs.write(view.folder .. "/photos/zz.png", "no picture"))
+  check.ok(view.project:reload())
+  view:pass()
+  press(view, "d")
+  turns(view, function() return view.dialog == nil end)
+  check.equal(view.screen, "grid")
+  local said = ""
+  for _, toast in ipairs(view.ui.toasts) do said = said .. toast.text .. "\n" end
+  check.contains(said, "look the same")
 end)
 
 test("every text has a contrast of 4.5 to 1 with what it stands on, dark and light", function()

@@ -9,7 +9,7 @@ local set = require "recipe.set"
 
 local M = {}
 
-local MORE = { "compare", "console", "filterhelp", "replacebox", "sidepane" }
+local MORE = { "compare", "console", "filterhelp", "replacebox", "sidepane", "twins" }
 
 local function here(view) return view.project:current() ~= nil end
 local function chosen(view) return view.project:selection() end

@@ -1,6 +1,7 @@
 -- compare.lua - pictures side by side, near and far together: which of two that are nearly the same is the sharper one.
 local rect = require "window.rect"
 local theme = require "window.theme"
+local twins = require "window.twins"
 
 local M = {}
 
@@ -75,7 +76,7 @@ local function tile(view, item, area, look, current)
   local record = item.record
   local facts = item.width and ("%d x %d"):format(item.width, item.height) or "..."
   if record and type(record.sharpness) == "number" then facts = ("%s, sharpness %.4g"):format(facts, record.sharpness) else view:measure(item) end
-  if item.size then facts = ("%s, %.1f MB"):format(facts, item.size / 1e6) end
+  if item.size then facts = item.size >= 1e6 and ("%s, %.1f MB"):format(facts, item.size / 1e6) or ("%s, %.0f kB"):format(facts, item.size / 1e3) end
   if item.reject then facts = "put aside: " .. (item.reject.reason or "") end
   local line = rect.top(foot, 20)
   ui:label(rect.right(line, line.width * 0.55, 8), facts, { size = theme.size.small, align = "right",
@@ -90,6 +91,7 @@ function M.draw(view, area)
   ui.w:fill(area.x, area.y, area.width, area.height, ui.theme.picture)
   local items = view.compared or {}
   view.visible = items
+  twins.bar(view, area)
   local columns, rows = tiling(area, items)
   local width, height = area.width / columns, area.height / rows
   for i, item in ipairs(items) do

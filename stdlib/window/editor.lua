@@ -18,7 +18,7 @@ local function points(s, byte) return utf8.len(s, 1, byte - 1, true) or 0 end
 local function follow(view)
   local item, e = view.project:current(), view.editor
   local says = item and (item.draft or item.caption) or ""
-  if e.item ~= item then
+  if e.item ~= item or not e.document then
     e.item, e.document, e.says = item, text.new(says), says
     if view.ui.focus == "caption" then e.document:move "end" end
   elseif says ~= e.says then

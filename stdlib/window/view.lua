@@ -232,6 +232,10 @@ function View:pass(event, dry)
   for key in ui:keys() do acted = actions.dispatch(self, key) or acted end
   ui:finish()
   if not dry then self.pictures:rest() end
+  self.again = self.again or event ~= nil and (event.kind ~= "mouse" or event.what ~= "move")
+  if not dry and self.again then -- what a widget drawn late did is seen in all that is drawn before it: what a dialog covered, a menu changed
+    self.again, ui.moving = false, true
+  end
   if acted then self:pass(nil, dry) end -- what an action changed is seen, and who has the keyboard now gets the next letter
 end
 
