@@ -74,7 +74,7 @@ function M.settings(given)
 end
 
 --- The recipe as text.
----@param path string
+---@param path string|string[] a folder, or pictures
 ---@param o table settings
 ---@param spec table
 ---@return string
@@ -86,7 +86,13 @@ function M.recipe(path, o, spec)
   options[1] = ("with = %s {%s}"):format(o.with, #parts > 0 and " " .. table.concat(parts, ", ") .. " " or "")
   for _, name in ipairs { "trigger", "prefix", "suffix" } do if o[name] ~= "" then options[#options + 1] = ("%s = %q"):format(name, o[name]) end end
   if o.replace then options[#options + 1] = "replace = true" end
-  local out = { ("local photos = images %s"):format(o.recursive and ("{ %q, recursive = true }"):format(path) or ("%q"):format(path)),
+  local from = type(path) == "string" and ("%q"):format(path)
+  if not from then
+    local names = {}
+    for i, name in ipairs(path) do names[i] = ("  %q,\n"):format(name) end
+    from = ("{\n%s}"):format(table.concat(names))
+  end
+  local out = { ("local photos = images %s"):format(o.recursive and ("{ %q, recursive = true }"):format(path) or from),
     ("  :caption { %s }"):format(table.concat(options, ", ")) }
   if o.beside then out[#out + 1] = 'photos:export { as = "sidecars", beside = true }' end
   if o.to ~= "" then out[#out + 1] = ("photos:report { to = %q }"):format(o.to) end

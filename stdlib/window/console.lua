@@ -105,7 +105,6 @@ function M.draw(view, area)
   c.high = c.high - ui:splitter("console", rect.top(area, 1))
   local inner = rect.inset(area, 8, 4)
   head(view, rect.top(inner, 26, 4))
-  if view.job then require("window.jobs").draw(view, rect.top(inner, 26, 4)) end
   ui.w:round(inner.x, inner.y, inner.width, inner.height, theme.size.radius, ui.theme.well)
   local list, well = c.lines:shown(), rect.inset(inner, 2)
   if #list == 0 then

@@ -10,6 +10,7 @@ local completion = require "window.completion"
 local console = require "window.console"
 local editor = require "window.editor"
 local grid = require "window.grid"
+local jobs = require "window.jobs"
 local loaders = require "native.loader"
 local log = require "native.log"
 local pictures = require "window.pictures"
@@ -127,7 +128,7 @@ function View:open(name, ...)
   if self.dialog.opened then self.dialog.opened(self, ...) end
 end
 
-local MENU = { "look", "compare", "write", "-", "copy", "paste", "add", "replace", "-", "star 5", "star 3", "star 1", "star 0", "reject",
+local MENU = { "look", "compare", "write", "caption", "-", "copy", "paste", "add", "replace", "-", "star 5", "star 3", "star 1", "star 0", "reject",
   "reject because", "-", "select all", "invert", "-", "undo", "redo" }
 
 --- The menu of a picture, at the mouse or at x, y.
@@ -218,6 +219,7 @@ function View:pass(event, dry)
   local area = rect.copy(ui.screen)
   bar(self, rect.top(area, theme.size.bar))
   status(self, rect.bottom(area, 22))
+  if self.job then jobs.bar(self, rect.bottom(area, 34)) end
   if console.of(self).open then console.draw(self, rect.bottom(area, console.height(self, ui.screen.height))) end
   local side = rect.right(area, math.min(math.max(self.side, 220), area.width - 320))
   self.side = self.side - ui:splitter("side", rect.right(area, 1), true)
@@ -275,31 +277,33 @@ function View:turn(wait)
   end)
   local painted = false
   for i, event in ipairs(events) do
-    if event.kind == "quit" then self.closed = true
+    if event.kind == "quit" then self.closed, self.signalled = true, event.signal
     elseif event.kind == "reset" then self.pictures:lost()
     elseif event.kind == "drop" or event.kind == "dropped" then self:dropped(event)
     else
       self:pass(event, i < #events)
       painted = i == #events
     end
+    if self.closed and jobs.holds(self, self.signalled) then self.closed, self.signalled, painted = false, nil, false end
     if self.closed then return end
   end
   identify(self)
   local now = log.clock()
   editor.tick(self)
+  local new = jobs.look(self) -- before the files are looked at: what it wrote is no news
   self.watch:look(self.visible, now)
   if preview.follow(p, now) then w:title(p.title) end
   local busy = p:work(0.004)
   for _, news in ipairs(p:told()) do self:say(news.kind, news.text) end
   local change = self.ui:next_change()
-  local new = console.look(self)
+  new = console.look(self) or new
   local stale = came > 0 or #events > 0 or self.ui.moving or self.due and now >= self.due
   if new or p.version ~= self.version or stale and not painted then
     self:pass(nil, false)
     change = self.ui:next_change()
   end
   self.version = p.version
-  local rest = math.min(self.ui.blinks and 0.53 or REST, change or REST)
+  local rest = math.min(self.ui.blinks and 0.53 or REST, change or REST, self.job and 0.1 or REST)
   self.due = now + rest
   self.wait = (busy or self.ui.moving) and FRAME or self.pictures:waiting() and FRAME or rest
 end
@@ -346,6 +350,7 @@ end
 ---@return integer exit
 function M.run(options)
   local word = options.words[1]
+  if options.params.job then return jobs.run { job = options.params.job, plan = options.params.plan == "yes" } end
   if #options.words > 1 then fail(("calotype view opens one thing: '%s' is one too many"):format(options.words[2]), "a folder is all its pictures") end
   local there, missing = windows.display() -- before anything is opened, or made
   if not there then fail(missing, nil, 1) end

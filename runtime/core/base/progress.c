@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -13,7 +14,7 @@
 struct cal_progress {
   char label[64], note[96];
   size_t total, done, kept;
-  double start, drawn;
+  double start, drawn, every; /* seconds */
   bool terminal, visible, bytes;
 };
 
@@ -28,6 +29,9 @@ cal_progress *cal_progress_new(const char *label, size_t total) {
   p->total = total;
   p->start = p->drawn = cal_clock();
   p->terminal = isatty(STDERR_FILENO) == 1;
+  const char *every = getenv("CALOTYPE_PROGRESS");
+  const double asked = every ? strtod(every, NULL) : 0;
+  p->every = p->terminal ? 0.1 : asked >= 0.1 && asked <= 3600 ? asked : 10;
   return p;
 }
 
@@ -80,7 +84,7 @@ void cal_progress_set(cal_progress *p, size_t done) {
   p->done = done;
   if (atomic_load(&quiet)) return;
   double now = cal_clock();
-  if (now - p->start < 1.0 || now - p->drawn < (p->terminal ? 0.1 : 10.0)) return;
+  if (now - p->start < 1.0 || now - p->drawn < p->every) return;
   draw(p, now);
 }
 

@@ -5,7 +5,7 @@
  *   cal_progress_free(p);
  *
  * On a terminal: one line on stderr, redrawn at most ten times a second, wiped at the end. Elsewhere: a line every
- * 10 s. Nothing appears before one second has passed, so that quick work stays quiet. One thread draws.
+ * 10 s, or every CALOTYPE_PROGRESS seconds. Nothing appears before one second has passed, so that quick work stays quiet. One thread draws.
  * uses: libc
  */
 #ifndef CAL_BASE_PROGRESS_H
