@@ -9,11 +9,7 @@ local set = require "recipe.set"
 
 local M = {}
 
-<<<<<<< HEAD
-local MORE = { "compare", "console", "filterhelp", "replacebox", "sidepane", "twins" }
-=======
-local MORE = { "captionbox", "compare", "console", "filterhelp", "jobs", "replacebox", "sidepane" }
->>>>>>> a44fcb9 (window: captions by a model for the picture, the selected or those without: the cost first, in a child that is stopped in three stages, one step back)
+local MORE = { "captionbox", "compare", "console", "filterhelp", "jobs", "replacebox", "sidepane", "twins" }
 
 local function here(view) return view.project:current() ~= nil end
 local function chosen(view) return view.project:selection() end
