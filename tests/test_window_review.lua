@@ -396,6 +396,85 @@ test("where no two look the same that is said; what cannot be read is left out",
   check.contains(said, "look the same")
 end)
 
+test("an empty folder, and a filter that nothing passes: every key and every screen", function()
+  local at = tmp "nothing"
+  os.execute("mkdir -p " .. at .. "/photos")
+  for _, texts in ipairs { {}, { "a", "b" } } do
+    local view, _ <close> = open(texts, #texts == 0 and { at = at } or {})
+    view.filter:set "zzzz"
+    view:look_for()
+    check.equal(#view.project.order, 0)
+    for _, screen in ipairs { "grid", "single" } do
+      view:show(screen)
+      view:pass()
+      for key in pairs(actions.by_key) do
+        if key ~= "f11" then press(view, key) end
+        while view.dialog or view.ui.menu do press(view, "escape") end
+        view.ui.focus, view.closed, view.screen = nil, nil, screen
+      end
+    end
+    for _, id in ipairs { "grid", "stars", "aside" } do if view.at[id] then click(view, id) end end
+  end
+end)
+
+test("a picture that goes away is shown as gone; one that becomes another is read anew", function()
+  local view, _ <close> = open { "a", "b", "c" }
+  local p = view.project
+  turns(view, function() return p.items[1].record and p.items[2].record and p.items[3].record end)
+  local sha = p.items[2].sha256
+  os.remove(p.items[1].path)
+  check.ok(image.new(300, 200, { 1, 2, 3 }):save(p.items[2].path))
+  view.watch:check(p.items)
+  check.ok(p.items[1].gone)
+  check.contains(p.items[1].error, "F5")
+  check.equal(p.items[3].gone, nil)
+  check.contains(p:told()[1].text, "p01.png was taken away")
+  turns(view, function() return p.items[2].record end)
+  check.ok(p.items[2].sha256 ~= sha)
+  check.equal({ p.items[2].width, p.items[2].caption }, { 300, "b" }) -- its caption file is still beside it
+  check.equal(#view.watch:check(p.items), 0)
+  check.equal(#p:told(), 0) -- told once
+  check.ok(image.new(65, 48, { 40, 90, 200 }):save(p.items[1].path))
+  view.watch:check(p.items)
+  check.equal({ p.items[1].gone, p.items[1].error }, {})
+end)
+
+test("what is wrong with a filter stands below, and the list stays as it was", function()
+  local view, _ <close> = open { "a", "b" }
+  view:focus "filter"
+  write(view, "stars:>x")
+  check.ok(view.filter_trouble)
+  check.equal(view.ui.focus, "filter")
+  press(view, "escape")
+  check.equal(view.ui.focus, nil)
+end)
+
+test("textures that the driver lost are made again", function()
+  local view, _ <close> = open { "a", "b" }
+  turns(view, function() return view.pictures:thumb(view.project.items[1]) end)
+  view.pictures:lost()
+  check.equal(view.pictures:thumb(view.project.items[1]), nil)
+  turns(view, function() return view.pictures:thumb(view.project.items[1]) end)
+end)
+
+test("the window closes while a caption is written: it is there the next time", function()
+  local at
+  do
+    local view, _ <close> = open { "a", "b" }
+    at = view.folder
+    view:write()
+    view:pass()
+    write(view, " b")
+    view.window:push { kind = "quit" }
+    for _ = 1, 3 do if not view.closed then view:turn(0.05) end end
+    check.ok(view.closed)
+    view:keep()
+  end
+  local view, _ <close> = open({}, { at = at })
+  check.equal(view.project.items[1].caption, "a b")
+  check.equal(fs.read(at .. "/photos/p01.txt"), "a b\n")
+end)
+
 test("every text has a contrast of 4.5 to 1 with what it stands on, dark and light", function()
   local theme = require "window.theme"
   local function light(color) -- WCAG 2: relative luminance

@@ -15,7 +15,12 @@ local function marks(ui, item, area)
   end
   if item.draft then ui.w:round(area.x + area.width - 14, area.y + 6, 8, 8, 4, ui.theme.warning)
   elseif item.caption == "" then ui.w:round(area.x + area.width - 14, area.y + 6, 8, 8, 4, ui.theme.bad) end
-  if item.reject then
+  if item.gone then
+    local line = rect.new(area.x, area.y + area.height - 22, area.width, 22)
+    ui.w:fill(area.x, area.y, area.width, area.height, ui.theme.shade)
+    ui.w:fill(line.x, line.y, line.width, line.height, ui.theme.veil)
+    ui:label(rect.inset(line, 6, 0), "gone", { size = theme.size.small, color = ui.theme.aside })
+  elseif item.reject then
     ui.w:fill(area.x, area.y, area.width, area.height, ui.theme.shade)
     local line = rect.new(area.x, area.y + area.height - 22, area.width, 22)
     ui.w:fill(line.x, line.y, line.width, line.height, ui.theme.veil)

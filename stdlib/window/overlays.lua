@@ -8,6 +8,7 @@ local size = theme.size
 local TIP_AFTER = 0.6 -- seconds that the mouse rests
 local STAYS = { info = 3, good = 3, warning = 6, bad = 9 } -- seconds
 local TOASTS = 4
+local LONGEST = 1200 -- bytes of a tip
 
 --- Open a menu at the mouse, or at x, y. A row: { title, keys = "Ctrl+C", run = function, off = boolean, on = boolean }; "-" is a line.
 function M:open_menu(rows, x, y)
@@ -144,7 +145,10 @@ function M:next_change()
 end
 
 --- What is said of `area` when the mouse rests on it.
-function M:tip(area, text) self.tooltip = { area = area, text = text } end
+function M:tip(area, text)
+  if #text > LONGEST then text = text:sub(1, (utf8.offset(text, 0, LONGEST) or LONGEST) - 1) .. "\u{2026}" end
+  self.tooltip = { area = area, text = text }
+end
 
 function M:draw_tip()
   local tip = self.tooltip

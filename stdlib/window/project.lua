@@ -201,6 +201,48 @@ function Project:of_content(sha) return self.contents[sha] or {} end
 --- Whether there are copies of it.
 function Project:copies(item) return #self:of_content(item.sha256) > 1 end
 
+local GONE = "it is gone; F5 looks at the folder again"
+
+--- The picture's file as it is now (`info` of fs.stat, nil: there is none). True when it is not what it was: another content is asked for anew.
+---@param item table
+---@param info? table
+---@return boolean
+function Project:renew(item, info)
+  if not info then
+    if item.gone or item.error and not item.sha256 then return false end
+    item.gone, item.error = true, GONE
+    self:changed()
+    return true
+  end
+  if not item.gone and (not item.mtime_ns or item.size == info.size and item.mtime_ns == info.mtime_ns) then return false end
+  if item.size == info.size and item.mtime_ns == info.mtime_ns then -- it is back
+    item.gone, item.error = nil, nil
+    self:changed()
+    return true
+  end
+  if self.changes and self.changes.typing == item then self.changes:commit() end
+  forget_content(self, item)
+  item.gone, item.error, item.sha256, item.record, item.width, item.height, item.asked = nil, nil, nil, nil, nil, nil, nil
+  item.size, item.mtime_ns = info.size, info.mtime_ns
+  self:changed()
+  return true
+end
+
+--- Say which are not what they were.
+function Project:tell_renewed(items)
+  local gone, other = {}, {}
+  for _, item in ipairs(items) do
+    if item.gone then gone[#gone + 1] = item elseif not item.sha256 then other[#other + 1] = item end
+  end
+  local function tell(kind, list, words)
+    if #list == 1 then self:tell(kind, ("%s %s"):format(list[1].name, words)) elseif #list > 1 then
+      self:tell(kind, ("%s: each %s"):format(set.count(#list), words))
+    end
+  end
+  tell("warning", gone, "was taken away by another program")
+  tell("info", other, "became another picture")
+end
+
 -- Its content is known now: what the store has of it.
 local function known_content(self, item, sha)
   if item.sha256 == sha then return end

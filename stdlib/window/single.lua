@@ -118,10 +118,10 @@ function M.draw(view, area)
     ui:within(area, function()
       ui.w:picture(texture, x, y, w, h)
       bucket(view, item, x, y, scale)
-      if item.reject then
+      if item.gone or item.reject then
         local line = rect.new(area.x, area.y + area.height - 30, area.width, 30)
         ui.w:fill(line.x, line.y, line.width, line.height, ui.theme.veil)
-        ui:label(rect.inset(line, 12, 0), "put aside: " .. (item.reject.reason or ""), { color = ui.theme.aside })
+        ui:label(rect.inset(line, 12, 0), item.gone and item.error or "put aside: " .. (item.reject.reason or ""), { color = ui.theme.aside })
       end
     end)
   elseif trouble or item.error then

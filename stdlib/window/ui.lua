@@ -262,6 +262,9 @@ function UI:label(area, text, how)
   how = how or {}
   local style = { size = how.size or self.theme_size "text", bold = how.bold, mono = how.mono, color = how.color or self.theme.text }
   local shown = self:fit(text, area.width, style, how.cut)
+  if #shown < #text and not self.dry and shown:find(ELLIPSIS, 1, true) and self:over(area) then -- all of it, unless there is more to say
+    self:tip(area, text)
+  end
   local advances = self.window:advances(shown, style)
   local width = advances[#advances]
   local x = how.align == "right" and area.x + area.width - width or how.align == "centre" and area.x + (area.width - width) / 2 or area.x

@@ -208,6 +208,10 @@ local function status(self, area)
   if undo then
     ui:label(rect.right(inner, inner.width * 0.4), "Ctrl+Z: " .. undo, { size = theme.size.small, color = ui.theme.faint, align = "right" })
   end
+  if self.filter_trouble then
+    ui:label(inner, "the filter: " .. self.filter_trouble, { size = theme.size.small, color = ui.theme.bad })
+    return
+  end
   ui:label(inner, table.concat(parts, "  \u{B7}  "), { size = theme.size.small, color = ui.theme.faint })
 end
 

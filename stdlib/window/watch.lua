@@ -4,8 +4,9 @@
 --   local changed = w:look(visible, now)          -- in every frame: `visible` are the items on the screen, `now` seconds by any clock
 --
 -- Once a second the visible pictures are looked at, and some of the others in turn: caption files by size and time, the store by the row in
--- force. What changed is taken up as a run would take it up (a person's words become a row), and p.news tells of it. Where that picture is being
--- written at the moment both texts are kept: p.changes.conflict.
+-- force; and the pictures, which may be gone or have another content by now. What changed is taken up as a run would take it up (a person's
+-- words become a row), and p.news tells of it. Where that picture is being written at the moment both texts are kept: p.changes.conflict.
+local fs = require "native.fs"
 local state = require "window.state"
 
 local M = {}
@@ -29,6 +30,11 @@ end
 ---@return table[] changed
 function Watch:check(items)
   local p, shas, odd = self.project, {}, {}
+  local others = {}
+  for _, item in ipairs(items) do
+    if p:renew(item, fs.stat(item.path)) then others[#others + 1] = item end
+  end
+  if #others > 0 then p:tell_renewed(others) end
   for _, item in ipairs(items) do if item.sha256 then shas[#shas + 1] = item.sha256 end end
   local rows = #shas > 0 and p.store:texts(shas) or {}
   for _, item in ipairs(items) do
