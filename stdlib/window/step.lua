@@ -1,0 +1,142 @@
+-- step.lua - captions become others as one step: looked at again, into the store with their way back, into their files, onto the screen.
+--
+--   local count, left, code = step.apply(changes, { { item, "a red door" }, ... }, "two captions")     --> 2, { { item, path, why }, ... }
+--   return step.told(changes, count, left, code)          -- a line about those that were left
+--
+-- The other files of changes (undo.lua, typing.lua, adopted.lua, marks.lua) begin with `closed` and `look`, too, and end with `show_all`.
+local beside = require "captions.beside"
+local caption_tags = require "caption.tags"
+local captionfiles = require "window.captionfiles"
+local entries = require "window.entries"
+local history = require "recipe.history"
+local json = require "native.json"
+local state = require "window.state"
+local transaction = require "window.transaction"
+
+local must = transaction.must
+
+local M = {}
+
+--- How a title names pictures.
+function M.count_of(items) return #items == 1 and items[1].name or ("%d pictures"):format(#items) end
+
+--- Why a picture takes no caption now; nil when it does.
+function M.closed(self, item)
+  if not item.sha256 then
+    local ok, message, code = self.project:identify(item)
+    if not ok then return message, code end
+  end
+  if item.sidecar and item.sidecar.error then return item.sidecar.error .. "; save it as UTF-8, or remove it", "FORMAT" end
+  if item.shares then
+    return ("%s and %s share one caption file; rename one of the pictures, so that each has its own"):format(item.name, item.shares), "ARG"
+  end
+end
+
+--- Look again; what the file has and the store has not is taken up first.
+function M.look(self, item)
+  local now, message, code, stat = state.read(self.store, item)
+  if not now then
+    state.show_error(item, message, stat)
+    return nil, message, code
+  end
+  state.take_up(self.store, item, now, self.project:copies(item))
+  return now
+end
+
+--- The pictures of one content whose text stands in the store alone have one text.
+function M.show_all(self, items)
+  local done = {}
+  for _, item in ipairs(items) do
+    if not done[item.sha256] then
+      done[item.sha256] = true
+      for _, other in ipairs(self.project:of_content(item.sha256)) do
+        if other.row ~= item.row and not other.sidecar then self.project:refresh({ other }, true) end
+      end
+    end
+  end
+  self.project:changed()
+end
+
+--- Many captions as one step: in the store, in the caption files, on the screen. The count and those that were left as they are.
+--- wishes: { { item, text, row? }, ... }; `row` is one of the picture's own that comes back, else the text is a person's.
+--- known: what is there may be another text than the one that was shown (the person has seen it).
+function M.apply(self, wishes, title, known)
+  self:work()
+  local found, left, jobs, shown = {}, {}, {}, {}
+  for _, wish in ipairs(wishes) do
+    local item = wish[1]
+    local text, message, code = entries.text_of(wish[2])
+    if text then
+      message, code = M.closed(self, item)
+      text = not message and text or nil
+    end
+    local now
+    if text then
+      now, message, code = M.look(self, item)
+    end
+    if now and now.text ~= item.caption and not known then
+      if state.show(item, now) then self.project:changed() end
+      now, message, code = nil, "it has another text by now", "BUSY"
+    end
+    if not now then left[#left + 1] = { item = item, path = item.path, why = message, code = code }
+    elseif text ~= now.text or wish.row then
+      local file = now.file and now.file.path or self.project.settings.beside and (state.file_names(item.path)) or nil
+      found[#found + 1] = { item = item, now = now, text = text, row = wish.row, file = file }
+    elseif item.draft then found[#found + 1] = { item = item, now = now, idle = true } end
+  end
+  -- Those whose text stands in the store alone come last: of copies it is their text that is in force then.
+  local steps, last = {}, {}
+  for _, entry in ipairs(found) do
+    if not entry.idle then table.insert(entry.file and steps or last, entry) end
+  end
+  table.move(last, 1, #last, #steps + 1, steps)
+  if #found == 0 then return 0, left end
+  local ok, message, code = transaction.run(self, function()
+    local written, rows = {}, {}
+    if #steps > 0 then must(self.store:drop_undone(self.place)) end
+    for _, entry in ipairs(found) do must(self.store:draft(entry.item.sha256, nil)) end
+    for _, entry in ipairs(steps) do
+      local item = entry.item
+      local row
+      if entry.row then row = history.put_back(self.store:captions(item.sha256), entry.row)
+      else row = entries.human(item.sha256, entry.file and caption_tags.meant(entry.text) or entry.text) end
+      local key = row.sha .. (row.restores or "") .. row.text
+      row.id = written[key] or must(self.store:add_caption(row))
+      written[key], entry.new = row.id, row
+      if entry.file and row.author == "model" then must(beside.mark(self.store, item.sha256, row, entry.text)) end
+      rows[#rows + 1] = { path = item.path, sha = item.sha256, from = entries.side(entry.now),
+        to = { row = row.id, file = entry.file and (row.text == entry.text or entry.text) or nil } }
+      if entry.file then jobs[#jobs + 1] = { item = item, path = entry.file, text = entry.text } end
+    end
+    if #steps == 0 then return end
+    local id = must(self.store:add_action { place = self.place, title = title,
+      detail = ('{"count":%d,"entries":%s}'):format(#rows, json.encode(json.array(rows))) })
+    captionfiles.note(self, id, "do", jobs)
+  end)
+  if not ok then return nil, message, code end
+  for _, entry in ipairs(found) do
+    entry.item.draft = nil
+    if self.typing == entry.item then self.typing = nil end
+  end
+  for _, entry in ipairs(steps) do
+    local item, row = entry.item, entry.new
+    item.caption, item.row = entry.text, row.id
+    item.by = entry.text:find "%S" and { author = row.author, provider = row.provider, model = row.model ~= "" and row.model or nil } or nil
+    shown[#shown + 1] = item
+  end
+  captionfiles.write(self, jobs)
+  M.show_all(self, shown)
+  return #steps, left
+end
+
+--- Pictures that a step of many left out are named: nothing is left silently.
+function M.told(self, count, left, code)
+  if not count then return nil, left, code end
+  if left[1] then
+    self.project:tell("warning", ("%s%s left as %s: %s"):format(left[1].item.name, #left > 1 and (" and %d more were"):format(#left - 1) or " was",
+      #left > 1 and "they are" or "it is", left[1].why))
+  end
+  return count, left
+end
+
+return M

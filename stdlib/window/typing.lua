@@ -1,0 +1,172 @@
+-- typing.lua - what is being typed: kept with every key, a step after a rest, and a question where the caption became another meanwhile.
+--
+--   c:type(item, text)                                    -- with every key; kept at once, so that a kill loses nothing
+--   c:tick(now)                                           -- called now and then: after two seconds of rest what was typed is a step
+--   c:commit()  c:discard(item)
+--   if c.conflict then c:settle "mine" end                -- { item, mine, theirs }
+--   c:take_up_drafts()                                    -- when opened: what was being typed when the program was killed
+--
+-- c.typing is the picture that is typed in, item.draft its text so far. Methods of what changes.new makes (changes.lua).
+local entries = require "window.entries"
+local history = require "recipe.history"
+local json = require "native.json"
+local state = require "window.state"
+local step = require "window.step"
+local transaction = require "window.transaction"
+
+local must = transaction.must
+
+local M = {}
+
+local REST = 2 -- seconds without a key
+
+--- What the editor has now. Kept at once: a program that is killed has it when it is opened again.
+---@return boolean? ok, string? message, string? code
+function M.type(self, item, text)
+  local kept, message, code = entries.text_of(text)
+  if not kept then return nil, message, code end
+  if self.typing and self.typing ~= item then self:commit() end
+  if self.typing ~= item then
+    message, code = step.closed(self, item)
+    if message then return nil, message, code end
+    if not item.draft then
+      local ok
+      ok, message, code = self.store:put("window", "typing:" .. self.place, json.encode { path = item.path, sha = item.sha256, base = item.caption })
+      if not ok then return nil, message, code end
+    end
+    self.typing = item
+  end
+  self.touched = true
+  local draft = text ~= item.caption and text or nil
+  local ok
+  ok, message, code = self.store:draft(item.sha256, draft)
+  if not ok then return nil, message, code end
+  item.draft = draft
+  self.project:changed()
+  return true
+end
+
+--- After two seconds without a key what was typed becomes a step. `now`: seconds by any clock.
+---@param now number
+---@return boolean committed
+function M.tick(self, now)
+  if not self.typing then return false end
+  if self.touched then self.touched, self.rested = false, now end
+  if self.conflict or now - self.rested < REST then return false end
+  local item, raw = self.typing, self.typing.draft
+  if raw and entries.text_of(raw) == item.caption then return false end -- a line end at its end: more may follow
+  local did, message = self:commit()
+  if did and raw ~= item.caption then self.typing, item.draft, self.rested = item, raw, now
+  elseif item.draft == nil then self.typing = nil
+  else self.rested = now end
+  if did == nil then self.project:tell("error", ("%s: %s; what you write is kept meanwhile"):format(item.name, message)) end
+  return did or false
+end
+
+-- While it was typed in the caption became another: both are kept, a person decides.
+local function conflict(self, item, now)
+  state.show(item, now)
+  self.conflict = { item = item, mine = item.draft, theirs = item.caption }
+  self.project:tell("warning", ("%s got another caption while it was written: keep mine or theirs?"):format(item.name))
+  self.project:changed()
+end
+
+--- What was typed becomes a step. False when nothing was, or when a conflict is to be settled first.
+---@param item? table the one that is being typed in
+---@return boolean? changed, string? message, string? code
+function M.commit(self, item)
+  item = item or self.typing
+  if not item or not item.draft then
+    if item == self.typing then self.typing = nil end
+    return false
+  end
+  if self.conflict and self.conflict.item == item then return false, "the caption became another while it was written", "BUSY" end
+  local now, message, code = step.look(self, item)
+  if not now then return nil, message, code end
+  if now.text ~= item.caption and now.text ~= entries.text_of(item.draft) then
+    conflict(self, item, now)
+    return false, "the caption became another while it was written", "BUSY"
+  end
+  local count, left
+  count, left, code = step.apply(self, { { item, item.draft } }, ("caption of %s"):format(item.name), true)
+  if not count then return nil, left, code end
+  if left[1] then return nil, left[1].why, left[1].code end
+  return count > 0
+end
+
+--- What was typed and is no step yet goes.
+function M.discard(self, item)
+  item = item or self.typing
+  if not item or not item.draft then return false end
+  self.store:draft(item.sha256, nil)
+  item.draft = nil
+  if self.conflict and self.conflict.item == item then self.conflict = nil end
+  if self.typing == item then self.typing = nil end
+  self.project:changed()
+  return true
+end
+
+--- "mine": what was typed is the caption. "theirs": the other one stays; what was typed is in the history.
+---@param which "mine"|"theirs"
+---@return boolean? changed, string? message, string? code
+function M.settle(self, which)
+  local c = self.conflict
+  if not c then return false end
+  self.conflict = nil
+  local item = c.item
+  if which == "mine" then
+    local count, left, code = step.apply(self, { { item, item.draft or c.mine } }, ("caption of %s"):format(item.name), true)
+    if not count then return nil, left, code end
+    return count > 0
+  end
+  local now, message, code = step.look(self, item)
+  if not now then return nil, message, code end
+  local ok
+  ok, message, code = transaction.run(self, function()
+    must(self.store:add_caption(entries.human(item.sha256, (entries.text_of(item.draft or c.mine)))))
+    local rows = self.store:captions(item.sha256)
+    must(self.store:add_caption(now.row and history.put_back(rows, now.row) or entries.human(item.sha256, "")))
+    must(self.store:draft(item.sha256, nil))
+  end)
+  if not ok then return nil, message, code end
+  item.draft = nil
+  if self.typing == item then self.typing = nil end
+  self.project:refresh({ item }, true)
+  return true
+end
+
+--- A caption that changed elsewhere is shown; called by whoever finds it out.
+function M.found_other(self, item, now)
+  if item.draft and now.text ~= item.caption and now.text ~= entries.text_of(item.draft) then conflict(self, item, now)
+  else state.show(item, now) end
+end
+
+--- What was being typed when the program was killed. It becomes a step, and is told; where the caption became another since, it waits for a
+--- person's word.
+---@return integer committed
+function M.take_up_drafts(self)
+  local drafts, count = self.store:drafts() or {}, 0
+  local noted = json.decode(self.store:get("window", "typing:" .. self.place) or "")
+  for sha, draft in pairs(drafts) do
+    local items = self.project:of_content(sha)
+    local item = items[1]
+    for _, other in ipairs(items) do if type(noted) == "table" and noted.path == other.path then item = other end end
+    if item then
+      item.draft = draft
+      local base = type(noted) == "table" and noted.sha == sha and noted.base or nil
+      if base and base ~= item.caption and entries.text_of(draft) ~= item.caption then
+        self.conflict = self.conflict or { item = item, mine = draft, theirs = item.caption }
+        self.project:tell("warning", ("%s: what you were writing when the program ended, and another caption since: keep mine or theirs?"):format(item.name))
+      else
+        local did, message = self:commit(item)
+        if did then
+          count = count + 1
+          self.project:tell("info", ("%s: what you were writing when the program ended is its caption now"):format(item.name))
+        elseif message then self.project:tell("warning", ("%s: %s; what you were writing is kept"):format(item.name, message)) end
+      end
+    end
+  end
+  return count
+end
+
+return M
