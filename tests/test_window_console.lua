@@ -66,6 +66,20 @@ local function test_lines()
     check.equal({ whole:shown()[1].trouble, whole:shown()[2].trouble }, { false, true })
     check.ok(whole:shown()[1].time:match "^%d%d:%d%d:52$")
   end)
+
+  test("a log of anything at all leaves lines that can be shown", function()
+    local seed = tonumber(os.getenv "SEED") or 5
+    math.randomseed(seed)
+    local row = '{"time":"2026-11-21T12:20:52Z","service":"gemini","method":"POST","url":"h/m","status":200,"ms":1,"sent":1,"received":1,"attempt":1}\n'
+    for round = 1, 400 do
+      local l, bytes = lines_of.new(50), {}
+      for i = 1, math.random(1, 300) do bytes[i] = string.char(math.random(0, 255)) end
+      local cut = math.random(1, #row)
+      l:new_requests(table.concat(bytes) .. row:sub(1, cut) .. string.char(math.random(0, 255)) .. row:sub(cut + 1) .. "\n" .. row)
+      l:add("info", table.concat(bytes))
+      for _, line in ipairs(l:shown()) do check.ok(utf8.len(lines_of.words(line)), ("seed %d, round %d"):format(seed, round)) end
+    end
+  end)
 end
 
 -- --- the pane -------------------------------------------------------------------------------------------------------------------------------

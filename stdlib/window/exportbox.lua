@@ -228,6 +228,7 @@ local function wishes(view, area)
   return said
 end
 
+-- True when Enter was pressed in it, which is the button's.
 local function preview(view, area, c, how)
   local ui, box = view.ui, view.exporting
   ui.w:round(area.x, area.y, area.width, area.height, theme.size.radius, ui.theme.well)
@@ -245,7 +246,8 @@ local function preview(view, area, c, how)
     end)
     return
   end
-  box.row = ui:rows("export rows", inner, #c.rows, 24, math.min(box.row, #c.rows), function(i, r)
+  local did, event
+  box.row, did, event = ui:rows("export rows", inner, #c.rows, 24, math.min(box.row, #c.rows), function(i, r)
     local row, place = c.rows[i], rect.inset(r, 6, 0)
     ui:label(rect.left(place, 200, 10), row.name, { size = theme.size.small, cut = "left" })
     if how.format ~= "beside" then
@@ -254,6 +256,7 @@ local function preview(view, area, c, how)
     ui:label(place, row.text ~= "" and row.text or "no caption", { size = theme.size.small, color = row.text ~= "" and ui.theme.faint or ui.theme.bad })
     if ui:over(r) and row.text ~= "" then ui:tip(r, row.text) end
   end)
+  return did == "taken" and not event
 end
 
 --- Draw it; true when it was closed.
@@ -269,9 +272,9 @@ function M.draw(view)
     if #c.without > 0 then
       box.skip = ui:check("export skip", rect.bottom(area, 26, 4), ("leave out what has no caption (%d)"):format(#c.without), box.skip)
     end
-    preview(view, area, c, how)
+    local entered = preview(view, area, c, how)
     if ui:button("export go", rect.right(foot, 110, 10), "Write it", { off = wrong ~= nil, keys = "Enter" }) then go = true end
-    if not wrong and (said == "enter" or ui:take("return", "keypad enter")) then go = true end
+    if not wrong and (said == "enter" or entered or ui:take("return", "keypad enter")) then go = true end
     local words = ("%s%s, about %s%s"):format(set.count(#c.rows, how.format == "beside" and "caption" or "picture"),
       how.format == "replicate" and (c.metadata and " and metadata.txt" or " and as many .txt") or how.format == "beside" and "" or " with captions",
       outputs.size_text(c.bytes), c.aside > 0 and ("; %d put aside are left out"):format(c.aside) or "")
