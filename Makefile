@@ -143,12 +143,13 @@ face: demo ## the README's pictures, from what the demo made
 live: build ## ask the real services for three captions each: needs keys, the internet and a few cents
 	@PROGRAM=$(PROGRAM) tests/live.sh
 
-bench: ## scan rate, start to prompt, check, captions again, a LoRA's step, a request's cost: medians; on a quiet machine
+bench: ## scan rate, start to prompt, check, captions again, a LoRA's step, a request's cost, the window: medians; on a quiet machine
 	@$(MAKE) -s --no-print-directory -j2 $(PROGRAM) $(HOST) $(FAKE)
 	@tests/bench/pictures.sh $(PROGRAM)
 	@tests/bench/captions.sh $(PROGRAM)
 	@tests/bench/lora.sh $(PROGRAM)
 	@tests/bench/net.sh $(HOST)
+	@tests/bench/window.sh $(HOST)
 
 goldens: ## optional: make the goldens again with PyTorch and its family (PyPI) and compare; PYTHON=... if you have them
 	@.ci/goldens

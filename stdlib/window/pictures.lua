@@ -78,11 +78,11 @@ function Pictures:ask(item, what, urgency)
   self.loader:ask(self.tag, { path = item.path, what = what, urgency = urgency or 0 })
 end
 
---- Take what is ready: at most `most` answers, so that no pass is long; how many came.
+--- Take what is ready: at most `most` answers, so that no pass is long; how many came, and how many of them were pictures.
 ---@param other fun(answer: table, item: table)
----@return integer
+---@return integer came, integer pictures
 function Pictures:arrive(other, most)
-  local came = 0
+  local came, pictures = 0, 0
   while came < (most or 32) do
     local answer = self.loader:next()
     if not answer then break end
@@ -92,7 +92,7 @@ function Pictures:arrive(other, most)
     if item then
       other(answer, item)
     elseif key then
-      self.asked[key] = nil
+      self.asked[key], pictures = nil, pictures + 1
       local texture, message
       if answer.image then texture, message = self.window:texture(answer.image) end
       local bytes = texture and texture:bytes() or 0
@@ -103,7 +103,7 @@ function Pictures:arrive(other, most)
       self.bytes = self.bytes + bytes
     end
   end
-  return came
+  return came, pictures
 end
 
 -- Those not seen for longest go until the rest is within the bound; what was seen in this pass stays.

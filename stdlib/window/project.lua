@@ -246,6 +246,7 @@ end
 -- Its content is known now: what the store has of it.
 local function known_content(self, item, sha)
   if item.sha256 == sha then return end
+  local caption, star, reject, others = item.caption, item.star, item.reject, false
   forget_content(self, item)
   item.sha256 = sha
   self:index_content(item)
@@ -253,13 +254,16 @@ local function known_content(self, item, sha)
   if now then
     local noted = state.take_up(self.store, item, now, self:copies(item))
     state.show(item, now)
-    if noted and self:copies(item) then show_copies(self, item) end
+    if noted and self:copies(item) then
+      show_copies(self, item)
+      others = true
+    end
   end
   self.star_marks, self.reject_marks = self.star_marks or self.store:marks "star" or {}, self.reject_marks or self.store:marks "reject" or {}
   item.star = math.tointeger(tonumber(self.star_marks[sha] or "0")) or 0
   local reason = self.reject_marks[sha]
   item.reject = reason and { reason = reason, by = "person" } or item.rejected_by
-  self:changed()
+  if others or item.caption ~= caption or item.star ~= star or item.reject ~= reject then self:changed() end
 end
 
 --- What its content is, by reading it now if need be.
@@ -293,7 +297,8 @@ function Project:wanted(limit)
   return list
 end
 
---- An answer of the loader.
+--- An answer of the loader. It raises the version where texts, stars or what is put aside are others now; who shows this very item draws it
+--- again in any case.
 ---@param item table
 ---@param answer { sha256?: string, width?: integer, height?: integer, record?: table, error?: string }
 function Project:learn(item, answer)
@@ -309,7 +314,6 @@ function Project:learn(item, answer)
     item.width, item.height = answer.record.width or item.width, answer.record.height or item.height
   end
   item.width, item.height = answer.width or item.width, answer.height or item.height
-  self:changed()
 end
 
 --- Look at these pictures' captions again: those that changed.

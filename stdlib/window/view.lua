@@ -232,9 +232,9 @@ function View:pass(event, dry)
   self.written = self.written + ui:splitter("written", rect.top(side, 1))
   sidepane.draw(self, side)
   completion.draw(self)
-  if self.dialog and self.dialog.draw(self) then self.dialog = nil end
+  local acted, menu = false, ui.menu
+  if self.dialog and self.dialog.draw(self) then self.dialog, acted = nil, true end
   if ui.typed == "?" and not ui.modal then self:open "help" end
-  local acted = false
   for key in ui:keys() do acted = actions.dispatch(self, key) or acted end
   ui:finish()
   if not dry then self.pictures:rest() end
@@ -242,7 +242,7 @@ function View:pass(event, dry)
   if not dry and self.again then -- what a widget drawn late did is seen in all that is drawn before it: what a dialog covered, a menu changed
     self.again, ui.moving = false, true
   end
-  if acted then self:pass(nil, dry) end -- what an action changed is seen, and who has the keyboard now gets the next letter
+  if acted or menu and not ui.menu then self:pass(nil, dry) end -- what an action changed is seen, and who has the keyboard now gets the next letter
 end
 
 -- --- the loop -------------------------------------------------------------------------------------------------------------------------------
@@ -270,16 +270,23 @@ local function identify(self)
   end
 end
 
+local function contains(list, wanted)
+  for _, item in ipairs(list) do if item == wanted then return true end end
+  return false
+end
+
 --- What came since the last turn is done, and what is another now is painted.
 ---@param wait? number seconds to wait for an event at most
 function View:turn(wait)
   local w, p = self.window, self.project
   local events = gather(w, wait or self.wait)
-  local came = self.pictures:arrive(function(answer, item)
-    if self.identifying[item] then self.identifying[item] = nil end
+  local stale = false -- something is to be seen that was not painted yet
+  local _, came = self.pictures:arrive(function(answer, item)
+    self.identifying[item] = nil
     p:learn(item, answer)
+    if item == p:current() or contains(self.visible, item) then stale = true end
   end)
-  local painted = false
+  local painted, version = false, p.version -- what a pass changes was painted only in part
   for i, event in ipairs(events) do
     if event.kind == "quit" then self.closed, self.signalled = true, event.signal
     elseif event.kind == "reset" then self.pictures:lost()
@@ -301,15 +308,16 @@ function View:turn(wait)
   for _, news in ipairs(p:told()) do self:say(news.kind, news.text) end
   local change = self.ui:next_change()
   new = console.look(self) or new
-  local stale = came > 0 or #events > 0 or self.ui.moving or self.due and now >= self.due
-  if new or p.version ~= self.version or stale and not painted then
+  stale = stale or came > 0 or #events > 0 or self.ui.moving or self.due and now >= self.due
+  if not painted and (stale or new or p.version ~= self.version) then
+    version = p.version
     self:pass(nil, false)
-    change = self.ui:next_change()
+    painted, new, change = true, false, self.ui:next_change()
   end
-  self.version = p.version
+  if painted then self.version = not new and version or nil end
   local rest = math.min(self.ui.blinks and 0.53 or REST, change or REST, self.job and 0.1 or REST)
   self.due = now + rest
-  self.wait = (busy or self.ui.moving) and FRAME or self.pictures:waiting() and FRAME or rest
+  self.wait = (busy or self.ui.moving or p.version ~= self.version) and FRAME or self.pictures:waiting() and FRAME or rest
 end
 
 function View:loop()
