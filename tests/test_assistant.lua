@@ -812,6 +812,8 @@ test("with judge=yes a model is asked for each picture once, and never again", f
   check.contains(done.out, "judged        6.0 of 10   all by gemini")
   check.ok(done.log:find "judging 3 pictures with gemini%-%S+ at generativelanguage.googleapis.com: about %$0.%d+; spend=DOLLARS sets a ceiling", done.log)
   check.contains(done.out, "bad    1 judged poor        p02.png")
+  check.contains(done.log, "gemini: 3 judgements, 3 requests, $0.0057, 3900 tokens in, 750 out; a reply took 1.0 s (95 %: 2.0 s, 99 %: 3.0 s)")
+  check.ok(not again.log:find("judgements", 1, true), again.log)
   check.contains(done.out, "look   1 faults seen        p02.png")
   check.contains(place.read "out/a.html", "says 3.0: number 2")
   check.equal(json.decode(place.read "out/a.json").judged.quality, 6)

@@ -19,6 +19,7 @@ local providers = require "recipe.providers"
 local script = require "native.script"
 local set = require "recipe.set"
 local suggest = require "recipe.suggest"
+local tally = require "caption.tally"
 
 local M = {}
 
@@ -169,6 +170,10 @@ function M.ask(photos, items, o, question)
   photos.say(("  %s with %s at %s: %s%s"):format(question.about:format(set.count(#missing)), about.model or "its model", about.host,
     options.replay and "replayed, nothing is paid" or about.free and "free" or about.usd and "about " .. money.text(about.usd) or "price unknown",
     options.spend and (", %s at most"):format(money.text(o.spend)) or about.usd and not about.free and "; spend=DOLLARS sets a ceiling" or ""))
+  local _ <close> = setmetatable({}, { __close = function() -- what failed may be paid, too
+    local row = photos.session.asked and photos.session.asked[name]
+    if row then photos.say("  " .. tally.text(row, "judgement")) end
+  end })
   local bar <close> = require("native.log").progress("judging", #missing)
   exchange.ask(name, missing, options, function(i, text, detail)
     local item, tokens = missing[i], detail.tokens or {}

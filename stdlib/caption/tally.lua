@@ -79,10 +79,11 @@ local function errors_of(row)
 end
 
 --- "gemini: 20 captions, 21 requests (1 error, 4.8 %), $0.0312, 31000 tokens in, 4000 out; a reply took 2.1 s (95 %: 3.9 s, 99 %: 4.2 s)"
+---@param noun? string what was answered; nil: "caption"
 ---@return string
-function M.text(row)
+function M.text(row, noun)
   local errors = errors_of(row)
-  local parts = { ("%s"):format(set.count(row.captions, "caption")) }
+  local parts = { set.count(row.captions, noun or "caption") }
   if row.requests then
     parts[#parts + 1] = set.count(row.requests, "request")
       .. (errors > 0 and (" (%s, %.1f %%)"):format(set.count(errors, "error"), 100 * errors / row.requests) or "")
