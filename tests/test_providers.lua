@@ -531,6 +531,10 @@ test("attempts whose answers were lost on the way count as all that they could c
   check.contains(done.log, "4 answers lost on the way, which may be paid too")
   done = run(place_with(1), "gemini { in_flight = 1 }", { answer = function() return { verdict = "failed", status = 0, kind = "timeout", lost = 1 } end })
   check.ok(not done.log:find "lost on the way") -- the only attempt is the answer of unknown price
+  done = run(place_with(1), "gemini { in_flight = 1, model = 'gemini-3.8-flash' }", { answer = function()
+    return { verdict = "failed", status = 200, kind = "cut", lost = 5, attempts = 5 }
+  end })
+  check.contains(done.log, "gemini: 0 captions, 1 request, $0.00, 5 answers lost on the way, which may be paid too") -- also where none came
 end)
 
 test("a dearer model that answers for the one that was asked is reckoned with from then on", function()

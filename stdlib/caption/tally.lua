@@ -88,7 +88,7 @@ function M.text(row, noun)
     parts[#parts + 1] = set.count(row.requests, "request")
       .. (errors > 0 and (" (%s, %.1f %%)"):format(set.count(errors, "error"), 100 * errors / row.requests) or "")
   end
-  local spent = row.costless or row.usd > 0 or row.unknown > 0
+  local spent = row.costless or row.usd > 0 or row.unknown > 0 or row.lost
   if spent or row.captions > 0 then parts[#parts + 1] = M.money(row) end
   if row.captions > 0 or row.input + row.output > 0 then parts[#parts + 1] = ("%d tokens in, %d out"):format(row.input, row.output) end
   local text = ("%s: %s"):format(row.name, table.concat(parts, ", "))
