@@ -1,0 +1,80 @@
+-- adding.lua - files and folders that are copied into the open folder, a slice at a time.
+--
+--   local job = p:begin_adding { "/home/me/new" }         --> { at, list, taken, refused, done, added }
+--   while p:add_on(0.004) do ... end                      -- in each frame; p:stop_adding() ends it
+--   local added, refused = p:add(paths)                   -- all of it, now
+--
+-- Methods of a project (project.lua).
+local items = require "window.items"
+local log = require "native.log"
+local source = require "window.source"
+
+local M = {}
+
+-- What was copied is shown.
+local function show_added(self, taken)
+  local stats, new = items.stats_of(taken), {}
+  for _, path in ipairs(taken) do
+    local item = items.new(#self.items + 1, path, stats[path])
+    self.items[item.index], self.by_path[path], new[#new + 1] = item, item, item
+  end
+  if #new > 0 then
+    items.mark_shared(self.items)
+    items.fill(self, new, stats)
+    self:filter_again()
+  end
+  return new
+end
+
+--- Begin to copy files, and the pictures of folders, into the folder (window/source.lua): `work` goes on with it. p.adding is how far it is:
+--- { at, list, taken, refused, done, added }. An `add` that is at work takes these too.
+---@param paths string[]
+---@return table adding
+function M.begin_adding(self, paths)
+  local list, refused = source.expand(self, paths)
+  local job = self.adding
+  if job and not job.done then table.move(list, 1, #list, #job.list + 1, job.list)
+  else job = source.taking(self, list) end
+  table.move(refused, 1, #refused, #job.refused + 1, job.refused)
+  self.adding = job
+  self:changed()
+  return job
+end
+
+--- No more are copied; those that were stay.
+function M.stop_adding(self)
+  local job = self.adding
+  if job and not job.done then for i = #job.list, job.at + 1, -1 do job.list[i] = nil end end
+end
+
+-- Go on with copying, at most so long. True while there is more.
+function M.add_on(self, seconds)
+  local job = self.adding
+  if not job or job.done then return false end
+  if #job.list == 0 then
+    job.done, job.added = true, {}
+    return false
+  end
+  local deadline = log.clock() + (seconds or math.huge)
+  repeat
+    if not job.next() then
+      job.added = show_added(self, job.taken)
+      job.done = true
+      self:changed()
+      return false
+    end
+  until log.clock() > deadline
+  self:changed()
+  return true
+end
+
+--- Files and folders dropped on the window: all of them, now.
+---@param paths string[]
+---@return table[] added, { path: string, why: string }[] refused
+function M.add(self, paths)
+  local job = self:begin_adding(paths)
+  while self:add_on() do end
+  return job.added, job.refused
+end
+
+return M
