@@ -75,6 +75,9 @@ lora:report { to = "@/out/lora.html" }]]
   check.equal(m["modelspec.hash_sha256"], "0x" .. m.sshs_model_hash)
   for key, value in pairs(m) do check.ok(not value:find(place.folder, 1, true), key .. " tells a path") end
   check.equal(#fs.list(place.path "out/each"), 4)
+  local now = check.ok(require("train.live").read(folder)) -- for those who watch
+  check.equal({ now.state, now.step, now.steps, #now.losses, #now.held, #now.samples, #now.grids }, { "done", 6, 6, 6, 3, 2, 1 })
+  check.equal({ now.samples[2].rows[1].prompt, #now.grids[1].rows, #now.grids[1].rows[2].cells }, { "a zkr", 2, 2 })
   check.ok(place.read "out/each/1-1-1.png" ~= place.read "out/each/1-2-1.png")
   check.ok(image.load(place.path "out/grid.png"):width() >= 240)
   local page = place.read "out/lora.html"

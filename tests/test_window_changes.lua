@@ -412,7 +412,7 @@ test("what cannot be written is said, and nothing of it is done", function()
   check.contains(p:told()[1].text, "and 2 more were left as they are")
   check.refused("there is no", project.open(at .. "/nothing", { store = at .. "/.calotype" }))
   put(at .. "/x.txt", "x")
-  check.refused("is no folder, recipe, picture or view file", project.open(at .. "/x.txt", { store = at .. "/.calotype" }))
+  check.refused("is no folder, recipe, picture, LoRA or view file", project.open(at .. "/x.txt", { store = at .. "/.calotype" }))
   local ok, message, place = p:filter "(x"
   check.equal(ok, nil)
   check.contains(message, "not closed")

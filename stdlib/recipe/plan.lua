@@ -112,8 +112,8 @@ local function put_others(put, session, e)
 end
 
 --- The pictures that a recipe is about, without asking anybody or writing anything: the sets of the last stages that can be known now.
---- `base`: the model it trains on, where it names one; `bucket_of`: by set, what gives a picture the bucket that it is trained in. `put` gets
---- a line for each stage.
+--- `base`: the model it trains on, where it names one; `training`: the key of its runs; `bucket_of`: by set, what gives a picture the bucket
+--- that it is trained in. `put` gets a line for each stage.
 ---@param options { file: string, params?: table<string, string>, store?: string, put?: fun(line: string) }
 ---@return calotype.set[]
 function M.sets(options)
@@ -124,6 +124,7 @@ function M.sets(options)
     for _, made in ipairs(session.stages) do plan:stage(made) end
     for _, made in ipairs(session.stages) do
       local state = stage.state(made)
+      if state.verb.name == "train_lora" then sets.training = require("recipe.verbs.train_lora").key(state) end
       sets.base = sets.base or type(state.options.base) == "string" and state.options.base or nil
       for _, input in ipairs(state.inputs) do
         if plan.known[made] then used[input] = true else ends[input] = true end -- what is trained on, say

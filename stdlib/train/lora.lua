@@ -9,6 +9,7 @@
 --   checkpoints/wtrclr-3f2a91c0/last.state               parameters and moments in f32 of the last of them
 --   checkpoints/wtrclr-3f2a91c0/until-000200.state       the same of a run to fewer steps than last.state stands at
 --   checkpoints/wtrclr-3f2a91c0/samples/step-000250.png
+--   checkpoints/wtrclr-3f2a91c0/run.json                 where it stands, for those who watch
 
 local batches = require "train.batches"
 local checkpoint = require "train.checkpoint"
@@ -18,6 +19,7 @@ local floats = require "train.floats"
 local fs = require "native.fs"
 local hash = require "native.hash"
 local json = require "native.json"
+local lives = require "train.live"
 local log = require "native.log"
 local loop = require "train.loop"
 local lora_file = require "train.lora_file"
@@ -258,6 +260,7 @@ local function measure(job, step)
   end
   rows[#rows + 1] = { step = step, loss = fine and loss or json.null, held = job.held_digest }
   job.note.validation = rows
+  if fine and job.live then job.live:held(step, loss) end
   job.say(("step %d: held-out loss %s"):format(step, fine and ("%.4f"):format(loss) or "not finite"))
   return true
 end
@@ -314,12 +317,18 @@ local function sample(job, step)
     if not picture then return nil, message, code end
     cells[i] = { title = prompt, cells = { { picture = picture, label = ("step %d, seed %d"):format(step, s.seed) } } }
   end
-  local grid, message, code = sampler.grid(cells)
-  if not grid then return nil, message, code end
-  local saved
+  local grid, places, code = sampler.grid(cells)
+  if not grid then return nil, places, code end
+  local saved, message
   saved, message, code = grid:save(path)
   if not saved then return nil, message, code end
   job.store:put("drawn", fs.absolute(path), sample_digest(job))
+  if job.live then
+    local rows = {}
+    for i, prompt in ipairs(s.prompts) do rows[i] = { prompt = prompt, strength = 1, cells = json.array { json.array(places[i][1]) } } end
+    job.live:sample { step = step, path = fs.absolute(path), width = grid:width(), height = grid:height(),
+      rows = json.array(rows), seeds = json.array { s.seed } }
+  end
   return true
 end
 
@@ -413,6 +422,7 @@ end
 
 local function refuse(job, message, code, more)
   more = more or {}
+  if job.live then job.live:ended(code == "INTERRUPT" and "interrupted" or "failed", message) end
   more.code = code
   if code == "LIMIT" or code == "MEMORY" then more.hint = more.hint or "a smaller resolution, batch or rank needs less" end
   if code == "INTERRUPT" then
@@ -450,6 +460,17 @@ local function result_of(job, note, step)
     options = job.options, model = job.model, base = job.base, device = job.device, device_name = job.device_name, memory = job.memory,
     name = job.name, trigger = job.trigger, store = job.store, identity = job.identity, count = #job.pictures, held = job.held and #job.held or 0,
   }
+end
+
+-- The file for those who watch, as this run goes on.
+local function watched(job)
+  local o, losses, held = job.options, {}, {}
+  for i, row in ipairs(job.note.losses) do losses[i] = { row.step, row.sum / row.count } end
+  for _, row in ipairs(job.note.validation) do if row.loss ~= json.null then held[#held + 1] = { row.step, row.loss } end end
+  return lives.open(job.folder, { name = job.name, title = job.title, trigger = job.trigger, steps = o.steps, step = job.note.step,
+    losses = losses, held = held,
+    base = job.model.path:match "([^/]+)/*$", pictures = #job.pictures, device = job.device_name, rank = o.rank, started = job.started,
+    resumed = json.array(table.move(job.note.resumed or {}, 1, #(job.note.resumed or {}), 1, {})) })
 end
 
 --- Train, or go on, or find that it is done. `fail(message, more)` does not come back.
@@ -566,6 +587,7 @@ function lora.train(job)
   job.order = batches.new(job.pictures, { batch = o.batch, seed = o.seed })
   job.rate = rate.new { peak = o.lr.unet > 0 and o.lr.unet or o.lr.text, steps = o.steps, warmup = o.warmup, cooldown = o.cooldown }
 
+  job.live = watched(job)
   must(make_up(job, missing))
   local begin = job.note.step
   local done_before = job.note.seconds
@@ -578,7 +600,10 @@ function lora.train(job)
     label = "training", steps = o.steps, from = begin, warn = job.warn, each = each, save_every = o.checkpoint.every,
     step = function(i)
       local loss, norm, problem = run_step(job, i)
-      if loss then losses[#losses + 1] = loss end
+      if loss then
+        losses[#losses + 1] = loss
+        job.live:step(i, loss, job.rate(i))
+      end
       return loss, norm, problem
     end,
     save = function(step)
@@ -602,6 +627,7 @@ function lora.train(job)
   if ended == "interrupted" then
     refuse(job, ("stopped after step %d of %d; %s is kept"):format(account.done, o.steps, path_of(job.folder, account.saved)), "INTERRUPT")
   end
+  job.live:ended "done"
   local ran = o.steps - begin
   if ran > 0 then
     job.account(("%s%s%s%s, %.2f s a step: %s"):format(set.count(o.steps, "step"), ran < o.steps and (" (%d now)"):format(ran) or "",

@@ -1,6 +1,7 @@
 -- runs.lua - which trainings a project remembers, so that one which begins anew can say why the nearest of them is not gone on with.
 --
 --   local near = runs.remember(store, "/home/me/checkpoints/wtrclr", job)      -- a job of train.lora, with its identity and folder
+--   runs.latest(store, "/home/me/checkpoints/wtrclr")                          --> "checkpoints/wtrclr-77aa01bc"
 --   near.folder, near.causes         --> "checkpoints/wtrclr-3f2a91c0", { "rank 16 -> 32", "12 pictures instead of 5" }
 
 local checkpoint = require "train.checkpoint"
@@ -87,6 +88,18 @@ function runs.remember(store, key, job)
   if #list > MOST then table.remove(list, 1) end
   store:put("training", key, json.encode { runs = json.array(list) })
   return near
+end
+
+--- The folder of the run under this key that was begun or gone on with last; nil when there is none.
+---@param store table
+---@param key string
+---@return string?
+function runs.latest(store, key)
+  local text = store:get("training", key)
+  local known = text and json.decode(text)
+  local list = type(known) == "table" and (known.runs or { known.folder and known or nil }) or {}
+  local last = list[#list]
+  return last and last.folder or nil
 end
 
 return runs

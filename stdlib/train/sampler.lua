@@ -201,7 +201,7 @@ local PAPER, INK, FAINT, MARK = { 250, 249, 246 }, { 34, 34, 34 }, { 120, 118, 1
 ---@param rows { title: string, cells: { picture: userdata, label: string, framed?: boolean }[] }[]
 ---@param columns? integer at most so many pictures beside each other
 ---@return userdata? grid
----@return string? message
+---@return string|table message or, of each row, where its pictures are: { x, y, width, height }
 ---@return string? code
 function sampler.grid(rows, columns)
   local across, height, side = 0, GAP, 0
@@ -219,8 +219,9 @@ function sampler.grid(rows, columns)
   local width = math.max(GAP + across * (side + GAP), 240)
   local sheet, message, code = image.new(width, height, PAPER)
   if not sheet then return nil, message, code end
-  local y = GAP
-  for _, row in ipairs(rows) do
+  local y, places = GAP, {}
+  for r, row in ipairs(rows) do
+    places[r] = {}
     sheet:text(GAP, y, label.fitted(row.title, width - 2 * GAP, SIZE), { size = SIZE, color = INK })
     y = y + SIZE + 6
     for i, cell in ipairs(row.cells) do
@@ -228,11 +229,12 @@ function sampler.grid(rows, columns)
       local w, h = cell.picture:width(), cell.picture:height()
       if cell.framed then sheet:rect(x - FRAME, top - FRAME, w + 2 * FRAME, h + 2 * FRAME, MARK) end
       sheet:paste(cell.picture, x, top)
+      places[r][i] = { x, top, w, h }
       sheet:text(x, top + row.height + 3, cell.label, { size = SIZE, color = cell.framed and MARK or FAINT })
     end
     y = y + lines(row) * line_height(row) + GAP
   end
-  return sheet
+  return sheet, places
 end
 
 return sampler

@@ -9,7 +9,7 @@ local set = require "recipe.set"
 
 local M = {}
 
-local MORE = { "captionbox", "compare", "console", "exportbox", "filterhelp", "jobs", "replacebox", "sidepane", "twins" }
+local MORE = { "captionbox", "compare", "console", "exportbox", "filterhelp", "jobs", "replacebox", "sidepane", "training", "twins" }
 
 local function here(view) return view.project:current() ~= nil end
 local function chosen(view) return view.project:selection() end

@@ -42,7 +42,9 @@ local function tile(view, item, area, look, current)
   local ui = view.ui
   local foot = rect.bottom(area, FOOT)
   local _, _, device = ui.window:size()
-  local texture, trouble = view.pictures:picture(item, math.max(area.width, area.height) * device * look.near)
+  local part = item.part -- of a sheet
+  local larger = part and math.max(part.sheet_width, part.sheet_height) / math.max(part.width, part.height) or 1
+  local texture, trouble = view.pictures:picture(item, math.max(area.width, area.height) * device * look.near * larger)
   if texture then
     local width, height = item.width, item.height
     if not width then width, height = texture:size() end
@@ -67,7 +69,12 @@ local function tile(view, item, area, look, current)
       if look.from then look.x, look.y = look.from[1] - dx / w, look.from[2] - dy / h end
       ui.shape = "move"
     end
-    ui:within(area, function() ui.w:picture(texture, x, y, w, h) end)
+    ui:within(area, function()
+      if not part then return ui.w:picture(texture, x, y, w, h) end
+      local wide, high = texture:size()
+      local kx, ky = wide / part.sheet_width, high / part.sheet_height
+      ui.w:picture(texture, x, y, w, h, part.x * kx + 0.5, part.y * ky + 0.5, part.width * kx - 1, part.height * ky - 1)
+    end)
   else
     ui:paragraph(rect.centred(area, 300, 60), trouble or item.error or "...", { color = trouble and ui.theme.bad or ui.theme.faint })
   end
@@ -75,7 +82,9 @@ local function tile(view, item, area, look, current)
   if current then ui.w:frame(area.x, area.y, area.width, area.height, ui.theme.focus, 2) end
   local record = item.record
   local facts = item.width and ("%d x %d"):format(item.width, item.height) or "..."
-  if record and type(record.sharpness) == "number" then facts = ("%s, sharpness %.4g"):format(facts, record.sharpness) else view:measure(item) end
+  if item.facts then facts = item.facts
+  elseif record and type(record.sharpness) == "number" then facts = ("%s, sharpness %.4g"):format(facts, record.sharpness)
+  else view:measure(item) end
   if item.size then facts = item.size >= 1e6 and ("%s, %.1f MB"):format(facts, item.size / 1e6) or ("%s, %.0f kB"):format(facts, item.size / 1e3) end
   if item.reject then facts = "put aside: " .. (item.reject.reason or "") end
   local line = rect.top(foot, 20)
@@ -83,6 +92,17 @@ local function tile(view, item, area, look, current)
     color = item.reject and ui.theme.bad or ui.theme.faint })
   ui:label(line, ("\u{2605}"):rep(item.star or 0) .. ((item.star or 0) > 0 and " " or "") .. item.name, { size = theme.size.small })
   ui:label(rect.top(foot, 20), item.caption, { size = theme.size.small, color = ui.theme.faint })
+end
+
+--- Pictures that are no part of the project side by side, near and far together. An item has path, mtime_ns, index, name, caption, facts; and
+--- `part` where it is one of a sheet (window/run.lua).
+function M.tiles(view, area, items, look)
+  view.ui.w:fill(area.x, area.y, area.width, area.height, view.ui.theme.picture)
+  local columns, rows = tiling(area, items)
+  local width, height = area.width / columns, area.height / rows
+  for i, item in ipairs(items) do
+    tile(view, item, rect.inset(rect.new(area.x + (i - 1) % columns * width, area.y + (i - 1) // columns * height, width, height), 4), look)
+  end
 end
 
 --- Draw, and do what the mouse did.

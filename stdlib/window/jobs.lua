@@ -45,22 +45,30 @@ Job.__index = Job
 
 --- A child that works on a recipe; its lines are read with job:read().
 ---@param view table
----@param options { title: string, recipe: string, plan?: boolean, words?: string[] }
+---@param options { title: string, recipe?: string, plan?: boolean, file?: string, params?: table<string, string> } file: a recipe that is there
 ---@return table? job, string? message
 function M.child(view, options)
   local p = view.project
   view.jobs_made = (view.jobs_made or 0) + 1
   local name = ("%s-%d"):format(options.title, os.time() * 1000 + view.jobs_made % 1000)
-  local ok, message = p.store:put("window", "job:" .. name, options.recipe)
-  if not ok then return nil, message end
-  local self_path
-  self_path, message = process.self()
+  local self_path, message = process.self()
   if not self_path then return nil, message end
-  local child
-  child, message = process.start { view.program or self_path, "view", p.title, "job=" .. name, options.plan and "plan=yes" or "plan=no",
+  local words = { view.program or self_path, "view", p.title, "job=" .. name, options.plan and "plan=yes" or "plan=no",
     env = { CALOTYPE_STORE = store_of(p.options), CALOTYPE_PROGRESS = "0.5" } }
+  if options.file then -- as a person would run it
+    words[2], words[3], words[4], words[5] = "run", options.file, nil, nil
+    for key, value in pairs(options.params or {}) do
+      words[#words + 1], words[#words + 2] = "-p", key .. "=" .. value
+    end
+  else
+    local ok
+    ok, message = p.store:put("window", "job:" .. name, options.recipe)
+    if not ok then return nil, message end
+  end
+  local child
+  child, message = process.start(words)
   if not child then return nil, message end
-  return setmetatable({ title = options.title, name = name, process = child, store = p.store, stops = 0, began = log.clock() }, Job)
+  return setmetatable({ title = options.title, name = name, file = options.file, process = child, store = p.store, stops = 0, began = log.clock() }, Job)
 end
 
 --- The lines that came; its exit code once it has ended and all was read.
@@ -77,7 +85,7 @@ function Job:close()
   if self.closed then return end
   self.closed = true
   self.process:close()
-  self.store:put("window", "job:" .. self.name, "")
+  if not self.file then self.store:put("window", "job:" .. self.name, "") end
 end
 
 --- Put a job to work; nil and why not.

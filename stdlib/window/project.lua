@@ -82,7 +82,7 @@ function M.open(what, options)
   store, message, code = stores.open(folder)
   if not store then return nil, ("the store %s cannot be opened: %s"):format(folder, message), code end
   local self = setmetatable({ store = store, place = found.place, title = found.title, kind = found.kind, folder = found.folder, from = what,
-    preview = found.preview, stamp = found.stamp,
+    run = found.run, preview = found.preview, stamp = found.stamp,
     options = options, items = {}, by_path = {}, contents = {}, order = {}, selected = {}, at = 0, version = 0, news = {}, filter_text = "" }, Project)
   self.settings = settings_of(self)
   local stats = items.stats_of(found.paths)

@@ -17,6 +17,7 @@ local image = require "native.image"
 local images = require "recipe.verbs.images"
 local json = require "native.json"
 local preview = require "window.preview"
+local runs = require "window.run"
 local script = require "native.script"
 local services = require "caption.services"
 local state = require "window.state"
@@ -162,7 +163,29 @@ local function of_recipe(path, options)
     end
   end
   table.sort(paths)
-  return { kind = "recipe", place = place_of(path), title = title_of(path), paths = paths, more = more, trigger = trigger, base = sets.base }
+  return { kind = "recipe", place = place_of(path), title = title_of(path), paths = paths, more = more, trigger = trigger, base = sets.base,
+    run = sets.training and { key = sets.training, recipe = path } or nil }
+end
+
+-- --- Trainings ------------------------------------------------------------------------------------------------------------------------
+
+-- A run's folder, or a LoRA's file: what it drew are the pictures.
+local function of_run(path, file)
+  local folder = path
+  if file then folder = path:match "^(.*)/[^/]*$" or "." end
+  local ok, message, code = fs.grant(folder, "read")
+  if not ok then return nil, message, code end
+  local known, paths, stem = runs.is_folder(folder), {}, file and path:match "([^/]+)%.[^.]+$"
+  local function take(list, wanted)
+    for _, entry in ipairs(list or {}) do
+      local name = entry.path:match "[^/]+$"
+      if entry.kind == "file" and images.is_picture(name) and wanted(name) then paths[#paths + 1] = (entry.path:gsub("^%./", "")) end
+    end
+  end
+  if known then take(fs.stat(folder .. "/samples") and fs.list(folder .. "/samples"), function() return true end)
+  elseif file then take(fs.list(folder), function(name) return name:sub(1, #stem) == stem end) end -- a picture of the LoRA, as people put it beside
+  table.sort(paths)
+  return { kind = "run", place = place_of(path), title = title_of(path), paths = paths, run = { folder = known and folder or nil, file = file and path } }
 end
 
 --- The pictures that are meant.
@@ -181,12 +204,17 @@ function M.find(what, options)
     local near = fs.nearest(what)
     return nil, ("there is no %s%s"):format(what, near and ("; did you mean %s?"):format(near) or ""), "NOTFOUND"
   end
-  if info.kind == "folder" then return of_folder(what, options) end
+  if info.kind == "folder" then
+    local folder = what:gsub("(.)/+$", "%1")
+    if runs.is_folder(folder) then return of_run(folder) end
+    return of_folder(folder, options)
+  end
   local ending = (what:match "%.([^./]+)$" or ""):lower()
   if ending == "lua" then return of_recipe(what, options) end
+  if ending == "safetensors" then return of_run(what, true) end
   if ending == "json" then return of_view_file(what) end
   if images.is_picture(what) then return of_list { what } end
-  return nil, ("%s is no folder, recipe, picture or view file"):format(what), "ARG"
+  return nil, ("%s is no folder, recipe, picture, LoRA or view file"):format(what), "ARG"
 end
 
 -- --- Dropped files ----------------------------------------------------------------------------------------------------------------------

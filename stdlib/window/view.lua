@@ -17,12 +17,14 @@ local pictures = require "window.pictures"
 local preview = require "window.preview"
 local project = require "window.project"
 local rect = require "window.rect"
+local run = require "window.run"
 local script = require "native.script"
 local set = require "recipe.set"
 local sidepane = require "window.sidepane"
 local single = require "window.single"
 local text = require "window.text"
 local theme = require "window.theme"
+local training = require "window.training"
 local UI = require "window.ui"
 local watch = require "window.watch"
 local windows = require "native.window"
@@ -30,10 +32,11 @@ local windows = require "native.window"
 local M = {}
 
 M.help = [[
-calotype view FOLDER|PICTURE|recipe.lua
+calotype view FOLDER|PICTURE|recipe.lua|LORA.safetensors
 
 Look at the pictures, write their captions, choose among them. What is done here is kept at once, in the project's store, and can be undone,
-also tomorrow. ? shows all keys.]]
+also tomorrow. ? shows all keys. Of a recipe what it would train on is shown, nobody is asked for captions; of a LoRA or the
+folder of its checkpoints how the training went, or goes just now.]]
 
 local FRAME = 1 / 60 -- seconds
 local REST = 1 -- seconds without anything to do, until files are looked at again
@@ -43,7 +46,7 @@ local MOST_EVENTS = 256 -- in one go
 local View = {}
 View.__index = View
 
-local SCREENS = { grid = grid, single = single, compare = compare }
+local SCREENS = { grid = grid, single = single, compare = compare, training = training }
 
 local SORTS = { "path", "name", "caption", "length", "author", "stars", "changed", "size", "width", "height", "pixels", "sharpness", "entropy" }
 
@@ -108,7 +111,7 @@ end
 
 --- Nearer or farther: the picture, or the size of all.
 function View:nearer(by)
-  if self.screen ~= "grid" then return single.zoom(self, 1.25 ^ by) end
+  if self.screen ~= "grid" and self.screen ~= "training" then return single.zoom(self, 1.25 ^ by) end
   for i, size in ipairs(grid.sizes) do
     if size == self.thumb then
       self.thumb = grid.sizes[math.min(math.max(i + by, 1), #grid.sizes)]
@@ -171,6 +174,7 @@ local function bar(self, area)
     end
     ui:open_menu(rows, place.x, place.y + place.height + 2)
   end
+  if self.run and ui:button("show training", rect.right(inner, 76, 6), "Training", { on = self.screen == "training", keys = "T" }) then self:show "training" end
   for _, screen in ipairs { "single", "grid" } do
     local title = screen == "grid" and "All" or "One"
     if ui:button("show " .. screen, rect.right(inner, 48, 6), title, { on = self.screen == screen, tip = screen == "grid" and "all pictures" or "one picture",
@@ -225,12 +229,16 @@ function View:pass(event, dry)
   status(self, rect.bottom(area, 22))
   if self.job then jobs.bar(self, rect.bottom(area, 34)) end
   if console.of(self).open then console.draw(self, rect.bottom(area, console.height(self, ui.screen.height))) end
-  local side = rect.right(area, math.min(math.max(self.side, 220), area.width - 320))
-  self.side = self.side - ui:splitter("side", rect.right(area, 1), true)
-  SCREENS[self.screen].draw(self, area)
-  editor.draw(self, rect.top(side, math.min(math.max(self.written, 120), side.height - 120)))
-  self.written = self.written + ui:splitter("written", rect.top(side, 1))
-  sidepane.draw(self, side)
+  if SCREENS[self.screen].whole then
+    SCREENS[self.screen].draw(self, area)
+  else
+    local side = rect.right(area, math.min(math.max(self.side, 220), area.width - 320))
+    self.side = self.side - ui:splitter("side", rect.right(area, 1), true)
+    SCREENS[self.screen].draw(self, area)
+    editor.draw(self, rect.top(side, math.min(math.max(self.written, 120), side.height - 120)))
+    self.written = self.written + ui:splitter("written", rect.top(side, 1))
+    sidepane.draw(self, side)
+  end
   completion.draw(self)
   local acted, menu = false, ui.menu
   if self.dialog and self.dialog.draw(self) then self.dialog, acted = nil, true end
@@ -308,6 +316,7 @@ function View:turn(wait)
   for _, news in ipairs(p:told()) do self:say(news.kind, news.text) end
   local change = self.ui:next_change()
   new = console.look(self) or new
+  new = training.look(self) or new
   stale = stale or came > 0 or #events > 0 or self.ui.moving or self.due and now >= self.due
   if not painted and (stale or new or p.version ~= self.version) then
     version = p.version
@@ -345,7 +354,10 @@ function M.new(w, p, loader)
     show_bucket = settings.bucket or settings.bucket == nil and p.kind ~= "folder",
     visible = {}, filter = text.new(settings.filter or ""),
     ui = UI.new(w, theme[settings.theme] or theme.dark), pictures = pictures.new(w, loader), watch = watch.new(p),
-    tokens = p.tokens }, View)
+    tokens = p.tokens, run = p.run and run.new(p.run) or nil }, View)
+  if self.run then self.run:look(p.store, log.clock()) end
+  if p.kind == "run" and not settings.screen then self.screen = "training" end
+  if self.screen == "training" and not self.run then self.screen = "grid" end
   return self
 end
 

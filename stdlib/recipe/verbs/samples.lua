@@ -176,9 +176,9 @@ function M.run(context, options, result)
   for _, row in ipairs(options.pictures and rows or {}) do
     for _, cell in ipairs(row.cells) do bundle.write(options.pictures .. "/" .. cell.name, assert(cell.picture:encode "png")) end
   end
-  local grid
-  grid, message, code = sampler.grid(rows, options.columns)
-  if not grid then bundle.fail("the grid was not made", { hint = message, code = code }) end
+  local grid, places
+  grid, places, code = sampler.grid(rows, options.columns)
+  if not grid then bundle.fail("the grid was not made", { hint = places, code = code }) end
   local ok
   ok, message, code = grid:save(options.to, { text = { calotype = json.encode { prompts = json.array(options.prompts), seeds = json.array(options.seeds),
     steps = options.steps, cfg = options.cfg, sampler = options.sampler, lora = result.note.file or "" } } })
@@ -186,6 +186,13 @@ function M.run(context, options, result)
   if options.pictures then outputs.record(context, options.pictures, key, bundle.files) end
   outputs.record(context, options.to, key, { options.to }, set.count(total))
   if counts then context.store():put("counts", key, json.encode(json.array(counts))) end
+  local shown = {}
+  for r, row in ipairs(rows) do
+    for i, place in ipairs(places[r]) do places[r][i] = json.array(place) end
+    shown[r] = { prompt = row.prompt, strength = options.strength[row.s], cells = json.array(places[r]) }
+  end
+  require("train.live").grid(result.folder, { step = result.step, path = fs.absolute(options.to), width = grid:width(), height = grid:height(),
+    rows = json.array(shown), seeds = json.array(options.seeds) })
   finish(context, options, counts)
 end
 

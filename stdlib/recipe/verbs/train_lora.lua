@@ -218,6 +218,16 @@ local function provenance(context, input)
   }
 end
 
+-- What the LoRA is called, and its folder.
+local function name_of(trigger_word, session) return (trigger_word or session.name or "lora"):gsub("[^%w_-]+", "_") end
+
+--- Under what the runs of a stage are remembered (train/runs.lua).
+---@return string
+function M.key(state)
+  local to = state.options.checkpoint.to
+  return ("%s/%s"):format(fs.absolute(to) or to, (name_of(state.trigger, state.session)))
+end
+
 function M.run(context, options, input, held)
   local lora = require "train.lora"
   local session = context.session
@@ -241,7 +251,7 @@ function M.run(context, options, input, held)
     memory = options.memory and math.min(memory, options.memory * 1e9) or memory,
     store = context.store(), pictures = prepared(input.items, captions),
     held = held and #held.items > 0 and prepared(held.items, (pictures.captions(context, held.items))) or nil,
-    name = (context.trigger or session.name or "lora"):gsub("[^%w_-]+", "_"), trigger = context.trigger,
+    name = (name_of(context.trigger, session)), trigger = context.trigger,
     title = session.name, author = session.header and session.header.author,
     line = context.line, fresh = session.fresh, provenance = provenance(context, input),
     again = session:again(),
