@@ -475,6 +475,34 @@ test("the window closes while a caption is written: it is there the next time", 
   check.equal(fs.read(at .. "/photos/p01.txt"), "a b\n")
 end)
 
+test("what the store refuses is not lost: it stays on the screen, is tried again, and closing warns", function()
+  local view, _ <close> = open { "a", "b" }
+  local p, c = view.project, view.project.changes
+  view:write()
+  view:pass()
+  local real = c.type
+  function c.type() return nil, "attempt to write a readonly database", "IO" end
+  write(view, " red door")
+  check.equal(view.editor.document:text(), "a red door")
+  check.equal(p.items[1].draft, nil)
+  press(view, "escape")
+  view:go(2)
+  view:pass()
+  check.equal(view.editor.document:text(), "b")
+  view:go(1)
+  view:pass()
+  check.equal(view.editor.document:text(), "a red door")
+  press(view, "ctrl+q")
+  check.equal(view.closed, nil)
+  check.contains(view.ui.toasts[#view.ui.toasts].text, "readonly")
+  c.type = real
+  view.editor.tried = nil
+  turns(view, function() return p.items[1].draft or p.items[1].caption == "a red door" end)
+  check.equal(next(view.editor.unkept), nil)
+  press(view, "ctrl+q")
+  check.equal(view.closed, true)
+end)
+
 test("every text has a contrast of 4.5 to 1 with what it stands on, dark and light", function()
   local theme = require "window.theme"
   local function light(color) -- WCAG 2: relative luminance

@@ -153,7 +153,7 @@ M.list = {
     view:tell(view.project:reload())
   end },
   { id = "help", title = "All keys", keys = { "?", "f1", "shift+/" }, group = "Program", run = function(view) view:open "help" end },
-  { id = "quit", title = "Close", keys = { "ctrl+q", "ctrl+w" }, group = "Program", run = function(view) view.closed = true end },
+  { id = "quit", title = "Close", keys = { "ctrl+q", "ctrl+w" }, group = "Program", run = function(view) view:leave() end },
 }
 
 for _, room in ipairs(MORE) do

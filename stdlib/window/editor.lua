@@ -9,6 +9,7 @@ local tokens = require "window.tokens"
 
 local M = {}
 
+local AGAIN = 2 -- seconds, until what could not be kept is tried again
 local LONG = 8000 -- bytes of a caption that are counted with every letter
 
 -- Bytes of a text as code points.
@@ -17,7 +18,8 @@ local function points(s, byte) return utf8.len(s, 1, byte - 1, true) or 0 end
 --- The document on the screen is that of the current picture; it is set anew when its text became another elsewhere.
 local function follow(view)
   local item, e = view.project:current(), view.editor
-  local says = item and (item.draft or item.caption) or ""
+  e.unkept = e.unkept or {}
+  local says = item and (e.unkept[item] or item.draft or item.caption) or ""
   if e.item ~= item or not e.document then
     e.item, e.document, e.says = item, text.new(says), says
     if view.ui.focus == "caption" then e.document:move "end" end
@@ -26,6 +28,18 @@ local function follow(view)
     e.says = says
   end
 end
+
+-- What is written is kept with each letter. What the store refuses (it is read-only, the disk is full) stays here, is shown, and tried again.
+local function keep(view, item, says)
+  local e = view.editor
+  local ok, message = view.project.changes:type(item, says)
+  e.unkept[item] = not ok and says or nil
+  e.trouble = not ok and message or nil
+  return ok
+end
+
+--- Whether there are texts that could not be kept.
+function M.unkept(view) return view.editor.unkept ~= nil and next(view.editor.unkept) ~= nil end
 
 -- What lies under the words: the trigger, and what the text encoder does not see.
 local function marks(view, item)
@@ -49,7 +63,8 @@ local function marks(view, item)
   return list
 end
 
-local function by(item)
+local function by(view, item)
+  if view.editor.unkept[item] then return "not kept" end
   if item.draft then return "being written" end
   if item.caption == "" then return "no caption" end
   if not item.by then return "" end
@@ -97,7 +112,7 @@ function M.draw(view, area)
   if what == "changed" and typed or what == "changed" and view.completing then completion.typed(view, e.document) end
   if what == "changed" or completed then
     e.says = e.document:text()
-    p.changes:type(item, e.says)
+    keep(view, item, e.says)
   elseif what == "enter" then
     p.changes:commit(item)
   elseif what == "escape" then
@@ -105,7 +120,15 @@ function M.draw(view, area)
     ui.focus = nil
   end
   ui:label(rect.left(head, head.width * 0.6), item.name, { size = theme.size.small, color = ui.theme.faint })
-  ui:label(head, by(item), { size = theme.size.small, color = item.draft and ui.theme.warning or ui.theme.faint, align = "right" })
+  local lost = e.unkept[item] ~= nil
+  ui:label(head, by(view, item), { size = theme.size.small, align = "right",
+    color = lost and ui.theme.bad or item.draft and ui.theme.warning or ui.theme.faint })
+  if lost then
+    local words = ("not kept: %s. It stays here, and is tried again"):format(e.trouble or "it could not be written")
+    ui:label(low, words, { size = theme.size.small, color = ui.theme.bad })
+    if ui:over(low) then ui:tip(low, words) end
+    return
+  end
   local most = view.tokens.most
   local over = (e.count or 0) > most
   ui:label(low, ("%s%d of %d tokens%s"):format(e.exact and "" or "about ", e.count or 0, most, over and ": the text encoder does not see the rest" or ""),
@@ -113,6 +136,14 @@ function M.draw(view, area)
 end
 
 --- What was typed and rests for a while is kept as a caption.
-function M.tick(view) view.project.changes:tick(log.clock()) end
+function M.tick(view)
+  local now, e = log.clock(), view.editor
+  if M.unkept(view) and now - (e.tried or 0) > AGAIN then
+    e.tried = now
+    for item, says in pairs(e.unkept) do if not keep(view, item, says) then break end end
+    if not M.unkept(view) then view:say("good", "what could not be kept is kept now") end
+  end
+  view.project.changes:tick(now)
+end
 
 return M

@@ -65,6 +65,16 @@ function View:show(screen)
   if screen == "grid" then self.shown_at = nil end
 end
 
+--- Close; texts that could not be kept are told first, and a second time closes all the same.
+function View:leave()
+  if editor.unkept(self) and not self.warned then
+    self.warned = true
+    return self:say("bad", ("%s cannot be kept: %s. Copy what you wrote, or close once more to lose it"):format(
+      "what you wrote", self.editor.trouble or "the store refused it"))
+  end
+  self.closed = true
+end
+
 --- Write the caption of the current picture.
 function View:write()
   self.ui.focus, self.ui.by_keyboard = "caption", false
@@ -296,7 +306,8 @@ function View:turn(wait)
   end)
   local painted, version = false, p.version -- what a pass changes was painted only in part
   for i, event in ipairs(events) do
-    if event.kind == "quit" then self.closed, self.signalled = true, event.signal
+    if event.kind == "quit" then
+      if event.signal then self.closed, self.signalled = true, true else self:leave() end
     elseif event.kind == "reset" then self.pictures:lost()
     elseif event.kind == "drop" or event.kind == "dropped" then self:dropped(event)
     else
