@@ -503,6 +503,27 @@ test("what the store refuses is not lost: it stays on the screen, is tried again
   check.equal(view.closed, true)
 end)
 
+test("Tab goes to all that the keyboard can reach and back to the first, Escape leads out", function()
+  local view, _ <close> = open { "a, b", "b" }
+  local seen, count = {}, 0
+  for _ = 1, 60 do
+    press(view, "tab")
+    local at = view.ui.focus
+    check.ok(at, "nothing has the keyboard")
+    if seen[at] then break end
+    seen[at], count = true, count + 1
+  end
+  check.ok(count >= 10, count .. " widgets were reached")
+  for _, id in ipairs { "filter", "caption", "stars", "aside", "tags", "show single", "sort" } do check.ok(seen[id], id .. " is out of reach") end
+  view.ui.focus = "stars"
+  press(view, "right")
+  check.equal(view.project.items[1].star, 1)
+  press(view, "shift+tab")
+  check.equal(view.ui.focus, "caption")
+  press(view, "escape")
+  check.equal(view.ui.focus, nil)
+end)
+
 test("every text has a contrast of 4.5 to 1 with what it stands on, dark and light", function()
   local theme = require "window.theme"
   local function light(color) -- WCAG 2: relative luminance

@@ -98,7 +98,7 @@ function M.draw(view, area)
   if not item then return end
   if p.changes.conflict and p.changes.conflict.item == item then conflict(view, inner) end
   local low = rect.bottom(inner, 20, 4)
-  starbar.draw(view, rect.bottom(inner, 26, 6))
+  local stars = rect.bottom(inner, 26, 6)
   local completed = completion.keys(view, e.document)
   if item.out and item.out ~= item.caption and not item.draft then -- a recipe puts words before and behind it
     local out = rect.bottom(inner, 18, 2)
@@ -120,6 +120,7 @@ function M.draw(view, area)
     ui.focus = nil
   end
   ui:label(rect.left(head, head.width * 0.6), item.name, { size = theme.size.small, color = ui.theme.faint })
+  starbar.draw(view, stars) -- after the field: Tab goes there from it
   local lost = e.unkept[item] ~= nil
   ui:label(head, by(view, item), { size = theme.size.small, align = "right",
     color = lost and ui.theme.bad or item.draft and ui.theme.warning or ui.theme.faint })

@@ -130,7 +130,8 @@ end
 ---@return fun(): table?
 function UI:keys()
   return function()
-    if self.modal then return nil end
+    local key = self.left[1]
+    if self.modal or key and key.key == "tab" and not key.ctrl and not key.alt then return nil end -- Tab is of `finish`
     return table.remove(self.left, 1)
   end
 end
