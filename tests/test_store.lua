@@ -161,6 +161,8 @@ test("actions are listed newest first by place, undone, done again, and dropped 
   check.equal(all "drawings", { "elsewhere" })
   check.equal(s:actions "nowhere", {})
   check.fails("option 'title': string expected", function() s:add_action { place = "p", detail = "{}" } end)
+  check.fails("has a NUL byte", function() s:actions "p\0q" end)
+  check.fails("has a NUL byte", function() s:drop_undone "p\0q" end)
   check.fails("option 'detail' has a NUL byte", function() s:add_action { place = "p", title = "t", detail = "a\0" } end)
   check.refused("byte 1 of an action is not UTF-8", s:add_action { place = "p", title = "\xff", detail = "{}" })
   check.fails("option 'limit': 0 is not", function() s:actions("p", { limit = 0 }) end)

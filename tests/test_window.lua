@@ -454,6 +454,18 @@ test("text comes while typing is on, whole, however long", function()
   check.equal(of_kind(events(w), "text"), nil)
 end)
 
+test("places that no screen has are taken to its edge", function()
+  local w <close> = open()
+  events(w)
+  for _, far in ipairs { 1e300, -1e300, 0 / 0 } do
+    w:typing(far, far, far, far)
+    check.ok(w:push { kind = "mouse", what = "move", x = far, y = far, dx = far, dy = far })
+    check.equal(of_kind(events(w), "mouse").what, "move")
+    check.ok(w:push { kind = "mouse", what = "wheel", x = far, y = far, dx = far, dy = 1 })
+    events(w)
+  end
+end)
+
 test("a resize is told and the next frame has the new size", function()
   local w <close> = open()
   shot(w, function() end)

@@ -371,7 +371,15 @@ test("a caption file that another program changes is taken up and shown; both te
   c:type(p.items[1], "mine again")
   put(at .. "/photos/p1.txt", "theirs again\n")
   check.equal(c:commit(), false)
+  put(at .. "/photos/p1.txt", "\xff\xfe") -- what cannot be settled stays a question
+  local done, why = c:settle "mine"
+  check.equal(done, nil)
+  check.contains(why, "UTF-8")
+  check.ok(c.conflict)
+  put(at .. "/photos/p1.txt", "theirs again\n")
+  p:refresh({ p.items[1] }, true)
   check.equal(c:settle "mine", true)
+  check.equal(c.conflict, nil)
   check.equal(read(at .. "/photos/p1.txt"), "mine again\n")
   -- a change of many leaves what is another by now
   put(at .. "/photos/p1.txt", "other\n")

@@ -58,7 +58,7 @@ static int push_notes(lua_State *L, const rows *r) {
 /* s:mark(sha, "star" | "reject", value | nil) -> true. Stars: "1" to "5"; the value of a reject: why. nil takes the mark back. */
 static int l_mark(lua_State *L) {
   cal_store *s = cal_check_store(L, 1);
-  const char *sha = luaL_checkstring(L, 2), *kind = luaL_checkstring(L, 3), *value = some_text(L, 4);
+  const char *sha = luaL_checkstring(L, 2), *kind = check_text(L, 3), *value = some_text(L, 4);
   cal_error err = {0};
   return answer(L, cal_store_mark(s, sha, kind, value, &err), &err);
 }
@@ -66,7 +66,7 @@ static int l_mark(lua_State *L) {
 /* s:marks(kind) -> { [sha] = value } of the marks that are in force */
 static int l_marks(lua_State *L) {
   cal_store *s = cal_check_store(L, 1);
-  const char *kind = luaL_checkstring(L, 2);
+  const char *kind = check_text(L, 2);
   cal_error err = {0};
   rows *r = cal_push_shell(L, NOTES, sizeof *r);
   if (cal_store_marks(s, kind, &r->notes, &r->count, &err)) return cal_push_refusal(L, &err);
@@ -115,7 +115,7 @@ static int l_add_action(lua_State *L) {
 /* s:actions(place [, { limit = 100 }]) -> rows, newest first: id, place, title, detail, time, undone, dropped (cannot be done again) */
 static int l_actions(lua_State *L) {
   cal_store *s = cal_check_store(L, 1);
-  const char *place = luaL_checkstring(L, 2);
+  const char *place = check_text(L, 2);
   const lua_Integer limit = cal_option_integer(L, 3, "limit", LIMIT);
   if (limit < 1 || limit > 1000000) luaL_error(L, "option 'limit': %I is not 1 to 1000000", limit);
   cal_error err = {0};
@@ -150,7 +150,7 @@ static int l_undo_action(lua_State *L) {
 /* s:drop_undone(place) -> how many actions can no longer be done again: something new was done after they were undone */
 static int l_drop_undone(lua_State *L) {
   cal_store *s = cal_check_store(L, 1);
-  const char *place = luaL_checkstring(L, 2);
+  const char *place = check_text(L, 2);
   cal_error err = {0};
   int count;
   if (cal_store_drop_undone(s, place, &count, &err)) return cal_push_refusal(L, &err);

@@ -106,17 +106,18 @@ function M.discard(self, item)
   return true
 end
 
---- "mine": what was typed is the caption. "theirs": the other one stays; what was typed is in the history.
+--- A question that cannot be settled now stays one. "mine": what was typed is the caption. "theirs": the other one stays; what was typed is in the history.
 ---@param which "mine"|"theirs"
 ---@return boolean? changed, string? message, string? code
 function M.settle(self, which)
   local c = self.conflict
   if not c then return false end
-  self.conflict = nil
   local item = c.item
   if which == "mine" then
     local count, left, code = step.apply(self, { { item, item.draft or c.mine } }, ("caption of %s"):format(item.name), true)
     if not count then return nil, left, code end
+    if left[1] then return nil, left[1].why, left[1].code end
+    self.conflict = nil
     return count > 0
   end
   local now, message, code = step.look(self, item)
@@ -129,7 +130,7 @@ function M.settle(self, which)
     must(self.store:draft(item.sha256, nil))
   end)
   if not ok then return nil, message, code end
-  item.draft = nil
+  item.draft, self.conflict = nil, nil
   if self.typing == item then self.typing = nil end
   self.project:refresh({ item }, true)
   return true

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -48,7 +47,7 @@ typedef struct {
   int out[2], err[2], trouble[2]; /* pipes; trouble: what went wrong before the program began */
 } plan;
 
-/* 0, 1 and 2 are the child's own: an end that got such a number (we were started without) moves. */
+/* 0 to 3 are the child's own (3: its trouble): an end that got such a number moves. */
 static bool open_pipe(int ends[2], cal_error *err) {
 #if defined(__linux__)
   bool good = pipe2(ends, O_CLOEXEC) == 0;

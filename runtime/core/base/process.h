@@ -55,7 +55,8 @@ typedef struct {
  * nobody reads stays with the program, which waits when its pipe is full. Also after its end. */
 bool cal_process_read(cal_process *p, cal_process_line *line);
 
-/* Its exit code; 128 + the number for one that a signal ended: 130 after an interrupt. */
+/* Its exit code; 128 + the number for one that a signal ended: 130 after an interrupt; 127 when
+ * the system has forgotten it. False while it runs. */
 bool cal_process_ended(cal_process *p, int *code);
 void cal_process_interrupt(cal_process *p); /* SIGINT, as Ctrl-C; nothing when it has ended */
 void cal_process_kill(cal_process *p);

@@ -1,6 +1,7 @@
 #include "core/window/event.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <string.h>
 
 #include "core/base/buffer.h"
@@ -116,14 +117,15 @@ static bool take(cal_window *w, SDL_Event *from, cal_event *e) {
     case SDL_TEXTEDITING:
       e->start = from->edit.start;
       e->length = from->edit.length;
-      text_of(e, CAL_EVENT_EDITING, from->edit.text);
-      return w->typing; /* empty: the input method has ended */
+      e->kind = CAL_EVENT_EDITING;
+      if (w->typing) text_of(e, CAL_EVENT_EDITING, from->edit.text); /* empty: the input method has ended */
+      return w->typing;
     case SDL_TEXTEDITING_EXT:
       e->start = from->editExt.start;
       e->length = from->editExt.length;
-      text_of(e, CAL_EVENT_EDITING, from->editExt.text);
+      e->kind = CAL_EVENT_EDITING;
+      if (w->typing) text_of(e, CAL_EVENT_EDITING, from->editExt.text);
       if (from->editExt.text) sdl.free(from->editExt.text);
-      if (!w->typing) cal_event_free(e);
       return w->typing;
     case SDL_MOUSEBUTTONDOWN:
     case SDL_MOUSEBUTTONUP:
@@ -243,10 +245,13 @@ static cal_status push_owned(SDL_Event *event, char *text, cal_error *err) {
   return status;
 }
 
-static int places(const cal_window *w, double v) {
-  const double at = v * w->scale / w->ratio;
-  return (int)(at < 0 ? at - 0.5 : at + 0.5);
+/* The nearest whole number; what no int holds, and no number at all, within what SDL can take. */
+static int whole(double v) {
+  const double most = 1 << 24;
+  return !(v > -most) ? -(1 << 24) : v > most ? 1 << 24 : (int)(v < 0 ? v - 0.5 : v + 0.5);
 }
+
+static int places(const cal_window *w, double v) { return whole(v * w->scale / w->ratio); }
 
 cal_status cal_event_push(cal_window *w, const cal_event *e, cal_error *err) {
   static const Uint8 buttons[] = {0, SDL_BUTTON_LEFT, SDL_BUTTON_MIDDLE, SDL_BUTTON_RIGHT};
@@ -278,7 +283,7 @@ cal_status cal_event_push(cal_window *w, const cal_event *e, cal_error *err) {
       return push(&event, err);
     case CAL_EVENT_WHEEL:
       event.wheel = (SDL_MouseWheelEvent){.type = SDL_MOUSEWHEEL, .windowID = id, .which = mouse};
-      event.wheel.x = (Sint32)e->dx, event.wheel.y = (Sint32)e->dy;
+      event.wheel.x = whole(trunc(e->dx)), event.wheel.y = whole(trunc(e->dy));
       event.wheel.preciseX = (float)e->dx, event.wheel.preciseY = (float)e->dy;
       event.wheel.mouseX = places(w, e->x), event.wheel.mouseY = places(w, e->y);
       return push(&event, err);

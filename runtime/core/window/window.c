@@ -81,7 +81,7 @@ bool cal_window_measure(cal_window *w) {
 
 static int in_window(const cal_window *w, double units) {
   const double v = units * w->scale / w->ratio;
-  return v < 1 ? 1 : v > CAL_SIDE_MOST ? CAL_SIDE_MOST : (int)(v + 0.5);
+  return !(v >= 1) ? 1 : v > CAL_SIDE_MOST ? CAL_SIDE_MOST : (int)(v + 0.5);
 }
 
 static cal_status open_sdl(cal_window *w, const cal_window_options *options, cal_error *err) {
@@ -200,7 +200,7 @@ cal_status cal_window_fullscreen(cal_window *w, bool on, cal_error *err) {
 
 void cal_window_typing(cal_window *w, bool on, double x, double y, double width, double height) {
   if (on) {
-    SDL_Rect where = {(int)(x * w->scale / w->ratio), (int)(y * w->scale / w->ratio), in_window(w, width), in_window(w, height)};
+    SDL_Rect where = {in_window(w, x), in_window(w, y), in_window(w, width), in_window(w, height)};
     sdl.SetTextInputRect(&where);
   }
   if (on == w->typing) return;
@@ -219,9 +219,9 @@ cal_image *cal_window_screenshot(cal_window *w, cal_error *err) {
     const int failed = sdl.RenderReadPixels(w->renderer, NULL, SDL_PIXELFORMAT_RGBA32, rows, im->width * 4);
     sdl.SetRenderTarget(w->renderer, NULL);
     const size_t count = (size_t)im->width * (size_t)im->height;
-    for (size_t i = 0; i < count; i++) memcpy(im->pixels + 3 * i, rows + 4 * i, 3);
+    for (size_t i = 0; !failed && i < count; i++) memcpy(im->pixels + 3 * i, rows + 4 * i, 3);
     if (failed) cal_fail(err, CAL_E_DEVICE, "the screenshot cannot be read back: %s", sdl.GetError());
-    if (!failed) return cal_free(rows), im;
+    else return cal_free(rows), im;
   }
   cal_free(rows);
   cal_image_free(im);
