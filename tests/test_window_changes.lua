@@ -372,9 +372,9 @@ test("a caption file that another program changes is taken up and shown; both te
   put(at .. "/photos/p1.txt", "theirs again\n")
   check.equal(c:commit(), false)
   put(at .. "/photos/p1.txt", "\xff\xfe") -- what cannot be settled stays a question
-  local done, why = c:settle "mine"
-  check.equal(done, nil)
-  check.contains(why, "UTF-8")
+  local settled, reason = c:settle "mine"
+  check.equal(settled, nil)
+  check.contains(reason, "UTF-8")
   check.ok(c.conflict)
   put(at .. "/photos/p1.txt", "theirs again\n")
   p:refresh({ p.items[1] }, true)
