@@ -37,6 +37,15 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
+/* s:wait(seconds): how long the next calls wait for another process. */
+static int l_wait(lua_State *L) {
+  cal_store *s = check_store(L);
+  const double seconds = luaL_checknumber(L, 2);
+  luaL_argcheck(L, seconds > 0 && seconds <= 3600, 2, "seconds are above 0, at most 3600");
+  cal_store_wait(s, seconds);
+  return 0;
+}
+
 static int l_text(lua_State *L) {
   cal_store **shell = luaL_checkudata(L, 1, STORE);
   if (*shell) lua_pushfstring(L, "store (%s)", cal_store_folder(*shell));
@@ -540,6 +549,7 @@ int luaopen_cal_store(lua_State *L) {
                                      {"folder", l_folder},
                                      {"lock", l_lock},
                                      {"unlock", l_unlock},
+                                     {"wait", l_wait},
                                      {"finish_run", l_finish_run},
                                      {"batch", l_batch},
                                      {NULL, NULL}};

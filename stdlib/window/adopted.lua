@@ -50,7 +50,7 @@ function M.adopt(self, before, title, dress)
           must(beside.mark(self.store, item.sha256, row, text))
           jobs[#jobs + 1] = { item = item, path = file, text = text }
         end
-        listed[#listed + 1] = { path = item.path, sha = item.sha256, from = stood.from,
+        listed[#listed + 1] = { path = state.word(item.path), sha = item.sha256, from = stood.from,
           to = { row = row.id, file = file and (text == row.text or text) or nil } }
         shown[#shown + 1] = { item, text, row }
       end

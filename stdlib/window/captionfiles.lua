@@ -86,7 +86,7 @@ function M.settle(self)
     local source, target = entry.from, entry.to
     if pending.way == "undo" then source, target = target, source end
     if item and (source.file or target.file) then
-      local rows = self.store:captions(item.sha256)
+      local rows = self.store:captions(item.sha256) or {}
       local was, wanted = entries.file_text(source, rows), entries.file_text(target, rows)
       local file = require("native.dataset").sidecar(item.path)
       if (file and file.text) == was and was ~= wanted then

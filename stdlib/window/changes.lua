@@ -42,12 +42,13 @@ Changes.undo, Changes.redo, Changes.can, Changes.list = undo.undo, undo.redo, un
 Changes.star, Changes.reject, Changes.restore = marks.star, marks.reject, marks.restore
 Changes.stand, Changes.adopt = adopted.stand, adopted.adopt
 Changes.type, Changes.tick, Changes.commit, Changes.discard = typing.type, typing.tick, typing.commit, typing.discard
+Changes.keep_drafts = typing.keep_drafts
 Changes.settle, Changes.found_other, Changes.take_up_drafts = typing.settle, typing.found_other, typing.take_up_drafts
 Changes.work, Changes.settle_files = captionfiles.work, captionfiles.settle
 
 ---@param project table
 function M.new(project)
-  return setmetatable({ project = project, store = project.store, place = project.place, files = {} }, Changes)
+  return setmetatable({ project = project, store = project.store, place = project.place, files = {}, unkept = {}, conflicts = {} }, Changes)
 end
 
 -- --- Captions ----------------------------------------------------------------------------------------------------
@@ -140,7 +141,7 @@ end
 function Changes:history(item)
   if not item.sha256 and not self.project:identify(item) then return {} end
   local list = {}
-  for i, row in ipairs(self.store:captions(item.sha256)) do
+  for i, row in ipairs(self.store:captions(item.sha256) or {}) do
     list[i] = { number = i, text = row.text, who = telling.who(row), when = telling.when(row), in_force = row.in_force, row = row }
   end
   return list

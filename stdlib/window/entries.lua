@@ -65,7 +65,7 @@ end
 
 --- The picture of an entry: by its path, or wherever its content is now.
 function M.picture_of(project, entry)
-  local item = project.by_path[entry.path]
+  local item = entry.path and project.by_path[entry.path]
   if item and (item.sha256 or project:identify(item)) and item.sha256 == entry.sha then return item end
   return project:of_content(entry.sha)[1]
 end

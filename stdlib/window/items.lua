@@ -197,6 +197,7 @@ function M.refresh(self, items, quiet)
   for _, item in ipairs(items) do
     local before, file_before = item.caption, item.sidecar
     local now, message, _, stat = state.read(self.store, item)
+    if not now and not stat then break end -- the store cannot be read now: what is shown stays
     if not now then
       if not (file_before and file_before.error) then
         list[#list + 1] = item

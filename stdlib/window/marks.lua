@@ -4,6 +4,7 @@
 --
 -- Methods of what changes.new makes (changes.lua).
 local json = require "native.json"
+local state = require "window.state"
 local step = require "window.step"
 local transaction = require "window.transaction"
 
@@ -40,7 +41,7 @@ local function mark_all(self, items, mark, value, title)
     if message then left[#left + 1] = { item = item, path = item.path, why = message, code = code }
     elseif not seen[item.sha256] and M.of(item, mark) ~= value then
       seen[item.sha256] = true
-      marked[#marked + 1] = { path = item.path, sha = item.sha256, mark = mark, from = M.of(item, mark), to = value }
+      marked[#marked + 1] = { path = state.word(item.path), sha = item.sha256, mark = mark, from = M.of(item, mark), to = value }
     end
   end
   if #marked == 0 then return step.told(self, 0, left) end

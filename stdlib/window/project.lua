@@ -31,11 +31,15 @@ local set = require "recipe.set"
 local source = require "window.source"
 local stores = require "native.store"
 local script = require "native.script"
+local state = require "window.state"
 local tokens = require "window.tokens"
 
 local M = {}
 local Project = {}
 Project.__index = Project
+
+local CLOSING = 4 -- seconds that closing waits for another process, once
+local PATIENCE = 0.5 -- seconds that a change waits for it: the window stands still meanwhile
 
 Project.index_content, Project.of_content, Project.copies, Project.identify = items.index_content, items.of_content, items.copies, items.identify
 Project.wanted, Project.learn, Project.refresh = items.wanted, items.learn, items.refresh
@@ -97,6 +101,7 @@ function M.open(what, options)
   self.tokens = tokens.new { base = self.settings.base or found.base }
   self.trigger = self.settings.trigger or found.trigger
   self.changes = changes.new(self)
+  store:wait(PATIENCE)
   local files = self.changes:settle_files()
   if files > 0 then
     self:refresh(self.items, true)
@@ -137,7 +142,7 @@ end
 ---@return boolean? ok, string? message, string? code
 function Project:keep()
   local current = self:current()
-  self.settings.current = current and current.path or self.settings.current
+  self.settings.current = current and state.word(current.path) or self.settings.current
   local text = json.encode(self.settings)
   if text == self.kept then return true end
   local ok, message, code = self.store:put("window", self.place, text)
@@ -185,17 +190,24 @@ function Project:reload()
   return true
 end
 
---- What was typed is committed, files are written, the settings kept.
+--- What was typed is committed, files are written, the settings kept. What was typed and the store would not take is given back, so that it
+--- can be told.
+---@return { path: string, text: string, why: string }[] refused
 function Project:close()
   if self.closed then return end
   self.closed = true
   local ok, problem = pcall(function()
-    self.changes:commit()
+    self.store:wait(CLOSING)
+    local drafts = #self.changes:keep_drafts()
+    local did = drafts == 0 and self.changes:commit()
+    if did == nil or drafts > 0 then self.store:wait(0.1) end
     self.changes:work()
     self:keep()
   end)
+  local kept, refused = pcall(self.changes.keep_drafts, self.changes)
   self.store:close()
   if not ok then error(problem, 0) end
+  return kept and refused or {}
 end
 
 return M

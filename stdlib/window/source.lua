@@ -25,6 +25,7 @@ local stores = require "native.store"
 
 local M = {}
 
+local MOST_IN_VIEW = 200000 -- pictures
 local FORMATS = { jpg = true, jpeg = true, png = true, webp = true, bmp = true, gif = true, tif = true, tiff = true }
 
 -- --- Folders and lists -------------------------------------------------------------------------------------------------------------
@@ -83,6 +84,7 @@ local function row_of(row)
     if not text_or_nil(row[key]) then return nil, ("has a %s that is no text"):format(key) end
   end
   if row.width ~= nil and not (whole(row.width, 1) and whole(row.height, 1)) then return nil, "has a size that is none" end
+  if not images.is_picture(row.path) then return nil, ("is no picture: %s"):format(row.path) end
   return { out = row.caption, trigger = row.trigger, width = row.width, height = row.width and row.height, bucket = row.bucket, crop = row.crop,
     rejected_by = row.rejected and { reason = row.rejected, by = row.verb or "the recipe" } or nil }
 end
@@ -93,7 +95,11 @@ local function of_view(path, bytes, place)
     return nil, ("%s is no list of pictures that :preview wrote"):format(path), "FORMAT"
   end
   if view.version ~= 1 then
-    return nil, ("%s has version %s; this calotype reads 1: run the recipe again"):format(path, tostring(view.version)), "FORMAT"
+    local version = type(view.version) == "number" and view.version or "that is no number"
+    return nil, ("%s has version %s; this calotype reads 1: run the recipe again"):format(path, version), "FORMAT"
+  end
+  if #view.pictures > MOST_IN_VIEW then
+    return nil, ("%s has %d pictures; a window shows at most %d"):format(path, #view.pictures, MOST_IN_VIEW), "LIMIT"
   end
   local paths, more = {}, {}
   for i, row in ipairs(view.pictures) do

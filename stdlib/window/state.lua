@@ -14,6 +14,11 @@ local M = {}
 
 local ENDINGS = { ".txt", ".caption" }
 
+--- A path as JSON can have it; nil where the name is no UTF-8: such a picture is known by its content alone.
+---@param path string
+---@return string?
+function M.word(path) return utf8.len(path) and path or nil end
+
 --- The names that a picture's caption file may have, the first is the one that is made.
 function M.file_names(path)
   local base = path:gsub("%.[^./]+$", "")
@@ -31,6 +36,7 @@ function M.stat(path, stat)
   if info and info.kind == "file" then return { path = second, size = info.size, mtime_ns = info.mtime_ns } end
 end
 
+--- Refused with a fourth value, the look at the caption file, when it is that file which is no text; without one it was the store.
 --- `known.row`: the row in force (false: none), `known.stat`: of the caption file (false: none), where they were read already.
 ---@return { text: string, row?: table, file?: { path: string, text: string, ours: boolean, size: integer, mtime_ns: integer } }?, string?, string?
 function M.read(store, item, known)
@@ -39,7 +45,9 @@ function M.read(store, item, known)
   else
     -- looked at before it is read: what changes in between has another time, and is found the next time
     stat = M.stat(item.path)
-    row = item.sha256 and store:caption_in_force(item.sha256) or nil
+    local message, code
+    if item.sha256 then row, message, code = store:caption_in_force(item.sha256) end
+    if message then return nil, message, code end
   end
   local file
   if stat then
@@ -90,13 +98,16 @@ function M.show_error(item, message, stat)
   item.sidecar.error = message
 end
 
---- The new row is the one in force.
----@return boolean noted
+--- The new row is the one in force. Nil and why when the store took it not: the words stay in the file, and are taken up the next time.
+---@return boolean? noted, string? message, string? code
 function M.take_up(store, item, now, twice)
   if not now.file or not item.sha256 then return false end
   local row = now.row
   if row and row.author == "human" and (row.text == now.file.text or row.text == tags.meant(now.file.text)) then return false end
-  row = beside.note(store, item.sha256, now.file, twice)
+  local ok
+  ok, row = pcall(beside.note, store, item.sha256, now.file, twice)
+  if not ok and type(row) == "table" and row.message and row.code then return nil, row.message, row.code end
+  if not ok then error(row, 0) end
   if row then now.row = row end
   return row ~= nil
 end

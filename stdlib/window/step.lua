@@ -36,10 +36,12 @@ end
 function M.look(self, item)
   local now, message, code, stat = state.read(self.store, item)
   if not now then
-    state.show_error(item, message, stat)
+    if stat then state.show_error(item, message, stat) end -- else it was the store
     return nil, message, code
   end
-  state.take_up(self.store, item, now, self.project:copies(item))
+  local noted
+  noted, message, code = state.take_up(self.store, item, now, self.project:copies(item))
+  if noted == nil then return nil, message, code end
   return now
 end
 
@@ -98,13 +100,13 @@ function M.apply(self, wishes, title, known)
     for _, entry in ipairs(steps) do
       local item = entry.item
       local row
-      if entry.row then row = history.put_back(self.store:captions(item.sha256), entry.row)
+      if entry.row then row = history.put_back(must(self.store:captions(item.sha256)), entry.row)
       else row = entries.human(item.sha256, entry.file and caption_tags.meant(entry.text) or entry.text) end
       local key = row.sha .. (row.restores or "") .. row.text
       row.id = written[key] or must(self.store:add_caption(row))
       written[key], entry.new = row.id, row
       if entry.file and row.author == "model" then must(beside.mark(self.store, item.sha256, row, entry.text)) end
-      rows[#rows + 1] = { path = item.path, sha = item.sha256, from = entries.side(entry.now),
+      rows[#rows + 1] = { path = state.word(item.path), sha = item.sha256, from = entries.side(entry.now),
         to = { row = row.id, file = entry.file and (row.text == entry.text or entry.text) or nil } }
       if entry.file then jobs[#jobs + 1] = { item = item, path = entry.file, text = entry.text } end
     end
@@ -115,7 +117,8 @@ function M.apply(self, wishes, title, known)
   end)
   if not ok then return nil, message, code end
   for _, entry in ipairs(found) do
-    entry.item.draft = nil
+    entry.item.draft, self.unkept[entry.item] = nil, nil
+    if self.noted == entry.item then self.noted = nil end
     if self.typing == entry.item then self.typing = nil end
   end
   for _, entry in ipairs(steps) do

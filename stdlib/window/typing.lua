@@ -20,7 +20,21 @@ local M = {}
 
 local REST = 2 -- seconds without a key
 
---- What the editor has now. Kept at once: a program that is killed has it when it is opened again.
+-- What is typed, into the store. With the first key of a picture goes what it was typed over.
+local function keep_draft(self, item)
+  if item.draft and self.typing == item and self.noted ~= item then
+    local note = json.encode { path = state.word(item.path), sha = item.sha256, base = self.base }
+    local ok, message, code = self.store:put("window", "typing:" .. self.place, note)
+    if not ok then return nil, message, code end
+    self.noted = item
+  end
+  local ok, message, code = self.store:draft(item.sha256, item.draft)
+  if ok and not item.draft and self.noted == item then self.noted = nil end
+  return ok, message, code
+end
+
+--- What the editor has now. Kept at once: a program that is killed has it when it is opened again. What the store refuses is item.draft all the
+--- same, and offered again by `tick`.
 ---@return boolean? ok, string? message, string? code
 function M.type(self, item, text)
   local kept, message, code = entries.text_of(text)
@@ -29,30 +43,46 @@ function M.type(self, item, text)
   if self.typing ~= item then
     message, code = step.closed(self, item)
     if message then return nil, message, code end
-    if not item.draft then
-      local ok
-      ok, message, code = self.store:put("window", "typing:" .. self.place, json.encode { path = item.path, sha = item.sha256, base = item.caption })
-      if not ok then return nil, message, code end
-    end
+    if not item.draft then self.base = item.caption end
     self.typing = item
   end
   self.touched = true
-  local draft = text ~= item.caption and text or nil
-  local ok
-  ok, message, code = self.store:draft(item.sha256, draft)
-  if not ok then return nil, message, code end
-  item.draft = draft
+  item.draft = text ~= item.caption and text or nil
   self.project:changed()
-  return true
+  if not next(self.unkept) then -- else it would be refused again, after a wait: `tick` asks
+    local ok
+    ok, message, code = keep_draft(self, item)
+    if ok then return true end
+    self.refusal = { message, code }
+  end
+  self.unkept[item] = true
+  return nil, self.refusal[1], self.refusal[2]
+end
+
+--- Drafts that the store did not take are offered once more: those that it still refuses.
+---@return { item: table, path: string, text: string, why: string }[] refused
+function M.keep_drafts(self)
+  local refused = {}
+  for item in pairs(self.unkept) do
+    local ok, message
+    if not refused[1] then ok, message = keep_draft(self, item) end
+    if ok then self.unkept[item] = nil
+    else refused[#refused + 1] = { item = item, path = item.path, text = item.draft or "", why = message or refused[1].why } end
+  end
+  return refused
 end
 
 --- After two seconds without a key what was typed becomes a step. `now`: seconds by any clock.
 ---@param now number
 ---@return boolean committed
 function M.tick(self, now)
+  if next(self.unkept) and now - (self.offered or now - REST) >= REST then
+    self.offered = now
+    self:keep_drafts()
+  end
   if not self.typing then return false end
   if self.touched then self.touched, self.rested = false, now end
-  if self.conflict or now - self.rested < REST then return false end
+  if next(self.unkept) or self.conflict and self.conflict.item == self.typing or now - self.rested < REST then return false end
   local item, raw = self.typing, self.typing.draft
   if raw and entries.text_of(raw) == item.caption then return false end -- a line end at its end: more may follow
   local did, message = self:commit()
@@ -63,11 +93,29 @@ function M.tick(self, now)
   return did or false
 end
 
+local function in_conflict(self, item)
+  if self.conflict and self.conflict.item == item then return true end
+  for _, other in ipairs(self.conflicts) do if other.item == item then return true end end
+  return false
+end
+
+-- The next one that waits for a person's word, if any.
+local function settled(self, item)
+  if self.conflict and self.conflict.item == item then self.conflict = table.remove(self.conflicts, 1) end
+  for i = #self.conflicts, 1, -1 do if self.conflicts[i].item == item then table.remove(self.conflicts, i) end end
+end
+
 -- While it was typed in the caption became another: both are kept, a person decides.
 local function conflict(self, item, now)
   state.show(item, now)
-  self.conflict = { item = item, mine = item.draft, theirs = item.caption }
-  self.project:tell("warning", ("%s got another caption while it was written: keep mine or theirs?"):format(item.name))
+  local new = { item = item, mine = item.draft, theirs = item.caption }
+  local again = self.conflict and self.conflict.item == item
+  for i, other in ipairs(self.conflicts) do
+    if other.item == item then self.conflicts[i], again = new, true end
+  end
+  if not self.conflict or self.conflict.item == item then self.conflict = new
+  elseif not again then table.insert(self.conflicts, new) end
+  if not again then self.project:tell("warning", ("%s got another caption while it was written: keep mine or theirs?"):format(item.name)) end
   self.project:changed()
 end
 
@@ -80,7 +128,7 @@ function M.commit(self, item)
     if item == self.typing then self.typing = nil end
     return false
   end
-  if self.conflict and self.conflict.item == item then return false, "the caption became another while it was written", "BUSY" end
+  if in_conflict(self, item) then return false, "the caption became another while it was written", "BUSY" end
   local now, message, code = step.look(self, item)
   if not now then return nil, message, code end
   if now.text ~= item.caption and now.text ~= entries.text_of(item.draft) then
@@ -98,9 +146,9 @@ end
 function M.discard(self, item)
   item = item or self.typing
   if not item or not item.draft then return false end
-  self.store:draft(item.sha256, nil)
   item.draft = nil
-  if self.conflict and self.conflict.item == item then self.conflict = nil end
+  self.unkept[item] = not keep_draft(self, item) or nil
+  settled(self, item)
   if self.typing == item then self.typing = nil end
   self.project:changed()
   return true
@@ -117,7 +165,7 @@ function M.settle(self, which)
     local count, left, code = step.apply(self, { { item, item.draft or c.mine } }, ("caption of %s"):format(item.name), true)
     if not count then return nil, left, code end
     if left[1] then return nil, left[1].why, left[1].code end
-    self.conflict = nil
+    settled(self, item)
     return count > 0
   end
   local now, message, code = step.look(self, item)
@@ -125,12 +173,13 @@ function M.settle(self, which)
   local ok
   ok, message, code = transaction.run(self, function()
     must(self.store:add_caption(entries.human(item.sha256, (entries.text_of(item.draft or c.mine)))))
-    local rows = self.store:captions(item.sha256)
+    local rows = must(self.store:captions(item.sha256))
     must(self.store:add_caption(now.row and history.put_back(rows, now.row) or entries.human(item.sha256, "")))
     must(self.store:draft(item.sha256, nil))
   end)
   if not ok then return nil, message, code end
-  item.draft, self.conflict = nil, nil
+  item.draft, self.unkept[item] = nil, nil
+  settled(self, item)
   if self.typing == item then self.typing = nil end
   self.project:refresh({ item }, true)
   return true
@@ -156,7 +205,8 @@ function M.take_up_drafts(self)
       item.draft = draft
       local base = type(noted) == "table" and noted.sha == sha and noted.base or nil
       if base and base ~= item.caption and entries.text_of(draft) ~= item.caption then
-        self.conflict = self.conflict or { item = item, mine = draft, theirs = item.caption }
+        local new = { item = item, mine = draft, theirs = item.caption }
+        if self.conflict then table.insert(self.conflicts, new) else self.conflict = new end
         self.project:tell("warning", ("%s: what you were writing when the program ended, and another caption since: keep mine or theirs?"):format(item.name))
       else
         local did, message = self:commit(item)

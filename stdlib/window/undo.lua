@@ -42,7 +42,7 @@ local function back(self, way)
   if not action then return nil, "nothing to " .. way end
   local source, target = way == "undo" and "to" or "from", way == "undo" and "from" or "to"
   local left, todo, jobs, count = {}, {}, {}, 0
-  local function leave(entry, item, why) left[#left + 1] = { item = item, path = entry.path, why = why } end
+  local function leave(entry, item, why) left[#left + 1] = { item = item, path = item and item.path or entry.path or "a picture", why = why } end
   for _, entry in ipairs(entries.of_action(action)) do
     local item = entries.picture_of(self.project, entry)
     if not item then leave(entry, nil, "its picture is gone")
@@ -52,7 +52,7 @@ local function back(self, way)
     else
       local why = step.closed(self, item)
       local now = not why and step.look(self, item) or nil
-      local rows = now and self.store:captions(item.sha256)
+      local rows = now and must(self.store:captions(item.sha256))
       if not now then leave(entry, item, why or item.sidecar and item.sidecar.error)
       elseif now.text ~= entries.text_on(entry[source], rows) then
         state.show(item, now)
@@ -132,7 +132,9 @@ function M.redo(self) return safely(self, "redo") end
 ---@return string? undo, string? redo
 function M.can(self)
   if not self.known then
-    local undo, redo = find(self, "undo"), find(self, "redo")
+    local ok, undo, redo = pcall(function() return find(self, "undo"), find(self, "redo") end)
+    if not ok and not (type(undo) == "table" and undo.refused) then error(undo, 0) end
+    if not ok then return nil, nil end
     self.known = { undo and undo.title, redo and redo.title }
   end
   return self.known[1], self.known[2]

@@ -41,6 +41,7 @@ folder of its checkpoints how the training went, or goes just now.]]
 
 local FRAME = 1 / 60 -- seconds
 local REST = 1 -- seconds without anything to do, until files are looked at again
+local MOST_REFUSED = 20 -- turns that follow each other
 local MOST_EVENTS = 256 -- in one go
 
 ---@class calotype.view
@@ -270,8 +271,21 @@ function View:turn(wait)
   self.wait = (busy or self.ui.moving or p.version ~= self.version) and FRAME or self.pictures:waiting() and FRAME or rest
 end
 
+--- Until it is closed. What the world refused (a store in use, a disk that is full) and nobody asked about is told, and the window stays; a
+--- fault of the program ends it, and what was typed is kept by then.
 function View:loop()
-  while not self.closed do self:turn() end
+  local refused = 0
+  while not self.closed do
+    local ok, problem = pcall(self.turn, self)
+    if ok then refused = 0
+    elseif type(problem) == "table" and problem.message and problem.code and refused < MOST_REFUSED then
+      refused = refused + 1
+      self:say("bad", problem.message)
+      script.pause(0.05)
+    elseif type(problem) == "table" and problem.message and problem.code then
+      fail(problem.message, "what was written is kept", problem.code == "BUSY" and 75 or 1)
+    else error(problem, 0) end
+  end
 end
 
 --- Files and folders that were dropped on the window.
@@ -311,6 +325,18 @@ function View:keep()
   self.project:keep()
 end
 
+-- The window goes first: a picture that is being decoded is waited for by nobody. Text that the store takes not even now goes to the terminal,
+-- where it can be copied.
+local function close(view)
+  local p = view.project
+  view.window:close()
+  preview.gone(p)
+  for _, lost in ipairs(p:close()) do
+    log.say("error", ("%s: %s. What was written and is kept nowhere:\n%s"):format(lost.path, lost.why, lost.text))
+  end
+  view.loader:close()
+end
+
 ---@param options { words: string[], params: table<string, string> }
 ---@return integer exit
 function M.run(options)
@@ -329,8 +355,8 @@ function M.run(options)
   local loader
   loader, message = loaders.open(p.store, {})
   if not loader then fail(message, nil, 1) end
-  local self <close> = setmetatable({}, { __close = function() preview.gone(p) loader:close() p:close() w:close() end }) -- luacheck: ignore
   local view = M.new(w, p, loader)
+  local closing <close> = setmetatable({}, { __close = function() close(view) end }) -- luacheck: ignore
   view:loop()
   view:keep()
   return 0

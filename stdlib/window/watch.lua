@@ -36,7 +36,8 @@ function Watch:check(items)
   end
   if #others > 0 then p:tell_renewed(others) end
   for _, item in ipairs(items) do if item.sha256 then shas[#shas + 1] = item.sha256 end end
-  local rows = #shas > 0 and p.store:texts(shas) or {}
+  local rows = p.store:texts(shas)
+  if not rows then return {} end -- the store cannot be read now: what is shown stays
   for _, item in ipairs(items) do
     local row = item.sha256 and rows and rows[item.sha256]
     if differs(item, state.stat(item.path)) or (row and row.id) ~= item.row then odd[#odd + 1] = item end

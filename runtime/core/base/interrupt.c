@@ -22,6 +22,8 @@ void cal_interrupt_install(void (*also)(void)) {
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL); /* no SA_RESTART: a blocked read at the prompt must return */
   sigaction(SIGTERM, &action, NULL);
+  struct sigaction before; /* the terminal was closed; under nohup that is to be ignored */
+  if (!sigaction(SIGHUP, NULL, &before) && before.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, NULL);
 }
 
 int cal_interrupt_level(void) { return atomic_load(&level); }

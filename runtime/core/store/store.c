@@ -119,7 +119,7 @@ cal_status cal_store_fail(const cal_store *s, int code, cal_error *err) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       if (cal_interrupt_level()) return cal_fail(err, CAL_E_INTERRUPT, "interrupted");
-      return cal_fail(err, CAL_E_BUSY, "store: %s is in use by another calotype; waited %.0f s. Try again when that one is done", s->path,
+      return cal_fail(err, CAL_E_BUSY, "store: %s is in use by another calotype; waited %.3g s. Try again when that one is done", s->path,
                       s->busy_seconds);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
@@ -242,6 +242,8 @@ cal_store *cal_store_open(const char *folder, const cal_store_options *options, 
   if (!good || open_database(s, err)) cal_store_close(s), s = NULL;
   return s;
 }
+
+void cal_store_wait(cal_store *s, double seconds) { s->busy_seconds = seconds; }
 
 cal_status cal_store_lock(cal_store *s, cal_error *err) {
   cal_error own = {0};

@@ -38,6 +38,8 @@ typedef struct {
 } cal_store_options;
 
 cal_store *cal_store_open(const char *folder, const cal_store_options *options, cal_error *err); /* made if it is not there */
+/* How long calls wait for another process from now on, in place of `busy_seconds`. */
+void cal_store_wait(cal_store *s, double seconds);
 void cal_store_close(cal_store *s);
 const char *cal_store_folder(const cal_store *s); /* absolute */
 
