@@ -401,6 +401,15 @@ test("a service that cannot be reached is given up after three pictures", functi
   check.equal(#service.questions, 3)
 end)
 
+test("answers that break off are the service's trouble: no model is left for them, and it is given up after three pictures", function()
+  local done, service = run(place_with(9), "gemini { in_flight = 1 }", { answer = function()
+    return { verdict = "failed", status = 200, kind = "cut", why = "the connection was cut" }
+  end })
+  check.equal(done.exit, 75)
+  check.contains(done.text, "the answers of generativelanguage.googleapis.com break off: the connection was cut")
+  check.equal(#service.questions, 3)
+end)
+
 test("while nothing comes the bar says what is under way and what went wrong", function()
   local log = require "native.log"
   local progress, notes = log.progress, {}

@@ -18,7 +18,11 @@ local LONG = 30 -- ... that was waited for so many seconds
 local UNREACHABLE = 3 -- so many failures one after another, none from the service itself: it is given up
 local REFUSED = 3 -- so many pictures refused and none described: the question itself is wrong
 
-local function answered(reply) return reply.status ~= nil and reply.status > 0 end
+-- Did the service itself say something? An answer that broke off on its way is none, whatever it began with.
+local function answered(reply)
+  local status = reply.status or 0
+  return status > 0 and not (reply.verdict == "failed" and status < 300)
+end
 
 -- The same question once more, of another model: this attempt does not count.
 local function ask_another(asking, job)
@@ -80,7 +84,8 @@ local function lost(asking, job, reply, cost, why)
   asking.purse:told(job, reply, cost, why)
   asking.unreachable = asking.unreachable + 1
   if asking.unreachable >= UNREACHABLE then
-    asking:stop(telling.about(asking.service.host, "%s cannot be reached: %s", why), { exit = 75, elsewhere = true })
+    local words = (reply.status or 0) > 0 and "the answers of %s break off: %s" or "%s cannot be reached: %s"
+    asking:stop(telling.about(asking.service.host, words, why), { exit = 75, elsewhere = true })
   end
   asking:leave("failed", job, why)
 end
