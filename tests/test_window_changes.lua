@@ -317,14 +317,23 @@ test("what is typed while another program holds the store is in the window, and 
   local p = open(at)
   local c, item = p.changes, p.items[1]
   check.ok(c:type(item, "one"))
+  local pipe = io.popen "readlink /proc/$PPID/exe" -- this program
+  local host = pipe:read "l"
+  pipe:close()
   local function hold(seconds) -- by another process
-    local holder = io.popen(([[python3 -c "
-import sqlite3, time
-c = sqlite3.connect('%s/.calotype/store.db', isolation_level=None)
-c.execute('begin immediate')
-print('held', flush=True)
-time.sleep(%g)
-" 2>&1]]):format(at, seconds))
+    local script = at .. "/hold.lua"
+    local file = assert(io.open(script, "w"))
+    file:write(([[
+local s = require "native.store".open %q
+s:batch(function()
+  s:put("held", "by", "another")
+  io.write "held\n"
+  io.flush()
+  os.execute "sleep %g"
+end)
+s:close()]]):format(at .. "/.calotype", seconds))
+    file:close()
+    local holder = io.popen(("%s %s 2>&1"):format(host, script))
     check.equal(holder:read "l", "held")
     return holder
   end
