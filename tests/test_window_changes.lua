@@ -8,7 +8,8 @@ local stores = require "native.store"
 local watch = require "window.watch"
 
 local pipe = io.popen "readlink /proc/$PPID/exe"
-local program = pipe:read "l":gsub("/tests/host$", "/calotype")
+local host = pipe:read "l"
+local program = host:gsub("/tests/host$", "/calotype")
 pipe:close()
 
 local function put(path, text) check.ok(fs.write(path, text)) end
@@ -317,9 +318,6 @@ test("what is typed while another program holds the store is in the window, and 
   local p = open(at)
   local c, item = p.changes, p.items[1]
   check.ok(c:type(item, "one"))
-  local pipe = io.popen "readlink /proc/$PPID/exe" -- this program
-  local host = pipe:read "l"
-  pipe:close()
   local function hold(seconds) -- by another process
     local script = at .. "/hold.lua"
     local file = assert(io.open(script, "w"))

@@ -333,6 +333,7 @@ local function close(view)
   preview.gone(p)
   for _, lost in ipairs(p:close()) do
     log.say("error", ("%s: %s. What was written and is kept nowhere:\n%s"):format(lost.path, lost.why, lost.text))
+    view.exit = 1
   end
   view.loader:close()
 end
@@ -356,10 +357,12 @@ function M.run(options)
   loader, message = loaders.open(p.store, {})
   if not loader then fail(message, nil, 1) end
   local view = M.new(w, p, loader)
-  local closing <close> = setmetatable({}, { __close = function() close(view) end }) -- luacheck: ignore
-  view:loop()
-  view:keep()
-  return 0
+  do
+    local closing <close> = setmetatable({}, { __close = function() close(view) end }) -- luacheck: ignore
+    view:loop()
+    view:keep()
+  end
+  return view.exit or 0
 end
 
 return M
