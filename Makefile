@@ -41,7 +41,7 @@ C_TEST_PROGRAMS := $(C_TESTS:tests/c/%.c=$(BUILD)/tests/%)
 HOST     := $(BUILD)/tests/host
 FAKE     := $(BUILD)/tests/fake
 
-.PHONY: live goldens help deps deps-test deps-check build demo test test-ops check asan face fuzz bench doctor install clean fmt
+.PHONY: window-pictures live goldens help deps deps-test deps-check build demo test test-ops check asan face fuzz bench doctor install clean fmt
 .DEFAULT_GOAL := help
 
 help: ## this text
@@ -153,6 +153,11 @@ bench: ## scan rate, start to prompt, check, captions again, a LoRA's step, a re
 
 goldens: ## optional: make the goldens again with PyTorch and its family (PyPI) and compare; PYTHON=... if you have them
 	@.ci/goldens
+
+window-pictures: $(HOST) ## the window's pictures and tables again: tests/golden/window/view-*.png, docs/window.md
+	@LOOKS_PART=1 WINDOW_GOLDEN=1 SDL_VIDEODRIVER=dummy $(HOST) tests/test_window_looks.lua
+	@LOOKS_PART=docs SDL_VIDEODRIVER=dummy $(HOST) tests/test_window_looks.lua
+	@WINDOW_DOCS=1 $(HOST) tests/test_window_docs.lua
 
 clean: ## remove build/
 	rm -rf build

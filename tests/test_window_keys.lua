@@ -45,14 +45,18 @@ end
 
 -- The program with its window on the display; keys go to it.
 local function start(display, at)
-  local environment = ("env -u WAYLAND_DISPLAY -u SDL_VIDEODRIVER -u CALOTYPE_STORE DISPLAY=:%d SDL_RENDER_DRIVER=software"):format(display)
+  -- leaks are looked for on the dummy display: what X libraries keep, which SDL unloads, has no name by which it could be left out
+  local environment = ("env -u WAYLAND_DISPLAY -u SDL_VIDEODRIVER -u CALOTYPE_STORE ASAN_OPTIONS=detect_leaks=0 DISPLAY=:%d SDL_RENDER_DRIVER=software"):format(display)
   local program = output "pwd":gsub("\n", "") .. "/" .. PROGRAM
   local command = "cd %s || exit; { %s %s view photos >view.log 2>&1 & echo $! >pid; wait $!; echo $? >exit; } >/dev/null 2>&1 & "
     .. "while [ ! -s pid ]; do sleep 0.1; done; cat pid"
   local pid = math.tointeger(tonumber(output(command:format(at, environment, program))))
   local self = { pid = pid }
   local function xdotool(words) return output(("DISPLAY=:%d xdotool %s 2>/dev/null"):format(display, words)) end
-  self.window = wait("a window", function() return xdotool("search --onlyvisible --name photos"):match "%d+" end)
+  self.window = wait("a window", function()
+    if fs.stat(at .. "/exit") then error("the program ended: " .. (fs.read(at .. "/view.log") or ""), 0) end
+    return xdotool("search --onlyvisible --name photos"):match "%d+"
+  end)
   xdotool("windowfocus " .. self.window)
   function self.key(...) xdotool("key --delay 40 " .. table.concat({ ... }, " ")) end
   function self.type(text) xdotool(("type --delay 30 '%s'"):format(text)) end
