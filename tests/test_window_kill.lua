@@ -158,7 +158,10 @@ test(("%d kills lose at most the last key, and store and caption files agree aft
     end
     p:close()
   end
-  for _, entry in ipairs(fs.list(at .. "/photos")) do check.ok(entry.path:find "/p%d%.png$" or entry.path:find "/p[135]%.txt$", entry.path) end
+  -- between getting a name and taking its place a whole file is hidden beside the other; a kill there leaves it, and nobody reads it
+  for _, entry in ipairs(fs.list(at .. "/photos")) do
+    check.ok(entry.path:find "/p%d%.png$" or entry.path:find "/p[135]%.txt$" or entry.path:find "/%.p[135]%.txt%.%d+%-%d+%.tmp$", entry.path)
+  end
   check.ok(steps > KILLS / 2, "too little was done: " .. steps)
   check.ok(lasts.did > 0 and lasts.did + lasts.will >= KILLS - 5)
   check.ok(drafts > KILLS / 10, "too few kills met a draft: " .. drafts)
