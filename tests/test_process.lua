@@ -66,7 +66,8 @@ test("it has no terminal, no input, no colour, no file of ours, and no signal ig
     [ -t 0 ] || [ -t 1 ] || [ -t 2 ] || echo no terminal
     cat; echo "NO_COLOR=$NO_COLOR"
     for fd in /proc/self/fd/*; do case $(readlink $fd) in pipe:*|/dev/null|/proc/*|'') ;; *) echo "open: $(readlink $fd)" ;; esac; done
-    grep -E '^Sig(Blk|Ign)' /proc/self/status | tr -d '\t' ]]
+    # 32 and 33 are the C library's own, which no program may set; children of make have them ignored
+    grep -E '^Sig(Blk|Ign)' /proc/self/status | tr -d '\t' | sed 's/0000000180000000$/0000000000000000/' ]]
   check.equal(texts(lines, "out"), { "no terminal", "NO_COLOR=1", "SigBlk:0000000000000000", "SigIgn:0000000000000000" })
 end)
 
