@@ -175,9 +175,9 @@ if part == "x11" then
     local pipe = io.popen "xdotool search --sync --name 'calotype test'"
     id = pipe:read "n"
     pipe:close()
-    hands(("windowmove --sync %d 0 0"):format(id))
-    hands "mousemove --sync 200 150"
-    hands(("windowfocus --sync %d"):format(id))
+    hands(("windowmove %d 0 0"):format(id))
+    hands "mousemove 200 150"
+    hands(("windowfocus %d"):format(id))
     events(w)
     return w
   end
@@ -218,11 +218,11 @@ if part == "x11" then
 
   test("the mouse clicks, twice too, drags and turns its wheel", function()
     local w <close> = ready_window()
-    hands "mousemove --sync 60 70 click 1"
+    hands "mousemove 60 70 click 1"
     local e = wait(w, "mouse", "down")
     check.equal({ e.x, e.y, e.button, e.clicks, e.ctrl }, { 60.0, 70.0, "left", 1, false })
     check.equal(wait(w, "mouse", "up").button, "left")
-    hands "mousemove --sync 200 200 click --repeat 2 --delay 50 1"
+    hands "mousemove 200 200 click --repeat 2 --delay 50 1"
     wait(w, "mouse", "down")
     check.equal(wait(w, "mouse", "down").clicks, 2)
     events(w)
@@ -230,7 +230,7 @@ if part == "x11" then
     e = wait(w, "mouse", "down")
     check.equal({ e.button, e.ctrl }, { "right", true })
     events(w)
-    hands "mousedown 1 mousemove --sync 230 220 mouseup 1"
+    hands "mousedown 1 mousemove 230 220 mouseup 1"
     repeat e = wait(w, "mouse", "move") until e.x == 230.0
     check.equal({ e.y, e.button }, { 220.0, "left" })
     hands "click 4"
@@ -242,7 +242,7 @@ if part == "x11" then
 
   test("a window made larger is told and drawn whole", function()
     local w <close> = ready_window()
-    hands(("windowsize --sync %d 500 350"):format(id))
+    hands(("windowsize %d 500 350"):format(id))
     local e
     repeat e = wait(w, "resize") until e.width == 500.0 and e.height == 350.0
     local im = shot(w, function() w:fill(490, 340, 10, 10, 0xff0000ff) end)
