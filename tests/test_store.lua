@@ -30,6 +30,26 @@ test("a database that is a link to another place is not followed", function()
   check.equal(fs.stat(theirs .. "/nothing.db"), nil)
 end)
 
+test("a store that is removed or replaced while it is open refuses, and says so; put back it goes on", function()
+  local folder = tmp "gone"
+  local s = check.ok(store.open(folder))
+  check.ok(s:put("kind", "a", "1"))
+  check.ok(os.execute(("mv '%s' '%s.away'"):format(folder, folder)))
+  check.equal(check.refused("was removed or replaced while it was open", s:put("kind", "b", "2")), "IO")
+  check.refused("was removed", s:add_caption { sha = SHA, key = "k", text = "a boat", author = "human" })
+  check.refused("was removed", s:draft(SHA, "a b"))
+  check.refused("was removed", s:mark(SHA, "star", "5"))
+  store.open(folder):close() -- another one in its place
+  check.refused("replaced", s:put("kind", "b", "2"))
+  check.ok(os.execute(("rm -r '%s' && mv '%s.away' '%s'"):format(folder, folder, folder)))
+  check.ok(s:put("kind", "b", "2"))
+  s:close()
+  s = store.open(folder)
+  check.equal(s:get("kind", "b"), "2")
+  check.equal(#s:captions(SHA), 0)
+  s:close()
+end)
+
 test("any bytes are kept as they are, none too", function()
   local s = open()
   for _, value in ipairs { "", "\0", "a\0b", "\xff\xfe", "\u{e9}", ("x"):rep(100000) } do

@@ -16,6 +16,7 @@
 #define CAL_STORE_PARTS_H
 
 #include <sqlite3.h>
+#include <sys/types.h>
 
 #include "core/store/store.h"
 
@@ -54,6 +55,8 @@ struct cal_store {
   sqlite3_stmt *ready[STATEMENTS];
   cal_fs *fs;
   char *folder, *path; /* absolute; path: of the database */
+  dev_t device;        /* and inode: of the database, as it was opened */
+  ino_t inode;
   double busy_seconds, waiting_since;
   int64_t run; /* that was started through this store and is not finished; 0: none */
   bool batch;
@@ -65,7 +68,7 @@ cal_status cal_store_sql(cal_store *s, const char *text, cal_error *err);
 
 /* A prepared statement with its first parameters bound; NULL binds NULL. Texts must live until it is done. */
 sqlite3_stmt *cal_store_with(cal_store *s, int which, int count, const char *const texts[]);
-cal_status cal_store_finish(cal_store *s, sqlite3_stmt *st, cal_error *err); /* step one that gives no rows, and done */
+cal_status cal_store_finish(cal_store *s, sqlite3_stmt *st, cal_error *err); /* step one that changes something, and done */
 void cal_store_done(sqlite3_stmt *st);
 
 /* Several changes as one that is on the disk when `close` returns CAL_OK, also after a power cut: what cost money, what a person did.

@@ -217,6 +217,9 @@ static cal_status open_database(cal_store *s, cal_error *err) {
   if (!status) status = use_wal(s, err);
   if (!status) status = migrate(s, err);
   if (!status) status = cal_store_sql(s, "PRAGMA synchronous = NORMAL; PRAGMA cell_size_check = ON", err);
+  struct stat st;
+  if (!status && stat(s->path, &st)) status = cal_fail_errno(err, errno, "%s cannot be looked at", s->path);
+  if (!status) s->device = st.st_dev, s->inode = st.st_ino;
   for (int i = 0; i < STATEMENTS && !status; i++) { /* also finds a schema that is not what its number says */
     code = sqlite3_prepare_v3(s->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &s->ready[i], NULL);
     if (code) status = cal_store_fail(s, code == SQLITE_ERROR ? SQLITE_CORRUPT : code, err);
@@ -283,10 +286,18 @@ void cal_store_done(sqlite3_stmt *st) {
   sqlite3_clear_bindings(st);
 }
 
-/* Step a statement that gives no rows. */
+/* SQLite goes on writing into a database that was removed, and all of it is gone when it is closed. */
+static cal_status still_there(const cal_store *s, cal_error *err) {
+  struct stat st;
+  if (!stat(s->path, &st) && st.st_dev == s->device && st.st_ino == s->inode) return CAL_OK;
+  return cal_fail(err, CAL_E_IO, "%s was removed or replaced while it was open: nothing can be kept there; put it back, or start again",
+                  s->path);
+}
+
 cal_status cal_store_finish(cal_store *s, sqlite3_stmt *st, cal_error *err) {
-  int code = sqlite3_step(st);
-  cal_status status = code == SQLITE_DONE ? CAL_OK : cal_store_fail(s, code, err);
+  cal_status status = still_there(s, err);
+  int code = status ? SQLITE_DONE : sqlite3_step(st);
+  if (code != SQLITE_DONE) status = cal_store_fail(s, code, err);
   cal_store_done(st);
   return status;
 }
