@@ -15,8 +15,9 @@
  * returns (or with its batch): a kill at any moment loses nothing that was said to be done. Captions may have cost
  * money, and marks and actions are a person's work, so these also survive a power cut; results may not, they can be
  * computed again. Several processes may share a store; they wait for each other for `busy_seconds`, then CAL_E_BUSY. A
- * damaged database is CAL_E_FORMAT with its path and what to do, and is never deleted. All calls from one thread at a
- * time, but for the two of blobs, which any thread may make.
+ * damaged database is CAL_E_FORMAT with its path and what to do, and is never deleted; one that is removed or replaced
+ * while it is open refuses every change with CAL_E_IO. All calls from one thread at a time, but for the two of blobs,
+ * which any thread may make.
  * uses: base codec
  */
 #ifndef CAL_STORE_STORE_H
