@@ -216,6 +216,52 @@ test("the menu of orders has every order of a project", function()
   for name in pairs(project.sorts) do check.ok(titles["by " .. name], "by " .. name .. " is missing") end
 end)
 
+test("the menu has by the mouse what has no button; F10 opens it, too, and one that is higher than the window scrolls", function()
+  local view, _ <close> = open({ "a", "b" }, { width = 640, height = 300 })
+  click(view, "menu")
+  local titles = {}
+  for _, row in ipairs(check.ok(view.ui.menu).rows) do if row ~= "-" then titles[row.title] = true end end
+  for _, id in ipairs { "export", "replace", "twins", "reload", "beside", "fullscreen" } do check.ok(titles[actions.by_id[id].title], id) end
+  check.equal(titles[actions.by_id.train.title], nil) -- there is no training here
+  local last = #view.ui.menu.rows
+  press(view, "end")
+  check.equal(view.ui.menu.at, last)
+  check.ok(view.at["menu " .. last].y < 300, "the last row is out of sight")
+  press(view, "escape")
+  check.equal(view.ui.menu, nil)
+  press(view, "f10")
+  for _ = 1, 3 do press(view, "tab") end
+  press(view, "return")
+  check.equal(view.dialog, require "window.replacebox")
+  press(view, "escape")
+  press(view, "shift+f10")
+  check.ok(view.ui.menu)
+  press(view, "escape")
+end)
+
+test("Tab goes through the bar as it stands there, and to a dialog's cross last", function()
+  local view, _ <close> = open { "a", "b" }
+  local seen = {}
+  for i = 1, 6 do
+    press(view, "tab")
+    seen[i] = view.ui.focus
+  end
+  check.equal(seen, { "menu", "filter", "filter help button", "show grid", "show single", "sort" })
+  press(view, "escape")
+  press(view, "ctrl+r")
+  press(view, "shift+tab")
+  check.equal(view.ui.focus, "replace close")
+  press(view, "escape")
+end)
+
+test("what would be taken back stands below, and a click takes it back", function()
+  local view, _ <close> = open { "a", "b" }
+  check.equal(view.at["status undo"], nil)
+  press(view, "3")
+  click(view, "status undo")
+  check.equal(view.project.items[1].star, 0)
+end)
+
 test("what a dialog or a menu covered is seen as soon as it is gone", function()
   local view, _ <close> = open { "a" }
   press(view, "f1")

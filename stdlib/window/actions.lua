@@ -148,6 +148,10 @@ M.list = {
     when = function(view) return select(2, view.project.changes:can()) ~= nil end,
     run = function(view) view:step "redo" end },
 
+  { id = "menu", title = "The menu", keys = { "f10" }, group = "Program", run = function(view) view:program_menu() end },
+  { id = "picture menu", title = "The menu of the picture", keys = { "shift+f10", "application" }, group = "Program", when = here, run = function(view)
+    view:menu(view.spot and view.spot.x + 24, view.spot and view.spot.y + 24)
+  end },
   { id = "reload", title = "Look at the files again", keys = { "f5" }, group = "Program", run = function(view)
     view.project.changes:commit()
     view:tell(view.project:reload())

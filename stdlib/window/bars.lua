@@ -9,57 +9,79 @@ local theme = require "window.theme"
 
 local M = {}
 
+local NARROW, GAP = 760, 6
 local SORTS = { "path", "name", "caption", "length", "author", "stars", "changed", "size", "width", "height", "pixels", "sharpness", "entropy" }
 
---- The filter, the screens, the order and what opens the rest.
-function M.top(self, area)
+-- What stands right of the filter, from the left: a button's `how`, with its id, its words and what it does. `wide`: a narrow window leaves it to
+-- the menu.
+local function buttons(self)
   local ui, p = self.ui, self.project
-  ui.w:fill(area.x, area.y, area.width, area.height, ui.theme.panel)
-  local inner = rect.inset(area, 8, 4)
-  if ui:button("help", rect.right(inner, 28, 6), "?", { tip = "all keys", keys = "F1" }) then self:open "help" end
-  if ui:button("theme", rect.right(inner, 56, 6), ui.theme.name == "dark" and "light" or "dark", { tip = "dark or light", keys = "Ctrl+T" }) then
-    self:other_theme()
-  end
   local told = console.of(self)
-  local named = told.unseen > 0 and ("Console %d"):format(math.min(told.unseen, 99)) or "Console"
-  if ui:button("console", rect.right(inner, ui:button_width(named), 6), named, { on = told.open, color = told.unseen > 0 and ui.theme.warning or nil,
-    tip = told.unseen > 0 and "warnings and errors were told" or "what was told, what was sent", keys = "F12" }) then console.toggle(self) end
   local sort = p.settings.sort or "path"
-  local words = "by " .. sort .. (p.settings.descending and " \u{2193}" or "")
-  local place = rect.right(inner, ui:button_width(words), 6)
-  if ui:button("sort", place, words, { tip = "the order" }) then
-    local rows = {}
-    for _, name in ipairs(SORTS) do
-      rows[#rows + 1] = { title = "by " .. name, on = name == sort or nil, run = function()
-        p:sort(name, name == sort and not p.settings.descending or false)
-      end }
-    end
-    ui:open_menu(rows, place.x, place.y + place.height + 2)
+  local function screen(name, words, tip, key)
+    return { id = "show " .. name, words = words, tip = tip, keys = key, on = self.screen == name, press = function() self:show(name) end }
   end
-  if self.run and ui:button("show training", rect.right(inner, 76, 6), "Training", { on = self.screen == "training", keys = "T" }) then self:show "training" end
-  for _, screen in ipairs { "single", "grid" } do
-    local title = screen == "grid" and "All" or "One"
-    if ui:button("show " .. screen, rect.right(inner, 48, 6), title, { on = self.screen == screen, tip = screen == "grid" and "all pictures" or "one picture",
-      keys = "Space" }) then self:show(screen) end
-  end
-  if ui:button("filter help button", rect.right(inner, 28, 6), "i", { tip = "what the filter understands", keys = "Shift+F1", quiet = true }) then
+  local list = {
+    screen("grid", "All", "all pictures", "Space"),
+    screen("single", "One", "one picture", "Space"),
+    { id = "sort", words = "by " .. sort .. (p.settings.descending and " \u{2193}" or " \u{25BE}"), tip = "the order; the same once more turns it round",
+      press = function(place)
+        local rows = {}
+        for _, name in ipairs(SORTS) do
+          rows[#rows + 1] = { title = "by " .. name, on = name == sort or nil, run = function()
+            p:sort(name, name == sort and not p.settings.descending or false)
+          end }
+        end
+        ui:open_menu(rows, place.x, place.y + place.height + 2)
+      end },
+    { id = "console", words = told.unseen > 0 and ("Console %d"):format(math.min(told.unseen, 99)) or "Console", on = told.open, keys = "F12",
+      color = told.unseen > 0 and ui.theme.warning or nil, wide = told.unseen == 0,
+      tip = told.unseen > 0 and "warnings and errors were told" or "what was told, what was sent", press = function() console.toggle(self) end },
+    { id = "theme", words = ui.theme.name == "dark" and "light" or "dark", tip = "dark or light", keys = "Ctrl+T", wide = true,
+      press = function() self:other_theme() end },
+    { id = "help", words = "?", tip = "all keys", keys = "F1", press = function() self:open "help" end },
+  }
+  if self.run then table.insert(list, 3, screen("training", "Training", "how the training goes", "T")) end
+  return list
+end
+
+local function filter(self, area)
+  local ui = self.ui
+  local explained = rect.right(area, 28, 6)
+  local none = self.filter:text() ~= "" and rect.right(area, 28, 2)
+  local what = ui:field("filter", area, self.filter, { bad = self.filter_trouble,
+    hint = "filter (Ctrl+F): words, tag:hat, chars:<20, stars:>3, is:rejected, NOT, OR" })
+  if what == "changed" then self:look_for()
+  elseif what == "enter" or what == "escape" then ui.focus = nil end
+  if none and ui:button("filter none", none, "\u{D7}", { tip = "show all again", quiet = true }) then self:show_all() end
+  if ui:button("filter help button", explained, "i", { tip = "what the filter understands", keys = "Shift+F1", quiet = true }) then
     self:open "filterhelp"
-  end
-  if self.filter:text() ~= "" and ui:button("filter none", rect.right(inner, 28, 2), "\u{D7}", { tip = "show all again", quiet = true }) then
-    self.filter:set ""
-    ui.focus = nil
-    self:look_for()
-  end
-  local what = ui:field("filter", inner, self.filter, { hint = "filter: words, tag:hat, chars:<20, stars:>3, is:rejected, NOT, OR   (Ctrl+F)",
-    bad = self.filter_trouble })
-  if what == "changed" then
-    self:look_for()
-  elseif what == "enter" or what == "escape" then
-    ui.focus = nil
   end
 end
 
---- How many there are of what, and what Ctrl+Z would take back.
+--- The menu of the program, the filter, the screens, the order and what opens the rest; Tab goes from the left to the right.
+function M.top(self, area)
+  local ui, narrow = self.ui, area.width < NARROW
+  ui.w:fill(area.x, area.y, area.width, area.height, ui.theme.panel)
+  local inner = rect.inset(area, 8, 4)
+  local menu = rect.left(inner, ui:button_width "Menu", GAP)
+  if ui:button("menu", menu, "Menu", { tip = "all that can be done", keys = "F10" }) then self:program_menu(menu) end
+  local row, width = {}, 0
+  for _, button in ipairs(buttons(self)) do
+    if not (narrow and button.wide) then
+      button.width = math.max(ui:button_width(button.words), 28)
+      row[#row + 1], width = button, width + button.width + GAP
+    end
+  end
+  local right = rect.right(inner, width - GAP, GAP)
+  filter(self, inner)
+  for _, button in ipairs(row) do
+    local place = rect.left(right, button.width, GAP)
+    if ui:button(button.id, place, button.words, button) then button.press(place) end
+  end
+end
+
+--- How many there are of what, and what undo would take back; until there is something to undo, what the first keys are.
 function M.status(self, area)
   local ui, p = self.ui, self.project
   ui.w:fill(area.x, area.y, area.width, area.height, ui.theme.panel)
@@ -71,15 +93,19 @@ function M.status(self, area)
   part(counts.rejected, "put aside")
   part(counts.starred, "with stars")
   local inner = rect.inset(area, 10, 0)
+  local style = { size = theme.size.small, color = ui.theme.faint, align = "right" }
   local undo = p.changes:can()
   if undo then
-    ui:label(rect.right(inner, inner.width * 0.4), "Ctrl+Z: " .. undo, { size = theme.size.small, color = ui.theme.faint, align = "right" })
-  end
+    local words = "Undo: " .. undo
+    local place = rect.right(inner, math.min(ui:button_width(words, style.size), inner.width * 0.45), 8)
+    if ui:button("status undo", place, words, { quiet = true, size = style.size, color = style.color, tip = "take it back: " .. undo, keys = "Ctrl+Z" }) then
+      ui.focus = nil
+      self:step "undo"
+    end
+  else ui:label(rect.right(inner, inner.width * 0.5, 8), "Space: one picture, or all  \u{B7}  F2: write  \u{B7}  ?: all keys", style) end
   if self.filter_trouble then
-    ui:label(inner, "the filter: " .. self.filter_trouble, { size = theme.size.small, color = ui.theme.bad })
-    return
-  end
-  ui:label(inner, table.concat(parts, "  \u{B7}  "), { size = theme.size.small, color = ui.theme.faint })
+    ui:label(inner, "the filter: " .. self.filter_trouble, { size = style.size, color = ui.theme.bad })
+  else ui:label(inner, table.concat(parts, "  \u{B7}  "), { size = style.size, color = style.color }) end
 end
 
 return M

@@ -95,6 +95,7 @@ function M.draw(view, area)
         local place = rect.new(inner.x + left + column * wide, inner.y + GAP + row * high - offset, view.thumb, view.thumb + CAPTION)
         view.visible[#view.visible + 1] = item
         cell(view, item, place, i == p.at)
+        if i == p.at then view.spot = place end
         if ui:over(place) then at = i end
       end
     end

@@ -13,12 +13,19 @@ local LONGEST = 1200 -- bytes of a tip
 --- Open a menu at the mouse, or at x, y. A row: { title, keys = "Ctrl+C", run = function, off = boolean, on = boolean }; "-" is a line.
 function M:open_menu(rows, x, y)
   self.menu = { rows = rows, x = x or self.mouse.x, y = y or self.mouse.y, at = 0, opened = self.now }
+  self:kept("menu rows").offset = 0
 end
 
-local function rows_height(rows)
-  local high = 8
-  for _, row in ipairs(rows) do high = high + (row == "-" and 9 or size.row) end
-  return high
+-- Where its rows stand, and how wide and high it is; of a menu that was just opened.
+local function measure(self, menu)
+  menu.width, menu.height, menu.tops = 120, 8, {}
+  for i, row in ipairs(menu.rows) do
+    menu.tops[i], menu.height = menu.height - 4, menu.height + (row == "-" and 9 or size.row)
+    if row ~= "-" then
+      local words, keys = self.window:advances(row.title, { size = size.text }), self.window:advances(row.keys or "", { size = size.small })
+      menu.width = math.max(menu.width, words[#words] + keys[#keys] + 64)
+    end
+  end
 end
 
 -- The next row that can be taken.
@@ -30,48 +37,54 @@ local function step(rows, at, by)
   return 0
 end
 
+-- What a key does to it: the row that is taken; the chosen one is to be seen.
+local function menu_key(self, menu)
+  local key = self:take("up", "down", "home", "end", "return", "keypad enter", "space", "escape", "f10", "tab", "shift+tab")
+  if not key then return nil end
+  if key == "up" or key == "shift+tab" then menu.at = step(menu.rows, menu.at, -1)
+  elseif key == "down" or key == "tab" then menu.at = step(menu.rows, menu.at, 1)
+  elseif key == "home" then menu.at = step(menu.rows, 0, 1)
+  elseif key == "end" then menu.at = step(menu.rows, 1, -1)
+  elseif key == "escape" or key == "f10" then self.menu = nil
+  else return menu.rows[menu.at] end
+  menu.reveal = menu.tops[menu.at] and { menu.tops[menu.at] - 4, size.row + 8 }
+end
+
+-- One row; true when it was clicked.
+local function menu_row(self, menu, i, line)
+  local row = menu.rows[i]
+  if row == "-" then
+    self.w:fill(line.x + 8, line.y + 4, line.width - 16, 1, self.theme.line)
+    return false
+  end
+  if self:over(line) and self.moved and self.moved > menu.opened then menu.at = row.off and 0 or i end
+  if menu.at == i then self.w:fill(line.x + 2, line.y, line.width - 4, line.height, self.theme.selection) end
+  if row.on then self.w:polyline({ line.x + 9, line.y + 13, line.x + 13, line.y + 17, line.x + 19, line.y + 9 }, self.theme.accent, 2) end
+  if row.keys then self:label(rect.inset(line, 10, 0), row.keys, { align = "right", size = size.small, color = self.theme.faint }) end
+  self:label(rect.inset(line, 26, 0), row.title, { color = row.off and self.theme.disabled or row.color })
+  return self:clicked("menu " .. i, line) and not row.off
+end
+
+--- The menu that is open; one that is higher than the window scrolls.
 function M:draw_menu()
   local menu = self.menu
   if not menu then return end
-  if not menu.width then
-    menu.width = 120
-    for _, row in ipairs(menu.rows) do
-      if row ~= "-" then
-        local words, keys = self.window:advances(row.title, { size = size.text }), self.window:advances(row.keys or "", { size = size.small })
-        menu.width = math.max(menu.width, words[#words] + keys[#keys] + 64)
-      end
-    end
-  end
-  local high = rows_height(menu.rows)
-  local area = rect.new(math.max(math.min(menu.x, self.screen.width - menu.width - 4), 0), math.max(math.min(menu.y, self.screen.height - high - 4), 0),
-    menu.width, high)
+  if not menu.width then measure(self, menu) end
+  local room = self.screen
+  local width, high = math.min(menu.width, room.width - 8), math.min(menu.height, room.height - 8)
+  local area = rect.new(math.max(math.min(menu.x, room.width - width - 4), 4), math.max(math.min(menu.y, room.height - high - 4), 4), width, high)
   local run
   self:on_top("menu", area, true, function()
     self.w:round(area.x - 1, area.y - 1, area.width + 2, area.height + 2, size.radius, self.theme.line)
     self.w:round(area.x, area.y, area.width, area.height, size.radius, self.theme.panel)
-    local key = self:take("up", "down", "home", "end", "return", "space", "escape")
-    if key == "up" or key == "down" then menu.at = step(menu.rows, menu.at, key == "up" and -1 or 1)
-    elseif key == "home" then menu.at = step(menu.rows, 0, 1)
-    elseif key == "end" then menu.at = step(menu.rows, 1, -1)
-    elseif key == "escape" then self.menu = nil
-    elseif key and menu.rows[menu.at] then run = menu.rows[menu.at] end
-    local y = area.y + 4
-    for i, row in ipairs(menu.rows) do
-      if row == "-" then
-        self.w:fill(area.x + 8, y + 4, area.width - 16, 1, self.theme.line)
-        y = y + 9
-      else
-        local line = rect.new(area.x, y, area.width, size.row)
-        if self:over(line) and self.moved and self.moved > menu.opened then menu.at = row.off and 0 or i end
-        if menu.at == i then self.w:fill(line.x + 2, line.y, line.width - 4, line.height, self.theme.selection) end
-        if row.on then self.w:polyline({ line.x + 9, line.y + 13, line.x + 13, line.y + 17, line.x + 19, line.y + 9 }, self.theme.accent, 2) end
-        local words = rect.inset(line, 26, 0)
-        if row.keys then self:label(rect.inset(line, 10, 0), row.keys, { align = "right", size = size.small, color = self.theme.faint }) end
-        self:label(words, row.title, { color = row.off and self.theme.disabled or row.color })
-        if self:clicked("menu " .. i, line) and not row.off then run = row end
-        y = y + size.row
+    menu.reveal = nil
+    run = menu_key(self, menu)
+    self:scroll("menu rows", area, menu.height, function(offset, seen)
+      for i, row in ipairs(menu.rows) do
+        local line = rect.new(seen.x, seen.y + menu.tops[i] - offset, seen.width, row == "-" and 9 or size.row)
+        if menu_row(self, menu, i, line) then run = row end
       end
-    end
+    end, { step = size.row * 3, reveal = menu.reveal })
     if self.pressed and not rect.contains(area, self.mouse.x, self.mouse.y) then self.menu = nil end
   end)
   if run then
@@ -91,9 +104,10 @@ function M:dialog(id, width, height, title, draw)
     self.w:round(area.x, area.y, area.width, area.height, size.radius, self.theme.panel)
     local inner = rect.inset(area, 16)
     local head = rect.top(inner, 28, 8)
-    if self:button(id .. " close", rect.right(head, 28), "\u{D7}", { quiet = true, tip = "close", keys = "Esc" }) then closed = true end
+    local close = rect.right(head, 28, 8)
     self:label(head, title, { size = size.title, bold = true })
     draw(inner)
+    if self:button(id .. " close", close, "\u{D7}", { quiet = true, tip = "close", keys = "Esc" }) then closed = true end -- Tab comes here last
     if self:take "escape" then closed = true end
   end)
   return closed
@@ -105,8 +119,10 @@ function M:say(kind, text)
   if #self.toasts > TOASTS then table.remove(self.toasts, 1) end
 end
 
+--- They stand below; above a dialog, whose buttons are below.
 function M:draw_toasts()
-  local y = self.screen.height - 56
+  local dialog = self.modal and not self.menu
+  local y = dialog and 8 or self.screen.height - 56
   for i = #self.toasts, 1, -1 do
     local toast = self.toasts[i]
     if toast.till < self.now then
@@ -120,8 +136,9 @@ function M:draw_toasts()
         widest = math.max(widest, advances[#advances])
       end
       local high = #lines * self.window:line_height(size.text) + 16
-      y = y - high - 8
+      if not dialog then y = y - high - 8 end
       local area = rect.new((self.screen.width - widest - 32) / 2, y, widest + 32, high)
+      if dialog then y = y + high + 8 end
       self:on_top("toast " .. i, area, false, function()
         local color = toast.kind == "info" and self.theme.accent or self.theme[toast.kind]
         self.w:round(area.x - 1, area.y - 1, area.width + 2, area.height + 2, size.radius, self.theme.line)

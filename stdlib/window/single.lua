@@ -86,7 +86,7 @@ function M.draw(view, area)
   local item = p:current()
   singlebar.draw(view, rect.bottom(area, singlebar.HEIGHT))
   ui.w:fill(area.x, area.y, area.width, area.height, ui.theme.picture)
-  view.visible = { item }
+  view.visible, view.spot = { item }, area
   if not item then
     ui:label(area, "no picture to show", { align = "centre", color = ui.theme.faint, size = theme.size.title })
     return

@@ -119,6 +119,13 @@ function View:look_for()
   self.filter_trouble = not ok and message or nil
 end
 
+--- The filter is empty again.
+function View:show_all()
+  self.filter:set ""
+  self.ui.focus = nil
+  self:look_for()
+end
+
 --- Nearer or farther: the picture, or the size of all.
 function View:nearer(by)
   if self.screen ~= "grid" and self.screen ~= "training" then return single.zoom(self, 1.25 ^ by) end
@@ -141,13 +148,25 @@ function View:open(name, ...)
   if self.dialog.opened then self.dialog.opened(self, ...) end
 end
 
-local MENU = { "look", "compare", "write", "caption", "-", "copy", "paste", "add", "replace", "-", "star 5", "star 3", "star 1", "star 0", "reject",
+local PICTURE = { "look", "compare", "bucket", "write", "caption", "-", "copy", "paste", "add", "-", "star 5", "star 3", "star 1", "star 0", "reject",
   "reject because", "-", "select all", "invert", "-", "undo", "redo" }
+local PROGRAM = { "caption", "add", "replace", "twins", "next without", "-", "undo", "redo", "-", "look", "compare", "bucket", "training", "-", "export",
+  "beside", "train", "job stop", "-", "console", "theme", "fullscreen", "reload", "-", "filter help", "help", "quit" }
 
 --- The menu of a picture, at the mouse or at x, y.
 function View:menu(x, y)
   self.ui.focus = nil
-  self.ui:open_menu(actions.menu(self, MENU), x, y)
+  self.ui:open_menu(actions.menu(self, PICTURE), x, y)
+end
+
+--- The menu of the program, below its button. What belongs to a training is named where there is one.
+function View:program_menu(place)
+  local ids = {}
+  for _, id in ipairs(PROGRAM) do
+    if id ~= "training" and id ~= "train" and id ~= "job stop" or actions.can(self, id) then ids[#ids + 1] = id end
+  end
+  self.ui.focus = nil
+  self.ui:open_menu(actions.menu(self, ids), place and place.x or 8, place and place.y + place.height + 2 or theme.size.bar)
 end
 
 --- Measure the picture, once.

@@ -1,4 +1,7 @@
 -- widgets.lua - what stands on the screen: buttons, switches, tabs, splitters, lists and what scrolls. Methods of window.ui.
+--
+-- Each that the keyboard can reach has a ring while it has it. What is chosen in a list that has the keyboard stands on `selection`, else on
+-- `raised`: it is where one would go on, and nothing that a key would do something to now.
 local rect = require "window.rect"
 local theme = require "window.theme"
 
@@ -7,7 +10,7 @@ local M = {}
 local size = theme.size
 
 --- A button; true when it is pressed, by the mouse or with Return and Space. how: on (a switch that is on), off (it cannot be pressed now),
---- quiet (no ground), keys (shown in its tooltip), tip, color.
+--- first (what Enter does here), quiet (no ground), keys (shown in its tooltip), tip, color, size.
 ---@return boolean pressed
 function M:button(id, area, text, how)
   how = how or {}
@@ -18,23 +21,27 @@ function M:button(id, area, text, how)
     if focused and self:take("return", "space", "keypad enter") then pressed = true end
     if pressed then self.focus, self.by_keyboard = id, false end
     local held = self.active == id and over
-    local ground = how.on and self.theme.selection or (held or over) and self.theme.hover or not how.quiet and self.theme.raised
+    local ground = how.first and self.theme.accent or how.on and self.theme.selection or (held or over) and self.theme.hover
+      or not how.quiet and self.theme.raised
     if ground then self.w:round(area.x, area.y, area.width, area.height, size.radius, ground) end
+    if how.first and over then self.w:frame(area.x + 2, area.y + 2, area.width - 4, area.height - 4, self.theme.inverse) end
     if focused and self.by_keyboard then self:ring(area) end
     if over then
       self.shape = "hand"
       if how.tip or how.keys then self:tip(area, (how.tip or text) .. (how.keys and ("  " .. how.keys) or "")) end
     end
   elseif not how.quiet then
-    self.w:round(area.x, area.y, area.width, area.height, size.radius, self.theme.panel)
+    self.w:round(area.x, area.y, area.width, area.height, size.radius, self.theme.line)
+    self.w:round(area.x + 1, area.y + 1, area.width - 2, area.height - 2, size.radius, self.theme.panel)
   end
-  self:label(rect.inset(area, 8, 0), text, { align = how.align or "centre", color = how.off and self.theme.disabled or how.color, bold = how.bold })
+  self:label(rect.inset(area, 8, 0), text, { align = how.align or "centre", bold = how.bold, size = how.size,
+    color = how.off and self.theme.disabled or how.first and self.theme.inverse or how.color })
   return pressed
 end
 
 --- How wide a button for `text` is.
-function M:button_width(text)
-  local advances = self.window:advances(text, { size = size.text })
+function M:button_width(text, high)
+  local advances = self.window:advances(text, { size = high or size.text })
   return math.ceil(advances[#advances]) + 24
 end
 
@@ -42,7 +49,7 @@ end
 ---@return boolean value, boolean changed
 function M:check(id, area, text, value, how)
   local focused, over = self:focusable(id), self:over(area)
-  local changed = self:clicked(id, area) or focused and self:take("return", "space") ~= nil
+  local changed = self:clicked(id, area) or focused and self:take("return", "keypad enter", "space") ~= nil
   if changed then value, self.focus = not value, id end
   local box = rect.new(area.x, area.y + (area.height - 16) / 2, 16, 16)
   self.w:round(box.x, box.y, 16, 16, 3, value and self.theme.accent or over and self.theme.hover or self.theme.raised)
@@ -95,13 +102,18 @@ function M:splitter(id, area, upright)
 end
 
 --- What is higher than its area. `draw(offset, inner)` draws what is to be seen; the wheel, the bar, and `reveal` move it.
---- how: step (units for a click of the wheel), reveal = { y, height } to be seen, now.
+--- how: step (units for a click of the wheel), reveal = { y, height } to be seen, now; keys: the arrows, PgUp, PgDn, Home and End move it.
 ---@return number offset
 function M:scroll(id, area, height, draw, how)
   how = how or {}
   local kept = self:kept(id)
   local most = math.max(height - area.height, 0)
   local offset = kept.offset or 0
+  local key = how.keys and self:take("up", "down", "page up", "page down", "home", "end")
+  if key then
+    local by = { up = -(how.step or 60), down = how.step or 60, ["page up"] = -area.height, ["page down"] = area.height, home = -offset, ["end"] = most }
+    offset = offset + by[key]
+  end
   if self.wheel and self:over(area) then offset, self.wheel = offset - self.wheel.dy * (how.step or 60), nil end
   if how.reveal then
     local y, high = how.reveal[1], how.reveal[2]
@@ -137,7 +149,7 @@ function M:rows(id, area, count, high, chosen, draw)
   local page = math.max(math.floor(area.height / high) - 1, 1)
   local reveal
   if focused and count > 0 then
-    local key = self:take("up", "down", "page up", "page down", "home", "end", "return")
+    local key = self:take("up", "down", "page up", "page down", "home", "end", "return", "keypad enter")
     local to = key == "up" and chosen - 1 or key == "down" and chosen + 1 or key == "page up" and chosen - page or key == "page down" and chosen + page
       or key == "home" and 1 or key == "end" and count
     if to then
@@ -159,7 +171,7 @@ function M:rows(id, area, count, high, chosen, draw)
     end
     for i = offset // high + 1, math.min((offset + inner.height) // high + 1, count) do
       local row = rect.new(inner.x, inner.y + (i - 1) * high - offset, inner.width, high)
-      if i == chosen then self.w:fill(row.x, row.y, row.width, row.height, self.theme.selection)
+      if i == chosen then self.w:fill(row.x, row.y, row.width, row.height, self.focus == id and self.theme.selection or self.theme.raised)
       elseif i == at then self.w:fill(row.x, row.y, row.width, row.height, self.theme.hover) end
       draw(i, row, i == chosen, i == at)
     end
