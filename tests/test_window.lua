@@ -216,6 +216,43 @@ if part == "x11" then
     while text ~= "Two words, 3%" do text = text .. wait(w, "text").text end
   end)
 
+  -- What some keys, by their places on the keyboard, say in a layout: "ctrl+alt+shift+key" and ="text".
+  local function said(layout, ...)
+    check.ok(os.execute("setxkbmap " .. layout))
+    local restore <close> = setmetatable({}, { __close = function() os.execute "setxkbmap us" end }) -- luacheck: ignore
+    local w <close> = ready_window()
+    w:typing(10, 10, 1, 20)
+    local told = {}
+    for _, keys in ipairs { ... } do hands(keys) end
+    for _, e in ipairs(events(w)) do
+      local name = e.kind == "key" and (e.ctrl and "ctrl+" or "") .. (e.alt and "alt+" or "") .. (e.shift and "shift+" or "") .. e.key
+      if e.kind == "text" then told[#told + 1] = "=" .. e.text
+      elseif name and not name:find "left %a" and not name:find "right %a" then told[#told + 1] = name end
+    end
+    return table.concat(told, " ")
+  end
+  local Z, F, Q, ONE, EQUALS = 52, 41, 24, 10, 21 -- places on a US keyboard
+
+  local function held(modifier, key) return ("keydown %d key %d keyup %d"):format(modifier, key, modifier) end
+  local CTRL, ALT, ALTGR = 37, 64, 108
+
+  test("shortcuts are where their letters are, and what they make of them is no text", function()
+    check.equal(said("us", held(CTRL, Z), held(CTRL, ONE), held(CTRL, EQUALS), held(ALT, F), "key " .. F), "ctrl+z ctrl+1 ctrl+= alt+f f =f")
+    check.equal(said("fr", held(CTRL, Z), held(CTRL, ONE), "key " .. Q), "ctrl+w ctrl+1 a =a")
+    check.equal(said("de", held(CTRL, Z), "key " .. Z), "ctrl+y y =y")
+    check.equal(said("ru", held(CTRL, Z), held(ALT, F), "key " .. Z), "ctrl+z alt+f z =я")
+    check.equal(said("gr", held(CTRL, Z), "key " .. Z), "ctrl+z z =ζ")
+  end)
+
+  test("what AltGr writes is text, and no shortcut", function()
+    check.equal(said("de", held(ALTGR, Q), held(ALTGR, F)), "q =@ f =đ")
+    check.equal(said("pl", held(ALTGR, 38)), "a =ą")
+  end)
+
+  test("the keypad moves while NumLock is off", function()
+    check.equal(said("us", "key KP_Home", "key KP_Down", "key KP_Delete"), "home down delete")
+  end)
+
   test("the mouse clicks, twice too, drags and turns its wheel", function()
     local w <close> = ready_window()
     hands "mousemove 60 70 click 1"
@@ -511,6 +548,23 @@ test("the clipboard gives back what it was given", function()
   check.equal(w:clipboard "naïve 日本", "naïve 日本")
   check.equal(w:clipboard(), "naïve 日本")
   check.fails("zero byte", w.clipboard, w, "a\0b")
+  check.equal(w:clipboard "bad \xff\xc3 bytes", "bad \xff\xc3 bytes")
+  check.equal(w:clipboard(), "bad \u{FFFD}\u{FFFD} bytes")
+  check.equal(check.refused("at most 8", w:clipboard(("x"):rep((8 << 20) + 1))), "LIMIT")
+  check.equal(w:clipboard(), "bad \u{FFFD}\u{FFFD} bytes", "what was there before")
+  w:title "no \xff name"
+end)
+
+test("what is typed, composed and dropped is UTF-8, whatever came; a path is as it was", function()
+  local w <close> = open()
+  w:typing(10, 10, 1, 20)
+  events(w)
+  for kind, text in pairs { text = "a\xffb", editing = "\xe3\x81", drop = "\xc0" } do
+    w:push { kind = kind, text = text, start = 0, length = 0 }
+    check.ok(utf8.len(of_kind(events(w), kind).text), kind)
+  end
+  w:push { kind = "drop", path = "/photos/\xff.jpg" }
+  check.equal(of_kind(events(w), "drop").path, "/photos/\xff.jpg")
 end)
 
 test("a screenshot is written as a file", function()

@@ -35,6 +35,14 @@ static void modifiers_of(cal_event *e, unsigned mods) {
   e->alt = mods & KMOD_ALT;
 }
 
+static bool is_character(SDL_Keycode sym) { return sym >= ' ' && sym != SDLK_DELETE && !(sym & SDLK_SCANCODE_MASK); }
+
+/* What writes letters on the keys' third level is no Alt while text is written: AltGr, which SDL calls the right Alt; on macOS both. */
+static unsigned writing(unsigned mods) {
+  const unsigned level = KMOD_MODE | (unsigned)(on_mac() ? KMOD_ALT : KMOD_RALT);
+  return mods & level;
+}
+
 static void mouse_modifiers(const cal_window *w, cal_event *e, Uint32 which) {
   if ((which & 0xffffff00u) != PUSHED) modifiers_of(e, w->mods);
   else e->ctrl = which & CTRL, e->shift = which & SHIFT, e->alt = which & ALT;
@@ -56,8 +64,23 @@ static cal_button held(Uint32 state) {
                                     : CAL_BUTTON_NONE;
 }
 
-static bool key_of(const SDL_KeyboardEvent *key, cal_event *e) {
-  const char *name = sdl.GetKeyName(key->keysym.sym);
+/* Alphabets without a z have their shortcuts where a US keyboard has them: Ctrl+Z is Ctrl+я on a Russian one. */
+static SDL_Keycode meant(const SDL_Keysym *key) {
+  static const char places[] = "abcdefghijklmnopqrstuvwxyz1234567890\r\33\b\t -=[]\\\\;'`,./"; /* from SDL_SCANCODE_A on */
+  enum { LATIN = 0x250 };                                                                      /* the first letters beyond it */
+  const int at = (int)key->scancode - SDL_SCANCODE_A;
+  return is_character(key->sym) && key->sym >= LATIN && at >= 0 && at < (int)sizeof places - 1 ? places[at] : key->sym;
+}
+
+/* The keypad's other half, while NumLock is off (there is none on macOS). */
+static const char *keypad_move(const SDL_KeyboardEvent *key) {
+  static const char *const moves[] = {"end", "down", "page down", "left", "", "right", "home", "up", "page up", "insert", "delete"};
+  const int at = (int)key->keysym.scancode - SDL_SCANCODE_KP_1;
+  return at < 0 || at > 10 || (key->keysym.mod & KMOD_NUM) || on_mac() ? NULL : moves[at];
+}
+
+static bool key_of(const cal_window *w, const SDL_KeyboardEvent *key, cal_event *e) {
+  const char *move = keypad_move(key), *name = move ? move : sdl.GetKeyName(meant(&key->keysym));
   if (!*name || strlen(name) >= sizeof e->key) return false;
   strcpy(e->key, name);
   for (char *p = e->key; *p; p++)
@@ -67,11 +90,24 @@ static bool key_of(const SDL_KeyboardEvent *key, cal_event *e) {
   e->kind = CAL_EVENT_KEY;
   e->again = key->repeat;
   modifiers_of(e, key->keysym.mod);
+  if (w->typing && is_character(key->keysym.sym) && writing(key->keysym.mod)) e->alt = false;
   return true;
+}
+
+/* SDL before 2.32 sends the letter of Alt+F and the digit of Ctrl+1 as typed text, too. macOS tells the keys that an input method uses
+ * up; elsewhere they do not come. */
+static bool key_event(cal_window *w, const SDL_KeyboardEvent *key, cal_event *e) {
+  const bool pushed = key->padding3 == PUSHED_KEY;
+  if (!pushed) w->mods = key->keysym.mod;
+  if (key->type == SDL_KEYUP) return false;
+  const bool told = key_of(w, key, e);
+  w->chord = !pushed && (e->ctrl || e->alt) && is_character(key->keysym.sym) && !writing(key->keysym.mod);
+  return told && !(w->composing && on_mac() && !e->ctrl);
 }
 
 static void size_of(const cal_window *w, cal_event *e) {
   double scale;
+  memset(e, 0, sizeof *e);
   e->kind = CAL_EVENT_RESIZE;
   cal_window_size(w, &e->width, &e->height, &scale);
 }
@@ -90,6 +126,7 @@ static bool window_event(cal_window *w, const SDL_WindowEvent *from, cal_event *
     case SDL_WINDOWEVENT_FOCUS_LOST:
       e->kind = CAL_EVENT_FOCUS;
       w->mods = (unsigned)sdl.GetModState();
+      w->composing = false;
       e->on = from->event == SDL_WINDOWEVENT_FOCUS_GAINED;
       return true;
     case SDL_WINDOWEVENT_EXPOSED:
@@ -101,61 +138,85 @@ static bool window_event(cal_window *w, const SDL_WindowEvent *from, cal_event *
 /* Text that is SDL's own becomes ours, without a raise of memory's cap: what does not fit is not told. */
 static bool text_of(cal_event *e, cal_event_kind kind, const char *text) {
   e->kind = kind;
-  return text && *text && (e->text = cal_copy_text(text, NULL)) != NULL;
+  return text && *text && (e->text = cal_window_utf8(text, NULL)) != NULL;
+}
+
+static bool typed(cal_window *w, const char *text, cal_event *e) {
+  size_t first = 0;
+  const size_t size = strlen(text);
+  if (size) cal_utf8_next(text, size, &first);
+  const bool of_chord = w->chord && first == size; /* what an input method brings while Ctrl is held is longer, or follows what it edits */
+  w->chord = w->composing = false;
+  return w->typing && !of_chord && text_of(e, CAL_EVENT_TEXT, text);
+}
+
+/* Empty: the input method has ended. */
+static bool edited(cal_window *w, const char *text, int start, int length, cal_event *e) {
+  w->chord = false;
+  w->composing = w->typing && text && *text;
+  e->start = start;
+  e->length = length;
+  e->kind = CAL_EVENT_EDITING;
+  if (w->typing) text_of(e, CAL_EVENT_EDITING, text);
+  return w->typing;
+}
+
+static bool dropped(const SDL_DropEvent *drop, cal_event *e) {
+  e->kind = drop->type == SDL_DROPFILE ? CAL_EVENT_PATH : CAL_EVENT_DROP;
+  if (drop->file && *drop->file) e->text = e->kind == CAL_EVENT_PATH ? cal_copy_text(drop->file, NULL) : cal_window_utf8(drop->file, NULL);
+  if (drop->file) sdl.free(drop->file);
+  return e->text != NULL;
+}
+
+/* A click takes the cursor elsewhere, and what was composed with it. */
+static bool button_event(cal_window *w, const SDL_MouseButtonEvent *from, cal_event *e) {
+  e->kind = from->type == SDL_MOUSEBUTTONDOWN ? CAL_EVENT_DOWN : CAL_EVENT_UP;
+  e->button = button_of(from->button);
+  e->clicks = from->clicks;
+  e->x = units(w, from->x), e->y = units(w, from->y);
+  mouse_modifiers(w, e, from->which);
+  w->composing = w->composing && e->kind == CAL_EVENT_UP;
+  return e->button != CAL_BUTTON_NONE;
+}
+
+static bool motion_event(const cal_window *w, const SDL_MouseMotionEvent *from, cal_event *e) {
+  e->kind = CAL_EVENT_MOVE;
+  e->button = held(from->state);
+  e->x = units(w, from->x), e->y = units(w, from->y);
+  e->dx = units(w, from->xrel), e->dy = units(w, from->yrel);
+  mouse_modifiers(w, e, from->which);
+  return true;
+}
+
+static bool wheel_event(const cal_window *w, const SDL_MouseWheelEvent *from, cal_event *e) {
+  int x = from->mouseX, y = from->mouseY;
+  if ((from->which & 0xffffff00u) != PUSHED) sdl.GetMouseState(&x, &y); /* SDL before 2.26 does not say where it was */
+  e->kind = CAL_EVENT_WHEEL;
+  e->x = units(w, x), e->y = units(w, y);
+  e->dx = (double)from->preciseX, e->dy = (double)from->preciseY;
+  mouse_modifiers(w, e, from->which);
+  return e->dx != 0 || e->dy != 0;
 }
 
 static bool take(cal_window *w, SDL_Event *from, cal_event *e) {
-  bool told = false;
+  bool told;
   memset(e, 0, sizeof *e);
   switch (from->type) {
     case SDL_QUIT: e->kind = CAL_EVENT_QUIT; return true;
     case SDL_KEYDOWN:
-    case SDL_KEYUP:
-      if (from->key.padding3 != PUSHED_KEY) w->mods = from->key.keysym.mod;
-      return from->type == SDL_KEYDOWN && key_of(&from->key, e);
-    case SDL_TEXTINPUT: return w->typing && text_of(e, CAL_EVENT_TEXT, from->text.text);
-    case SDL_TEXTEDITING:
-      e->start = from->edit.start;
-      e->length = from->edit.length;
-      e->kind = CAL_EVENT_EDITING;
-      if (w->typing) text_of(e, CAL_EVENT_EDITING, from->edit.text); /* empty: the input method has ended */
-      return w->typing;
+    case SDL_KEYUP: return key_event(w, &from->key, e);
+    case SDL_TEXTINPUT: return typed(w, from->text.text, e);
+    case SDL_TEXTEDITING: return edited(w, from->edit.text, from->edit.start, from->edit.length, e);
     case SDL_TEXTEDITING_EXT:
-      e->start = from->editExt.start;
-      e->length = from->editExt.length;
-      e->kind = CAL_EVENT_EDITING;
-      if (w->typing) text_of(e, CAL_EVENT_EDITING, from->editExt.text);
+      told = edited(w, from->editExt.text, from->editExt.start, from->editExt.length, e);
       if (from->editExt.text) sdl.free(from->editExt.text);
-      return w->typing;
-    case SDL_MOUSEBUTTONDOWN:
-    case SDL_MOUSEBUTTONUP:
-      e->kind = from->type == SDL_MOUSEBUTTONDOWN ? CAL_EVENT_DOWN : CAL_EVENT_UP;
-      e->button = button_of(from->button.button);
-      e->clicks = from->button.clicks;
-      e->x = units(w, from->button.x), e->y = units(w, from->button.y);
-      mouse_modifiers(w, e, from->button.which);
-      return e->button != CAL_BUTTON_NONE;
-    case SDL_MOUSEMOTION:
-      e->kind = CAL_EVENT_MOVE;
-      e->button = held(from->motion.state);
-      e->x = units(w, from->motion.x), e->y = units(w, from->motion.y);
-      e->dx = units(w, from->motion.xrel), e->dy = units(w, from->motion.yrel);
-      mouse_modifiers(w, e, from->motion.which);
-      return true;
-    case SDL_MOUSEWHEEL: {
-      int x = from->wheel.mouseX, y = from->wheel.mouseY;
-      if ((from->wheel.which & 0xffffff00u) != PUSHED) sdl.GetMouseState(&x, &y); /* SDL before 2.26 does not say where it was */
-      e->kind = CAL_EVENT_WHEEL;
-      e->x = units(w, x), e->y = units(w, y);
-      e->dx = (double)from->wheel.preciseX, e->dy = (double)from->wheel.preciseY;
-      mouse_modifiers(w, e, from->wheel.which);
-      return e->dx != 0 || e->dy != 0;
-    }
-    case SDL_DROPFILE:
-    case SDL_DROPTEXT:
-      told = text_of(e, from->type == SDL_DROPFILE ? CAL_EVENT_PATH : CAL_EVENT_DROP, from->drop.file);
-      if (from->drop.file) sdl.free(from->drop.file);
       return told;
+    case SDL_MOUSEBUTTONDOWN:
+    case SDL_MOUSEBUTTONUP: return button_event(w, &from->button, e);
+    case SDL_MOUSEMOTION: return motion_event(w, &from->motion, e);
+    case SDL_MOUSEWHEEL: return wheel_event(w, &from->wheel, e);
+    case SDL_DROPFILE:
+    case SDL_DROPTEXT: return dropped(&from->drop, e);
     case SDL_DROPCOMPLETE: e->kind = CAL_EVENT_DROPPED; return true;
     case SDL_WINDOWEVENT: return window_event(w, &from->window, e);
     case SDL_RENDER_TARGETS_RESET: /* what was drawn is gone */
@@ -196,6 +257,7 @@ bool cal_event_next(cal_window *w, double seconds, cal_event *e) {
     if (interrupted(w, e)) return true;
     while (sdl.PollEvent(&from))
       if (take(w, &from, e)) return true;
+    if (cal_window_measure(w)) return size_of(w, e), true; /* a display's scale may change without an event of ours */
     const double left = end - cal_clock();
     if (seconds >= 0 && left <= 0) return false;
     const int ms = seconds < 0 || left * 1000 > SLICE_MS ? SLICE_MS : left * 1000 < 1 ? 1 : (int)(left * 1000);

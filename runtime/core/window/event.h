@@ -43,12 +43,16 @@ typedef struct {
   cal_event_kind kind;
   bool ctrl, shift, alt; /* on macOS the command key counts as ctrl */
   bool again, on, signal;
-  char key[32]; /* SDL_GetKeyName in small letters; "page up", "page down" */
+  char key[32]; /* what is printed on it, as SDL_GetKeyName in small letters; see below */
   char *text;   /* owned */
   cal_button button;
   int clicks, start, length;
   double x, y, dx, dy, width, height; /* units */
 } cal_event;
+
+/* Keys have the names that they have in the layout: Ctrl+Z is where the z is. Where the letters are not Latin ones, the names are those of
+ * a US keyboard's places. The keypad's keys are "home", "up" ... while NumLock is off. AltGr (on macOS Option) is no alt while typing is
+ * on: what it writes comes as text. What Ctrl and Alt make of letters is never text. */
 
 /* Wait at most `seconds` (0: only look; less than 0: as long as it takes). Ctrl-C is seen within 20 ms. */
 bool cal_event_next(cal_window *w, double seconds, cal_event *e);

@@ -37,8 +37,11 @@ struct cal_window {
   bool begun;                    /* between begin and show */
   bool shown;                    /* target holds a whole frame */
   bool typing;
-  unsigned mods; /* KMOD_ bits, as of the last event taken */
-  int signals;   /* levels of Ctrl-C that were told */
+  SDL_Rect typed_at; /* where the input method was told that the cursor is */
+  bool composing;    /* an input method has begun what was not typed yet */
+  bool chord;        /* the last key was a shortcut: the letter that SDL may send after it is none */
+  unsigned mods;     /* KMOD_ bits, as of the last event taken */
+  int signals;       /* levels of Ctrl-C that were told */
   Uint32 quit_event;
   SDL_Cursor *cursors[CAL_CURSORS];
   struct cal_texture *textures;
@@ -52,6 +55,9 @@ static inline int cal_window_snap(const cal_window *w, double v) {
 
 /* The sizes as they are now; true when they are others than before. */
 bool cal_window_measure(cal_window *w);
+
+/* An owned copy in which each byte that is no UTF-8 is U+FFFD: other programs' texts are taken with anything in them. */
+char *cal_window_utf8(const char *text, cal_error *err);
 
 /* The renderer's textures are gone (a driver that started anew): pictures stay lost, letters come back by themselves. */
 void cal_window_lose_textures(cal_window *w);

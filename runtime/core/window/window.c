@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/buffer.h"
 #include "core/base/memory.h"
 #include "core/window/parts.h"
 
@@ -94,9 +95,10 @@ static cal_status open_sdl(cal_window *w, const cal_window_options *options, cal
     if (wide > room.w) wide = room.w, width = wide * w->ratio / w->scale;
     if (high > room.h) high = room.h, height = high * w->ratio / w->scale;
   }
-  w->window = sdl.CreateWindow(options->title ? options->title : "calotype", SDL_WINDOWPOS_CENTERED, SDL_WINDOWPOS_CENTERED, wide, high,
+  w->window = sdl.CreateWindow("calotype", SDL_WINDOWPOS_CENTERED, SDL_WINDOWPOS_CENTERED, wide, high,
                                SDL_WINDOW_RESIZABLE | SDL_WINDOW_ALLOW_HIGHDPI);
   if (!w->window) return cal_fail(err, CAL_E_DEVICE, "the window cannot be opened: %s", sdl.GetError());
+  if (options->title) cal_window_title(w, options->title);
   w->renderer = sdl.CreateRenderer(w->window, -1, SDL_RENDERER_ACCELERATED | SDL_RENDERER_PRESENTVSYNC | SDL_RENDERER_TARGETTEXTURE);
   if (!w->renderer) w->renderer = sdl.CreateRenderer(w->window, -1, SDL_RENDERER_SOFTWARE);
   if (!w->renderer) w->renderer = sdl.CreateRenderer(w->window, -1, 0); /* SDL_RENDER_DRIVER names one that is neither */
@@ -162,21 +164,53 @@ void cal_window_size(const cal_window *w, double *width, double *height, double 
   *scale = w->scale;
 }
 
-void cal_window_title(cal_window *w, const char *title) { sdl.SetWindowTitle(w->window, title); }
+/* --- Texts ------------------------------------------------------------------------------------------------------- */
+char *cal_window_utf8(const char *text, cal_error *err) {
+  const size_t size = strlen(text);
+  if (cal_utf8_valid(text, size, NULL)) return cal_copy_text(text, err);
+  cal_buffer b = {0};
+  for (size_t from = 0, at = 0; from < size; from = at) {
+    if (cal_utf8_next(text, size, &at) < 0) cal_buffer_add_text(&b, "\xef\xbf\xbd");
+    else cal_buffer_add(&b, text + from, at - from);
+  }
+  char *clean = cal_buffer_take(&b);
+  if (!clean) cal_fail(err, CAL_E_MEMORY, "not enough memory for a text of %zu bytes", size);
+  return clean;
+}
+
+void cal_window_title(cal_window *w, const char *title) {
+  char *clean = cal_window_utf8(title, NULL); /* macOS ends programs that name a window with anything else */
+  if (clean) sdl.SetWindowTitle(w->window, clean);
+  cal_free(clean);
+}
 
 const char *cal_window_renderer(const cal_window *w) {
   SDL_RendererInfo info = {0};
   return sdl.GetRendererInfo(w->renderer, &info) || !info.name ? "unknown" : info.name;
 }
 
+/* X11 hands a text over in one piece, and ends programs whose piece is larger than its server takes (16 MB are common). */
+static cal_status clipboard_fits(const char *text, cal_error *err) {
+  const size_t size = strlen(text);
+  if (size <= CAL_CLIPBOARD_MOST) return CAL_OK;
+  return cal_fail(err, CAL_E_LIMIT, "a text of %.1f MB: the clipboard is used for at most %d", (double)size / 1e6,
+                  CAL_CLIPBOARD_MOST >> 20);
+}
+
 cal_status cal_window_clipboard_set(cal_window *w, const char *text, cal_error *err) {
   (void)w;
-  return sdl.SetClipboardText(text) ? cal_fail(err, CAL_E_DEVICE, "the clipboard: %s", sdl.GetError()) : CAL_OK;
+  cal_status status = clipboard_fits(text, err);
+  char *clean = status ? NULL : cal_window_utf8(text, err);
+  if (!clean) return status ? status : CAL_E_MEMORY;
+  if (sdl.SetClipboardText(clean)) status = cal_fail(err, CAL_E_DEVICE, "the clipboard: %s", sdl.GetError());
+  cal_free(clean);
+  return status;
 }
 
 char *cal_window_clipboard(cal_window *w, cal_error *err) {
   (void)w;
-  char *text = sdl.GetClipboardText(), *copy = cal_copy_text(text ? text : "", err);
+  char *text = sdl.GetClipboardText();
+  char *copy = text && clipboard_fits(text, err) ? NULL : cal_window_utf8(text ? text : "", err);
   if (text) sdl.free(text);
   return copy;
 }
@@ -200,11 +234,13 @@ cal_status cal_window_fullscreen(cal_window *w, bool on, cal_error *err) {
 
 void cal_window_typing(cal_window *w, bool on, double x, double y, double width, double height) {
   if (on) {
-    SDL_Rect where = {in_window(w, x), in_window(w, y), in_window(w, width), in_window(w, height)};
-    sdl.SetTextInputRect(&where);
+    const SDL_Rect where = {in_window(w, x), in_window(w, y), in_window(w, width), in_window(w, height)};
+    if (memcmp(&where, &w->typed_at, sizeof where)) sdl.SetTextInputRect(&where); /* a message to the input method, each time */
+    w->typed_at = where;
   }
   if (on == w->typing) return;
   w->typing = on;
+  w->composing = false;
   if (on) sdl.StartTextInput();
   else sdl.StopTextInput();
 }

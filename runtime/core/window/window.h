@@ -40,6 +40,8 @@ void cal_window_size(const cal_window *w, double *width, double *height, double 
 void cal_window_title(cal_window *w, const char *title);
 const char *cal_window_renderer(const cal_window *w); /* "opengl", "metal", "software" ... */
 
+/* Bytes that are no UTF-8 become U+FFFD, on both ways. CAL_E_LIMIT: more than CAL_CLIPBOARD_MOST bytes. CAL_E_DEVICE. */
+enum { CAL_CLIPBOARD_MOST = 8 << 20 };
 cal_status cal_window_clipboard_set(cal_window *w, const char *text, cal_error *err);
 char *cal_window_clipboard(cal_window *w, cal_error *err); /* owned; "" when there is no text */
 
