@@ -8,6 +8,7 @@
 
 #include "core/base/buffer.h"
 #include "core/base/clock.h"
+#include "core/base/fs.h"
 #include "core/base/interrupt.h"
 #include "core/base/memory.h"
 #include "core/window/parts.h"
@@ -163,6 +164,8 @@ TEST(a_picture_far_enlarged_is_drawn_where_it_can_be_seen) {
   shot = picture_shot(w, im, &(cal_area){400, 0, 50, 50}, NULL);
   CHECK(shot && cal_image_at(shot, 319, 0)[2] == 0x60);
   cal_image_free(shot);
+  cal_image_free(picture_shot(w, im, &(cal_area){-1e13, -1e13, 1e15, 1e15}, NULL)); /* one pixel covers more than an int counts */
+  cal_image_free(picture_shot(w, im, &(cal_area){0, 0, 300, 300}, &(cal_area){3, 3, 1e-290, 1e-290}));
   shot = picture_shot(w, im, &(cal_area){10, 10, NAN, 1e300}, &(cal_area){-1e300, NAN, 1e300, -4});
   CHECK(shot && cal_image_at(shot, 20, 20)[2] == 0x60);
   cal_image_free(shot);
@@ -193,6 +196,61 @@ TEST(with_nothing_to_be_seen_frames_do_nothing) {
   cal_texture_free(t);
   cal_image_free(im);
   cal_window_close(w);
+}
+
+TEST(a_display_without_memory_for_a_whole_frame_is_drawn_on_at_once) {
+  cal_error err = {0};
+  cal_window *w = opened();
+  if (!w) return;
+  const int whole = w->largest;
+  w->largest = 16;
+  cal_canvas_begin(w, 0x204060ff);
+  cal_canvas_fill(w, 10, 10, 20, 20, 0xff0000ff);
+  uint32_t pixel = 0;
+  CHECK(!sdl.RenderReadPixels(w->renderer, &(SDL_Rect){15, 15, 1, 1}, SDL_PIXELFORMAT_ARGB8888, &pixel, 4) && pixel == 0xffff0000);
+  cal_canvas_show(w);
+  CHECK(!cal_window_screenshot(w, &err) && err.code == CAL_E_DEVICE && strstr(err.text, "no memory"));
+  w->largest = whole;
+  cal_image *shot = text_shot(w, "again", 14, NULL);
+  CHECK(ink(shot) > 20);
+  cal_image_free(shot);
+  cal_window_close(w);
+}
+
+TEST(a_target_that_is_lost_within_a_frame_ends_the_frame) {
+  cal_error err = {0};
+  cal_window *w = opened();
+  cal_event e;
+  if (!w) return;
+  while (cal_event_next(w, 0.02, &e)) cal_event_free(&e);
+  cal_canvas_begin(w, 0x204060ff);
+  SDL_Event reset = {.type = SDL_RENDER_TARGETS_RESET};
+  CHECK(sdl.PushEvent(&reset) == 1 && cal_event_next(w, 0.1, &e) && e.kind == CAL_EVENT_EXPOSE);
+  cal_canvas_fill(w, 0, 0, 10, 10, 0xff);
+  cal_canvas_show(w);
+  CHECK(!cal_window_screenshot(w, &err) && err.code == CAL_E_NOTFOUND);
+  cal_image *shot = text_shot(w, "again", 14, NULL);
+  CHECK(ink(shot) > 20);
+  cal_image_free(shot);
+  cal_window_close(w);
+}
+
+TEST(no_window_is_larger_than_its_display_nor_has_to_be) {
+  cal_error err = {0};
+  setenv("CALOTYPE_SCALE", "4", 1);
+  cal_window *w = cal_window_open(&(cal_window_options){.width = 4000, .height = 3000, .least_width = 800, .least_height = 600}, &err);
+  unsetenv("CALOTYPE_SCALE");
+  SDL_Rect room;
+  if (!w || sdl.GetDisplayUsableBounds(0, &room)) return;
+  CHECK(w->pixel_width <= room.w && w->pixel_height <= room.h);
+  cal_window_close(w);
+}
+
+TEST(a_scale_is_the_same_however_wide_the_window_is) {
+  static const double scales[] = {1, 1.25, 4.0 / 3, 1.5, 1.75, 2, 2.5, 3};
+  for (size_t i = 0; i < sizeof scales / sizeof *scales; i++)
+    for (int width = 320; width < 4000; width += 7)
+      CHECK_NEAR(cal_window_scale((int)(width * scales[i] + 0.5) / (double)width), scales[i], 1e-9);
 }
 
 TEST(letters_take_bounded_memory_and_come_back_after_they_were_put_out) {
@@ -283,6 +341,61 @@ TEST(a_file_that_is_no_font_is_passed_over) {
   cal_window_close(w);
 }
 
+static long face_of(const cal_fonts *fonts, const char *name) {
+  for (int i = 0; fonts && i < fonts->count; i++)
+    if (strstr(fonts->files[i].path, name)) return fonts->files[i].face;
+  return -1;
+}
+
+TEST(only_collections_have_a_face_for_each_language) {
+  cal_error err = {0};
+  const char *top = getenv("CALOTYPE_TEST_TMP"), *home = getenv("HOME"), *language = getenv("LC_ALL");
+  char *home_before = cal_copy_text(home ? home : "/", NULL), *language_before = language ? cal_copy_text(language, NULL) : NULL;
+  char folder[1024], path[1200];
+  snprintf(folder, sizeof folder, "%s/window-%ld/.fonts", top ? top : "/tmp", (long)getpid());
+  cal_fs *fs = cal_fs_new("/", 0, &err);
+  CHECK(fs && !cal_fs_grant(fs, "/", CAL_FS_WRITE, &err) && !cal_fs_make_folder(fs, folder, &err));
+  static const char *const names[] = {"NotoSansCJKsc-Try.otf", "NotoSansCJK-Try.ttc"};
+  for (int i = 0; fs && i < 2; i++) {
+    snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+    CHECK(!cal_fs_write(fs, path, "", 0, &err));
+  }
+  cal_fs_free(fs);
+  *strrchr(folder, '/') = 0;
+  setenv("HOME", folder, 1);
+  setenv("LC_ALL", "zh_CN.UTF-8", 1);
+  cal_fonts *fonts = cal_fonts_find(&err);
+  setenv("HOME", home_before, 1);
+  if (language_before) setenv("LC_ALL", language_before, 1);
+  else unsetenv("LC_ALL");
+  CHECK(face_of(fonts, "NotoSansCJKsc-Try.otf") == 0);
+  CHECK(face_of(fonts, "NotoSansCJK-Try.ttc") == 2);
+  cal_fonts_free(fonts);
+  cal_free(home_before);
+  cal_free(language_before);
+}
+
+TEST(a_collection_of_fewer_languages_gives_its_first) {
+  cal_window *w = opened();
+  if (!w) return;
+  cal_fonts *fonts = cal_letters_fonts(w->letters);
+  if (fonts->lengths[0] < 1) {
+    cal_window_close(w);
+    SKIP("no font is installed");
+  }
+  double before, after;
+  cal_image *shot = text_shot(w, "letters", 16, &before);
+  cal_image_free(shot);
+  cal_window_close(w);
+  if (!(w = opened())) return;
+  fonts = cal_letters_fonts(w->letters);
+  fonts->files[fonts->chains[0][0]].face = 50;
+  shot = text_shot(w, "letters", 16, &after);
+  CHECK(ink(shot) > 50 && after == before);
+  cal_image_free(shot);
+  cal_window_close(w);
+}
+
 TEST(marks_joiners_and_tabs_take_the_room_they_should) {
   cal_window *w = opened();
   if (!w) return;
@@ -344,6 +457,8 @@ TEST(numbers_that_are_none_draw_nothing_and_break_nothing) {
     cal_canvas_fill(w, a, b, b, a, 0xffffffff);
     cal_canvas_frame(w, a, b, 10, b, 0xffffff80, a);
     cal_canvas_round(w, 5, a, b, 10, a, 0xffffff80);
+    cal_canvas_lines(w, (double[]){a, 3, 50, 60}, 2, 0xffffff80, 1);
+    cal_canvas_lines(w, (double[]){7, b, 50, 60}, 2, 0xffffff80, 1);
     if (fabs(a) < 1e8 && fabs(b) < 1e8) cal_canvas_lines(w, (double[]){a, b, 3, 4, b, a}, 3, 0xffffff80, a);
     else cal_canvas_lines(w, (double[]){a, b, 3, 4}, 2, 0xffffff80, 1);
     cal_canvas_clip(w, &(cal_area){a, b, a, b});

@@ -17,21 +17,23 @@ static void set_color(cal_window *w, uint32_t color) {
 }
 
 /* --- Frames -------------------------------------------------------------------------------------------------------- */
-static bool make_target(cal_window *w) {
-  if (w->target && w->target_width == w->pixel_width && w->target_height == w->pixel_height) return true;
-  cal_window_lose_target(w);
-  if (w->pixel_width < 1 || w->pixel_width > w->largest || w->pixel_height > w->largest) return false;
-  w->target = sdl.CreateTexture(w->renderer, SDL_PIXELFORMAT_ARGB8888, SDL_TEXTUREACCESS_TARGET, w->pixel_width, w->pixel_height);
-  if (!w->target) return false;
-  sdl.SetTextureBlendMode(w->target, SDL_BLENDMODE_NONE);
-  w->target_width = w->pixel_width;
-  w->target_height = w->pixel_height;
-  return true;
+/* Drawn is on a texture, which can be read back; where the display has no memory for it, on the window itself. */
+static bool choose_target(cal_window *w) {
+  if (w->pixel_width < 1) return false;
+  if (!w->target || w->target_width != w->pixel_width || w->target_height != w->pixel_height) {
+    cal_window_lose_target(w);
+    if (w->pixel_width <= w->largest && w->pixel_height <= w->largest)
+      w->target = sdl.CreateTexture(w->renderer, SDL_PIXELFORMAT_ARGB8888, SDL_TEXTUREACCESS_TARGET, w->pixel_width, w->pixel_height);
+    if (w->target) sdl.SetTextureBlendMode(w->target, SDL_BLENDMODE_NONE);
+    w->target_width = w->pixel_width;
+    w->target_height = w->pixel_height;
+  }
+  return sdl.SetRenderTarget(w->renderer, w->target) == 0;
 }
 
 void cal_canvas_begin(cal_window *w, uint32_t color) {
   w->begun = true;
-  w->drawing = make_target(w) && sdl.SetRenderTarget(w->renderer, w->target) == 0;
+  w->drawing = choose_target(w);
   if (!w->drawing) return;
   w->shown = false;
   sdl.RenderSetClipRect(w->renderer, NULL);
@@ -43,7 +45,7 @@ void cal_canvas_show(cal_window *w) {
   if (w->drawing) {
     sdl.RenderSetClipRect(w->renderer, NULL);
     sdl.SetRenderTarget(w->renderer, NULL);
-    sdl.RenderCopy(w->renderer, w->target, NULL, NULL);
+    if (w->target) sdl.RenderCopy(w->renderer, w->target, NULL, NULL);
     sdl.RenderPresent(w->renderer);
     w->shown = true;
   }
@@ -161,7 +163,9 @@ static void slanted(strip *s, double ax, double ay, double bx, double by, double
   }
   const double slope = (last - first) / (to - from), half = thick / 2 * sqrt(1 + slope * slope);
   const int end = s->steep ? s->window->target_height : s->window->target_width;
-  if (!(to > 0) || !(from < end) || !isfinite(slope) || !isfinite(half) || fabs(first) > 1e7 || fabs(last) > 1e7 || half > 1e4) return;
+  if (!(to > 0) || !(from < end) || !isfinite(to - from) || !isfinite(slope) || !isfinite(half) || fabs(first) > 1e7 || fabs(last) > 1e7 ||
+      half > 1e4)
+    return;
   for (int x = from > 0 ? (int)from : 0; x < end && x < to; x++) {
     const double left = from > x ? from : x, right = to < x + 1 ? to : x + 1, width = right - left;
     const double middle = first + ((left + right) / 2 - from) * slope, top = middle - half, bottom = middle + half;
@@ -340,6 +344,9 @@ size_t cal_texture_bytes(const cal_texture *t) { return t->bytes; }
 
 static int within(double v, int most) { return !(v > 0) ? 0 : v > most ? most : (int)v; }
 
+/* The device pixel nearest to an edge, of those that an int holds. */
+static int edge(double v) { return v >= 1 << 24 ? 1 << 24 : !(v > -(1 << 24)) ? -(1 << 24) : (int)floor(v + 0.5); }
+
 bool cal_canvas_picture(cal_window *w, cal_texture *t, const cal_area *to, const cal_area *from) {
   if (t->window != w) return false;
   const cal_area all = {0, 0, t->width, t->height};
@@ -359,8 +366,7 @@ bool cal_canvas_picture(cal_window *w, cal_texture *t, const cal_area *to, const
     const int c = y1 > p->inner.y ? y1 : p->inner.y, d = y2 < p->inner.y + p->inner.h ? y2 : p->inner.y + p->inner.h;
     if (a >= b || c >= d) continue;
     const SDL_Rect source = {a - p->left, c - p->top, b - a, d - c};
-    const int l = (int)floor(left + a * across + 0.5), r = (int)floor(left + b * across + 0.5);
-    const int u = (int)floor(top + c * down + 0.5), v = (int)floor(top + d * down + 0.5);
+    const int l = edge(left + a * across), r = edge(left + b * across), u = edge(top + c * down), v = edge(top + d * down);
     const SDL_Rect target = {l, u, r > l ? r - l : 1, v > u ? v - u : 1};
     sdl.RenderCopy(w->renderer, p->texture, &source, &target);
   }

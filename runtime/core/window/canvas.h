@@ -17,7 +17,8 @@
  *   cal_window_close(w);
  *
  * Coordinates are units, rounded to device pixels edge by edge; colours are 0xRRGGBBAA, straight alpha, laid over what is there.
- * Outside of begin and show, and while nothing can be seen (an icon, a size of zero), drawing does nothing.
+ * Outside of begin and show, and while nothing can be seen (an icon, a size of zero), drawing does nothing. Where the display has no
+ * memory for what is drawn to be read back, there are frames all the same, but no screenshots.
  * uses: base, image
  */
 #ifndef CAL_WINDOW_CANVAS_H

@@ -56,9 +56,11 @@ static bool is_plain(const char *path) {
   return true;
 }
 
-/* Noto's CJK collections: the same Han letters as Japanese, Korean, simplified and traditional Chinese, and Hong Kong's write them. */
+/* Noto's CJK collections: the same Han letters as Japanese, Korean, simplified and traditional Chinese, and Hong Kong's write them. Their
+ * .otf files are of one language each. */
 static long face_for(const char *path) {
-  if (!strstr(path, "CJK")) return 0;
+  const char *name = base_name(path);
+  if (!strstr(name, "CJK") || !strcasestr(name, ".ttc")) return 0;
   const char *names[] = {"LC_ALL", "LC_CTYPE", "LANG"}, *language = "";
   for (int i = 0; i < 3 && !*language; i++) language = getenv(names[i]) ? getenv(names[i]) : "";
   if (strncmp(language, "ko", 2) == 0) return 1;

@@ -20,6 +20,7 @@ enum {
   SHELVES = 128,       /* rows of letters on a page */
   GLYPHS = 1 << 15,    /* slots of the table; at three quarters it is emptied */
   DISC = 128,          /* largest radius */
+  FARTHEST = 1 << 28,  /* pixels of a line */
   BAD_BYTE = 0x200000, /* + the byte: what is no UTF-8 */
   DISC_KEY = 0x300000, /* + the radius */
 };
@@ -105,24 +106,35 @@ size_t cal_letters_bytes(const cal_window *w) {
 }
 
 /* --- Fonts --------------------------------------------------------------------------------------------------------- */
+static TTF_Font *font_in(const cal_mapping *map, long index, int px) {
+  SDL_RWops *bytes = map->size > 0 && map->size <= INT32_MAX ? sdl.RWFromConstMem(map->data, (int)map->size) : NULL;
+  return bytes ? ttf.OpenFontIndexRW(bytes, 1, px, index) : NULL;
+}
+
 static void open_face(face *f, const cal_font_file *file, int px) {
   cal_fs *fs = cal_fs_new("/", 0, NULL);
-  if (fs && !cal_fs_grant(fs, file->path, CAL_FS_READ, NULL) && !cal_fs_map(fs, file->path, &f->map, NULL) && f->map.size <= INT32_MAX &&
-      f->map.size > 0) {
-    SDL_RWops *bytes = sdl.RWFromConstMem(f->map.data, (int)f->map.size);
-    f->font = bytes ? ttf.OpenFontIndexRW(bytes, 1, px, file->face) : NULL;
+  if (fs && !cal_fs_grant(fs, file->path, CAL_FS_READ, NULL) && !cal_fs_map(fs, file->path, &f->map, NULL)) {
+    f->font = font_in(&f->map, file->face, px);
+    if (!f->font && file->face > 0) f->font = font_in(&f->map, 0, px); /* a collection of fewer */
   }
   cal_fs_free(fs);
   f->broken = !f->font;
   f->px = px;
   if (f->font) ttf.SetFontHinting(f->font, TTF_HINTING_LIGHT);
+  else cal_fs_unmap(&f->map);
 }
 
-/* The font at this size; NULL for a file that is none. */
-static TTF_Font *font_at(cal_letters *l, int at, int px) {
+/* Whatever its size is now: to be asked which letters it has. NULL for a file that is none. */
+static TTF_Font *font_of(cal_letters *l, int at, int px) {
   face *f = &l->faces[at];
   if (!f->font && !f->broken) open_face(f, &l->fonts->files[at], px);
-  if (f->font && f->px != px) {
+  return f->font;
+}
+
+/* The font at this size, which costs it the letters that it has drawn. */
+static TTF_Font *font_at(cal_letters *l, int at, int px) {
+  face *f = &l->faces[at];
+  if (font_of(l, at, px) && f->px != px) {
     if (ttf.SetFontSize(f->font, px)) return NULL;
     f->px = px;
   }
@@ -160,10 +172,10 @@ static glyph *slot_of(cal_letters *l, uint64_t key) {
 static bool in_face(cal_letters *l, glyph *g, int32_t c, int style, int px) {
   for (int i = 0; i < l->fonts->lengths[style]; i++) {
     const int at = l->fonts->chains[style][i];
-    TTF_Font *font = font_at(l, at, px);
+    TTF_Font *font = font_of(l, at, px);
     int left, right, low, high, advance;
-    if (!font || !ttf.GlyphIsProvided32(font, (Uint32)c) || ttf.GlyphMetrics32(font, (Uint32)c, &left, &right, &low, &high, &advance))
-      continue;
+    if (!font || !ttf.GlyphIsProvided32(font, (Uint32)c)) continue;
+    if (!(font = font_at(l, at, px)) || ttf.GlyphMetrics32(font, (Uint32)c, &left, &right, &low, &high, &advance)) continue;
     int ascent, height;
     const double by = shrink(font, px);
     line_of(l, style, px, &ascent, &height);
@@ -418,8 +430,9 @@ static int32_t next(const char *text, size_t size, size_t *at) {
   return c < 0 ? BAD_BYTE + byte : c;
 }
 
-/* Where the pen is after `c`. */
+/* Where the pen is after `c`; lines of more than FARTHEST pixels end there. */
 static int moved(cal_letters *l, int pen, int32_t c, const glyph *g, int style, int px) {
+  if (pen > FARTHEST) return pen;
   if (c != '\t') return pen + g->advance;
   const int stop = 4 * glyph_of(l, ' ', style, px)->advance;
   return stop > 0 ? (pen / stop + 1) * stop : pen;

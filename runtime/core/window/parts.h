@@ -26,7 +26,7 @@ enum { CAL_SIDE_MOST = 16384 }; /* of one texture, whatever the renderer can */
 struct cal_window {
   SDL_Window *window;
   SDL_Renderer *renderer;
-  SDL_Texture *target; /* what is drawn and what was shown last: outlives SDL_RenderPresent, so it can be read back */
+  SDL_Texture *target; /* what is drawn and what was shown last: outlives SDL_RenderPresent, so it can be read back. NULL: no memory */
   int target_width, target_height;
   int pixel_width, pixel_height; /* 0: nothing can be seen, frames do nothing */
   double ratio;                  /* device pixels per SDL window coordinate */
@@ -35,7 +35,7 @@ struct cal_window {
   int largest;                   /* side of a texture */
   bool drawing;                  /* between begin and show, with something to draw on */
   bool begun;                    /* between begin and show */
-  bool shown;                    /* target holds a whole frame */
+  bool shown;                    /* a whole frame; the target, if there is one, holds it */
   bool typing;
   SDL_Rect typed_at; /* where the input method was told that the cursor is */
   bool composing;    /* an input method has begun what was not typed yet */
@@ -52,6 +52,10 @@ static inline int cal_window_snap(const cal_window *w, double v) {
   const double pixels = v * w->scale, most = 1 << 24;
   return !(pixels > -most) ? -(1 << 24) : pixels > most ? 1 << 24 : (int)(pixels + (pixels < 0 ? -0.5 : 0.5));
 }
+
+/* Displays' scales are multiples of 1/120, as Wayland counts; a window of whole pixels has only nearly that many for each of its
+ * coordinates, and letters would change their size while it is drawn larger. */
+static inline double cal_window_scale(double ratio) { return (double)(int)(ratio * 120 + 0.5) / 120; }
 
 /* The sizes as they are now; true when they are others than before. */
 bool cal_window_measure(cal_window *w);

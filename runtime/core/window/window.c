@@ -75,7 +75,7 @@ bool cal_window_measure(cal_window *w) {
   w->pixel_height = w->pixel_width ? pixel_height : 0;
   if (w->pixel_width) {
     w->ratio = (double)pixel_width / width;
-    w->scale = w->wish > 0 ? w->wish : w->ratio;
+    w->scale = w->wish > 0 ? w->wish : cal_window_scale(w->ratio);
   }
   return w->pixel_width != old_width || w->pixel_height != old_height || w->scale != old_scale;
 }
@@ -85,20 +85,7 @@ static int in_window(const cal_window *w, double units) {
   return !(v >= 1) ? 1 : v > CAL_SIDE_MOST ? CAL_SIDE_MOST : (int)(v + 0.5);
 }
 
-static cal_status open_sdl(cal_window *w, const cal_window_options *options, cal_error *err) {
-  double width = options->width > 0 ? options->width : 1280, height = options->height > 0 ? options->height : 800;
-  w->scale = w->wish > 0 ? w->wish : 1;
-  w->ratio = 1;
-  SDL_Rect room;
-  int wide = in_window(w, width), high = in_window(w, height);
-  if (!sdl.GetDisplayUsableBounds(0, &room) && room.w > 0 && room.h > 0) {
-    if (wide > room.w) wide = room.w, width = wide * w->ratio / w->scale;
-    if (high > room.h) high = room.h, height = high * w->ratio / w->scale;
-  }
-  w->window = sdl.CreateWindow("calotype", SDL_WINDOWPOS_CENTERED, SDL_WINDOWPOS_CENTERED, wide, high,
-                               SDL_WINDOW_RESIZABLE | SDL_WINDOW_ALLOW_HIGHDPI);
-  if (!w->window) return cal_fail(err, CAL_E_DEVICE, "the window cannot be opened: %s", sdl.GetError());
-  if (options->title) cal_window_title(w, options->title);
+static cal_status open_renderer(cal_window *w, cal_error *err) {
   w->renderer = sdl.CreateRenderer(w->window, -1, SDL_RENDERER_ACCELERATED | SDL_RENDERER_PRESENTVSYNC | SDL_RENDERER_TARGETTEXTURE);
   if (!w->renderer) w->renderer = sdl.CreateRenderer(w->window, -1, SDL_RENDERER_SOFTWARE);
   if (!w->renderer) w->renderer = sdl.CreateRenderer(w->window, -1, 0); /* SDL_RENDER_DRIVER names one that is neither */
@@ -107,10 +94,37 @@ static cal_status open_sdl(cal_window *w, const cal_window_options *options, cal
   sdl.GetRendererInfo(w->renderer, &info);
   w->largest = info.max_texture_width > 0 && info.max_texture_width < CAL_SIDE_MOST ? info.max_texture_width : CAL_SIDE_MOST;
   if (info.max_texture_height > 0 && info.max_texture_height < w->largest) w->largest = info.max_texture_height;
+  return CAL_OK;
+}
+
+/* In SDL's window coordinates, no larger than the display's room (0: unknown). */
+static SDL_Point room_for(const cal_window *w, double width, double height, SDL_Rect room) {
+  const SDL_Point wished = {in_window(w, width), in_window(w, height)};
+  return (SDL_Point){room.w > 0 && wished.x > room.w ? room.w : wished.x, room.h > 0 && wished.y > room.h ? room.h : wished.y};
+}
+
+static cal_status open_sdl(cal_window *w, const cal_window_options *options, cal_error *err) {
+  const double width = options->width > 0 ? options->width : 1280, height = options->height > 0 ? options->height : 800;
+  const double least_width = options->least_width > 0 ? options->least_width : 320,
+               least_height = options->least_height > 0 ? options->least_height : 240;
+  w->scale = w->wish > 0 ? w->wish : 1;
+  w->ratio = 1;
+  SDL_Rect room;
+  if (sdl.GetDisplayUsableBounds(0, &room)) room = (SDL_Rect){0, 0, 0, 0};
+  SDL_Point size = room_for(w, width, height, room);
+  w->window = sdl.CreateWindow("calotype", SDL_WINDOWPOS_CENTERED, SDL_WINDOWPOS_CENTERED, size.x, size.y,
+                               SDL_WINDOW_RESIZABLE | SDL_WINDOW_ALLOW_HIGHDPI);
+  if (!w->window) return cal_fail(err, CAL_E_DEVICE, "the window cannot be opened: %s", sdl.GetError());
+  if (options->title) cal_window_title(w, options->title);
+  cal_status status = open_renderer(w, err);
+  if (status) return status;
   cal_window_measure(w);
-  if (w->ratio != 1 && w->wish > 0) sdl.SetWindowSize(w->window, in_window(w, width), in_window(w, height));
-  sdl.SetWindowMinimumSize(w->window, in_window(w, options->least_width > 0 ? options->least_width : 320),
-                           in_window(w, options->least_height > 0 ? options->least_height : 240));
+  if (w->ratio != 1 && w->wish > 0) {
+    size = room_for(w, width, height, room);
+    sdl.SetWindowSize(w->window, size.x, size.y);
+  }
+  size = room_for(w, least_width, least_height, room);
+  sdl.SetWindowMinimumSize(w->window, size.x, size.y);
   sdl.StopTextInput(); /* SDL begins with it on, and an input method would take the keys */
   sdl.EventState(SDL_DROPFILE, SDL_ENABLE);
   sdl.EventState(SDL_DROPTEXT, SDL_ENABLE);
@@ -139,7 +153,7 @@ void cal_window_lose_target(cal_window *w) {
   if (w->target) sdl.DestroyTexture(w->target);
   w->target = NULL;
   w->target_width = w->target_height = 0;
-  w->shown = false;
+  w->shown = w->drawing = false;
 }
 
 void cal_window_close(cal_window *w) {
@@ -247,19 +261,15 @@ void cal_window_typing(cal_window *w, bool on, double x, double y, double width,
 
 cal_image *cal_window_screenshot(cal_window *w, cal_error *err) {
   if (w->begun) return cal_fail(err, CAL_E_BUSY, "a frame is being drawn: a screenshot is of what was shown"), NULL;
-  if (!w->shown || !w->target) return cal_fail(err, CAL_E_NOTFOUND, "nothing was shown yet: there is no screenshot"), NULL;
+  if (!w->shown) return cal_fail(err, CAL_E_NOTFOUND, "nothing was shown yet: there is no screenshot"), NULL;
+  if (!w->target) return cal_fail(err, CAL_E_DEVICE, "the display has no memory for a screenshot"), NULL;
   cal_image *im = cal_image_new(w->target_width, w->target_height, 3, err);
-  unsigned char *rows = im ? cal_alloc((size_t)im->width * (size_t)im->height * 4, err) : NULL;
-  if (rows) {
-    sdl.SetRenderTarget(w->renderer, w->target);
-    const int failed = sdl.RenderReadPixels(w->renderer, NULL, SDL_PIXELFORMAT_RGBA32, rows, im->width * 4);
-    sdl.SetRenderTarget(w->renderer, NULL);
-    const size_t count = (size_t)im->width * (size_t)im->height;
-    for (size_t i = 0; !failed && i < count; i++) memcpy(im->pixels + 3 * i, rows + 4 * i, 3);
-    if (failed) cal_fail(err, CAL_E_DEVICE, "the screenshot cannot be read back: %s", sdl.GetError());
-    else return cal_free(rows), im;
-  }
-  cal_free(rows);
+  if (!im) return NULL;
+  const bool read = !sdl.SetRenderTarget(w->renderer, w->target) &&
+                    !sdl.RenderReadPixels(w->renderer, NULL, SDL_PIXELFORMAT_RGB24, im->pixels, im->width * 3);
+  if (!read) cal_fail(err, CAL_E_DEVICE, "the screenshot cannot be read back: %s", sdl.GetError());
+  sdl.SetRenderTarget(w->renderer, NULL);
+  if (read) return im;
   cal_image_free(im);
   return NULL;
 }

@@ -24,8 +24,8 @@ typedef struct cal_window cal_window;
 
 typedef struct {
   const char *title;                /* UTF-8 */
-  double width, height;             /* units; 0: 1280 x 800. No larger than the display. */
-  double least_width, least_height; /* 0: 320 x 240 */
+  double width, height;             /* units; 0: 1280 x 800. No larger than the display, */
+  double least_width, least_height; /* nor is the least size; 0: 320 x 240 */
 } cal_window_options;
 
 /* CAL_E_MISSING: no SDL2, no SDL2_ttf (the message has the package), no display (it has what to do instead). CAL_E_BUSY: there is a
@@ -54,7 +54,8 @@ bool cal_window_is_fullscreen(const cal_window *w);
 /* Text input on, with the place of the cursor, where an input method shows its list; or off. Off at first. */
 void cal_window_typing(cal_window *w, bool on, double x, double y, double width, double height);
 
-/* What was shown last, in device pixels, 3 channels; owned. CAL_E_NOTFOUND before the first frame, CAL_E_BUSY inside one. */
+/* What was shown last, in device pixels, 3 channels; owned. CAL_E_NOTFOUND before the first frame, CAL_E_BUSY inside one, CAL_E_DEVICE
+ * where the display cannot give it back. */
 cal_image *cal_window_screenshot(cal_window *w, cal_error *err);
 
 #endif
