@@ -11,6 +11,14 @@ local M = {}
 
 local MORE = { "captionbox", "compare", "console", "exportbox", "filterhelp", "jobs", "replacebox", "sidepane", "training", "twins" }
 
+-- Aside, for a reason; or back again without one.
+local function put_aside(view, items, reason)
+  local c, many = view.project.changes, set.count(#items)
+  view:once_known(items, reason and ("Put %s aside"):format(many) or ("Take %s back"):format(many), function()
+    if reason then view:tell(c:reject(items, reason)) else view:tell(c:restore(items)) end
+  end)
+end
+
 local function here(view) return view.project:current() ~= nil end
 local function chosen(view) return view.project:selection() end
 local function in_grid(view) return view.screen == "grid" end
@@ -45,7 +53,10 @@ local function stars(count)
   return { id = "star " .. count, title = title, keys = { tostring(count) }, group = "Choose",
     when = here,
     quiet = count > 1, shown = count == 1 and "1 ... 5" or nil, said = count == 1 and "1 to 5 stars" or nil,
-    run = function(view) view:tell(view.project.changes:star(chosen(view), count)) end }
+    run = function(view)
+      local items = chosen(view)
+      view:once_known(items, ("%s for %s"):format(title, set.count(#items)), function() view:tell(view.project.changes:star(items, count)) end)
+    end }
 end
 
 M.list = {
@@ -71,6 +82,7 @@ M.list = {
     if in_grid(view) then view:show "single" else view:write() end
   end },
   { id = "back", title = "Back to all; select none", keys = { "escape" }, group = "Look", run = function(view)
+    if view:forget_waiting() then return end
     if not in_grid(view) then view:show "grid" else view.project:select_none() end
   end },
   { id = "nearer", title = "Larger", keys = { "ctrl+=", "ctrl++", "ctrl+shift+=", "ctrl+keypad +" }, group = "Look", run = function(view) view:nearer(1) end },
@@ -106,13 +118,13 @@ M.list = {
   { id = "reject", title = "Put aside, or take back", keys = { "delete" }, group = "Choose", when = here, run = function(view)
     local items, all = chosen(view), true
     for _, item in ipairs(items) do all = all and item.reject ~= nil end
-    if all then view:tell(view.project.changes:restore(items)) else view:tell(view.project.changes:reject(items, "put aside by hand")) end
+    put_aside(view, items, not all and "put aside by hand" or nil)
   end },
 
   { id = "reject because", title = "Put aside, with a reason", keys = { "shift+delete" }, group = "Choose", when = here, run = function(view)
     local items = chosen(view)
     view:open("askbox", { title = ("Put %s aside"):format(set.count(#items)), hint = "why: blurred, watermark, another style ...",
-      answers = { { "Put aside", function(reason) view:tell(view.project.changes:reject(items, reason)) end } } })
+      answers = { { "Put aside", function(reason) put_aside(view, items, reason) end } } })
   end },
 
   { id = "write", title = "Write its caption", keys = { "f2", "e" }, group = "Write", when = here, run = function(view) view:write() end },
@@ -130,19 +142,23 @@ M.list = {
     if not says or says == "" then return view:say("info", "nothing was copied") end
     local texts, items = {}, chosen(view)
     for i, item in ipairs(items) do texts[i] = { item, says } end
-    view:tell(view.project.changes:write_many(texts, ("give a caption to %d"):format(#items)))
+    local title = ("give a caption to %d"):format(#items)
+    view:once_known(items, title, function() view:tell(view.project.changes:write_many(texts, title)) end)
   end },
   { id = "add", title = "Add words to the selected, or take some out", keys = { "a", "alt+t" }, group = "Write", when = here, run = function(view)
     local items, c = chosen(view), view.project.changes
     local function put(how)
       return function(words)
-        if view:tell(c[how](c, items, words)) then view:say("good", "done; Ctrl+Z takes it back") end
+        view:once_known(items, ("Words for %s"):format(set.count(#items)), function()
+          if view:tell(c[how](c, items, words)) then view:say("good", "done; Ctrl+Z takes it back") end
+        end)
       end
     end
     view:open("askbox", { title = ("The captions of %s"):format(set.count(#items)), hint = "words, or a tag",
       answers = { { "Put after", put "append" }, { "Put before", put "prepend" }, { "Take out", put "remove" } } })
   end },
-  { id = "undo", title = "Undo", keys = { "ctrl+z" }, group = "Write", when = function(view) return (view.project.changes:can()) ~= nil end,
+  { id = "undo", title = "Undo", keys = { "ctrl+z" }, group = "Write",
+    when = function(view) return view.project.waiting[1] ~= nil or (view.project.changes:can()) ~= nil end,
     run = function(view) view:step "undo" end },
   { id = "redo", title = "Redo", keys = { "ctrl+y", "ctrl+shift+z" }, group = "Write",
     when = function(view) return select(2, view.project.changes:can()) ~= nil end,

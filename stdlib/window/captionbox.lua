@@ -132,11 +132,11 @@ end
 
 -- --- doing it -------------------------------------------------------------------------------------------------------------------------------
 
-local function begin(view)
-  local box, p = view.captioning, view.project
+-- All of these pictures are read by now: how they stand is what undo goes back to.
+local function ask(view, box)
+  local p = view.project
   local scope = box.scopes[box.scope]
   local about = set.count(#scope.items)
-  keep(view)
   local before = p.changes:stand(scope.items)
   local word = given(box).trigger
   local shas = {}
@@ -161,6 +161,13 @@ local function begin(view)
     end })
   if not job then return view:say("bad", message) end
   view:say("info", ("asks for the captions of %s; the button below stops it"):format(about))
+end
+
+local function begin(view)
+  local box = view.captioning
+  local items = box.scopes[box.scope].items
+  keep(view)
+  view:once_known(items, "Captions for " .. set.count(#items), function() ask(view, box) end)
 end
 
 -- --- drawing --------------------------------------------------------------------------------------------------------------------------------

@@ -174,13 +174,10 @@ end
 ---@param item table
 ---@param answer { sha256?: string, width?: integer, height?: integer, record?: table, error?: string }
 function M.learn(self, item, answer)
-  item.asked = nil
-  if answer.error then
-    item.error = answer.error
-    return self:changed()
-  end
-  item.error = nil
-  if answer.sha256 then known_content(self, item, answer.sha256) end
+  item.asked, item.error = nil, answer.error
+  if answer.sha256 then known_content(self, item, answer.sha256) end -- also of a file that is no picture: it can be put aside
+  self:read(item)
+  if answer.error then return self:changed() end
   if answer.record then
     item.record = answer.record
     item.width, item.height = answer.record.width or item.width, answer.record.height or item.height

@@ -2,6 +2,8 @@
 --
 --   c:star(items, 4)  c:reject(items, "blurred")  c:restore(items)      --> how many, left
 --
+-- All of a step or nothing, in one transaction. Files whose content nobody knows are read here: of many, p:once_known waits for the loader.
+--
 -- Methods of what changes.new makes (changes.lua).
 local json = require "native.json"
 local state = require "window.state"
@@ -15,6 +17,7 @@ local M = {}
 --- A mark in the store has this value now: shown on all pictures of the content.
 ---@param value? string
 function M.show(self, sha, mark, value)
+  self.project.star_marks, self.project.reject_marks = nil, nil -- what items.lua remembers of the store
   for _, item in ipairs(self.project:of_content(sha)) do
     if mark == "star" then item.star = value and math.tointeger(tonumber(value)) or 0
     else item.reject = value and { reason = value, by = "person" } or item.rejected_by end
@@ -33,7 +36,8 @@ local function mark_all(self, items, mark, value, title)
   local marked, seen, left = {}, {}, {}
   for _, item in ipairs(items) do
     local message, code
-    if not item.sha256 then
+    if not item.sha256 and item.error then message = item.error -- the loader could not read it
+    elseif not item.sha256 then
       local ok
       ok, message, code = self.project:identify(item)
       if ok then message = nil end

@@ -40,9 +40,9 @@ local function ask(self, key, item, what, side, urgency)
     return
   end
   self.tag = self.tag + 1
+  if not self.loader:ask(self.tag, { path = item.path, what = what, side = side, urgency = urgency }) then return end -- no memory: in the next pass
   self.asked[key] = { tag = self.tag, seen = self.pass }
   self.tags[self.tag] = key
-  self.loader:ask(self.tag, { path = item.path, what = what, side = side, urgency = urgency })
 end
 
 --- Its thumbnail. Second: why there is none and will be none.
@@ -71,11 +71,13 @@ function Pictures:picture(item, side, later)
   return best or self:thumb(item), nil, true
 end
 
---- Ask for what is no picture ("identify", "measure"); the answer comes with `item`.
+--- Ask for what is no picture ("identify", "measure"); the answer comes with `item`. Refused for want of memory: no answer comes.
+---@return boolean? ok, string? message, string? code
 function Pictures:ask(item, what, urgency)
   self.tag = self.tag + 1
-  self.others[self.tag] = item
-  self.loader:ask(self.tag, { path = item.path, what = what, urgency = urgency or 0 })
+  local ok, message, code = self.loader:ask(self.tag, { path = item.path, what = what, urgency = urgency or 0 })
+  if ok then self.others[self.tag] = item end
+  return ok, message, code
 end
 
 --- Take what is ready: at most `most` answers, so that no pass is long; how many came, and how many of them were pictures.

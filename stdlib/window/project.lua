@@ -10,6 +10,7 @@
 --   p.changes:write(p:current(), "a red door")               -- window/changes.lua
 --   for _, wish in ipairs(p:wanted(64)) do loader:ask(wish.item.index, { path = wish.item.path, what = wish.what }) end
 --   p:learn(p.items[answer.tag], answer)                     -- what the loader found out
+--   p:once_known(p.items, "5 stars", function() p.changes:star(p.items, 5) end)      -- waits for the files of those (window/reading.lua)
 --   while p:work(0.004) do ... end                           -- a slice in each frame
 --   for _, news in ipairs(p:told()) do ... end               -- { kind = "info"|"success"|"warning"|"error", text }
 --   p.settings.zoom = 2 p:keep()                             -- opened again as it was left
@@ -20,12 +21,14 @@
 -- star 0 to 5; reject { reason, by } | nil; draft (what is being typed) | nil; error (it cannot be read); and of a recipe: bucket, crop,
 -- trigger, out (its caption as it goes out).
 --
--- A file each: items.lua (what is known of each), order.lua (filter, sorting, where one is), selection.lua, adding.lua; and changes.lua.
+-- A file each: items.lua (what is known of each), order.lua (filter, sorting, where one is), selection.lua, adding.lua,
+-- reading.lua (steps that wait for files); and changes.lua.
 local adding = require "window.adding"
 local changes = require "window.changes"
 local items = require "window.items"
 local json = require "native.json"
 local order = require "window.order"
+local reading = require "window.reading"
 local selection = require "window.selection"
 local set = require "recipe.set"
 local source = require "window.source"
@@ -48,6 +51,8 @@ Project.filter, Project.filter_on, Project.filter_again = order.filter, order.fi
 Project.sort, Project.current, Project.go = order.sort, order.current, order.go
 Project.select, Project.select_all, Project.select_none = selection.select, selection.select_all, selection.select_none
 Project.invert, Project.selection, Project.scope, Project.counts = selection.invert, selection.selection, selection.scope, selection.counts
+Project.once_known, Project.needed, Project.read = reading.once_known, reading.needed, reading.read
+Project.unread, Project.read_on, Project.forget_waiting = reading.unread, reading.read_on, reading.forget_waiting
 Project.begin_adding, Project.stop_adding, Project.add_on, Project.add = adding.begin_adding, adding.stop_adding, adding.add_on, adding.add
 
 M.sorts = order.sorts
@@ -87,7 +92,8 @@ function M.open(what, options)
   if not store then return nil, ("the store %s cannot be opened: %s"):format(folder, message), code end
   local self = setmetatable({ store = store, place = found.place, title = found.title, kind = found.kind, folder = found.folder, from = what,
     run = found.run, preview = found.preview, stamp = found.stamp,
-    options = options, items = {}, by_path = {}, contents = {}, order = {}, selected = {}, at = 0, version = 0, news = {}, filter_text = "" }, Project)
+    options = options, items = {}, by_path = {}, contents = {}, order = {}, selected = {}, at = 0, version = 0, news = {}, waiting = {},
+    filter_text = "" }, Project)
   self.settings = settings_of(self)
   local stats = items.stats_of(found.paths)
   for i, path in ipairs(found.paths) do
@@ -129,11 +135,12 @@ end
 
 -- --- Time passes ------------------------------------------------------------------------------------------------------------------------
 
---- A slice of what takes longer: caption files of a large step, a filter that counts tokens. True while there is more.
+--- A slice of what takes longer: caption files of a large step, steps whose files are read by now, a filter that counts tokens. True while there is more.
 ---@param seconds? number
 ---@return boolean
 function Project:work(seconds)
   if self.changes:work(seconds) then return true end
+  if self:read_on() then return true end
   if self:add_on(seconds or 0.004) then return true end
   return self:filter_on(seconds or 0.004)
 end

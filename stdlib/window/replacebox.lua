@@ -75,8 +75,7 @@ function M.draw(view)
     left = said == "escape"
   end)
   if done then
-    local count, message = view.project.changes:replace(box.plan)
-    if count then view:say("good", set.count(#box.plan.rows, "caption") .. " changed; Ctrl+Z takes it back") else view:say("bad", message) end
+    view:replace(box.plan, set.count(#box.plan.rows, "caption") .. " changed; Ctrl+Z takes it back")
   end
   closed = closed or done or left
   if closed then ui.focus = nil end

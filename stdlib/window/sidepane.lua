@@ -37,12 +37,12 @@ end
 
 local function give(view, tag)
   local plan = tags.add_plan(view.project:selection(), tag)
-  if plan.count > 0 then view:tell(view.project.changes:replace(plan)) end
+  if plan.count > 0 then view:replace(plan) end
 end
 
 local function take(view, tag, items)
   local plan = tags.remove_plan(items, tag)
-  if plan.count > 0 then view:tell(view.project.changes:replace(plan)) end
+  if plan.count > 0 then view:replace(plan) end
 end
 
 local function rename(view, tag)
@@ -51,9 +51,7 @@ local function rename(view, tag)
     about = function(to) return ("in %s of those that are shown"):format(set.count(#plan(to).rows, "caption")) end,
     answers = { { "Rename", function(to)
       local found = plan(to)
-      if found.count > 0 and view:tell(view.project.changes:replace(found)) then
-        view:say("good", set.count(#found.rows, "caption") .. " changed; Ctrl+Z takes it back")
-      end
+      if found.count > 0 then view:replace(found, set.count(#found.rows, "caption") .. " changed; Ctrl+Z takes it back") end
     end } } })
 end
 

@@ -72,6 +72,11 @@ function View:leave()
     return self:say("bad", ("%s cannot be kept: %s. Copy what you wrote, or close once more to lose it"):format(
       "what you wrote", self.editor.trouble or "the store refused it"))
   end
+  local step = self.project.waiting[1]
+  if step and not self.warned then
+    self.warned = true
+    return self:say("warning", ("%s: %d of %d files are read. Wait, or close once more to leave it undone"):format(step.title, step.at, step.all))
+  end
   self.closed = true
 end
 
@@ -95,8 +100,32 @@ function View:tell(ok, message)
   return ok
 end
 
---- Undo or redo, and say what that was.
+--- A step on pictures: at once, or when their files are read (window/reading.lua); the bar says how far that is.
+function View:once_known(items, title, fn)
+  if not self.project:once_known(items, title, fn) then self.ui.moving = true end
+end
+
+--- What a plan shows (window/replace.lua), as a step; `said` when it is done.
+function View:replace(plan, said)
+  local items = {}
+  for i, row in ipairs(plan.rows) do items[i] = row.item end
+  self:once_known(items, plan.title, function()
+    if self:tell(self.project.changes:replace(plan)) and said then self:say("good", said) end
+  end)
+end
+
+--- The step that waits, if one does, is not done.
+---@return boolean?
+function View:forget_waiting()
+  local title = self.project:forget_waiting()
+  if not title then return false end
+  self:say("info", "not done: " .. title)
+  return true
+end
+
+--- Undo or redo, and say what that was. A step that waits is the last one.
 function View:step(way)
+  if self:forget_waiting() then return end
   local done, message = self.project.changes[way](self.project.changes)
   if not done then return self:say("info", message) end
   local left = done.left and #done.left or 0
@@ -181,13 +210,14 @@ end
 
 --- One pass: everything is asked, and painted unless it is dry.
 function View:pass(event, dry)
-  local ui = self.ui
+  local ui, p = self.ui, self.project
   ui.blinks, ui.moving = false, false
   ui:begin(event, dry)
   local area = rect.copy(ui.screen)
   bars.top(self, rect.top(area, theme.size.bar))
   bars.status(self, rect.bottom(area, 22))
   if self.job then jobs.bar(self, rect.bottom(area, 34)) end
+  if p.waiting[1] then bars.waiting(self, rect.bottom(area, 34)) end
   if console.of(self).open then console.draw(self, rect.bottom(area, console.height(self, ui.screen.height))) end
   if SCREENS[self.screen].whole then
     SCREENS[self.screen].draw(self, area)
@@ -229,13 +259,18 @@ local function gather(w, seconds)
   return events
 end
 
--- Pictures whose content nobody knows yet, a few at a time.
+local AT_A_TIME, NEEDED = 64, 12 -- files on their way; the urgency of those that a step waits for, below what is to be seen
+
+-- Pictures whose content nobody knows yet, a few at a time; first those that a step waits for.
 local function identify(self)
-  if next(self.identifying) then return end
-  for _, wish in ipairs(self.project:wanted(64)) do
-    self.identifying[wish.item] = true
-    self.pictures:ask(wish.item, wish.what)
+  local p = self.project
+  local function ask(wishes, urgency)
+    for _, wish in ipairs(wishes) do
+      if self.pictures:ask(wish.item, wish.what, urgency) then self.identifying[wish.item] = true else p:unread(wish.item) end
+    end
   end
+  ask(p:needed(AT_A_TIME), NEEDED)
+  if not next(self.identifying) then ask(p:wanted(AT_A_TIME)) end
 end
 
 local function contains(list, wanted)
@@ -287,7 +322,7 @@ function View:turn(wait)
   if painted then self.version = not new and version or nil end
   local rest = math.min(self.ui.blinks and 0.53 or REST, change or REST, self.job and 0.1 or REST)
   self.due = now + rest
-  self.wait = (busy or self.ui.moving or p.version ~= self.version) and FRAME or self.pictures:waiting() and FRAME or rest
+  self.wait = p.waiting[1] and FRAME / 4 or (busy or self.ui.moving or p.version ~= self.version) and FRAME or self.pictures:waiting() and FRAME or rest
 end
 
 --- Until it is closed. What the world refused (a store in use, a disk that is full) and nobody asked about is told, and the window stays; a
@@ -350,6 +385,7 @@ local function close(view)
   local p = view.project
   view.window:close()
   preview.gone(p)
+  for _, step in ipairs(p.waiting) do log.say("warning", ("not done, its files were not all read: %s"):format(step.title)) end
   for _, lost in ipairs(p:close()) do
     log.say("error", ("%s: %s. What was written and is kept nowhere:\n%s"):format(lost.path, lost.why, lost.text))
     view.exit = 1
