@@ -6,6 +6,7 @@
 -- without all this, as they were written.
 local tags = require "caption.tags"
 local trigger = require "recipe.trigger"
+local trim = require "caption.trim"
 local words = require "caption.words"
 
 local M = {}
@@ -35,7 +36,7 @@ function M.dress(s, options, more)
   local word = more and more.trigger
   local listed = more and more.tags
   local prefix, suffix = M.filled(options.prefix, word), M.filled(options.suffix, word)
-  local body = undressed(M.filled(s, word), prefix, suffix, word):gsub("%s+$", "")
+  local body = trim.right(undressed(M.filled(s, word), prefix, suffix, word))
   local cut
   if word and trigger.count(prefix .. " " .. suffix, word) > 0 then -- it has its place
     body = trigger.none(body, word)

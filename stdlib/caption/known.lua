@@ -9,6 +9,7 @@ local set = require "recipe.set"
 local stage = require "recipe.stage"
 local stores = require "native.store"
 local tags = require "caption.tags"
+local trim = require "caption.trim"
 
 local M = {}
 
@@ -48,7 +49,7 @@ end
 
 -- The text of a caption file as images will read it; nil where it is no text.
 local function text_of(raw)
-  local s = raw:gsub("^\u{FEFF}", ""):gsub("\r\n?", "\n"):gsub("\n+$", "")
+  local s = trim.right(raw:gsub("^\u{FEFF}", ""):gsub("\r\n?", "\n"), "\n")
   if not utf8.len(s) or s:find("\0", 1, true) then return nil end
   return tags.meant(s)
 end

@@ -6,6 +6,7 @@
 --
 -- Tags are kept as they are meant, without backslashes; those are written on the way out, for prompts where brackets are weights.
 local text = require "native.text"
+local trim = require "caption.trim"
 local words = require "caption.words"
 
 local M = {}
@@ -30,7 +31,7 @@ function M.split(s)
   local list = {}
   s = s:gsub("，", ","):gsub("、", ","):gsub("[\r\n]+", ",")
   for tag in s:gmatch "[^,]+" do
-    tag = tag:gsub("^%s+", ""):gsub("%s+$", "")
+    tag = trim.both(tag)
     if tag ~= "" then list[#list + 1] = tag end
   end
   return list
@@ -140,11 +141,25 @@ function M.cut(s, most, word)
   return cut and M.join(list) or s, cut
 end
 
+-- The text with each bracket, and the backslashes right before it, as `put(how many backslashes, bracket)` says.
+local function brackets(s, put)
+  local parts, at = {}, 1
+  for place, bracket in s:gmatch "()([%(%)%[%]])" do
+    local first = place
+    while first > at and s:byte(first - 1) == 92 do first = first - 1 end
+    parts[#parts + 1] = s:sub(at, first - 1)
+    parts[#parts + 1] = put(place - first, bracket)
+    at = place + 1
+  end
+  parts[#parts + 1] = s:sub(at)
+  return table.concat(parts)
+end
+
 --- With backslashes before brackets, as prompts want them in which brackets are weights (A1111, ComfyUI, kohya's --weighted_captions).
 ---@param s string
 ---@return string
 function M.escaped(s)
-  return (s:gsub("(\\*)([%(%)%[%]])", "%1%1\\%2"))
+  return brackets(s, function(slashes, bracket) return ("\\"):rep(2 * slashes + 1) .. bracket end)
 end
 
 --- How a text's brackets are written: "plain", "escaped" (every one of them), or "mixed".
@@ -152,9 +167,10 @@ end
 ---@return "plain"|"escaped"|"mixed"
 function M.escapes(s)
   local with, bare = 0, 0
-  for slashes in s:gmatch "(\\*)[%(%)%[%]]" do
-    if #slashes % 2 == 1 then with = with + 1 else bare = bare + 1 end
-  end
+  brackets(s, function(slashes)
+    if slashes % 2 == 1 then with = with + 1 else bare = bare + 1 end
+    return ""
+  end)
   return with == 0 and "plain" or bare == 0 and "escaped" or "mixed"
 end
 
@@ -163,7 +179,7 @@ end
 ---@return string
 function M.meant(s)
   if M.escapes(s) ~= "escaped" then return s end
-  return (s:gsub("(\\+)([%(%)%[%]])", function(slashes, bracket) return ("\\"):rep(#slashes // 2) .. bracket end))
+  return brackets(s, function(slashes, bracket) return ("\\"):rep(slashes // 2) .. bracket end)
 end
 
 return M

@@ -7,6 +7,7 @@
 -- In scripts that are written without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) each letter counts as a word: nobody can tell
 -- their words without a dictionary, and tokenizers take them letter by letter too.
 local text = require "native.text"
+local trim = require "caption.trim"
 
 local M = {}
 
@@ -152,11 +153,11 @@ function M.sentences(s)
     elseif ended then
       ended = nil
     end
-    if space and from and (code == 10 or code == 13 or code == 0x2028 or code == 0x2029) then close((s:sub(1, first - 1):gsub("%s+$", "")):len()) end
+    if space and from and (code == 10 or code == 13 or code == 0x2028 or code == 0x2029) then close(#trim.right(s:sub(1, first - 1))) end
     if not space and not from then from = first end
     if not ended and from and (ENDS[code] or FULL_ENDS[code]) then ended, mark = last, code end
   end
-  close((s:gsub("%s+$", "")):len())
+  close(#trim.right(s))
   return list
 end
 
@@ -191,7 +192,7 @@ function M.cut(s, most)
   end
   if best then return s:sub(1, best), "sentence" end
   local clause = to_clause(s, 1, list[most + 1].first - 1)
-  if clause then return (clause:gsub("%s+$", "")), "clause" end
+  if clause then return trim.right(clause), "clause" end
   return s:sub(1, limit), "word"
 end
 
@@ -209,7 +210,7 @@ end
 ---@param b string
 ---@return string
 function M.join(a, b)
-  a, b = a:gsub("%s+$", ""), b:gsub("^%s+", ""):gsub("%s+$", "")
+  a, b = trim.right(a), trim.both(b)
   local said, new = " " .. M.plain(a) .. " ", {}
   for _, sentence in ipairs(M.sentences(b)) do
     local plain = M.plain(sentence[1])

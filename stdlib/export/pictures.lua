@@ -3,6 +3,7 @@ local image = require "native.image"
 local set = require "recipe.set"
 local tags = require "caption.tags"
 local trigger = require "recipe.trigger"
+local trim = require "caption.trim"
 
 local M = {}
 
@@ -25,7 +26,7 @@ function M.stems(items)
 end
 
 --- One line; a line end becomes `joint`.
-function M.one_line(text, joint) return (text:gsub("^%s+", ""):gsub("%s+$", ""):gsub("%s*[\r\n]+%s*", joint or " ")) end
+function M.one_line(text, joint) return trim.one_line(text, joint) end
 
 --- The captions as they go out: on one line, the trigger once, brackets with backslashes where `escape` asks for them. Ends the run when one
 --- is missing. Second: how many were mended.

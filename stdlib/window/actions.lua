@@ -138,7 +138,8 @@ M.list = {
     view:say("info", "caption copied; Ctrl+V gives it to the selected pictures")
   end },
   { id = "paste", title = "Give the copied caption to the selected", keys = { "ctrl+v" }, group = "Write", when = here, run = function(view)
-    local says = view.window:clipboard()
+    local says, message = view.window:clipboard()
+    if not says then return view:say("bad", message) end
     if not says or says == "" then return view:say("info", "nothing was copied") end
     local texts, items = {}, chosen(view)
     for i, item in ipairs(items) do texts[i] = { item, says } end

@@ -1,6 +1,7 @@
 -- editor.lua - the caption of the picture one is at: free text, kept with each keystroke, with what the text encoder will see of it.
 local completion = require "window.completion"
 local log = require "native.log"
+local outputs = require "recipe.outputs"
 local rect = require "window.rect"
 local starbar = require "window.starbar"
 local text = require "window.text"
@@ -20,7 +21,9 @@ local function follow(view)
   local item, e = view.project:current(), view.editor
   e.unkept = e.unkept or {}
   local says = item and (e.unkept[item] or item.draft or item.caption) or ""
-  if e.item ~= item or not e.document then
+  if #says > text.MOST then
+    if e.says ~= says then e.item, e.document, e.says = item, nil, says end
+  elseif e.item ~= item or not e.document then
     e.item, e.document, e.says = item, text.new(says), says
     if view.ui.focus == "caption" then e.document:move "end" end
   elseif says ~= e.says then
@@ -87,6 +90,15 @@ local function conflict(view, area)
   end
 end
 
+-- More than anybody captions: its beginning is shown, and it stays as it is.
+local function long(view, area, says)
+  local ui = view.ui
+  if ui.focus == "caption" then ui.focus = nil end
+  ui:paragraph(rect.top(area, 38, 6), ("%s: more than a caption. Up to %d kB are written here; a text editor, or find and replace, make it shorter."):format(
+    outputs.size_text(#says), text.MOST // 1024), { size = theme.size.small, color = ui.theme.warning })
+  ui:within(area, function() ui:paragraph(area, says, { color = ui.theme.faint }) end)
+end
+
 --- Draw, and take what is typed.
 function M.draw(view, area)
   local ui, p = view.ui, view.project
@@ -96,6 +108,10 @@ function M.draw(view, area)
   local inner = rect.inset(area, 10, 8)
   local head = rect.top(inner, 20, 4)
   if not item then return end
+  if #e.says > text.MOST and not e.document then
+    ui:label(head, item.name, { size = theme.size.small, color = ui.theme.faint })
+    return long(view, inner, e.says)
+  end
   if p.changes.conflict and p.changes.conflict.item == item then conflict(view, inner) end
   local low = rect.bottom(inner, 20, 4)
   local stars = rect.bottom(inner, 26, 6)

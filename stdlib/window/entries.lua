@@ -9,6 +9,7 @@
 --   entries.text_on(entry.from, store:captions(sha))      --> the text that it stands for
 --   for _, entry in ipairs(entries.of_action(row)) do local item = entries.picture_of(project, entry) end
 local json = require "native.json"
+local trim = require "caption.trim"
 
 local M = {}
 
@@ -16,9 +17,10 @@ local LONGEST = 1 << 20 -- bytes, as a caption file may have
 
 --- As a caption is kept: no line ends at its end, no bytes that a text has not.
 function M.text_of(text)
+  if #text > 4 * LONGEST then return nil, ("this text has %d bytes; a caption has at most %d"):format(#text, LONGEST - 1), "LIMIT" end
   if not utf8.len(text) then return nil, "this text is not UTF-8", "FORMAT" end
   if text:find "\0" then return nil, "this text has a NUL byte", "FORMAT" end
-  text = text:gsub("\r\n?", "\n"):gsub("^\u{FEFF}", ""):gsub("\n+$", "")
+  text = trim.right(text:gsub("\r\n?", "\n"):gsub("^\u{FEFF}", ""), "\n")
   if #text > LONGEST - 1 then return nil, ("this text has %d bytes; a caption has at most %d"):format(#text, LONGEST - 1), "LIMIT" end
   return text
 end

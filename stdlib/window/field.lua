@@ -16,6 +16,11 @@ local MOVES = { left = "left", right = "right", ["ctrl+left"] = "word left", ["c
 local LINES = { up = "up", down = "down" }
 local DELETES = { backspace = "left", delete = "right", ["ctrl+backspace"] = "word left", ["ctrl+delete"] = "word right" }
 
+-- What the document did not take, which is nothing that a person sees.
+local function refused(self, _, why)
+  if why then self:say("warning", "too long: " .. why) end
+end
+
 -- One key; whether it was for the field. Second: "enter" or "escape".
 local function key_pressed(self, document, name, event, lines)
   local plain = event.shift and name:gsub("shift%+", "", 1) or name
@@ -30,8 +35,10 @@ local function key_pressed(self, document, name, event, lines)
     return true
   end
   if name == "ctrl+v" or name == "shift+insert" then
-    local pasted = self.window:clipboard() or ""
-    document:paste(lines and pasted or (pasted:gsub("%s*[\r\n]+%s*", " ")))
+    local pasted, message = self.window:clipboard()
+    if not pasted then return true, self:say("warning", message) end
+    if not lines and #pasted <= document.most then pasted = pasted:gsub("%s*[\r\n]+%s*", " ") end
+    refused(self, document:paste(pasted))
     return true
   end
   if name == "ctrl+z" then return document:undo() end
@@ -106,7 +113,7 @@ function M:field(id, area, document, how)
   if focused then
     if self.typed then
       document:compose("", 0, 0)
-      document:insert(how.lines and self.typed or (self.typed:gsub("[\r\n]+", " ")))
+      refused(self, document:insert(how.lines and self.typed or (self.typed:gsub("[\r\n]+", " "))))
       self.typed = nil
     elseif self.composed then
       document:compose(self.composed.text, self.composed.start, self.composed.length)

@@ -24,6 +24,8 @@ end
 
 function M.code_of(char) return utf8.codepoint(char) end
 
+local FLAGS = 64 -- letters of flags that belong together at most: more in a row are no flags, and stand one by one
+
 local function flag(code) return code >= 0x1F1E6 and code <= 0x1F1FF end
 
 --- Does this character belong to the one before it?
@@ -36,7 +38,7 @@ function M.extends(chars, i)
   if kind(code) == "mark" then return true end
   if flag(code) and flag(before) then
     local run = 0
-    for k = i - 1, 1, -1 do
+    for k = i - 1, math.max(i - FLAGS, 1), -1 do
       if not flag(M.code_of(chars[k])) then break end
       run = run + 1
     end

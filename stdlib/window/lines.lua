@@ -9,6 +9,7 @@
 --
 -- Kinds: info, good, warning, bad, request. One that stands below the last line again and again is one line with its count.
 local json = require "native.json"
+local trim = require "caption.trim"
 
 local M = {}
 local Lines = {}
@@ -24,7 +25,8 @@ function M.new(most) return setmetatable({ most = most, list = {}, counts = {}, 
 
 -- One line, valid UTF-8, of a length that can be shown.
 local function one_line(text)
-  text = tostring(text):gsub("\27%[[%d;]*%a", ""):gsub("%s*[\r\n]+%s*", "; "):gsub("%c", " "):gsub("%s+$", "")
+  text = tostring(text):gsub("\27%[[%d;]*%a", "")
+  text = trim.one_line(text, "; "):gsub("%c", " ")
   while true do
     local _, bad = utf8.len(text)
     if not bad then break end

@@ -8,7 +8,12 @@ local size = theme.size
 local TIP_AFTER = 0.6 -- seconds that the mouse rests
 local STAYS = { info = 3, good = 3, warning = 6, bad = 9 } -- seconds
 local TOASTS = 4
-local LONGEST = 1200 -- bytes of a tip
+local LONGEST = 1200 -- bytes of a tip, or of what is said
+
+local function cut(text)
+  if #text <= LONGEST then return text end
+  return text:sub(1, (utf8.offset(text, 0, LONGEST) or LONGEST) - 1) .. "\u{2026}"
+end
 
 --- Open a menu at the mouse, or at x, y. A row: { title, keys = "Ctrl+C", run = function, off = boolean, on = boolean }; "-" is a line.
 function M:open_menu(rows, x, y)
@@ -115,6 +120,7 @@ end
 
 --- Say something that goes by itself: kind "info", "good", "warning", "bad".
 function M:say(kind, text)
+  text = cut(text)
   table.insert(self.toasts, { kind = kind, text = text, till = self.now + STAYS[kind] })
   if #self.toasts > TOASTS then table.remove(self.toasts, 1) end
 end
@@ -163,8 +169,7 @@ end
 
 --- What is said of `area` when the mouse rests on it.
 function M:tip(area, text)
-  if #text > LONGEST then text = text:sub(1, (utf8.offset(text, 0, LONGEST) or LONGEST) - 1) .. "\u{2026}" end
-  self.tooltip = { area = area, text = text }
+  self.tooltip = { area = area, text = cut(text) }
 end
 
 function M:draw_tip()

@@ -7,8 +7,11 @@
 --   pictures:arrive(function(answer) ... end)           -- take what is ready; answers that are no pictures go to the function
 --
 -- The bound is MOST bytes of textures, thumbnails and large pictures together; those not seen for longest go first.
+local log = require "native.log"
+
 local M = {}
 
+local SLICE = 0.02 -- seconds
 M.MOST = 256 << 20 -- bytes
 local SIDES = { 512, 1024, 2048, 4096, 16384 } -- a picture is asked for at the next of these, in pixels of its longer side
 local THUMB, LARGE, LATER = 20, 30, 10 -- urgency
@@ -80,12 +83,13 @@ function Pictures:ask(item, what, urgency)
   return ok, message, code
 end
 
---- Take what is ready: at most `most` answers, so that no pass is long; how many came, and how many of them were pictures.
+--- Take what is ready: at most `most` answers and SLICE seconds, so that no pass is long; how many came, and how many of them were pictures.
 ---@param other fun(answer: table, item: table)
 ---@return integer came, integer pictures
 function Pictures:arrive(other, most)
   local came, pictures = 0, 0
-  while came < (most or 32) do
+  local till = log.clock() + SLICE
+  while came < (most or 32) and (came == 0 or log.clock() < till) do
     local answer = self.loader:next()
     if not answer then break end
     came = came + 1

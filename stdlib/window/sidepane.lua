@@ -81,7 +81,7 @@ local function draw_tags(view, area)
   local says = item and item.caption or ""
   if pane.says ~= says then
     pane.says, pane.mine = says, {}
-    for _, tag in ipairs(tags.of(says)) do pane.mine[caption_tags.plain(tag[1])] = true end
+    for _, tag in ipairs(tags.seen(says) and tags.of(says) or {}) do pane.mine[caption_tags.plain(tag[1])] = true end
   end
   local mine = pane.mine
   if #list == 0 then

@@ -13,6 +13,7 @@
 -- Tags are the same when they differ in capitals or underscores only. Sentences are no tags: they are not counted.
 local caption_tags = require "caption.tags"
 local log = require "native.log"
+local trim = require "caption.trim"
 local words = require "caption.words"
 
 local M = {}
@@ -20,6 +21,9 @@ local Index = {}
 Index.__index = Index
 
 local plain = caption_tags.plain
+
+local LONGEST = 200 -- bytes of a tag; what is longer is a sentence without a stop, or no words at all
+local MOST = 32 << 10 -- bytes of a caption that is read as tags
 
 --- The tags of a text with their first and last bytes. Commas (of any script) and line ends stand between them.
 ---@param s string
@@ -29,9 +33,10 @@ function M.of(s)
   -- as long as before: places stay
   local flat = s:gsub("，", "\0\0,"):gsub("、", "\0\0,"):gsub("[\r\n]", ",")
   for from, part in flat:gmatch "()([^,]+)" do
-    local lead, body = part:match "^([%s\0]*)(.-)[%s\0]*$"
-    if body ~= "" then
-      local at = from + #lead
+    local at = part:find "[^%s\0]"
+    if at then
+      local body = trim.right(part:sub(at), " \t\n\v\f\r\0")
+      at = from + at - 1
       list[#list + 1] = { s:sub(at, at + #body - 1), at, at + #body - 1 }
     end
   end
@@ -49,10 +54,12 @@ end
 ---@param tag string
 ---@return string
 function M.remove(s, tag)
-  local wanted = plain(tag)
-  for i = #M.of(s), 1, -1 do
-    local list = M.of(s)
-    if plain(list[i][1]) == wanted then s = without(s, list, i) end
+  local wanted, list = plain(tag), M.of(s)
+  for i = #list, 1, -1 do
+    if plain(list[i][1]) == wanted then
+      s = without(s, list, i)
+      list = M.of(s)
+    end
   end
   return s
 end
@@ -87,7 +94,7 @@ end
 ---@param at? integer
 ---@return string
 function M.add(s, tag, at)
-  tag = tag:gsub("^%s+", ""):gsub("%s+$", "")
+  tag = trim.both(tag)
   if plain(tag) == "" then return s end
   local list = M.of(s)
   for _, other in ipairs(list) do if plain(other[1]) == plain(tag) then return s end end
@@ -147,7 +154,7 @@ end
 --- Whether a caption is seen as tags: a list, or a word or two.
 ---@param s string
 ---@return boolean
-function M.seen(s) return caption_tags.listed(s) or not s:find "[%.!?。]" and s:find "%S" ~= nil and words.count(s) <= 3 end
+function M.seen(s) return #s <= MOST and (caption_tags.listed(s) or not s:find "[%.!?。]" and s:find "%S" ~= nil and words.count(s) <= 3) end
 
 --- An empty index of tags; `update` fills it.
 function M.index()
@@ -167,7 +174,7 @@ local function distinct(s)
   local list, written, seen = {}, {}, {}
   for _, raw in ipairs(M.seen(s) and caption_tags.split(s) or {}) do
     local tag = plain(raw)
-    if tag ~= "" and not seen[tag] then list[#list + 1], written[#list + 1], seen[tag] = tag, raw, true end
+    if tag ~= "" and #tag <= LONGEST and not seen[tag] then list[#list + 1], written[#list + 1], seen[tag] = tag, raw, true end
   end
   return list, written
 end

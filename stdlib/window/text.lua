@@ -23,7 +23,7 @@ local M = {}
 local Text = {}
 Text.__index = Text
 
-local MOST = 1 << 20 -- bytes, as a caption file may have
+M.MOST = 32 << 10 -- bytes: ten times what any text encoder reads, and each letter is still laid out within a frame or two
 local STEPS = 1000 -- of undo
 
 local function clean(s, single)
@@ -39,7 +39,7 @@ end
 ---@param s? string
 ---@param options? { single?: boolean, most?: integer }
 function M.new(s, options)
-  local self = setmetatable({ single = options and options.single, most = options and options.most or MOST, version = 0, moved = 0 }, Text)
+  local self = setmetatable({ single = options and options.single, most = options and options.most or M.MOST, version = 0, moved = 0 }, Text)
   self:set(s or "")
   return self
 end
@@ -130,18 +130,20 @@ local function change(self, how, from, to, chars)
   return true
 end
 
---- What is typed, in the place of the selection. False when the text would become too long.
+--- What is typed, in the place of the selection. False and why when the text would become too long.
 ---@param s string
----@return boolean
+---@return boolean, string?
 function Text:insert(s)
   self.composing = nil
+  local long = ("%s is the most that is written here"):format(self.most >= 1024 and self.most // 1024 .. " kB" or self.most .. " bytes")
+  if #s > self.most * 4 then return false, long end -- not even looked at: the clipboard may have a film
   s = clean(s, self.single)
   local from, to = self:selection()
   if s == "" and not from then
     self.moved, self.laid = self.moved + 1, nil
     return false
   end
-  if #self:text() + #s > self.most then return false end
+  if #self:text() - #self:selected() + #s > self.most then return false, long end
   return change(self, from and "over" or "type", from or self.caret, to or self.caret, characters(s)) and true
 end
 
@@ -216,9 +218,9 @@ end
 --- Several characters as one step.
 function Text:paste(s)
   self.joint = nil
-  local did = self:insert(s)
+  local did, why = self:insert(s)
   self.joint = nil
-  return did
+  return did, why
 end
 
 -- --- Input methods ----------------------------------------------------------------------------------------------------------------

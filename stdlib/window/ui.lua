@@ -227,11 +227,20 @@ end
 
 local ELLIPSIS = "\u{2026}"
 local REMEMBERED = 4000 -- texts cut to a width
+local LINE = 4096 -- bytes of a text that are looked at for one line of the screen; no line is as long
+
+-- Its first bytes, or its last, with no letter torn: what a screen has room for is not measured by what a file may have.
+local function piece(text, most, from)
+  if #text <= most then return text end
+  if from == "left" then return text:sub(utf8.offset(text, 0, #text - most + 1)) end
+  return text:sub(1, utf8.offset(text, 0, most + 1) - 1)
+end
 
 --- `text` in one line of at most `width`, with an ellipsis where it was cut; `from` "left": its end is kept.
 ---@return string
 function UI:fit(text, width, how, from)
-  text = text:gsub("%s+", " ")
+  local long = #text > LINE
+  text = piece(text, LINE, from):gsub("%s+", " ")
   local size = how and how.size or self.theme_size("text")
   local key = ("%d|%d|%s|%s"):format(math.floor(width), size, from or "", text)
   local known = self.fitted[key]
@@ -239,7 +248,7 @@ function UI:fit(text, width, how, from)
   if self.fitted_count >= REMEMBERED then self.fitted, self.fitted_count = {}, 0 end
   local advances = self.window:advances(text, how or { size = size })
   local fits = text
-  if advances[#advances] > width then
+  if long or advances[#advances] > width then
     local dots = self.window:advances(ELLIPSIS, how or { size = size })
     local room, all, n = width - dots[#dots], advances[#advances], 0
     if from == "left" then
@@ -279,7 +288,8 @@ function UI:paragraph(area, text, how)
   how = how or {}
   local style = { size = how.size or self.theme_size "text", bold = how.bold, mono = how.mono, color = how.color or self.theme.text }
   local high, y = self.window:line_height(style.size), area.y
-  for _, line in ipairs(self:wrapped(text, area.width, style)) do
+  local room = (math.max(area.height, 0) / high + 2) * math.max(area.width, 1) -- bytes: no letter is narrower than two of its bytes
+  for _, line in ipairs(self:wrapped(piece(text, math.max(math.ceil(room * 2), LINE)), area.width, style)) do
     if y + high > area.y and y < area.y + area.height then self.w:text(area.x, y, line, style) end
     y = y + high
   end
