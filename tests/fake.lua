@@ -10,6 +10,8 @@
 local fs = require "native.fs"
 local hash = require "native.hash"
 local json = require "native.json"
+local script = require "native.script"
+local store = require "native.store"
 
 local M = {}
 local Server = {}
@@ -88,6 +90,82 @@ function M.pictures(folder, count, side)
   return captions, order
 end
 
+--- A folder with `count` pictures to run the program in:
+---   place.captions, place.order                          -- what M.pictures made
+---   place.write(name, text)
+---   place.command(words, environment)                    -- the command line, which a test may replace by its own
+---   local code, said = place.run(words, environment)     -- the key is not in it
+---   place.captions_written()                           -- of the caption files below out/set: { name = text }
+---   place.all_right(counts)                              -- each picture has its own caption, and each was produced exactly once
+---   place.batches()                                      -- of Gemini, which its store knows
+---   place.spent()                                        -- on Gemini: { cost, requests }
+function M.place(folder, count, side)
+  local place = { folder = folder }
+  place.captions, place.order = M.pictures(folder .. "/photos", count, side)
+
+  function place.write(name, text) assert(fs.write(folder .. "/" .. name, text)) end
+
+  function place.command(words, environment) return M.command(folder, words, environment) end
+
+  function place.run(words, environment)
+    local out = io.popen(("(%s) 2>&1; echo \"exit $?\""):format(place.command(words, environment)))
+    local said, code = out:read("a"):match "^(.*)exit (%d+)\n$"
+    out:close()
+    if said:find(M.KEY, 1, true) then error("the key was shown", 2) end
+    return tonumber(code), said
+  end
+
+  function place.captions_written()
+    local found = {}
+    for _, entry in ipairs(fs.list(folder .. "/out/set", true) or {}) do
+      local name = entry.path:match "([^/]+)%.txt$"
+      if name then found[name] = fs.read(entry.path):gsub("%s+$", "") end
+    end
+    return found
+  end
+
+  function place.all_right(counts)
+    local written = place.captions_written()
+    local function wrong(name, got, expected) error(("%s: got %s, expected %s"):format(name, got, expected), 3) end
+    for name, caption in pairs(place.captions) do
+      if written[name] ~= caption then wrong(name, written[name], caption) end
+    end
+    for _, sha in ipairs(place.order) do
+      local of = counts.of[sha] or {}
+      if of.produced ~= 1 then wrong(sha, of.produced, "1 answer") end
+    end
+  end
+
+  local function in_store(use)
+    local s = store.open(folder .. "/store", { existing = true })
+    if not s then return {} end
+    local found = use(s)
+    s:close()
+    return found
+  end
+
+  function place.batches()
+    return in_store(function(s) return json.decode(s:get("batches", "gemini") or "[]") end)
+  end
+
+  function place.spent()
+    return in_store(function(s) return s:spent { provider = "gemini" } end)
+  end
+  return place
+end
+
+--- A folder for CALOTYPE_STDLIB: what is embedded, but a batch is looked at every `seconds` or so.
+function M.looks(seconds)
+  local folder = ("%s/looks-%g"):format(os.getenv "CALOTYPE_TEST_TMP" or "/tmp", seconds)
+  local waits = ("FIRST_WAIT, LONGEST_WAIT = %g, %g"):format(seconds, seconds)
+  local text, count = assert(fs.read "stdlib/caption/batch.lua"):gsub("FIRST_WAIT, LONGEST_WAIT = %d+, %d+", waits)
+  assert(count == 1, "the waits of stdlib/caption/batch.lua are not found")
+  assert(fs.make_folder(folder .. "/caption"))
+  assert(fs.write(folder .. "/caption/batch.lua", text))
+  return folder
+end
+M.SOON, M.NEVER = 0.05, 600
+
 --- The command line that runs `words` of the program in a folder with nothing in its environment but these settings.
 function M.command(folder, words, environment)
   local parts = { ("cd '%s' && exec env -i PATH=\"$PATH\" HOME='%s' LANG=C.UTF-8 CALOTYPE_STORE=store"):format(folder, folder) }
@@ -96,6 +174,28 @@ function M.command(folder, words, environment)
   table.sort(names)
   for _, name in ipairs(names) do parts[#parts + 1] = ("%s='%s'"):format(name, environment[name]) end
   return ("%s '%s' %s"):format(table.concat(parts, " "), M.calotype, words)
+end
+
+local function lives(pid)
+  local file = io.open(("/proc/%s/stat"):format(pid))
+  if file then file:close() end
+  return file ~= nil
+end
+
+--- Start a command and send it that signal (9) when `when()` is true, which is tried each hundredth of a second, or after so many seconds;
+--- back when it has ended: true, or false where it had ended before that. What it says lies in `log`.
+function M.ended(command, log, when, signal)
+  local out = io.popen(("(%s) >%s 2>&1 & p=$!; echo $p; wait $p 2>/dev/null; echo ended"):format(command, log))
+  local pid = out:read "l"
+  local came = type(when) == "number" and script.pause(when)
+  while not came and lives(pid) do
+    came = when()
+    if not came then script.pause(0.01) end
+  end
+  os.execute(("kill -%s %s 2>/dev/null"):format(signal or "9", pid))
+  out:read "l"
+  out:close()
+  return came
 end
 
 return M

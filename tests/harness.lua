@@ -6,7 +6,9 @@
 --   end)
 --
 -- check.equal compares tables by value. check.refused(message, nil, text, code) is for functions that return
--- nil, message, code. skip(reason) leaves a test. tmp(name) is a fresh path inside the run's scratch folder.
+-- nil, message, code. skip(reason) leaves a test. tmp(name) is a fresh path inside this file's folder of the
+-- run. How long each test took is told in lines of its own, which run.sh keeps for the list of the slowest.
+local log = require "native.log"
 local path = ...
 local passed, failed, skipped = 0, 0, 0
 local SKIP = {}
@@ -83,17 +85,18 @@ local environment = setmetatable({
   skip = function(reason) error({ SKIP, reason }, 0) end,
   tmp = function(name)
     serial = serial + 1
-    local file = path:match "([%w_]+)%.lua$" or "x"
-    return ("%s/%s-%d-%s"):format(scratch, file, serial, name or "file")
+    return ("%s/%d-%s"):format(scratch, serial, name or "file")
   end,
 }, { __index = _G })
 
 function environment.test(name, fn)
   collectgarbage() -- what the last test dropped is finalised here, not in the middle of the next
+  local began = log.clock()
   local ok, message = xpcall(fn, function(e)
     if type(e) == "table" then return e end
     return debug.traceback(tostring(e), 2)
   end)
+  print(("took %.3f %s"):format(log.clock() - began, name))
   if ok then
     passed = passed + 1
   elseif type(message) == "table" and message[1] == SKIP then

@@ -36,7 +36,8 @@ function M.new(folder)
     place.write("photos/" .. name, M.picture(options or {}):encode(format))
   end
 
-  -- what: run, check, info or plan; `more` goes to the command (params, fresh)
+  -- what: run, check, info or plan; `more` goes to the command (params, fresh). A check has a minute instead of two seconds of the clock, which
+  -- tests side by side may use up; hasty: two.
   local function go(what, text, more)
     place.serial = place.serial + 1
     local file = ("%s/recipe%s.lua"):format(folder, more and more.file or "")
@@ -45,8 +46,11 @@ function M.new(folder)
     local options = { file = file, store = folder .. "/store" }
     function options.say(line) log[#log + 1] = line end
     function options.put(line) printed[#printed + 1] = line end
-    for key, value in pairs(more or {}) do if key ~= "file" then options[key] = value end end
+    for key, value in pairs(more or {}) do if key ~= "file" and key ~= "hasty" then options[key] = value end end
+    local limit = script.limit
+    if not (more and more.hasty) then script.limit = function(_, ...) return limit(60, ...) end end
     local ok, result = script.call(what == "plan" and require("recipe.plan").run or command[what], options)
+    script.limit = limit
     local function named(shown) return (shown:gsub(folder:gsub("%p", "%%%0"), "@")) end
     if ok then return { exit = result, text = "", log = named(table.concat(log, "\n")), out = named(table.concat(printed, "\n")) } end
     local shown = named(script.render(result))

@@ -4,6 +4,7 @@ local fake = dofile "tests/fake.lua"
 local fs = require "native.fs"
 local json = require "native.json"
 local net = require "native.net"
+local script = require "native.script"
 local store = require "native.store"
 local server = fake.start()
 
@@ -18,57 +19,30 @@ end
 
 local function place_with(count, scenario, more)
   more = more or {}
-  local folder = tmp "batch_file"
-  local captions, order = fake.pictures(folder .. "/photos", count, 16)
-  local place = { folder = folder, captions = captions, order = order }
-  function place.write(name, text) assert(fs.write(folder .. "/" .. name, text)) end
+  local place = fake.place(tmp "batch_file", count, 16)
   function place.env(to)
     to = quick(to)
     place.scenario = to
     place.write(".env", ("GEMINI_BASE_URL=%s\nGEMINI_API_KEY=%s\n"):format(server:url(to), fake.KEY))
   end
-  function place.command(words) return fake.command(folder, words, { CALOTYPE_MODELS = "limits.lua" }) end
-  function place.run(words)
-    local out = io.popen("(" .. place.command(words or "a.lua") .. ") 2>&1; echo \"exit $?\"")
-    local text = out:read "a"
-    out:close()
-    local shown, code = text:match "^(.*)exit (%d+)\n$"
-    return tonumber(code), shown
+  function place.command(words, looks)
+    return fake.command(place.folder, words or "a.lua", { CALOTYPE_MODELS = "limits.lua", CALOTYPE_STDLIB = fake.looks(looks or fake.SOON) })
   end
-  function place.rows()
-    local s = store.open(folder .. "/store", { existing = true })
-    if not s then return {} end
-    local list = json.decode(s:get("batches", "gemini") or "[]")
-    s:close()
-    return list
-  end
-  -- Starts it and ends it when `when` is true of its rows, or after so many milliseconds.
+  -- Starts it and ends it when `when` is true of its rows, or after so many seconds. A batch is not looked at again by itself.
   function place.ended(when, signal)
-    local pid = io.popen(("(%s) >%s/log 2>&1 & echo $!"):format(place.command "a.lua", folder)):read "l"
-    if type(when) == "number" then os.execute(("sleep %.3f"):format(when / 1000))
-    else
-      for _ = 1, 600 do
-        os.execute "sleep 0.01"
-        local row = place.rows()[1]
-        if row and when(row) then break end
-      end
-    end
-    os.execute(("kill -%s %s 2>/dev/null"):format(signal or "9", pid))
-    os.execute(("for i in $(seq 100); do kill -0 %s 2>/dev/null || break; sleep 0.05; done"):format(pid))
+    local command = place.command("a.lua", fake.NEVER)
+    fake.ended(command, place.folder .. "/log", type(when) == "number" and when or function()
+      local row = place.batches()[1]
+      return row and when(row)
+    end, signal)
   end
   function place.left() -- of files beside the store
     local names = {}
-    for _, entry in ipairs(fs.list(folder .. "/store") or {}) do
+    for _, entry in ipairs(fs.list(place.folder .. "/store") or {}) do
       local name = entry.path:match "[^/]*$"
       if name:find "batch%-" then names[#names + 1] = name end
     end
     return names
-  end
-  function place.spent()
-    local s = assert(store.open(folder .. "/store"))
-    local sum = s:spent { provider = "gemini" }
-    s:close()
-    return sum
   end
   place.env(scenario)
   place.write("a.lua", RECIPE:format(more.options or ""))
@@ -87,15 +61,10 @@ end
 -- Every caption is there, paid once, and nothing of a batch is left, neither here nor at the service. Of a run that was killed when all was
 -- taken, the next one that asks something deletes the file.
 local function all_right(place, killed)
-  for name, caption in pairs(place.captions) do
-    local text = fs.read(("%s/out/set/%s.txt"):format(place.folder, name))
-    check.equal(text and text:gsub("%s+$", ""), caption, name)
-  end
-  local counts = server:counts(place.scenario)
-  for _, sha in ipairs(place.order) do check.equal(counts.of[sha].produced, 1, sha) end
+  place.all_right(server:counts(place.scenario))
   check.equal(place.spent().requests, #place.order)
-  if killed and #place.rows() == 1 and place.rows()[1].id then return end
-  check.equal(#place.rows(), 0)
+  if killed and #place.batches() == 1 and place.batches()[1].id then return end
+  check.equal(#place.batches(), 0)
   check.equal(place.left(), {})
   check.equal(server:get("/files/" .. place.scenario), "0\n")
 end
@@ -192,7 +161,7 @@ test("an address at another host is refused, and nothing goes there", function()
   local code, text = place.run()
   check.equal(code, 1, text)
   check.contains(text, "nothing is sent to another server")
-  check.equal(#place.rows(), 0)
+  check.equal(#place.batches(), 0)
   check.equal(place.left(), {})
   for _, r in ipairs(server:requests(quick "uploadelsewhere=x")) do check.equal(r.host, "main") end
   check.equal(#requests("uploadelsewhere=x", "files upload"), 0)
@@ -204,7 +173,7 @@ test("a service that takes no file, tells no address, or cannot read it: 1, and 
     local code, text = place.run()
     check.equal(code, 1, text)
     check.contains(text, words)
-    check.equal(#place.rows(), 0)
+    check.equal(#place.batches(), 0)
     check.equal(place.left(), {})
     check.equal(#requests(scenario, ":batchGenerateContent"), 0)
     check.equal(server:counts(quick(scenario)).produced, 0)
@@ -230,7 +199,7 @@ test("a file that cannot be deleted stops nobody", function()
   local place = place_with(8, "filestay=x")
   local code, text = place.run()
   check.equal(code, 0, text)
-  check.equal(#place.rows(), 0)
+  check.equal(#place.batches(), 0)
   check.equal(place.left(), {})
 end)
 
@@ -242,7 +211,7 @@ test("answers that are damaged or missing: the others are kept, the next run ask
     check.contains(text, "7 captions written")
     check.contains(text, "the batch has no answer for it")
     check.equal(#requests(place.scenario, ":download"), 2) -- it may have been damaged on the way
-    check.equal(#place.rows(), 0)
+    check.equal(#place.batches(), 0)
     check.equal(place.left(), {})
     place.env("ok=after_" .. scenario)
     code, text = place.run()
@@ -257,7 +226,7 @@ test("answers that the service keeps no longer are told, and asked for again by 
   local code, text = place.run()
   check.equal(code, 75, text)
   check.contains(text, "no answer")
-  check.equal(#place.rows(), 0)
+  check.equal(#place.batches(), 0)
   check.equal(place.left(), {})
 end)
 
@@ -266,7 +235,7 @@ test("a batch of a file that failed or expired takes its file with it", function
     local place = place_with(8, scenario .. "=x")
     local code, text = place.run()
     check.equal(code, 75, text)
-    check.equal(#place.rows(), 0)
+    check.equal(#place.batches(), 0)
     check.equal(place.left(), {})
     check.equal(#requests(place.scenario, "^DELETE /v1beta/files/"), 1)
   end
@@ -291,9 +260,8 @@ test("killed while it sends: the next run sends the file that lies here, and mak
 end)
 
 test("killed between sending and making: the file at the service is used", function()
-  local place = place_with(8, "ok@150=between")
+  local place = place_with(8, "ok@400=between")
   place.ended(function(row) return row.file and not row.id end)
-  os.execute "sleep 0.5"
   again(place)
   check.equal(#requests(place.scenario, "files start"), 1)
   check.equal(#requests(place.scenario, ":batchGenerateContent"), 1)
@@ -310,8 +278,7 @@ test("killed while it fetches or takes the answers: each is taken and counted on
     local place = place_with(40, ("ok@20=takes%d"):format(i), { file = 1000000 })
     place.ended(function(row)
       if not row.id then return false end
-      os.execute(("sleep %.2f"):format(0.03 * i))
-      return true
+      return script.pause(0.03 * i)
     end)
     again(place, nil, true)
   end
@@ -320,8 +287,7 @@ end)
 test("kill -9 at any moment", function()
   for i = 1, 8 do
     local place = place_with(10, ("ok@25=any%d"):format(i), { piece = 4000, file = 20000 })
-    place.ended(40 + i * 90)
-    os.execute "sleep 0.1"
+    place.ended(0.04 + i * 0.09)
     again(place, nil, true)
   end
 end)
@@ -331,7 +297,7 @@ test("Ctrl-C while it sends: nothing is made, 130, and the same command goes on"
   place.ended(function(row) return row.size and not row.file end, "INT")
   check.contains(fs.read(place.folder .. "/log"), "no batch was made yet")
   check.equal(#requests(place.scenario, ":batchGenerateContent"), 0)
-  check.equal(#place.rows(), 1)
+  check.equal(#place.batches(), 1)
   again(place, "of an earlier run is found again")
 end)
 
@@ -349,7 +315,7 @@ local function sent_only(scenario)
   check.equal(code, 75, text)
   check.contains(text, "a batch could not be made")
   check.equal(server:get("/files/" .. place.scenario), "1\n")
-  check.equal({ #place.rows(), place.rows()[1].id, #place.left() }, { 1, nil, 1 })
+  check.equal({ #place.batches(), place.batches()[1].id, #place.left() }, { 1, nil, 1 })
   return place, place.scenario
 end
 
@@ -367,7 +333,7 @@ test("a file of an earlier run that is not wanted any more is taken away, here a
   place.write("a.lua", RECIPE:format ', style = "tags"')
   local code, text = place.run()
   check.equal(code, 0, text)
-  check.equal(#place.rows(), 0)
+  check.equal(#place.batches(), 0)
   check.equal(place.left(), {})
   check.equal(server:get("/files/" .. before), "0\n")
 end)
@@ -376,7 +342,7 @@ test("a file that is gone after its 48 hours is sent again; or written again, wh
   for _, here in ipairs { true, false } do
     local place = sent_only("old" .. tostring(here))
     local talk <close> = net.talk { service = "gemini", wire = "gemini", base = server:url "ok", base_from = "environment", log = "" }
-    talk:request("gone", { method = "DELETE", path = "/v1beta/" .. place.rows()[1].file })
+    talk:request("gone", { method = "DELETE", path = "/v1beta/" .. place.batches()[1].file })
     check.equal(select(2, talk:next()).verdict, "done")
     if not here then os.remove(place.folder .. "/store/" .. place.left()[1]) end
     place.env("ok=old" .. tostring(here))
@@ -401,7 +367,7 @@ test("a file whose deletion was cut off is deleted by the next run that asks", f
   s:close()
   place.write("a.lua", RECIPE:format ', style = "tags"')
   check.equal(place.run(), 0)
-  check.equal(#place.rows(), 0)
+  check.equal(#place.batches(), 0)
   check.equal(#requests(place.scenario, "^DELETE /v1beta/files/rest"), 1)
 end)
 
@@ -413,7 +379,7 @@ test("the ceiling is looked at before anything is sent, also of a file that lies
   check.equal(code, 1, text)
   check.contains(text, "ceiling of usd(0.02)")
   check.ok(place.spent().cost <= 0.02 and place.spent().requests >= 1)
-  check.equal(#place.rows(), 0)
+  check.equal(#place.batches(), 0)
   check.equal(place.left(), {})
 end)
 

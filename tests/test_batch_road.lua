@@ -8,35 +8,17 @@ local server = fake.start()
 local RECIPE = [[images "photos":caption { with = gemini { batch = true%s } }:export { as = "sidecars", to = "out/set" }]]
 
 local function place_with(count, scenario, options)
-  local folder = tmp "batch"
-  local captions, order = fake.pictures(folder .. "/photos", count, 200)
-  local place = { folder = folder, captions = captions, order = order }
-  function place.write(name, text) assert(fs.write(folder .. "/" .. name, text)) end
+  local place = fake.place(tmp "batch", count, 200)
+  function place.command(words, looks) return fake.command(place.folder, words, { CALOTYPE_STDLIB = fake.looks(looks or fake.SOON) }) end
   function place.env(to) place.write(".env", ("GEMINI_BASE_URL=%s\nGEMINI_API_KEY=%s\n"):format(server:url(to), fake.KEY)) end
-  function place.run(words)
-    local out = io.popen("(" .. fake.command(folder, words) .. ") 2>&1; echo \"exit $?\"")
-    local text = out:read "a"
-    out:close()
-    local shown, code = text:match "^(.*)exit (%d+)\n$"
-    return tonumber(code), shown
-  end
-  -- Starts it and kills it (with that signal) when the store has an open batch (with an id, when that is wanted).
-  function place.killed(with_id, signal)
-    local pid = io.popen(("(%s) >%s/log 2>&1 & echo $!"):format(fake.command(folder, "a.lua"), folder)):read "l"
-    for _ = 1, 400 do
-      os.execute "sleep 0.02"
-      local row = place.open()[1]
-      if row and (row.id or not with_id) then break end
-    end
-    os.execute(("kill -%s %s 2>/dev/null"):format(signal or "9", pid))
-    os.execute(("for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do kill -0 %s 2>/dev/null || break; sleep 0.1; done"):format(pid))
-  end
-  function place.open()
-    local s = store.open(folder .. "/store", { existing = true })
-    if not s then return {} end
-    local list = json.decode(s:get("batches", "gemini") or "[]")
-    s:close()
-    return list
+  -- Starts it and kills it (with that signal) when the service has made the batch (`told`: and its store knows that); it does not look again
+  -- by itself.
+  function place.killed(told, signal)
+    fake.ended(place.command("a.lua", fake.NEVER), place.folder .. "/log", function()
+      if not told then return os.execute(server:until_requests(scenario, 1)) end
+      local row = place.batches()[1]
+      return row and row.id
+    end, signal)
   end
   place.env(scenario)
   place.write("a.lua", RECIPE:format(options or ""))
@@ -44,20 +26,8 @@ local function place_with(count, scenario, options)
 end
 
 local function all_right(place, scenario)
-  for name, caption in pairs(place.captions) do
-    local text = fs.read(("%s/out/set/%s.txt"):format(place.folder, name))
-    check.equal(text and text:gsub("%s+$", ""), caption, name)
-  end
-  local counts = server:counts(scenario)
-  for _, sha in ipairs(place.order) do check.equal(counts.of[sha].produced, 1, sha) end
-  check.equal(#place.open(), 0)
-end
-
-local function paid(place)
-  local s = assert(store.open(place.folder .. "/store"))
-  local sum = s:spent { provider = "gemini" }
-  s:close()
-  return sum
+  place.all_right(server:counts(scenario))
+  check.equal(#place.batches(), 0)
 end
 
 test("a batch is made, waited for and taken, at half the price", function()
@@ -68,7 +38,7 @@ test("a batch is made, waited for and taken, at half the price", function()
   local plain = place_with(5, "ok=single")
   plain.write("a.lua", (RECIPE:format "":gsub("batch = true", "")))
   check.equal(plain.run "a.lua", 0)
-  check.near(paid(place).cost, paid(plain).cost / 2, 1e-9)
+  check.near(place.spent().cost, plain.spent().cost / 2, 1e-9)
   code, text = place.run "a.lua"
   check.equal(code, 0, text)
   check.contains(text, "5 known")
@@ -84,7 +54,7 @@ end)
 test("a killed run finds its batch again: nothing is made twice", function()
   local place = place_with(4, "batchslow=kill")
   place.killed(true)
-  check.equal(#place.open(), 1)
+  check.equal(#place.batches(), 1)
   local code, text = place.run "plan a.lua"
   check.equal(code, 0, text)
   check.contains(text, "4 are in a batch already")
@@ -105,28 +75,28 @@ test("answers about pictures that are not asked for any more are kept for the ru
   check.equal(code, 0, text)
   check.contains(text, "4 known")
   all_right(place, "batchslow=aside")
-  check.equal(paid(place).requests, 4)
+  check.equal(place.spent().requests, 4)
 end)
 
 test("Ctrl-C leaves the batch to the service, and the same command takes its answers", function()
   local place = place_with(4, "batchslow=leave")
   place.killed(true, "TERM")
   check.contains(fs.read(place.folder .. "/log"), "the batch goes on at the service")
-  check.equal(#place.open(), 1)
+  check.equal(#place.batches(), 1)
   local code, text = place.run "a.lua"
   check.equal(code, 0, text)
   all_right(place, "batchslow=leave")
 end)
 
 test("a run that is killed while its batch is being made finds out whether it was", function()
-  local place = place_with(4, "ok@400=making")
+  local place = place_with(4, "ok@5000=making")
   place.killed(false)
-  check.equal(#place.open(), 1)
-  check.equal(place.open()[1].id, nil)
-  os.execute "sleep 0.6"
+  check.equal(#place.batches(), 1)
+  check.equal(place.batches()[1].id, nil)
+  place.env "ok=making"
   local code, text = place.run "a.lua"
   check.equal(code, 0, text)
-  all_right(place, "ok@400=making")
+  all_right(place, "ok@5000=making")
 end)
 
 test("a batch whose making was never answered is looked for by its name", function()
@@ -146,7 +116,7 @@ test("a batch that was only intended is forgotten", function()
   s:put("batches", "gemini", json.encode { row })
   s:close()
   check.equal(place.run "a.lua", 0)
-  check.equal(#place.open(), 1) -- of another question: not ours to forget
+  check.equal(#place.batches(), 1) -- of another question: not ours to forget
 end)
 
 test("one question of a batch may fail alone: 75, and the next run asks for it alone", function()
@@ -166,7 +136,7 @@ test("a batch that failed or expired is told, and asked for again by the next ru
     local code, text = place.run "a.lua"
     check.equal(code, 75, text)
     check.contains(text, "its batch")
-    check.equal(#place.open(), 0)
+    check.equal(#place.batches(), 0)
     place.env("ok=" .. scenario)
     code, text = place.run "a.lua"
     check.equal(code, 0, text)
@@ -178,8 +148,8 @@ test("a ceiling holds half the price for each question of a batch", function()
   local code, text = place.run "a.lua"
   check.equal(code, 1, text)
   check.contains(text, "ceiling of usd(0.02)")
-  check.ok(paid(place).cost <= 0.02)
-  check.ok(paid(place).requests >= 1)
+  check.ok(place.spent().cost <= 0.02)
+  check.ok(place.spent().requests >= 1)
 end)
 
 test("batches are not recorded", function()

@@ -15,21 +15,13 @@ local RECIPE = [[images "photos":caption { with = %s }:export { as = "sidecars",
 -- A folder with pictures, a recipe, and a .env; scenarios get counts of their own.
 local function place_with(count, with, scenarios, env)
   serial = serial + 1
-  local place = { folder = tmp "fallback", gemini = ("%s=fb%dg"):format(scenarios.gemini or "ok", serial), openai = ("%s=fb%do"):format(scenarios.openai or "ok", serial) }
-  place.captions, place.order = fake.pictures(place.folder .. "/photos", count)
-  function place.write(name, text) assert(fs.write(place.folder .. "/" .. name, text)) end
+  local place = fake.place(tmp "fallback", count)
+  place.gemini, place.openai = ("%s=fb%dg"):format(scenarios.gemini or "ok", serial), ("%s=fb%do"):format(scenarios.openai or "ok", serial)
   function place.env(lines)
     place.write(".env", ("GEMINI_BASE_URL=%s\nOPENAI_BASE_URL=%s\n%s"):format(server:url(place.gemini), server:url(place.openai), lines or "GEMINI_API_KEY=" .. fake.KEY))
   end
-  function place.command(words) return fake.command(place.folder, words) end
-  function place.run(words)
-    local out = io.popen(("(%s) 2>&1; echo \"exit $?\""):format(place.command(words or "run recipe.lua")))
-    local text = out:read "a"
-    out:close()
-    check.ok(not text:find(fake.KEY, 1, true), "the key was shown")
-    local said, code = text:match "^(.*)exit (%d+)\n$"
-    return tonumber(code), said
-  end
+  local run = place.run
+  function place.run(words) return run(words or "run recipe.lua") end
   -- how many pictures each service was asked about
   function place.asked()
     local gemini, openai = 0, 0

@@ -141,7 +141,7 @@ test("what the README shows as printed is what is printed", function()
             local log = fs.read "build/demo.log"
             if log then expect(block, shown, lines_of(log)) else waiting = block.line end
           elseif command == "make test" then
-            expect(block, shown, lines_of((run(("cd %s && T=none tests/run.sh"):format(here)))))
+            expect(block, shown, lines_of((run(("cd %s && T=label tests/run.sh"):format(here)))))
           else
             expect(block, shown, lines_of((run(command))), true)
           end

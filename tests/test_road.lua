@@ -13,42 +13,15 @@ end
 
 -- A folder with pictures of its own and a .env that names the server.
 local function place_with(count, scenario, lines)
-  local folder = tmp "road"
-  local captions, order = fake.pictures(folder .. "/photos", count, 200)
-  local place = { folder = folder, captions = captions, order = order }
-  function place.write(name, text) assert(fs.write(folder .. "/" .. name, text)) end
+  local place = fake.place(tmp "road", count, 200)
   function place.env(to, more)
     place.write(".env", ("GEMINI_BASE_URL=%s\nGEMINI_API_KEY=%s\n%s"):format(server:url(to), fake.KEY, more or ""))
-  end
-  function place.run(words, environment)
-    local out = io.popen("(" .. fake.command(folder, words, environment) .. ") 2>&1; echo \"exit $?\"")
-    local text = out:read "a"
-    out:close()
-    local shown, code = text:match "^(.*)exit (%d+)\n$"
-    check.ok(not shown:find(fake.KEY, 1, true), "the key was shown")
-    return tonumber(code), shown
-  end
-  function place.captions_written()
-    local found = {}
-    for _, entry in ipairs(fs.list(folder .. "/out/set", true) or {}) do
-      local name = entry.path:match "([^/]+)%.txt$"
-      if name then found[name] = fs.read(entry.path) end
-    end
-    return found
   end
   place.env(scenario, lines)
   return place
 end
 
 local RECIPE = [[images "photos":caption { with = %s }:export { as = "sidecars", to = "out/set" }]]
-
--- Every picture has its own caption, and each was produced exactly once.
-local function all_right(place, scenario)
-  local written = place.captions_written()
-  for name, caption in pairs(place.captions) do check.equal(written[name] and written[name]:gsub("%s+$", ""), caption, name) end
-  local counts = server:counts(scenario)
-  for _, sha in ipairs(place.order) do check.equal(counts.of[sha].produced, 1, sha) end
-end
 
 test("the README's recipe runs, and a second run asks nobody", function()
   local place = place_with(12, "ok=readme")
@@ -88,7 +61,7 @@ test("faults on the way cost time, never a second payment", function()
   local code, text = place.run "a.lua"
   check.equal(code, 0, text)
   check.contains(text, "18 requests (12 errors")
-  all_right(place, "503-once,429fast-once=road")
+  place.all_right(server:counts "503-once,429fast-once=road")
 end)
 
 test("a model that is gone is left, and its successor's captions say so", function()
@@ -96,7 +69,7 @@ test("a model that is gone is left, and its successor's captions say so", functi
   place.write("a.lua", RECIPE:format "gemini {}")
   local code, text = place.run "a.lua"
   check.equal(code, 0, text)
-  all_right(place, "404-first=road")
+  place.all_right(server:counts "404-first=road")
   code, text = place.run "captions log photos/p0001.png"
   check.equal(code, 0, text)
   check.contains(text, "gemini-3.6-flash")
@@ -149,33 +122,32 @@ test("a recording is played back without a key and without the net", function()
 end)
 
 test("Ctrl-C keeps what came; the same command goes on, and nothing is paid twice", function()
-  local place = place_with(40, "ok@150=stop")
+  local place = place_with(40, "ok@300=stop")
   place.write("a.lua", RECIPE:format "gemini { in_flight = 4 }")
   local done = place.folder .. "/log"
-  local pid = io.popen(("(%s) >%s 2>&1 & echo $!"):format(fake.command(place.folder, "a.lua"), done)):read "l"
-  os.execute "sleep 0.6"
-  os.execute("kill -TERM " .. pid) -- what a shell starts in the background hears no Ctrl-C; this is heard as one
-  os.execute(("for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do kill -0 %s 2>/dev/null || break; sleep 0.2; done"):format(pid))
+  -- what a shell starts in the background hears no Ctrl-C; TERM is heard as one
+  fake.ended(place.command "a.lua", done, function() return os.execute(server:until_requests("ok@300=stop", 8)) end, "TERM")
   local text = fs.read(done)
   check.contains(text, "go on with: calotype run a.lua")
-  local first = server:counts "ok@150=stop"
+  local first = server:counts "ok@300=stop"
   check.ok(first.requests > 0 and first.requests < 40, text)
   local code, rest = place.run "a.lua"
   check.equal(code, 0, rest)
-  all_right(place, "ok@150=stop")
+  place.all_right(server:counts "ok@300=stop")
 end)
 
 test("two runs at once in one folder pay once for each picture", function()
-  local place = place_with(12, "ok@60=two")
-  place.write("a.lua", RECIPE:format "gemini {}")
-  local one = io.popen(fake.command(place.folder, "a.lua") .. " 2>&1")
+  local place = place_with(12, "ok@2000=two")
+  place.write("a.lua", RECIPE:format "gemini { in_flight = 12 }")
+  local one = io.popen(place.command "a.lua" .. " 2>&1")
+  os.execute(server:until_requests("ok@2000=two", 1)) -- answered in 2 s
   local code, text = place.run "a.lua"
   local other = one:read "a"
   one:close()
   check.equal(code, 0, text)
   check.contains(text .. other, "another run asks with this store; waiting, so that nothing is paid twice")
   check.contains(text .. other, "captions: 12 known")
-  all_right(place, "ok@60=two")
+  place.all_right(server:counts "ok@2000=two")
 end)
 
 test("a key that a service quotes, in a caption or where a sentence is cut, is neither shown nor kept", function()
@@ -189,7 +161,7 @@ test("a key that a service quotes, in a caption or where a sentence is cut, is n
     check.ok(not text:find(half, 1, true), text)
     local where = io.popen(("cd '%s' && grep -rlaF '%s' . --exclude=.env"):format(place.folder, half)):read "a"
     check.equal(where, "")
-    if scenario == "echocaption" then check.equal(place.captions_written().p0001, "a note that says <GEMINI_API_KEY> and <GEMINI_API_KEY>\n") end
+    if scenario == "echocaption" then check.equal(place.captions_written().p0001, "a note that says <GEMINI_API_KEY> and <GEMINI_API_KEY>") end
   end
 end)
 
@@ -214,7 +186,7 @@ test("openai: a server of one's own, free, its only model found", function()
   local code, text = place.run "a.lua"
   check.equal(code, 0, text)
   check.contains(text, "free")
-  all_right(place, "ok=own")
+  place.all_right(server:counts "ok=own")
 end)
 
 test("huggingface: an endpoint that captions, loading first", function()
@@ -223,7 +195,7 @@ test("huggingface: an endpoint that captions, loading first", function()
   place.write("a.lua", RECIPE:format 'huggingface { free = true, model = "Salesforce/blip-image-captioning-base" }')
   local code, text = place.run "a.lua"
   check.equal(code, 0, text)
-  all_right(place, "503loading-once=hf")
+  place.all_right(server:counts "503loading-once=hf")
 end)
 
 test("an ensemble of two: both asked, the sentence that agrees is taken", function()

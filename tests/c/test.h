@@ -15,6 +15,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 typedef struct test_case {
   const char *name;
@@ -24,6 +25,12 @@ typedef struct test_case {
 
 static test_case *test_first, **test_last = &test_first;
 static int test_failures, test_skipped_now;
+
+static double test_clock(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
 
 #define TEST(id)                                            \
   static void id(void);                                     \
@@ -73,7 +80,9 @@ static int test_failures, test_skipped_now;
     for (test_case *t = test_first; t; t = t->next) {                       \
       int before = test_failures;                                           \
       test_skipped_now = 0;                                                 \
+      double began = test_clock();                                          \
       t->run();                                                             \
+      printf("took %.3f %s\n", test_clock() - began, t->name);              \
       if (test_failures > before) failed++, printf("FAILED %s\n", t->name); \
       else if (test_skipped_now) skipped++;                                 \
       else passed++;                                                        \
