@@ -3,6 +3,7 @@
 
 #include "bind/bind.h"
 #include "core/text/letters.h"
+#include "core/text/next.h"
 #include "core/text/tokenizer.h"
 
 enum { LONGEST_FILE = 64 << 20, LONGEST_WINDOW = 1 << 16 };
@@ -44,6 +45,17 @@ static int l_clip(lua_State *L) {
     if (!*shell) cal_error_context(&err, "%s with %s", paths[0], paths[1]);
   }
   for (int i = 0; i < 2; i++) cal_buffer_free(&files[i]);
+  return *shell ? 1 : cal_push_refusal(L, &err);
+}
+
+/* text.wordpiece(vocabulary [, lower = true]) -> tokenizer | nil, message, code. `vocabulary`: the lines of vocab.txt */
+static int l_wordpiece(lua_State *L) {
+  size_t size;
+  const char *vocab = luaL_checklstring(L, 1, &size);
+  const bool lower = lua_isnoneornil(L, 2) || lua_toboolean(L, 2);
+  cal_tokenizer **shell = cal_push_shell(L, TYPE, sizeof *shell);
+  cal_error err = {0};
+  *shell = cal_tokenizer_new_wordpiece(vocab, size, lower, &err);
   return *shell ? 1 : cal_push_refusal(L, &err);
 }
 
@@ -165,12 +177,63 @@ static int l_lower(lua_State *L) {
   return 1;
 }
 
+/* The tokens of a list, in memory that is Lua's and stays while it is on the stack. */
+static int32_t *check_ids(lua_State *L, int arg, size_t *count) {
+  if (lua_isnil(L, arg)) {
+    *count = 0;
+    return NULL;
+  }
+  luaL_checktype(L, arg, LUA_TTABLE);
+  *count = (size_t)luaL_len(L, arg);
+  int32_t *ids = lua_newuserdatauv(L, *count * sizeof *ids + 1, 0);
+  for (size_t i = 0; i < *count; i++) {
+    lua_rawgeti(L, arg, (lua_Integer)i + 1);
+    ids[i] = (int32_t)luaL_checkinteger(L, -1);
+    lua_pop(L, 1);
+  }
+  return ids;
+}
+
+/* text.best(logits, row, vocabulary, {count=, logarithms=false, penalty=1, seen={ids}, never=id}) -> {ids}, {scores}, best first
+ * | nil, message, code. `logits`: f32 bytes of [rows, vocabulary]; rows count from 1. */
+static int l_best(lua_State *L) {
+  size_t size, seen_count;
+  const char *bytes = luaL_checklstring(L, 1, &size);
+  const lua_Integer row = luaL_checkinteger(L, 2), vocabulary = luaL_checkinteger(L, 3), count = cal_option_integer(L, 4, "count", 1);
+  luaL_argcheck(L, vocabulary >= 1 && vocabulary <= INT32_MAX, 3, "a vocabulary has tokens");
+  const size_t each = (size_t)vocabulary * sizeof(float);
+  luaL_argcheck(L, row >= 1 && (size_t)row <= size / each, 2, "there are not so many rows");
+  luaL_argcheck(L, count >= 1 && count <= vocabulary, 4, "count is 1 to the size of the vocabulary");
+  if (lua_istable(L, 4)) lua_getfield(L, 4, "seen");
+  else lua_pushnil(L);
+  cal_next_rules rules = {.logarithms = cal_option_boolean(L, 4, "logarithms", 0),
+                          .penalty = cal_option_number(L, 4, "penalty", 1),
+                          .never = (int32_t)cal_option_integer(L, 4, "never", -1)};
+  rules.seen = check_ids(L, lua_gettop(L), &seen_count);
+  rules.seen_count = seen_count;
+  float *logits = lua_newuserdatauv(L, each, 0); /* strings need not be aligned */
+  memcpy(logits, bytes + (size_t)(row - 1) * each, each);
+  cal_next *best = lua_newuserdatauv(L, (size_t)count * sizeof *best, 0);
+  cal_error err = {0};
+  if (cal_next_best(logits, (size_t)vocabulary, &rules, (size_t)count, best, &err)) return cal_push_refusal(L, &err);
+  lua_createtable(L, (int)count, 0);
+  lua_createtable(L, (int)count, 0);
+  for (lua_Integer i = 0; i < count; i++) {
+    lua_pushinteger(L, best[i].id);
+    lua_rawseti(L, -3, i + 1);
+    lua_pushnumber(L, (lua_Number)best[i].score);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 2;
+}
+
 int luaopen_cal_text(lua_State *L);
 int luaopen_cal_text(lua_State *L) {
   static const luaL_Reg methods[] = {{"tokens", l_tokens}, {"encode", l_encode}, {"decode", l_decode}, {"size", l_size},
                                      {"id", l_id},         {"token", l_token},   {NULL, NULL}};
   cal_register_type(L, TYPE, methods, l_free, l_to_string);
   cal_register_type(L, "calotype.tokens", (const luaL_Reg[]){{NULL, NULL}}, l_tokens_free, l_tokens_text);
-  luaL_newlib(L, ((const luaL_Reg[]){{"clip", l_clip}, {"kind", l_kind}, {"lower", l_lower}, {NULL, NULL}}));
+  luaL_newlib(L, ((const luaL_Reg[]){
+                     {"best", l_best}, {"clip", l_clip}, {"kind", l_kind}, {"lower", l_lower}, {"wordpiece", l_wordpiece}, {NULL, NULL}}));
   return 1;
 }

@@ -17,8 +17,8 @@ local json = require "native.json"
 local layers = {}
 
 -- The widest heads whose attention is one op on a CPU: up to here it is faster in training, or as fast and without the memory for the
--- scores; from 64 on it is slower (docs/SPEED.md).
-local NARROW = 40
+-- scores; from 64 on it is slower (docs/SPEED.md). Where nothing is trained there is no backward that would make the scores again.
+local NARROW, NARROW_FORWARD = 40, 80
 
 local DTYPES = { F32 = "f32", F16 = "f16", BF16 = "bf16" }
 
@@ -38,15 +38,16 @@ end
 ---@field kernel boolean turn [out, in, kh, kw] to [out, kh, kw, in]
 
 --- A graph under construction and the layers that add to it.
----@param options? { adapter?: table, dtype?: string, trainable?: (fun(path: string): boolean), device?: userdata }
+---@param options? { adapter?: table, dtype?: string, trainable?: (fun(path: string): boolean), device?: userdata, forward?: boolean }
 ---   dtype: storage of frozen weights and of what flows between layers, otherwise the weights' is the file's; trainable: which weights
----   become parameters (f32); device: what the graph is for, a CPU where it is left out. It runs on others too
+---   become parameters (f32); device: what the graph is for, a CPU where it is left out. It runs on others too; forward: it is never
+---   differentiated
 function layers.new(options)
   options = options or {}
-  local g = { graph = graph.new(), loads = {}, adapter = options.adapter }
+  local g = { graph = graph.new(), loads = {}, adapter = options.adapter, dtype = options.dtype }
   local native = g.graph
   -- A GPU's kernels for the one op are there to be right; products and a softmax are what its makers have tuned.
-  if not options.device or options.device:info().native then native:fuse_attention(NARROW) end
+  if not options.device or options.device:info().native then native:fuse_attention(options.forward and NARROW_FORWARD or NARROW) end
   local handles, files = setmetatable({}, { __mode = "k" }), {}
 
   -- Weights -----------------------------------------------------------------------------------------------------------
@@ -75,18 +76,20 @@ function layers.new(options)
     return it.name == "" and it.file.root or it.file.root .. "." .. it.name
   end
 
+  local function name_of(it, key) return it.name == "" and key or it.name .. "." .. key end
+
   function g.has(w, key)
     local it = handles[w]
-    if options.fresh then return options.fresh(it.file.root .. "." .. it.name .. "." .. key) end
-    return it.file.tensors[it.name .. "." .. key] ~= nil
+    local name = name_of(it, key)
+    if options.fresh then return options.fresh(it.file.root .. "." .. name) end
+    return it.file.tensors[name] ~= nil
   end
 
   -- The tensor `key` of a layer, as a value in our layout. `expected` is its shape in the file; 1x1 kernels and matrices stand for each
   -- other, since files disagree about them.
   local function take(w, key, expected)
     local it = handles[w]
-    local name = it.name .. "." .. key
-    local file = it.file
+    local name, file = name_of(it, key), it.file
     local tensor = file.tensors[name]
     if not tensor and options.fresh then
       tensor = { dtype = "F32", shape = expected }
@@ -200,6 +203,9 @@ function layers.new(options)
 
   --- A whole table [rows, width].
   function g.table(w, rows, width) return at(w, take, "weight", { rows, width }) end
+
+  --- A tensor that is no layer's: its name is the handle's path with `key` behind it.
+  function g.tensor(w, key, shape) return at(w, take, key, shape) end
 
   --- Softmax attention of tokens [B, T, C] in `heads` heads of C / heads.
   function g.attention(q, k, v, heads, causal)

@@ -3,25 +3,19 @@
 #include <utf8proc.h>
 
 #include "core/base/memory.h"
-#include "core/text/tokenizer.h"
-#include "core/text/vocabulary.h"
-
-enum { LONGEST_TEXT = 16 << 20, SPECIALS = 4 };
+#include "core/text/tokenizing.h"
 
 typedef struct {
   int32_t left, right; /* left < 0: empty slot */
   int32_t rank, joined;
 } merge;
 
-struct cal_tokenizer {
-  cal_vocabulary *vocabulary;
+typedef struct {
+  cal_tokenizer all;
   merge *merges; /* open addressing on (left, right) */
   size_t merge_slots, merge_count;
   int32_t byte_id[256], last_byte_id[256]; /* the byte alone, and as a word's last; the unknown token where there is none */
-  int32_t special_id[SPECIALS];            /* begin, end, pad, unknown */
-  const char *special[SPECIALS];           /* their spelling, owned by the vocabulary */
-  size_t special_size[SPECIALS];
-};
+} clip;
 
 /* ---- bytes as characters: printable Latin-1 stands for itself, the other 68 bytes for U+0100 and up, in order ------- */
 
@@ -46,7 +40,7 @@ static size_t spell_byte(int byte, char out[8]) { return (size_t)utf8proc_encode
 
 /* ---- merges ----------------------------------------------------------------------------------------------------------- */
 
-static size_t merge_slot(const cal_tokenizer *t, int32_t left, int32_t right) {
+static size_t merge_slot(const clip *t, int32_t left, int32_t right) {
   uint64_t h = ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) * 0x9e3779b97f4a7c15u;
   size_t slot = (h >> 20) & (t->merge_slots - 1);
   while (t->merges[slot].left >= 0 && (t->merges[slot].left != left || t->merges[slot].right != right))
@@ -54,23 +48,24 @@ static size_t merge_slot(const cal_tokenizer *t, int32_t left, int32_t right) {
   return slot;
 }
 
-static const merge *find_merge(const cal_tokenizer *t, int32_t left, int32_t right) {
+static const merge *find_merge(const clip *t, int32_t left, int32_t right) {
   const merge *m = &t->merges[merge_slot(t, left, right)];
   return m->left >= 0 ? m : NULL;
 }
 
-static cal_status add_merge(cal_tokenizer *t, const char *line, size_t size, size_t number, cal_error *err) {
+static cal_status add_merge(clip *t, const char *line, size_t size, size_t number, cal_error *err) {
   const char *space = memchr(line, ' ', size);
   if (!space || space == line || space == line + size - 1 || memchr(space + 1, ' ', (size_t)(line + size - space - 1)))
     return cal_fail(err, CAL_E_FORMAT, "merges: line %zu is not two tokens with a space between", number);
   size_t left_size = (size_t)(space - line), right_size = size - left_size - 1;
-  int32_t left = cal_vocabulary_find(t->vocabulary, line, left_size), right = cal_vocabulary_find(t->vocabulary, space + 1, right_size);
+  int32_t left = cal_vocabulary_find(t->all.vocabulary, line, left_size),
+          right = cal_vocabulary_find(t->all.vocabulary, space + 1, right_size);
   char joined[512];
   if (size >= sizeof joined)
     return cal_fail(err, CAL_E_LIMIT, "merges: line %zu has %zu bytes; at most %zu are expected", number, size, sizeof joined - 1);
   memcpy(joined, line, left_size);
   memcpy(joined + left_size, space + 1, right_size);
-  int32_t id = cal_vocabulary_find(t->vocabulary, joined, left_size + right_size);
+  int32_t id = cal_vocabulary_find(t->all.vocabulary, joined, left_size + right_size);
   if (left < 0 || right < 0 || id < 0)
     return cal_fail(err, CAL_E_FORMAT,
                     "merges: line %zu: \"%.*s\" is not in the vocabulary; vocab.json and merges.txt belong to different models", number,
@@ -85,7 +80,7 @@ static cal_status add_merge(cal_tokenizer *t, const char *line, size_t size, siz
   return CAL_OK;
 }
 
-static cal_status read_merges(cal_tokenizer *t, const char *text, size_t size, cal_error *err) {
+static cal_status read_merges(clip *t, const char *text, size_t size, cal_error *err) {
   size_t lines = 1;
   for (size_t i = 0; i < size; i++) lines += text[i] == '\n';
   for (t->merge_slots = 64; t->merge_slots < 2 * lines; t->merge_slots *= 2) {
@@ -106,60 +101,19 @@ static cal_status read_merges(cal_tokenizer *t, const char *text, size_t size, c
 
 /* ---- opening ---------------------------------------------------------------------------------------------------------- */
 
-static cal_status find_specials(cal_tokenizer *t, const cal_special_tokens *special, cal_error *err) {
-  static const char *const roles[SPECIALS] = {"begin", "end", "pad", "unknown"};
-  const char *spelled[SPECIALS] = {special->begin, special->end, special->pad, special->unknown};
-  for (int i = 0; i < SPECIALS; i++) {
-    const char *name = spelled[i] ? spelled[i] : i ? "<|endoftext|>" : "<|startoftext|>";
-    t->special_id[i] = cal_vocabulary_find(t->vocabulary, name, strlen(name));
-    if (t->special_id[i] < 0) return cal_fail(err, CAL_E_FORMAT, "vocabulary: the %s token \"%s\" is not in it", roles[i], name);
-    t->special[i] = cal_vocabulary_token(t->vocabulary, t->special_id[i], &t->special_size[i]);
-    if (!t->special_size[i]) return cal_fail(err, CAL_E_FORMAT, "vocabulary: the %s token is empty", roles[i]);
-  }
+static void find_bytes(clip *t) {
   for (int byte = 0; byte < 256; byte++) {
     char spelling[16];
     size_t size = spell_byte(byte, spelling);
-    t->byte_id[byte] = cal_vocabulary_find(t->vocabulary, spelling, size);
+    t->byte_id[byte] = cal_vocabulary_find(t->all.vocabulary, spelling, size);
     memcpy(spelling + size, "</w>", 4);
-    t->last_byte_id[byte] = cal_vocabulary_find(t->vocabulary, spelling, size + 4);
-    if (t->byte_id[byte] < 0) t->byte_id[byte] = t->special_id[3];
-    if (t->last_byte_id[byte] < 0) t->last_byte_id[byte] = t->special_id[3];
+    t->last_byte_id[byte] = cal_vocabulary_find(t->all.vocabulary, spelling, size + 4);
+    if (t->byte_id[byte] < 0) t->byte_id[byte] = t->all.special_id[CAL_UNKNOWN];
+    if (t->last_byte_id[byte] < 0) t->last_byte_id[byte] = t->all.special_id[CAL_UNKNOWN];
   }
-  return CAL_OK;
 }
 
-cal_tokenizer *cal_tokenizer_new_clip(const char *vocab, size_t vocab_size, const char *merges, size_t merges_size,
-                                      const cal_special_tokens *special, cal_error *err) {
-  cal_tokenizer *t = cal_alloc_zero(1, sizeof *t, err);
-  if (!t) return NULL;
-  t->vocabulary = cal_vocabulary_read_json(vocab, vocab_size, err);
-  if (!t->vocabulary || find_specials(t, special ? special : &(cal_special_tokens){0}, err) || read_merges(t, merges, merges_size, err))
-    return cal_tokenizer_free(t), NULL;
-  return t;
-}
-
-void cal_tokenizer_free(cal_tokenizer *t) {
-  if (!t) return;
-  cal_vocabulary_free(t->vocabulary);
-  cal_free(t->merges);
-  cal_free(t);
-}
-
-void cal_tokens_free(cal_tokens *tokens) {
-  cal_free(tokens->ids);
-  *tokens = (cal_tokens){0};
-}
-
-static cal_status add_token(cal_tokens *tokens, int32_t id, cal_error *err) {
-  if (tokens->count == tokens->capacity) {
-    size_t capacity = tokens->capacity ? 2 * tokens->capacity : 64;
-    int32_t *ids = cal_resize(tokens->ids, capacity * sizeof *ids, err);
-    if (!ids) return CAL_E_MEMORY;
-    tokens->ids = ids, tokens->capacity = capacity;
-  }
-  tokens->ids[tokens->count++] = id;
-  return CAL_OK;
-}
+static void free_clip(cal_tokenizer *t) { cal_free(((clip *)t)->merges); }
 
 /* ---- one piece: its bytes, merged. A heap holds the possible merges, the earliest rank and then the leftmost on top; a merge
  * whose neighbours have changed meanwhile is dropped when it comes up. n log n, so that a word of a megabyte is fine. ---- */
@@ -172,9 +126,9 @@ typedef struct {
   int32_t rank, at, joined;
 } candidate;
 
-/* Memory of one encode call, reused from piece to piece. */
+/* Memory of one stretch of text, reused from piece to piece. */
 typedef struct {
-  const cal_tokenizer *t;
+  const clip *t;
   cal_tokens *out;
   cal_error *err;
   symbol *symbols;
@@ -238,7 +192,7 @@ static cal_status encode_piece(encoder *e, const char *bytes, size_t size) {
     push(e, c.at);
   }
   for (int32_t i = 0; i >= 0; i = e->symbols[i].after) {
-    cal_status status = add_token(e->out, e->symbols[i].id, e->err);
+    cal_status status = cal_tokens_add(e->out, e->symbols[i].id, e->err);
     if (status) return status;
   }
   return CAL_OK;
@@ -314,7 +268,6 @@ static cal_status encode_points(encoder *e, const int32_t *text, size_t count, c
 }
 
 static cal_status encode_stretch(encoder *e, const char *text, size_t size) {
-  if (!size) return CAL_OK;
   const utf8proc_uint8_t *bytes = (const utf8proc_uint8_t *)text;
   const utf8proc_option_t options = UTF8PROC_COMPOSE | UTF8PROC_STABLE;
   utf8proc_ssize_t count = utf8proc_decompose(bytes, (utf8proc_ssize_t)size, NULL, 0, options);
@@ -339,71 +292,37 @@ static cal_status encode_stretch(encoder *e, const char *text, size_t size) {
   return status;
 }
 
-cal_status cal_tokenizer_encode(const cal_tokenizer *t, const char *text, size_t size, cal_tokens *out, cal_error *err) {
-  size_t bad;
-  if (size > LONGEST_TEXT) return cal_fail(err, CAL_E_LIMIT, "tokenizer: a text of %zu bytes; at most %d", size, LONGEST_TEXT);
-  if (!cal_utf8_valid(text, size, &bad)) return cal_fail(err, CAL_E_FORMAT, "tokenizer: the text is not UTF-8 at byte %zu", bad);
-  encoder e = {.t = t, .out = out, .err = err};
-  cal_status status = CAL_OK;
-  size_t from = 0;
-  for (size_t at = 0; at < size && !status;) {
-    int found = -1; /* the longest special token that begins here */
-    for (int i = 0; i < SPECIALS; i++)
-      if (t->special_size[i] <= size - at && !memcmp(text + at, t->special[i], t->special_size[i]) &&
-          (found < 0 || t->special_size[i] > t->special_size[found]))
-        found = i;
-    if (found < 0) {
-      at++;
-      continue;
-    }
-    status = encode_stretch(&e, text + from, at - from);
-    if (!status) status = add_token(out, t->special_id[found], err);
-    from = at += t->special_size[found];
-  }
-  if (!status) status = encode_stretch(&e, text + from, size - from);
+static cal_status encode_clip(const cal_tokenizer *t, const char *text, size_t size, cal_tokens *out, cal_error *err) {
+  encoder e = {.t = (const clip *)t, .out = out, .err = err};
+  cal_status status = encode_stretch(&e, text, size);
   cal_free(e.symbols);
   cal_free(e.heap);
   return status;
 }
 
-size_t cal_tokenizer_window(const cal_tokenizer *t, const cal_tokens *tokens, int32_t *window, size_t length) {
-  size_t kept = tokens->count < length - 2 ? tokens->count : length - 2, at = 0;
-  window[at++] = t->special_id[0];
-  for (size_t i = 0; i < kept; i++) window[at++] = tokens->ids[i];
-  window[at++] = t->special_id[1];
-  while (at < length) window[at++] = t->special_id[2];
-  return tokens->count - kept;
-}
-
-cal_status cal_tokenizer_decode(const cal_tokenizer *t, const int32_t *ids, size_t count, cal_buffer *out, cal_error *err) {
-  cal_buffer bytes = {0};
-  for (size_t i = 0; i < count; i++) {
-    size_t size;
-    const char *token = cal_vocabulary_token(t->vocabulary, ids[i], &size);
-    if (!token) {
-      cal_buffer_free(&bytes);
-      return cal_fail(err, CAL_E_ARG, "tokenizer: no token has the id %d; there are %d", ids[i], cal_tokenizer_size(t));
-    }
-    bool ends = size >= 4 && !memcmp(token + size - 4, "</w>", 4);
-    if (ends) size -= 4;
-    for (size_t at = 0; at < size;) {
-      size_t was = at;
-      int byte = byte_of_character(cal_utf8_next(token, size, &at));
-      if (byte >= 0) cal_buffer_add_byte(&bytes, (char)byte);
-      else cal_buffer_add(&bytes, token + was, at - was); /* a character that is no spelling of a byte: as it stands */
-    }
-    if (ends && i + 1 < count) cal_buffer_add_byte(&bytes, ' ');
-  }
-  for (size_t at = 0; at < bytes.size;) {
+static void spell_clip(const char *token, size_t size, bool first, bool last, cal_buffer *bytes) {
+  (void)first;
+  bool ends = size >= 4 && !memcmp(token + size - 4, "</w>", 4);
+  if (ends) size -= 4;
+  for (size_t at = 0; at < size;) {
     size_t was = at;
-    if (cal_utf8_next(bytes.data, bytes.size, &at) < 0) cal_buffer_add_text(out, "\xef\xbf\xbd");
-    else cal_buffer_add(out, bytes.data + was, at - was);
+    int byte = byte_of_character(cal_utf8_next(token, size, &at));
+    if (byte >= 0) cal_buffer_add_byte(bytes, (char)byte);
+    else cal_buffer_add(bytes, token + was, at - was); /* a character that is no spelling of a byte: as it stands */
   }
-  bool failed = bytes.failed || out->failed;
-  cal_buffer_free(&bytes);
-  return failed ? cal_fail(err, CAL_E_MEMORY, "tokenizer: no memory for the text of %zu tokens", count) : CAL_OK;
+  if (ends && !last) cal_buffer_add_byte(bytes, ' ');
 }
 
-int32_t cal_tokenizer_size(const cal_tokenizer *t) { return cal_vocabulary_size(t->vocabulary); }
-int32_t cal_tokenizer_id(const cal_tokenizer *t, const char *token, size_t size) { return cal_vocabulary_find(t->vocabulary, token, size); }
-const char *cal_tokenizer_token(const cal_tokenizer *t, int32_t id) { return cal_vocabulary_token(t->vocabulary, id, NULL); }
+cal_tokenizer *cal_tokenizer_new_clip(const char *vocab, size_t vocab_size, const char *merges, size_t merges_size,
+                                      const cal_special_tokens *special, cal_error *err) {
+  static const cal_tokenizer_kind kind = {encode_clip, spell_clip, free_clip};
+  static const char *const usual[CAL_SPECIALS_MOST] = {"<|startoftext|>", "<|endoftext|>", "<|endoftext|>", "<|endoftext|>"};
+  clip *t = cal_alloc_zero(1, sizeof *t, err);
+  if (!t) return NULL;
+  t->all.kind = &kind;
+  t->all.vocabulary = cal_vocabulary_read_json(vocab, vocab_size, err);
+  if (!t->all.vocabulary || cal_tokenizer_find_specials(&t->all, special, usual, err)) return cal_tokenizer_free(&t->all), NULL;
+  find_bytes(t);
+  if (read_merges(t, merges, merges_size, err)) return cal_tokenizer_free(&t->all), NULL;
+  return &t->all;
+}

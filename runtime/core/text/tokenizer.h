@@ -15,6 +15,7 @@
 #ifndef CAL_TEXT_TOKENIZER_H
 #define CAL_TEXT_TOKENIZER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,12 @@ typedef struct {
  * CAL_E_FORMAT names the line or the token that does not fit. */
 cal_tokenizer *cal_tokenizer_new_clip(const char *vocab, size_t vocab_size, const char *merges, size_t merges_size,
                                       const cal_special_tokens *special, cal_error *err);
+
+/* BERT's WordPiece from the bytes of vocab.txt, whose [CLS], [SEP], [PAD] and [UNK] are begin, end, pad and unknown. Special tokens written
+ * out are taken as they are; of the rest controls go, with `lower` accents go and letters become small; words end at white space, and
+ * punctuation and ideographs are words of their own; each word is the longest token it begins with, then the longest "##" of what is left.
+ */
+cal_tokenizer *cal_tokenizer_new_wordpiece(const char *vocab, size_t vocab_size, bool lower, cal_error *err);
 void cal_tokenizer_free(cal_tokenizer *t);
 
 typedef struct {

@@ -197,6 +197,27 @@ cal_vocabulary *cal_vocabulary_read_json(const char *json, size_t size, cal_erro
   return v;
 }
 
+cal_vocabulary *cal_vocabulary_read_lines(const char *text, size_t size, cal_error *err) {
+  cal_vocabulary *v = cal_alloc_zero(1, sizeof *v, err);
+  if (!v) return NULL;
+  cal_buffer token = {0};
+  cal_status status = grow(v, err);
+  for (size_t at = 0; at < size && !status;) {
+    const char *end = memchr(text + at, '\n', size - at);
+    const size_t length = end ? (size_t)(end - text) - at : size - at;
+    token.size = 0;
+    cal_buffer_add(&token, text + at, length && text[at + length - 1] == '\r' ? length - 1 : length);
+    cal_buffer_add_byte(&token, 0); /* for messages */
+    if (token.failed) status = cal_fail(err, CAL_E_MEMORY, "vocabulary: no memory for a token of %zu bytes", length);
+    else status = add(v, token.data, token.size - 1, (int64_t)v->count, err);
+    at += length + 1;
+  }
+  if (!status) status = index_ids(v, err);
+  cal_buffer_free(&token);
+  if (status) return cal_vocabulary_free(v), NULL;
+  return v;
+}
+
 void cal_vocabulary_free(cal_vocabulary *v) {
   if (!v) return;
   cal_buffer_free(&v->text);

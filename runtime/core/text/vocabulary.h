@@ -24,6 +24,10 @@ enum { CAL_VOCABULARY_MOST = 1 << 21 }; /* ids are below this: eight times the l
 /* One flat JSON object {"token": id, ...}: vocab.json. CAL_E_FORMAT for anything else, for a token or an id that comes twice;
  * CAL_E_LIMIT for an id out of range. */
 cal_vocabulary *cal_vocabulary_read_json(const char *json, size_t size, cal_error *err);
+
+/* One token a line, the first is 0: vocab.txt. A last line may end or not; "\r\n" ends one too. An empty line is a token of its own only
+ * where another follows. CAL_E_FORMAT for a token that comes twice, CAL_E_LIMIT for too many. */
+cal_vocabulary *cal_vocabulary_read_lines(const char *text, size_t size, cal_error *err);
 void cal_vocabulary_free(cal_vocabulary *v);
 
 int32_t cal_vocabulary_find(const cal_vocabulary *v, const char *token, size_t size); /* -1: none */
