@@ -262,6 +262,66 @@ test("what would be taken back stands below, and a click takes it back", functio
   check.equal(view.project.items[1].star, 0)
 end)
 
+test("the page of keys is moved by keys", function()
+  local view, _ <close> = open({ "a" }, { height = 400 })
+  press(view, "f1")
+  local kept = view.ui:kept "help"
+  press(view, "page down")
+  local page = kept.offset
+  check.ok(page > 100)
+  press(view, "end")
+  check.ok(kept.offset > page)
+  press(view, "down")
+  press(view, "home")
+  check.equal(kept.offset, 0)
+end)
+
+test("a tag in the list is given, taken out and renamed by the keyboard, its menu opens, too", function()
+  local view, _ <close> = open { "red hair, solo", "solo", "a" }
+  local p = view.project
+  p:go(3)
+  view:focus "tag rows"
+  for _ = 1, 3 do view:pass() end
+  check.equal(view.pane.list[view.pane.row][1], "solo")
+  press(view, "return")
+  check.equal(p:current().caption, "a, solo")
+  press(view, "delete")
+  check.equal({ p:current().caption, p:current().reject }, { "a", nil })
+  press(view, "application")
+  check.equal(view.ui.menu.rows[1].title, "Show the pictures with it")
+  press(view, "escape")
+  view:focus "tag rows"
+  press(view, "f2")
+  check.ok(view.dialog)
+  write(view, "alone")
+  press(view, "return")
+  check.equal({ p.items[1].caption, p.items[2].caption }, { "red hair, alone", "alone" })
+end)
+
+test("find and replace offers what there is, and shows in a long caption the place that changes", function()
+  local view, _ <close> = open { ("word "):rep(60) .. "door", "a door" }
+  local p = view.project
+  press(view, "ctrl+r")
+  check.equal(view.replacing.names, { "all (2)" })
+  press(view, "escape")
+  p:select(p.items[2], "add")
+  check.ok(p:filter "door")
+  press(view, "ctrl+r")
+  check.equal({ view.replacing.names, view.replacing.scope }, { { "all (2)", "selected (1)" }, 1 })
+  local shown, real = {}, view.ui.label
+  function view.ui:label(area, text, how)
+    shown[text] = how and how.color
+    return real(self, area, text, how)
+  end
+  write(view, "door")
+  press(view, "tab")
+  write(view, "t\u{FC}r")
+  view.ui.label = nil
+  check.equal({ shown["door"], shown["t\u{FC}r"] }, { view.ui.theme.bad, view.ui.theme.good })
+  check.ok(shown["a "])
+  check.ok(not shown[("word "):rep(60)], "the place that changes is out of sight")
+end)
+
 test("what a dialog or a menu covered is seen as soon as it is gone", function()
   local view, _ <close> = open { "a" }
   press(view, "f1")

@@ -146,7 +146,7 @@ M.list = {
     local title = ("give a caption to %d"):format(#items)
     view:once_known(items, title, function() view:tell(view.project.changes:write_many(texts, title)) end)
   end },
-  { id = "add", title = "Add words to the selected, or take some out", keys = { "a", "alt+t" }, group = "Write", when = here, run = function(view)
+  { id = "add", title = "Add words, or take some out", keys = { "a", "alt+t" }, group = "Write", when = here, run = function(view)
     local items, c = chosen(view), view.project.changes
     local function put(how)
       return function(words)
@@ -155,8 +155,9 @@ M.list = {
         end)
       end
     end
-    view:open("askbox", { title = ("The captions of %s"):format(set.count(#items)), hint = "words, or a tag",
-      answers = { { "Put after", put "append" }, { "Put before", put "prepend" }, { "Take out", put "remove" } } })
+    view:open("askbox", { title = ("Words for %s"):format(set.count(#items, "caption")), hint = "words, or a tag",
+      about = function() return "Enter puts them behind what is there, after a comma." end,
+      answers = { { "Put behind", put "append" }, { "Put before", put "prepend" }, { "Take out", put "remove" } } })
   end },
   { id = "undo", title = "Undo", keys = { "ctrl+z" }, group = "Write",
     when = function(view) return view.project.waiting[1] ~= nil or (view.project.changes:can()) ~= nil end,
@@ -208,8 +209,8 @@ function M.dispatch(view, event)
   return row ~= nil
 end
 
-local SHOWN = { ["return"] = "Enter", escape = "Esc", delete = "Del", insert = "Ins", ["page up"] = "PgUp", ["page down"] = "PgDn", left = "\u{2190}",
-  right = "\u{2192}", up = "\u{2191}", down = "\u{2193}" }
+local SHOWN = { ["return"] = "Enter", escape = "Esc", delete = "Del", insert = "Ins", application = "Menu key", ["page up"] = "PgUp", ["page down"] = "PgDn",
+  left = "\u{2190}", right = "\u{2192}", up = "\u{2191}", down = "\u{2193}" }
 
 --- "ctrl+shift+j" as people write it: "Ctrl+Shift+J".
 function M.shown_key(key)

@@ -28,12 +28,7 @@ function M.draw(view)
     local off = not q.empty and not words:find "%S"
     local foot = rect.bottom(area, 30)
     if q.about then ui:paragraph(area, q.about(words), { color = ui.theme.faint }) end
-    local chosen = said == "enter" and not off and q.answers[1]
-    for i = #q.answers, 1, -1 do
-      local answer = q.answers[i]
-      local place = rect.right(foot, ui:button_width(answer[1]), 8)
-      if ui:button("ask " .. i, place, answer[1], { off = off, tip = answer.tip, keys = i == 1 and "Enter" or nil }) then chosen = answer end
-    end
+    local chosen = said == "enter" and not off and q.answers[1] or ui:answers("ask", foot, q.answers, off)
     if chosen then done = chosen[2](words) ~= false end
     if said == "escape" then done = true end
   end)

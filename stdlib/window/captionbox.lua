@@ -201,9 +201,9 @@ local function wishes(view, area)
   box.scope = ui:tabs("caption scope", line "for", names, box.scope)
   box.writer = ui:tabs("caption writer", line "by", box.writers, box.writer)
   if box.writers[box.writer] == "auto" then
-    local r = rect.top(area, box.alone and 36 or 18, 8)
-    rect.left(r, LABEL)
-    ui:paragraph(r, box.auto, { size = theme.size.small, color = ui.theme.faint })
+    local r = rect.new(area.x + LABEL, area.y, area.width - LABEL, area.height)
+    local high = ui:paragraph(r, box.auto, { size = theme.size.small, color = box.alone and ui.theme.warning or ui.theme.faint })
+    rect.top(area, high, 8)
   end
   local said
   if box.has "style" then
@@ -222,11 +222,12 @@ local function wishes(view, area)
   rect.left(low, LABEL)
   box.replace = ui:check("caption replace", low, "also where a person wrote one; it stays in the history", box.replace)
   local foot = rect.bottom(area, 30)
-  local go = ui:button("caption plan", rect.right(foot, 190, 8), "What would it cost?", { keys = "Enter", off = #box.scopes == 0 or view.job ~= nil })
-  if #box.scopes > 0 and not view.job and (said == "enter" or ui:take("return", "keypad enter")) then go = true end
-  local left = #box.scopes > 0 and box.scopes[box.scope].left or 0
-  ui:paragraph(foot, box.trouble or #box.scopes == 0 and "there is no picture to ask about" or view.job and "something is at work already"
-    or left > 0 and ("%d put aside are left out"):format(left) or "nobody is asked yet", { size = theme.size.small,
+  local scope = box.scopes[box.scope]
+  local can = scope and not view.job
+  local go = ui:button("caption plan", rect.right(foot, 190, 8), "What would it cost?", { keys = "Enter", first = true, off = not can })
+  if can and (said == "enter" or ui:take("return", "keypad enter")) then go = true end
+  ui:paragraph(foot, box.trouble or not scope and "there is no picture to ask about" or view.job and "something is at work already"
+    or scope.left > 0 and ("%d put aside are left out"):format(scope.left) or "nobody is asked yet", { size = theme.size.small,
     color = box.trouble and ui.theme.bad or ui.theme.faint })
   if go then
     plan(view)
@@ -243,9 +244,9 @@ local function answer(view, area)
   local ready, done, back = box.planned == 0, false, false
   local scope = box.scopes[box.scope]
   local title = #scope.items == 1 and "Caption it" or ("Caption %s"):format(set.count(#scope.items))
-  local place = rect.right(foot, ui:button_width(title), 8)
+  local go = rect.right(foot, ui:button_width(title), 8)
   if ui:button("caption back", rect.right(foot, 90, 8), "Back") then back = true end
-  if ui:button("caption go", place, title, { off = not ready, keys = "Enter" }) or ready and ui:take("return", "keypad enter") then done = true end
+  if ui:button("caption go", go, title, { off = not ready, first = true, keys = "Enter" }) or ready and ui:take("return", "keypad enter") then done = true end
   if box.child then ui:progress(rect.inset(foot, 0, 11), nil) end
   ui.w:round(area.x, area.y, area.width, area.height, theme.size.radius, ui.theme.well)
   local inner, high = rect.inset(area, 10, 8), 0
@@ -260,9 +261,9 @@ local function answer(view, area)
     for i, line in ipairs(box.lines) do
       local sum = line.text:find "^in all: " or line.text:find "^asks "
       ui:paragraph(rect.new(seen.x, seen.y + blocks[i].y - offset, inner.width - 14, blocks[i].height), line.text,
-        { color = line.kind == "info" and (sum and ui.theme.text or ui.theme.faint) or ui.theme[line.kind], bold = sum and line.text:find "^in all: " ~= nil })
+        { bold = sum and line.text:find "^in all: " ~= nil, color = line.kind ~= "info" and ui.theme[line.kind] or sum and ui.theme.text or ui.theme.faint })
     end
-  end)
+  end, { keys = true })
   if back then
     forget_plan(box)
     ui.focus = nil
@@ -287,7 +288,7 @@ function M.draw(view)
 end
 
 M.actions = {
-  { id = "caption", title = "Caption by a model: it, the selected, those without", keys = { "alt+c" }, group = "Write",
+  { id = "caption", title = "Captions by a model", keys = { "alt+c" }, group = "Write",
     when = function(view) return #view.project.items > 0 end, run = function(view) view:open "captionbox" end },
 }
 

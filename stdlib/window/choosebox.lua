@@ -23,10 +23,7 @@ function M.draw(view)
   local closed = ui:dialog("choose", width, 128 + high, q.title, function(area)
     local foot = rect.bottom(area, 30)
     ui:paragraph(area, q.about, { color = ui.theme.faint })
-    for i = #q.answers, 1, -1 do
-      local answer = q.answers[i]
-      if ui:button("choose " .. i, rect.right(foot, ui:button_width(answer[1]), 8), answer[1], { keys = i == 1 and "Enter" or nil }) then chosen = answer end
-    end
+    chosen = ui:answers("choose", foot, q.answers)
     if ui:take("return", "keypad enter") then chosen = q.answers[1] end
   end)
   if not closed and not chosen then return false end

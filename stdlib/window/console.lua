@@ -153,7 +153,7 @@ function M.keep(view)
 end
 
 M.actions = {
-  { id = "console", title = "The console: what was told, what was sent", keys = { "f12", "ctrl+`" }, group = "Look",
+  { id = "console", title = "The console: what was told", keys = { "f12", "ctrl+`" }, group = "Look",
     on = function(view) return of(view).open end, run = M.toggle },
 }
 

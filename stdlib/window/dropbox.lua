@@ -27,10 +27,10 @@ local function short(path) return path:match "[^/]+/[^/]+$" or path end
 local function rows_of(d, job)
   if d.rows and d.counted == #(job or d).refused then return d.rows end
   local rows = {}
-  for _, row in ipairs((job or d).refused) do rows[#rows + 1] = { short(row.path), row.why } end
+  for _, row in ipairs((job or d).refused) do rows[#rows + 1] = { short(row.path), row.why } end -- first: they are what a person does not expect
   if not job then
-    for i = 1, math.min(#d.list, NAMED) do table.insert(rows, i, { short(d.list[i]), "" }) end
-    if #d.list > NAMED then table.insert(rows, NAMED + 1, { "\u{2026}", ("%s more"):format(set.count(#d.list - NAMED)) }) end
+    for i = 1, math.min(#d.list, NAMED) do rows[#rows + 1] = { short(d.list[i]), "" } end
+    if #d.list > NAMED then rows[#rows + 1] = { ("\u{2026} and %s more"):format(set.count(#d.list - NAMED)), "" } end
   end
   d.rows, d.counted = rows, #(job or d).refused
   return rows
@@ -39,7 +39,8 @@ end
 local function words_of(view, d, job)
   if not job then
     if #d.list == 0 then return "Nothing of this can be added." end
-    return ("%s, copied into %s with the caption files beside them. What you dropped stays where it is."):format(set.count(#d.list), view.project.title)
+    return ("%s, copied into %s with the caption files beside them. What you dropped stays where it is.%s"):format(set.count(#d.list),
+      view.project.title, #d.refused > 0 and (" %d cannot be added:"):format(#d.refused) or "")
   end
   local taken = set.count(#job.taken)
   if job.done then
@@ -72,7 +73,7 @@ function M.draw(view)
       end)
     end
     if not job and #d.list > 0 then
-      if ui:button("drop go", rect.right(foot, 140, 8), "Copy " .. #d.list, { keys = "Enter", tip = "into " .. (p.folder or "the folder") }) then
+      if ui:button("drop go", rect.right(foot, 140, 8), "Copy " .. #d.list, { keys = "Enter", first = true, tip = "into " .. (p.folder or "the folder") }) then
         d.begun, d.rows = true, nil
         p:begin_adding(d.paths)
         ui.focus, ui.by_keyboard = "drop close", true

@@ -146,7 +146,7 @@ end
 local function trouble(view, c, how)
   local format = FORMATS[view.exporting.format]
   if view.job then return "something is at work already" end
-  if #c.rows == 0 then return "no picture is left to write" end
+  if #c.rows == 0 then return "no picture is left to write" .. (c.aside > 0 and (": %d put aside or unreadable"):format(c.aside) or "") end
   if #c.without > 0 and not how.skip then
     return ("%s no caption, the first is %s"):format(#c.without == 1 and "1 picture has" or #c.without .. " pictures have", c.without[1].name)
   end
@@ -273,7 +273,7 @@ function M.draw(view)
       box.skip = ui:check("export skip", rect.bottom(area, 26, 4), ("leave out what has no caption (%d)"):format(#c.without), box.skip)
     end
     local entered = preview(view, area, c, how)
-    if ui:button("export go", rect.right(foot, 110, 10), "Write it", { off = wrong ~= nil, keys = "Enter" }) then go = true end
+    if ui:button("export go", rect.right(foot, 110, 10), "Write it", { off = wrong ~= nil, first = true, keys = "Enter" }) then go = true end
     if not wrong and (said == "enter" or entered or ui:take("return", "keypad enter")) then go = true end
     local words = ("%s%s, about %s%s"):format(set.count(#c.rows, how.format == "beside" and "caption" or "picture"),
       how.format == "replicate" and (c.metadata and " and metadata.txt" or " and as many .txt") or how.format == "beside" and "" or " with captions",

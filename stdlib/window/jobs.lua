@@ -181,7 +181,7 @@ function M.bar(view, area)
     M.stop(view)
   end
   local words = job.stops > 0 and STOPPING[math.min(job.stops, #STOPPING)] or job.words
-  if job.counted then words = ("%d of %d  %s"):format(job.done, job.total, words) end
+  if job.counted then words = ("%d of %d  \u{B7}  %s"):format(job.done, job.total, words) end
   local width = ui:label(rect.left(inner, inner.width * 0.5, 12), ("%s: %s"):format(job.about, words), { size = theme.size.small })
   inner.x, inner.width = area.x + 22 + width, math.max(inner.x + inner.width - area.x - 22 - width, 0)
   ui:progress(rect.inset(inner, 0, (inner.height - 8) / 2), job.counted and job.done / math.max(job.total, 1) or nil)

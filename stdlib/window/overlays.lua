@@ -118,6 +118,20 @@ function M:dialog(id, width, height, title, draw)
   return closed
 end
 
+--- Buttons at the right end of a line: { words, tip = }, the first of them what Enter does; the one that was pressed. `off`: none can be now.
+---@return table? answer
+function M:answers(id, area, answers, off)
+  local width, pressed = 0, nil
+  for _, answer in ipairs(answers) do width = width + self:button_width(answer[1]) + size.gap end
+  local place = rect.right(area, width - size.gap, size.gap)
+  for i, answer in ipairs(answers) do
+    local first = i == 1 or nil
+    if self:button(id .. " " .. i, rect.left(place, self:button_width(answer[1]), size.gap), answer[1], { off = off, first = first, tip = answer.tip,
+      keys = first and "Enter" }) then pressed = answer end
+  end
+  return pressed
+end
+
 --- Say something that goes by itself: kind "info", "good", "warning", "bad".
 function M:say(kind, text)
   text = cut(text)

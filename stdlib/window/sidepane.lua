@@ -55,16 +55,17 @@ local function rename(view, tag)
     end } } })
 end
 
-local function tag_menu(view, tag)
+-- At the mouse; in `area` when a key asked for it.
+local function tag_menu(view, tag, area)
   local p = view.project
-  view.ui:open_menu {
+  view.ui:open_menu({
     { title = "Show the pictures with it", run = function() filter_by(view, tag) end },
-    { title = "Add it to the selected", run = function() give(view, tag) end },
-    { title = "Take it from the selected", run = function() take(view, tag, p:selection()) end },
+    { title = "Add it to the selected", keys = "Enter", run = function() give(view, tag) end },
+    { title = "Take it from the selected", keys = "Del", run = function() take(view, tag, p:selection()) end },
     "-",
-    { title = "Rename it everywhere shown", run = function() rename(view, tag) end },
+    { title = "Rename it everywhere shown", keys = "F2", run = function() rename(view, tag) end },
     { title = "Take it from all that are shown", run = function() take(view, tag, p:scope "filtered") end },
-  }
+  }, area and area.x + 24, area and area.y + 24)
 end
 
 local function draw_tags(view, area)
@@ -88,11 +89,19 @@ local function draw_tags(view, area)
     ui:label(rect.top(area, LINE), "no tags", { color = ui.theme.faint })
     return
   end
-  local chosen, did, event = ui:rows("tag rows", area, #list, LINE, math.min(pane.row, #list), function(i, r)
+  pane.row = math.min(pane.row, #list)
+  local key = ui.focus == "tag rows" and ui:take("f2", "delete", "shift+f10", "application")
+  if key == "f2" then return rename(view, list[pane.row][1])
+  elseif key == "delete" then take(view, list[pane.row][1], p:selection())
+  elseif key then return tag_menu(view, list[pane.row][1], area) end
+  local chosen, did, event = ui:rows("tag rows", area, #list, LINE, pane.row, function(i, r)
     local row, inner = list[i], rect.inset(r, 6, 0)
     ui:label(rect.right(inner, 44), tostring(row[2]), { size = theme.size.small, color = ui.theme.faint, align = "right" })
     ui:label(inner, row[1], { color = mine[caption_tags.plain(row[1])] and ui.theme.accent or ui.theme.text })
-    if ui.pressed and ui.pressed.button == "right" and ui:over(r) then pane.menu = row[1] end
+    if ui:over(r) then
+      ui:tip(r, row[1] .. "\ndouble click: the pictures with it; right click: more; Enter: to the selected, Del: from them, F2: another name")
+      if ui.pressed and ui.pressed.button == "right" then pane.menu = row[1] end
+    end
   end)
   pane.row = chosen
   if pane.menu then
@@ -121,7 +130,7 @@ local function draw_history(view, area)
   local chosen, did = ui:rows("history rows", area, #rows, 58, math.min(pane.history_row or 1, #rows), function(i, r)
     local row, inner = rows[#rows + 1 - i], rect.inset(r, 6, 3)
     local head = rect.top(inner, 18)
-    ui:label(rect.right(head, 130), row.when, { size = theme.size.small, color = ui.theme.faint, align = "right" })
+    ui:label(rect.right(head, 150, 8), row.when, { size = theme.size.small, color = ui.theme.faint, align = "right" })
     ui:label(head, row.who, { size = theme.size.small, color = row.in_force and ui.theme.accent or ui.theme.faint })
     ui:within(inner, function() ui:paragraph(inner, row.text, { size = theme.size.small }) end)
     if ui:over(r) then ui:tip(r, row.text .. "\n(double click: this text again)") end
@@ -138,7 +147,7 @@ local function facts(view, item)
   local rows = { { "file", item.path } }
   local function row(name, value) if value then rows[#rows + 1] = { name, value } end end
   row("size", item.width and ("%d x %d, %.1f MP"):format(item.width, item.height, item.width * item.height / 1e6))
-  row("bytes", item.size and ("%.2f MB"):format(item.size / 1e6))
+  row("bytes", item.size and (item.size < 1e6 and ("%.0f kB"):format(item.size / 1e3) or ("%.1f MB"):format(item.size / 1e6)))
   row("format", item.format)
   row("content", item.sha256 and item.sha256:sub(1, 12))
   row("bucket", item.bucket and ("%d x %d"):format(item.bucket.width, item.bucket.height))

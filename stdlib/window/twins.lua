@@ -178,8 +178,8 @@ end
 M.actions = {
   { id = "twins", title = "Find pictures that look the same", keys = { "d", "alt+d" }, group = "Choose",
     when = function(view) return #view.project.order > 1 end, run = function(view) view:open "twins" end },
-  { id = "twins keep", title = "Of those that look the same: keep this one", keys = { "x" }, group = "Choose", when = going, run = settle },
-  { id = "twins next", title = "The next of such groups; nothing is put aside", keys = { "n" }, group = "Choose", when = going, run = step(1) },
+  { id = "twins keep", title = "Of those that look the same: keep it", keys = { "x" }, group = "Choose", when = going, run = settle },
+  { id = "twins next", title = "The next group; none is put aside", keys = { "n" }, group = "Choose", when = going, run = step(1) },
   { id = "twins previous", title = "The group before", keys = { "p" }, group = "Choose", when = going, run = step(-1) },
 }
 
