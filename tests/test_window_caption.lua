@@ -3,10 +3,7 @@
 local fs = require "native.fs"
 local image = require "native.image"
 local jobs = require "window.jobs"
-
-local pipe = io.popen "readlink /proc/$PPID/exe"
-local program = pipe:read "l":gsub("/tests/host$", "/calotype")
-pipe:close()
+local window = dofile "tests/window.lua"
 
 local function outside()
   test("what a child says is sorted: progress, kinds, exit codes in words", function()
@@ -24,7 +21,7 @@ local function outside()
   test("a job that no window left is refused", function()
     local at = tmp "nojob"
     os.execute("mkdir -p " .. at)
-    local out = io.popen(("cd %s && %s view p job=captions-7 2>&1; echo \"exit $?\""):format(at, program))
+    local out = io.popen(("cd %s && %s view p job=captions-7 2>&1; echo \"exit $?\""):format(at, window.program))
     local said = out:read "a"
     out:close()
     check.contains(said, "exit 2")
@@ -32,22 +29,14 @@ local function outside()
   end)
 
   test("captions come from a child, on SDL's dummy display", function()
-    local host = check.ok(os.getenv "BUILD" or "build/release") .. "/tests/host"
-    local out = io.popen(("SDL_VIDEODRIVER=dummy WINDOW_PART=caption %s tests/test_window_caption.lua 2>&1"):format(host))
-    local said = out:read "a"
-    out:close()
-    if said:match "counts %d+ (%d+) %d+\n?$" ~= "0" then error(said, 0) end
+    window.part("tests/test_window_caption.lua", "WINDOW_PART=caption")
   end)
 end
 
 if os.getenv "WINDOW_PART" ~= "caption" then return outside() end
 
-local console = require "window.console"
 local fake = dofile "tests/fake.lua"
-local loaders = require "native.loader"
-local project = require "window.project"
-local view = require "window.view"
-local windows = require "native.window"
+local key, until_ = window.key, window.until_
 
 -- A view of `count` pictures; `scenario` is what the server does.
 local function with_view(count, scenario, use)
@@ -55,40 +44,12 @@ local function with_view(count, scenario, use)
   local at = tmp "caption"
   os.execute("mkdir -p " .. at .. "/photos")
   for i = 1, count do check.ok(image.new(600 + i, 520, { 40 * i % 256, 90, 40 }):save(("%s/photos/%d.png"):format(at, i))) end
-  local p = check.ok(project.open(at .. "/photos", { store = at .. "/.calotype" }))
-  local w = check.ok(windows.open { title = "test", width = 1000, height = 700, least = { 800, 600 } })
-  local loader = check.ok(loaders.open(p.store, {}))
-  local v = view.new(w, p, loader)
+  local v <close> = window.open(at .. "/photos", { width = 1000, height = 700 })
   -- the address and the key reach the child as those of its environment
   v.program, v.fakes = at .. "/calotype", true
-  check.ok(fs.write(v.program, ("#!/bin/sh\nGEMINI_BASE_URL=%s GEMINI_API_KEY=%s exec %s \"$@\"\n"):format(server:url(scenario), fake.KEY, program)))
+  check.ok(fs.write(v.program, ("#!/bin/sh\nGEMINI_BASE_URL=%s GEMINI_API_KEY=%s exec %s \"$@\"\n"):format(server:url(scenario), fake.KEY, window.program)))
   os.execute("chmod +x " .. v.program)
-  local ok, problem = pcall(use, v, p, at)
-  if v.job then v.job:close() end
-  loader:close()
-  p:close()
-  w:close()
-  if not ok then error(problem, 0) end
-end
-
-local function key(v, name, more)
-  local event = { kind = "key", key = name }
-  for k, value in pairs(more or {}) do event[k] = value end
-  v:pass(event, false)
-end
-
--- Turns of the loop until `ready`.
-local function until_(v, ready, seconds)
-  for _ = 1, (seconds or 60) * 20 do
-    jobs.look(v)
-    v.project:work()
-    v:pass(nil, false)
-    if ready() then return end
-    os.execute "sleep 0.05"
-  end
-  local told = {}
-  for _, line in ipairs(console.of(v).lines:shown()) do told[#told + 1] = line.text end
-  error("it did not come:\n" .. table.concat(told, "\n"), 2)
+  use(v, v.project, at)
 end
 
 local function ask(v, how)

@@ -2,6 +2,7 @@
 local fs = require "native.fs"
 local image = require "native.image"
 local lines_of = require "window.lines"
+local window = dofile "tests/window.lua"
 
 local part = os.getenv "WINDOW_PART"
 
@@ -86,29 +87,13 @@ end
 
 local function test_pane()
   local console = require "window.console"
-  local loaders = require "native.loader"
-  local project = require "window.project"
-  local view = require "window.view"
-  local windows = require "native.window"
-
+  local key = window.key
   local function with_view(use)
     local at = tmp "console"
     os.execute("mkdir -p " .. at .. "/photos")
     check.ok(image.new(64, 48, { 200, 90, 40 }):save(at .. "/photos/a.png"))
-    local p = check.ok(project.open(at .. "/photos", { store = at .. "/.calotype" }))
-    local w = check.ok(windows.open { title = "test", width = 900, height = 640, least = { 800, 600 } })
-    local loader = check.ok(loaders.open(p.store, {}))
-    local v = view.new(w, p, loader)
-    local ok, problem = pcall(use, v, at)
-    loader:close()
-    p:close()
-    w:close()
-    if not ok then error(problem, 0) end
-  end
-  local function key(v, name, more)
-    local event = { kind = "key", key = name }
-    for k, value in pairs(more or {}) do event[k] = value end
-    v:pass(event, false)
+    local v <close> = window.open(at .. "/photos", { width = 900, height = 640 })
+    use(v, at)
   end
 
   test("F12 opens it; what the window says is in it, and the log's end", function()
@@ -183,11 +168,4 @@ end
 if part then return test_pane() end
 test_lines()
 
-test("the pane, on SDL's dummy display", function()
-  local program = check.ok(os.getenv "BUILD" or "build/release") .. "/tests/host"
-  local pipe = io.popen(("SDL_VIDEODRIVER=dummy WINDOW_PART=console %s tests/test_window_console.lua 2>&1"):format(program))
-  local said = pipe:read "a"
-  pipe:close()
-  if said:match "counts %d+ (%d+) %d+\n?$" ~= "0" then error(said, 0) end
-  for line in said:gmatch "skip [^\n]+" do print(line) end
-end)
+test("the pane, on SDL's dummy display", function() window.part("tests/test_window_console.lua", "WINDOW_PART=console") end)

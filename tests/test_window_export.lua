@@ -2,11 +2,8 @@
 local exportbox = require "window.exportbox"
 local fs = require "native.fs"
 local image = require "native.image"
+local window = dofile "tests/window.lua"
 local zip = require "native.zip"
-
-local pipe = io.popen "readlink /proc/$PPID/exe"
-local program = pipe:read "l":gsub("/tests/host$", "/calotype")
-pipe:close()
 
 local function item(name, caption, more)
   local one = { path = "photos/" .. name, name = name, stem = name:gsub("%.[^.]+$", ""), extension = name:match "[^.]+$", caption = caption, size = 1000 }
@@ -45,58 +42,27 @@ local function outside()
   end)
 
   test("it is written by a child, on SDL's dummy display", function()
-    local host = check.ok(os.getenv "BUILD" or "build/release") .. "/tests/host"
-    local out = io.popen(("SDL_VIDEODRIVER=dummy WINDOW_PART=export %s tests/test_window_export.lua 2>&1"):format(host))
-    local said = out:read "a"
-    out:close()
-    if said:match "counts %d+ (%d+) %d+\n?$" ~= "0" then error(said, 0) end
+    window.part("tests/test_window_export.lua", "WINDOW_PART=export")
   end)
 end
 
 if os.getenv "WINDOW_PART" ~= "export" then return outside() end
 
-local console = require "window.console"
-local jobs = require "window.jobs"
-local loaders = require "native.loader"
-local project = require "window.project"
-local view = require "window.view"
-local windows = require "native.window"
+local key = window.key
 
 local function with_view(use)
   local at = tmp "export"
   os.execute("mkdir -p " .. at .. "/photos")
   for i = 1, 4 do check.ok(image.new(60 + i, 52, { 40 * i % 256, 90, 40 }):save(("%s/photos/p%d.%s"):format(at, i, i == 2 and "jpg" or "png"))) end
-  local p = check.ok(project.open(at .. "/photos", { store = at .. "/.calotype" }))
-  local w = check.ok(windows.open { title = "test", width = 1000, height = 700, least = { 800, 600 } })
-  local loader = check.ok(loaders.open(p.store, {}))
-  local v = view.new(w, p, loader)
-  v.program = program
-  for i, one in ipairs(p.items) do check.ok(p.changes:write(one, "a door, number " .. i)) end
-  local ok, problem = pcall(use, v, p, at)
-  if v.job then v.job:close() end
-  loader:close()
-  p:close()
-  w:close()
-  if not ok then error(problem, 0) end
-end
-
-local function key(v, name, more)
-  local event = { kind = "key", key = name }
-  for k, value in pairs(more or {}) do event[k] = value end
-  v:pass(event, false)
+  local v <close> = window.open(at .. "/photos", { width = 1000, height = 700 })
+  v.program = window.program
+  for i, one in ipairs(v.project.items) do check.ok(v.project.changes:write(one, "a door, number " .. i)) end
+  use(v, v.project, at)
 end
 
 local function finish(v)
-  for _ = 1, 600 do
-    jobs.look(v)
-    v:pass(nil, false)
-    if not v.job then break end
-    os.execute "sleep 0.05"
-  end
-  local told = {}
-  for _, line in ipairs(console.of(v).lines:shown()) do told[#told + 1] = line.kind .. " " .. line.text end
-  check.equal(v.job, nil, table.concat(told, "\n"))
-  return table.concat(told, "\n")
+  window.until_(v, function() return not v.job end)
+  return window.told(v)
 end
 
 local function open(v, format, to, how)

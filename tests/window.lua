@@ -10,25 +10,39 @@
 --   local im = window.shot(view)                      -- native.image
 --   local mean, most = window.apart(im, other)
 --
--- SDL reads its environment once, so what needs the dummy driver runs in a program of its own: window.part(file, name, environment).
+--   window.key(view, "c", { alt = true })             -- a key, and one pass of the drawing; no turn of the loop
+--   window.until_(view, function() return box.planned end)     -- turns of a window whose child works, until then
+--   window.told(view)                                 -- what the console says, one "kind text" a line
+--
+-- SDL reads its environment once, so what needs the dummy driver runs in a program of its own: window.part(file, environment).
+local console = require "window.console"
 local fs = require "native.fs"
 local image = require "native.image"
+local jobs = require "window.jobs"
 local loaders = require "native.loader"
 local log = require "native.log"
 local project = require "window.project"
+local script = require "native.script"
 local views = require "window.view"
 local windows = require "native.window"
 
 local M = {}
 
---- Run `file` once more, with the dummy driver and `environment`; what failed there fails here.
-function M.part(file, environment)
-  local program = (os.getenv "BUILD" or "build/release") .. "/tests/host"
-  local pipe = io.popen(("env -u CALOTYPE_STORE -u CALOTYPE_SCALE -u CALOTYPE_FONT SDL_VIDEODRIVER=dummy %s %s %s 2>&1"):format(environment, program, file))
-  local said = pipe:read "a"
+M.host = (os.getenv "BUILD" or "build/release") .. "/tests/host"
+M.program = fs.absolute((M.host:gsub("/tests/host$", "/calotype")))
+
+--- Run `file` once more, with `environment` in front of the command; what failed there fails here.
+function M.again(file, environment)
+  local pipe = io.popen(("%s %s %s 2>&1"):format(environment, M.host, file))
+  local said = pipe:read("a"):gsub("took [%d.]+ [^\n]*\n", "")
   local ended = pipe:close() -- false where something leaked
   if not ended or said:match "counts %d+ (%d+) %d+\n?$" ~= "0" then error(said, 0) end
   for line in said:gmatch "skip [^\n]+" do print(line) end
+end
+
+--- The same with the dummy driver.
+function M.part(file, environment)
+  M.again(file, "env -u CALOTYPE_STORE -u CALOTYPE_SCALE -u CALOTYPE_FONT SDL_VIDEODRIVER=dummy " .. environment)
 end
 
 local TEXTS = { "a red door", "a door, a step, red hair", "", "a boat on a lake", "1girl, solo, red hair", "", "two doors" }
@@ -60,6 +74,7 @@ function M.open(folder, options)
   function view.close()
     if closed then return end
     closed = true
+    if view.job then view.job:close() end
     loader:close()
     p:close()
     w:close()
@@ -95,6 +110,31 @@ function M.press(view, name)
   until false
   event.key = rest
   M.push(view, event)
+end
+
+function M.key(view, name, more)
+  local event = { kind = "key", key = name }
+  for key, value in pairs(more or {}) do event[key] = value end
+  view:pass(event, false)
+end
+
+function M.told(view)
+  local lines = {}
+  for i, line in ipairs(console.of(view).lines:shown()) do lines[i] = line.kind .. " " .. line.text end
+  return table.concat(lines, "\n")
+end
+
+--- Turns of a window whose child works, until `ready`: 60 s of the clock at most.
+function M.until_(view, ready)
+  local till = log.clock() + 60
+  while true do
+    jobs.look(view)
+    view.project:work()
+    view:pass(nil, false)
+    if ready() then return end
+    if log.clock() > till then error("it did not come:\n" .. M.told(view), 2) end
+    script.pause(0.02)
+  end
 end
 
 function M.type(view, text) M.push(view, { kind = "text", text = text }) end
