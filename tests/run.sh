@@ -47,7 +47,7 @@ gather() { # "NAME STATUS" lines of one.sh -> what is shown, and the sum
       failed=$((failed + 1))
       cat "$shown"
     elif [ "$2" -gt 0 ]; then cat "$shown"
-    else grep '^skip ' "$shown"
+    else grep -E '^(skip|note) ' "$shown"
     fi
     echo "  $name: $1 passed, $2 failed, $3 skipped"
   done

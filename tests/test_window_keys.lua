@@ -37,16 +37,16 @@ local function with_server(fn)
   local server = math.tointeger(tonumber(output(("Xvfb -displayfd 3 -screen 0 1280x800x24 -nolisten tcp -noreset 3>%s >/dev/null 2>&1 & echo $!"):format(number))))
   local ok, message = xpcall(function()
     local display = wait("an X server", function() return tonumber(fs.read(number) or "") end)
-    fn(math.tointeger(display))
+    fn(math.tointeger(display), server)
   end, debug.traceback)
   os.execute("kill " .. server)
   if not ok then error(message, 0) end
 end
 
 -- The program with its window on the display; keys go to it.
-local function start(display, at)
+local function start(display, at, renderer)
   -- leaks are looked for on the dummy display: what X libraries keep, which SDL unloads, has no name by which it could be left out
-  local environment = ("env -u WAYLAND_DISPLAY -u SDL_VIDEODRIVER -u CALOTYPE_STORE ASAN_OPTIONS=detect_leaks=0 DISPLAY=:%d SDL_RENDER_DRIVER=software"):format(display)
+  local environment = ("env -u WAYLAND_DISPLAY -u SDL_VIDEODRIVER -u CALOTYPE_STORE ASAN_OPTIONS=detect_leaks=0 DISPLAY=:%d SDL_RENDER_DRIVER=%s"):format(display, renderer or "software")
   local program = output "pwd":gsub("\n", "") .. "/" .. PROGRAM
   local command = "cd %s || exit; { %s %s view photos >view.log 2>&1 & echo $! >pid; wait $!; echo $? >exit; } >/dev/null 2>&1 & "
     .. "while [ ! -s pid ]; do sleep 0.1; done; cat pid"
@@ -150,6 +150,39 @@ test("? opens the keys where it is Shift and another key", function()
     view.key "ctrl+q"
     check.equal(view.ended(), 0)
   end)
+end)
+
+test("a display that goes away takes nothing along: what is being typed is there again, and one sentence says what was", function()
+  for _, renderer in ipairs { "software", "opengl" } do
+    with_server(function(display, server)
+      local at = folder()
+      local view = start(display, at, renderer)
+      view.key "ctrl+j"
+      view.key "e"
+      wait("the caption being typed", function()
+        view.type "a"
+        return select(2, kept(at, "p0003"))
+      end)
+      view.type " lighthouse"
+      wait("a draft", function() return (select(2, kept(at, "p0003")) or ""):find " lighthouse$" end)
+      os.execute("kill -9 " .. server)
+      check.equal(view.ended(), 1)
+      check.equal(fs.read(at .. "/view.log"), "error: the display went away, and the window with it; what was written is kept, the same command goes on with it\n")
+      local text, draft = kept(at, "p0003")
+      check.contains(text or draft, " lighthouse")
+    end)
+  end
+end)
+
+test("a display that is named and not there is told with its name", function()
+  local at = folder()
+  local program = output "pwd":gsub("\n", "") .. "/" .. PROGRAM
+  local said = output(("cd %s && env -u WAYLAND_DISPLAY -u SDL_VIDEODRIVER DISPLAY=:987654 %s view photos 2>&1; echo \"exit $?\""):format(at, program))
+  check.contains(said, "there is no display that opens: DISPLAY is ':987654'")
+  check.contains(said, ":sheet")
+  check.contains(said, "exit 1")
+  check.equal(select(2, said:gsub("\n", "")), 2)
+  check.equal(fs.stat(at .. "/.calotype"), nil)
 end)
 
 test("without a display it is said what to do instead, and nothing is made", function()

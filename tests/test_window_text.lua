@@ -196,6 +196,16 @@ test("what an input method composes is seen and is no text yet", function()
   check.equal(t:text(), "ab")
 end)
 
+test("a text that changes while an input method composes takes the composition with it", function()
+  local t = text.new "abc"
+  t:compose("にほ", 2, 0)
+  t:select(0, 3)
+  t:delete()
+  check.equal({ t:shown() }, { "" })
+  t:wrap(100, function() return { 0 } end)
+  check.equal({ t:xy() }, { 0, 1 })
+end)
+
 test("line ends, control characters and broken bytes are set right where they come in", function()
   local t = text.new "a\r\nb\rc\0d\27[0m\xff"
   check.equal(t:text(), "a\nb\ncd[0m\u{FFFD}")

@@ -218,6 +218,7 @@ static void push_event(lua_State *L, const cal_event *e) {
     case CAL_EVENT_FOCUS: set_boolean(L, "on", e->on); break;
     case CAL_EVENT_QUIT:
       if (e->signal) set_boolean(L, "signal", 1);
+      if (e->gone) set_boolean(L, "gone", 1);
       break;
     default: break;
   }

@@ -123,7 +123,7 @@ local function change(self, how, from, to, chars)
     self.done[#self.done + 1] = { from = from, old = old, new = chars, before = before }
     if #self.done > STEPS then table.remove(self.done, 1) end
   end
-  self.undone, self.joint = {}, how
+  self.undone, self.joint, self.composing = {}, how, nil -- the place where it was composed may be none any more
   self.caret = from + #chars
   self.anchor, self.goal, self.hang = self.caret, nil, false
   self:changed()

@@ -292,7 +292,8 @@ function View:turn(wait)
   local painted, version = false, p.version -- what a pass changes was painted only in part
   for i, event in ipairs(events) do
     if event.kind == "quit" then
-      if event.signal then self.closed, self.signalled = true, true else self:leave() end
+      if event.gone then self.gone = true end -- nobody can be asked
+      if event.signal or event.gone then self.closed, self.signalled = true, true else self:leave() end
     elseif event.kind == "reset" then self.pictures:lost()
     elseif event.kind == "drop" or event.kind == "dropped" then self:dropped(event)
     else
@@ -366,7 +367,8 @@ function M.new(w, p, loader)
     tokens = p.tokens, run = p.run and run.new(p.run) or nil }, View)
   if self.run then self.run:look(p.store, log.clock()) end
   if p.kind == "run" and not settings.screen then self.screen = "training" end
-  if self.screen == "training" and not self.run then self.screen = "grid" end
+  local gone = self.screen == "training" and not self.run or self.screen == "compare" -- what was compared is not known any more
+  if gone or not SCREENS[self.screen] then self.screen = "grid" end
   return self
 end
 
@@ -416,6 +418,10 @@ function M.run(options)
     local closing <close> = setmetatable({}, { __close = function() close(view) end }) -- luacheck: ignore
     view:loop()
     view:keep()
+    if view.gone then
+      log.say("error", "the display went away, and the window with it; what was written is kept, the same command goes on with it")
+      view.exit = 1
+    end
   end
   return view.exit or 0
 end

@@ -8,6 +8,7 @@
 #include "core/base/clock.h"
 #include "core/base/interrupt.h"
 #include "core/base/memory.h"
+#include "core/window/display.h"
 #include "core/window/parts.h"
 
 enum {
@@ -250,18 +251,27 @@ static bool interrupted(cal_window *w, cal_event *e) {
   return true;
 }
 
+/* That the display went away is told once. */
+static bool lost(cal_window *w, cal_event *e) {
+  if (cal_display_look(w) || w->lost) return false;
+  memset(e, 0, sizeof *e);
+  e->kind = CAL_EVENT_QUIT;
+  return w->lost = e->gone = true;
+}
+
 bool cal_event_next(cal_window *w, double seconds, cal_event *e) {
   const double end = cal_clock() + seconds;
   SDL_Event from;
   for (;;) {
-    if (interrupted(w, e)) return true;
+    if (interrupted(w, e) || lost(w, e)) return true;
     while (sdl.PollEvent(&from))
       if (take(w, &from, e)) return true;
     if (cal_window_measure(w)) return size_of(w, e), true; /* a display's scale may change without an event of ours */
     const double left = end - cal_clock();
     if (seconds >= 0 && left <= 0) return false;
     const int ms = seconds < 0 || left * 1000 > SLICE_MS ? SLICE_MS : left * 1000 < 1 ? 1 : (int)(left * 1000);
-    if (sdl.WaitEventTimeout(&from, ms) && take(w, &from, e)) return true;
+    if (w->connection >= 0) cal_display_wait(w, ms); /* Xlib would read from a display that goes away meanwhile, and fall */
+    else if (sdl.WaitEventTimeout(&from, ms) && take(w, &from, e)) return true;
   }
 }
 

@@ -34,7 +34,8 @@ typedef enum {
   CAL_EVENT_FOCUS,   /* on */
   CAL_EVENT_EXPOSE,  /* draw again */
   CAL_EVENT_RESET,   /* textures are lost: make them again, draw again */
-  CAL_EVENT_QUIT,    /* the window is to be closed; signal: by Ctrl-C in the terminal */
+  CAL_EVENT_QUIT,    /* the window is to be closed; signal: by Ctrl-C in the terminal; gone: the display went away, nothing can be seen any
+                        more */
 } cal_event_kind;
 
 typedef enum { CAL_BUTTON_NONE, CAL_BUTTON_LEFT, CAL_BUTTON_MIDDLE, CAL_BUTTON_RIGHT } cal_button;
@@ -42,7 +43,7 @@ typedef enum { CAL_BUTTON_NONE, CAL_BUTTON_LEFT, CAL_BUTTON_MIDDLE, CAL_BUTTON_R
 typedef struct {
   cal_event_kind kind;
   bool ctrl, shift, alt; /* on macOS the command key counts as ctrl */
-  bool again, on, signal;
+  bool again, on, signal, gone;
   char key[32]; /* what is printed on it, as SDL_GetKeyName in small letters; see below */
   char *text;   /* owned */
   cal_button button;

@@ -42,6 +42,8 @@ struct cal_window {
   bool chord;        /* the last key was a shortcut: the letter that SDL may send after it is none */
   unsigned mods;     /* KMOD_ bits, as of the last event taken */
   int signals;       /* levels of Ctrl-C that were told */
+  int connection;    /* to the X server; -1: none that can be waited for */
+  bool lost;         /* that the display is gone was told */
   Uint32 quit_event;
   SDL_Cursor *cursors[CAL_CURSORS];
   struct cal_texture *textures;

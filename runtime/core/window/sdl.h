@@ -12,6 +12,7 @@
 
 #define SDL_MAIN_HANDLED
 #include <SDL2/SDL.h>
+#include <SDL2/SDL_syswm.h>
 #include <SDL2/SDL_ttf.h>
 
 #include "core/base/error.h"
@@ -20,7 +21,7 @@
 #define CAL_SDL_FUNCTIONS(X) \
   X(GetVersion) X(SetMainReady) X(InitSubSystem) X(QuitSubSystem) X(GetError) X(ClearError) X(SetHint) X(SetHintWithPriority) X(GetPlatform) \
   X(GetCurrentVideoDriver) X(GetDisplayUsableBounds) X(CreateWindow) X(DestroyWindow) X(SetWindowTitle) X(SetWindowMinimumSize) \
-  X(SetWindowSize) X(GetWindowSize) X(SetWindowFullscreen) X(GetWindowFlags) X(GetWindowDisplayIndex) X(GetWindowID) \
+  X(SetWindowSize) X(GetWindowSize) X(GetWindowWMInfo) X(SetWindowFullscreen) X(GetWindowFlags) X(GetWindowDisplayIndex) X(GetWindowID) \
   X(SetClipboardText) X(GetClipboardText) X(CreateSystemCursor) X(SetCursor) X(FreeCursor) \
   X(CreateRenderer) X(DestroyRenderer) X(GetRendererInfo) X(GetRendererOutputSize) X(RenderTargetSupported) X(SetRenderTarget) \
   X(SetRenderDrawColor) X(SetRenderDrawBlendMode) X(RenderClear) X(RenderFillRect) X(RenderCopy) X(RenderCopyF) X(RenderGeometry) \

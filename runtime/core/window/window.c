@@ -1,11 +1,17 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/buffer.h"
 #include "core/base/memory.h"
+#include "core/window/display.h"
 #include "core/window/parts.h"
 
 static cal_window *the_window; /* SDL has one queue of events, and calotype one window */
+
+static cal_status went_away(cal_error *err) {
+  return cal_fail(err, CAL_E_MISSING, "the display went away: start again where there is one");
+}
 
 static cal_status no_display(const char *why, cal_error *err) {
   return cal_fail(
@@ -18,10 +24,9 @@ static cal_status no_display(const char *why, cal_error *err) {
 static cal_status init_video(cal_error *err) {
   const char *asked = getenv("SDL_VIDEODRIVER");
 #ifdef __APPLE__
-  const char *const drivers[] = {"cocoa", NULL};
+  const struct { const char *driver, *variable; } ways[] = {{"cocoa", NULL}};
 #else
-  const char *x = getenv("DISPLAY"), *wayland = getenv("WAYLAND_DISPLAY");
-  const char *const drivers[] = {x && *x ? "x11" : NULL, wayland && *wayland ? "wayland" : NULL, NULL};
+  const struct { const char *driver, *variable; } ways[] = {{"x11", "DISPLAY"}, {"wayland", "WAYLAND_DISPLAY"}};
 #endif
   sdl.SetMainReady();
   sdl.SetHintWithPriority(SDL_HINT_NO_SIGNAL_HANDLERS, "1", SDL_HINT_OVERRIDE);
@@ -32,17 +37,21 @@ static cal_status init_video(cal_error *err) {
   sdl.SetHint(SDL_HINT_IME_SHOW_UI, "1");
   sdl.SetHint(SDL_HINT_IME_SUPPORT_EXTENDED_TEXT, "1");
   if (asked && *asked) return sdl.InitSubSystem(SDL_INIT_VIDEO) ? no_display(sdl.GetError(), err) : CAL_OK;
-  const char *why = "";
-  for (int i = 0; i < (int)(sizeof drivers / sizeof *drivers); i++) {
-    if (!drivers[i]) continue;
-    sdl.SetHint(SDL_HINT_VIDEODRIVER, drivers[i]);
+  char why[256] = "";
+  for (int i = 0; i < (int)(sizeof ways / sizeof *ways); i++) {
+    const char *value = ways[i].variable ? getenv(ways[i].variable) : "";
+    if (ways[i].variable && (!value || !*value)) continue;
+    sdl.SetHint(SDL_HINT_VIDEODRIVER, ways[i].driver);
     if (!sdl.InitSubSystem(SDL_INIT_VIDEO)) return CAL_OK;
-    why = sdl.GetError();
+    if (*why) continue; /* the first is what desktops mean */
+    if (ways[i].variable) snprintf(why, sizeof why, "%s is '%.80s' (%s)", ways[i].variable, value, sdl.GetError());
+    else snprintf(why, sizeof why, "%s", sdl.GetError());
   }
   return no_display(why, err);
 }
 
 cal_status cal_window_display(cal_error *err) {
+  if (cal_display_gone()) return went_away(err);
   if (the_window) return CAL_OK;
   cal_status status = cal_sdl_open(err);
   if (!status && !(status = init_video(err))) sdl.QuitSubSystem(SDL_INIT_VIDEO);
@@ -129,6 +138,7 @@ static cal_status open_sdl(cal_window *w, const cal_window_options *options, cal
   sdl.EventState(SDL_DROPFILE, SDL_ENABLE);
   sdl.EventState(SDL_DROPTEXT, SDL_ENABLE);
   w->quit_event = sdl.RegisterEvents(1);
+  cal_display_watch(w);
   cal_window_measure(w);
   return CAL_OK;
 }
@@ -141,8 +151,10 @@ cal_window *cal_window_open(const cal_window_options *options, cal_error *err) {
                     options->least_width, options->least_height, CAL_SIDE_MOST),
            NULL;
   if (the_window) return cal_fail(err, CAL_E_BUSY, "a window is open already; close it first"), NULL;
+  if (cal_display_gone()) return went_away(err), NULL;
   if (cal_sdl_open(err) || init_video(err)) return NULL;
   cal_window *w = cal_alloc_zero(1, sizeof *w, err);
+  if (w) w->connection = -1;
   if (w && !scale_wished(&w->wish, err) && !open_sdl(w, options, err) && (w->letters = cal_letters_open(err))) return the_window = w;
   if (w) cal_window_close(w);
   else sdl.QuitSubSystem(SDL_INIT_VIDEO);
@@ -168,6 +180,7 @@ void cal_window_close(cal_window *w) {
   if (w->renderer) sdl.DestroyRenderer(w->renderer);
   if (w->window) sdl.DestroyWindow(w->window);
   sdl.QuitSubSystem(SDL_INIT_VIDEO);
+  cal_display_forget(w);
   if (the_window == w) the_window = NULL;
   cal_free(w);
 }
