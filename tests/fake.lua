@@ -183,9 +183,9 @@ local function lives(pid)
 end
 
 --- Start a command and send it that signal (9) when `when()` is true, which is tried each hundredth of a second, or after so many seconds;
---- back when it has ended: true, or false where it had ended before that. What it says lies in `log`.
+--- back when it has ended: true, or false where it had ended before that, and its exit code. What it says lies in `log`.
 function M.ended(command, log, when, signal)
-  local out = io.popen(("(%s) >%s 2>&1 & p=$!; echo $p; wait $p 2>/dev/null; echo ended"):format(command, log))
+  local out = io.popen(("(%s) >%s 2>&1 & p=$!; echo $p; wait $p 2>/dev/null; echo $?"):format(command, log))
   local pid = out:read "l"
   local came = type(when) == "number" and script.pause(when)
   while not came and lives(pid) do
@@ -193,9 +193,9 @@ function M.ended(command, log, when, signal)
     if not came then script.pause(0.01) end
   end
   os.execute(("kill -%s %s 2>/dev/null"):format(signal or "9", pid))
-  out:read "l"
+  local code = tonumber(out:read "l")
   out:close()
-  return came
+  return came, code
 end
 
 return M

@@ -542,15 +542,15 @@ test("a run that is killed at any moment has kept every caption it told of, with
 end)
 
 test("Ctrl-C ends compare when the questions under way are answered, and all answers are kept", function()
-  local folder, server <close> = project(4), dofile "tests/fake.lua".start()
+  local fake = dofile "tests/fake.lua"
+  local folder, server <close> = project(4), fake.start()
   put(folder .. "/.env", ("OPENAI_BASE_URL=%s\n"):format(server:url "ok@4000=stopped"))
-  local seconds = program:find "asan" and "3" or "1"
   local words = "captions compare photos with='fake, openai { model = \"llava\", free = true }'"
-  local out = io.popen(("cd %s && timeout --foreground --preserve-status -k 20 -s INT %s %s %s 2>&1 </dev/null; echo \"exit $?\"")
-    :format(folder, seconds, program, words))
-  local shown = out:read "a"
-  out:close()
-  check.contains(shown, "exit 130\n")
+  local _, exit = fake.ended(("cd %s && exec %s %s </dev/null"):format(folder, program, words), folder .. "/said", function()
+    return os.execute(server:until_requests("ok@4000=stopped", 4))
+  end, "INT")
+  local shown = read(folder .. "/said")
+  check.equal(exit, 130, shown)
   check.contains(shown, "waiting up to 20 s for 4 answers under way; Ctrl-C again does not wait\n") -- a free server: nothing is paid
   check.contains(shown, "4 captions written and kept, 0 still without\n")
   local code, text = run(folder, "captions log photos/p1")

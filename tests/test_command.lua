@@ -219,9 +219,8 @@ test("wrong memory settings are refused with the value", function()
   end
 end)
 
--- Presses Ctrl-C when the program has surely begun, on a busy machine and under the checkers too; once: without --foreground timeout
--- signals its whole process group as well, and a quick program sees two.
-local FINGER = ("timeout --foreground --preserve-status -k 20 -s INT %s env"):format(program:find "asan" and "3" or "0.7")
+-- Presses Ctrl-C when the program has surely begun.
+local FINGER = ("tests/finger.sh %d 1 env"):format(program:find "asan" and 150 or 30)
 
 test("Ctrl-C stops a recipe whatever it does, with 130", function()
   for _, text in ipairs { "while true do end", "while true do pcall(function() while true do end end) end",
@@ -238,11 +237,7 @@ test("at the first Ctrl-C calotype's own code finishes its step", function()
 end)
 
 test("the third Ctrl-C ends the program at once", function()
-  local text = ([[%s CALOTYPE_STDLIB=tests/double %s %s & p=$!; sleep 0.5; kill -INT $p; kill -INT $p; kill -INT $p; wait $p; echo "exit $?"]])
-    :format("", program, write "while true do end")
-  local out = io.popen("{ " .. text .. "; } 2>/dev/null")
-  check.contains(out:read "a", "exit 130")
-  out:close()
+  ends(130, write "while true do end", nil, nil, (FINGER:gsub(" 1 env$", " 3 env")))
 end)
 
 test("the program's own Lua has no way to files or commands", function()
