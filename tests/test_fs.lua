@@ -101,3 +101,13 @@ test("a folder is held by one at a time", function()
   assert(fs.lock(folder)):close()
   check.equal(check.refused("cannot be opened", fs.lock(folder .. "/none")), "NOTFOUND")
 end)
+
+test("two names of one folder have one real name", function()
+  local at = tmp "real"
+  os.execute(("mkdir -p %s/a && ln -s a %s/b && touch %s/a/x"):format(at, at, at))
+  for _, name in ipairs { "a", "b" } do check.ok(fs.grant(at .. "/" .. name, "read")) end
+  local real = check.ok(fs.real(at .. "/a"))
+  check.equal(fs.real(at .. "/b"), real)
+  check.equal(fs.real(at .. "/b/x"), real .. "/x")
+  check.refused("missing", fs.real(at .. "/b/missing"))
+end)

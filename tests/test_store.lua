@@ -141,13 +141,35 @@ test("what is being typed is kept for each picture until it is taken back", func
   check.ok(s:draft(other, ""))
   s:close()
   s = open(folder)
-  check.equal(s:drafts(), { [SHA] = "a hall", [other] = "" })
+  local function drafts()
+    local texts = {}
+    for _, draft in ipairs(s:drafts()) do texts[draft.sha .. (draft.seat > 0 and draft.seat or "")] = draft.text end
+    return texts
+  end
+  check.equal(drafts(), { [SHA] = "a hall", [other] = "" })
   check.ok(s:draft(SHA, nil))
   check.ok(s:draft(SHA, nil))
-  check.equal(s:drafts(), { [other] = "" })
+  check.equal(drafts(), { [other] = "" })
+  check.ok(s:draft(other, "at seat 3", 3))
+  check.equal(drafts(), { [other] = "", [other .. 3] = "at seat 3" })
+  check.ok(s:draft(other, nil))
+  check.equal(drafts(), { [other .. 3] = "at seat 3" })
+  check.fails("no seat", function() s:draft(other, "x", -1) end)
+  check.fails("no seat", function() s:draft(other, "x", 65) end)
   check.refused("is not a sha256", s:draft("x", "y"))
   check.refused("byte 1 of a draft is not UTF-8", s:draft(SHA, "\xff"))
   check.fails("has a NUL byte", function() s:draft(SHA, "a\0b") end)
+end)
+
+test("who is at work has a seat at the store, which two stores of one process do not share", function()
+  local folder = tmp "store"
+  local a, b = open(folder), open(folder)
+  check.equal({ a:seat(), b:seat(), a:seat() }, { 1, 2, 1 })
+  check.equal({ a:seated(1), a:seated(2), a:seated(3), a:seated(0), a:seated(1 << 40) }, { true, true, false, false, false })
+  a:close()
+  check.equal(b:seated(1), false)
+  local c = open(folder)
+  check.equal(c:seat(), 1)
 end)
 
 test("actions are listed newest first by place, undone, done again, and dropped by a new one after undoing", function()

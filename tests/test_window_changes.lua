@@ -263,7 +263,7 @@ test("what is typed is kept with every key and becomes a step after two seconds 
   for _, text in ipairs { "a", "a ", "a b", "a bo", "a boat" } do check.ok(c:type(item, text)) end
   check.equal(item.caption, "")
   check.equal(item.draft, "a boat")
-  check.equal(p.store:drafts(), { [item.sha256] = "a boat" })
+  check.equal(p.store:drafts(), { { sha = item.sha256, seat = 1, text = "a boat" } })
   check.equal(c:tick(10), false)
   check.equal(c:tick(11), false)
   check.equal(c:tick(12.5), true)
@@ -349,7 +349,7 @@ s:close()]]):format(at .. "/.calotype", seconds))
   check.equal(p.items[2].caption, "")
   other:close()
   check.equal(#c:keep_drafts(), 0)
-  check.equal(p.store:drafts(), { [item.sha256] = "one two" })
+  check.equal(p.store:drafts(), { { sha = item.sha256, seat = 1, text = "one two" } })
   check.equal(c:tick(13), true)
   check.equal(item.caption, "one two")
   -- what nobody keeps is given back

@@ -154,7 +154,7 @@ if part == "keys" then
     window.press(view, "e")
     window.type(view, "naïve 日本")
     check.equal(p.items[3].draft, "naïve 日本")
-    check.equal(view.project.store:drafts()[p.items[3].sha256], "naïve 日本")
+    check.equal(view.project.store:drafts(), { { sha = p.items[3].sha256, seat = 1, text = "naïve 日本" } })
     window.press(view, "ctrl+return")
     check.equal(p.items[3].caption, "naïve 日本")
     check.equal(p.at, 4)

@@ -32,6 +32,15 @@ static int l_absolute(lua_State *L) {
   return cal_push_buffer(L, &b);
 }
 
+/* fs.real(path) -> absolute path without links, of what is there and granted | nil, message, code */
+static int l_real(lua_State *L) {
+  cal_error err = {0};
+  char *path = cal_fs_real(cal_bind_fs(L), luaL_checkstring(L, 1), &err);
+  if (!path) return cal_push_refusal(L, &err);
+  cal_buffer b = {.data = path, .size = strlen(path), .capacity = strlen(path) + 1};
+  return cal_push_buffer(L, &b);
+}
+
 static int l_read(lua_State *L) {
   cal_error err = {0};
   cal_buffer bytes = {0};
@@ -176,6 +185,7 @@ int luaopen_cal_fs(lua_State *L) {
   static const luaL_Reg functions[] = {{"grant", l_grant},
                                        {"allows", l_allows},
                                        {"absolute", l_absolute},
+                                       {"real", l_real},
                                        {"read", l_read},
                                        {"write", l_write},
                                        {"stat", l_stat},

@@ -73,21 +73,48 @@ static int l_marks(lua_State *L) {
   return push_notes(L, r);
 }
 
-/* s:draft(sha, text | nil) -> true. What is being typed; nil: nothing any more. */
+/* s:draft(sha, text | nil [, seat]) -> true. What is being typed at a seat (0 unless said); nil: nothing any more. */
 static int l_draft(lua_State *L) {
   cal_store *s = cal_check_store(L, 1);
   const char *sha = luaL_checkstring(L, 2), *text = some_text(L, 3);
+  const lua_Integer seat = luaL_optinteger(L, 4, 0);
+  luaL_argcheck(L, seat >= 0 && seat <= CAL_STORE_SEATS, 4, "no seat");
   cal_error err = {0};
-  return answer(L, cal_store_draft(s, sha, text, &err), &err);
+  return answer(L, cal_store_draft(s, sha, (int)seat, text, &err), &err);
 }
 
-/* s:drafts() -> { [sha] = text } */
+/* s:drafts() -> { { sha =, seat =, text = }, ... } of all seats */
 static int l_drafts(lua_State *L) {
   cal_store *s = cal_check_store(L, 1);
   cal_error err = {0};
   rows *r = cal_push_shell(L, NOTES, sizeof *r);
   if (cal_store_drafts(s, &r->notes, &r->count, &err)) return cal_push_refusal(L, &err);
-  return push_notes(L, r);
+  lua_createtable(L, (int)r->count, 0);
+  for (size_t i = 0; i < r->count; i++) {
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, r->notes[i].sha), lua_setfield(L, -2, "sha");
+    cal_set_count(L, "seat", r->notes[i].id);
+    lua_pushstring(L, r->notes[i].text), lua_setfield(L, -2, "text");
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+/* s:seat() -> number | nil, message, code. The lowest that no living process has at this store; kept until s is closed. */
+static int l_seat(lua_State *L) {
+  cal_store *s = cal_check_store(L, 1);
+  cal_error err = {0};
+  int seat;
+  if (cal_store_seat(s, &seat, &err)) return cal_push_refusal(L, &err);
+  lua_pushinteger(L, seat);
+  return 1;
+}
+
+/* s:seated(seat) -> whether a living process has it, this one too */
+static int l_seated(lua_State *L) {
+  const lua_Integer seat = luaL_checkinteger(L, 2);
+  lua_pushboolean(L, seat >= 1 && seat <= CAL_STORE_SEATS && cal_store_seated(cal_check_store(L, 1), (int)seat));
+  return 1;
 }
 
 static char *need_text(lua_State *L, const char *key) {
@@ -162,6 +189,8 @@ const luaL_Reg cal_store_notes[] = {{"mark", l_mark},
                                     {"marks", l_marks},
                                     {"draft", l_draft},
                                     {"drafts", l_drafts},
+                                    {"seat", l_seat},
+                                    {"seated", l_seated},
                                     {"add_action", l_add_action},
                                     {"actions", l_actions},
                                     {"undo_action", l_undo_action},

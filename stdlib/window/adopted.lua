@@ -37,7 +37,7 @@ end
 ---@return integer? count, string? message, string? code
 function M.adopt(self, before, title, dress)
   self:work()
-  local listed, jobs, shown = {}, {}, {}
+  local listed, jobs, shown, meant = {}, {}, {}, {}
   local ok, message, code = transaction.run(self, function()
     for _, stood in ipairs(before) do
       local item = stood.item
@@ -48,8 +48,9 @@ function M.adopt(self, before, title, dress)
         local text = file and dress and dress(row.text) or row.text
         if file then
           must(beside.mark(self.store, item.sha256, row, text))
-          jobs[#jobs + 1] = { item = item, path = file, text = text }
+          jobs[#jobs + 1] = { item = item, path = file, text = text, was = now.file and now.file.text }
         end
+        meant[item.sha256] = row.text
         listed[#listed + 1] = { path = state.word(item.path), sha = item.sha256, from = stood.from,
           to = { row = row.id, file = file and (text == row.text or text) or nil } }
         shown[#shown + 1] = { item, text, row }
@@ -59,7 +60,7 @@ function M.adopt(self, before, title, dress)
     must(self.store:drop_undone(self.place))
     local id = must(self.store:add_action { place = self.place, title = title(#listed),
       detail = ('{"count":%d,"entries":%s}'):format(#listed, json.encode(json.array(listed))) })
-    captionfiles.note(self, id, "do", jobs)
+    captionfiles.note(self, id, "do", jobs, meant)
   end)
   if not ok then return nil, message, code end
   local items = {}

@@ -1,15 +1,25 @@
 -- captionfiles.lua - the caption files of a step: noted with it in the store, written after it, made good after a kill.
 --
---   captionfiles.note(changes, id, "do", jobs)            -- within the step's transaction
---   captionfiles.write(changes, jobs)                     -- after it: { { item, path, text }, ... }
+--   captionfiles.note(changes, id, "do", jobs, meant)     -- within the step's transaction
+--   captionfiles.write(changes, jobs)                     -- after it
 --   while captionfiles.work(changes, 0.004) do ... end    -- those that wait, a slice in each frame
---   captionfiles.settle(changes)                          --> 3: those that a killed program could not write any more
+--   captionfiles.settle(changes)                          --> true while another window writes its own; those of one that was killed are
+--                                                             written by `work` from then on
+--   local message, code = captionfiles.ready(changes)     -- before a step: all is written; else why none can begin now
+--
+-- A job: { item, path, text, was }: the caption file `path` is to have `text` (false: it goes) where it has `was` (nil: there was none) and the
+-- step's text (`meant`, by content) is in force. A file that has something else by then is another program's, and stays.
+--
+-- What is still to be written stands in the store: a list of { id (of the action), way, seat (of the window that does it) }.
 local beside = require "captions.beside"
+local dataset = require "native.dataset"
 local entries = require "window.entries"
 local fs = require "native.fs"
 local json = require "native.json"
 local log = require "native.log"
+local set = require "recipe.set"
 local state = require "window.state"
+local tags = require "caption.tags"
 
 local must = require("window.transaction").must
 
@@ -17,30 +27,87 @@ local M = {}
 
 local AT_ONCE = 32 -- caption files that are written before a change returns; more are written by `work`
 
+-- --- what is noted ------------------------------------------------------------------------------------------------
+
+local function key(self) return "files:" .. self.place end
+
+local function noted(self)
+  local text = self.store:get("window", key(self))
+  local list = text and text ~= "" and json.decode(text)
+  if type(list) ~= "table" then return {} end
+  return list.id and { list } or list -- one alone, as it was kept before windows had seats
+end
+
+local function keep(self, list) return self.store:put("window", key(self), #list > 0 and json.encode(json.array(list)) or "") end
+
 --- Note, within the transaction, that these files are still to be written: a kill from here on is made good by `settle`.
 ---@param id integer of the action
 ---@param way "do"|"undo"|"redo"
-function M.note(self, id, way, files)
-  if #files > 0 then must(self.store:put("window", "files:" .. self.place, json.encode { id = id, way = way })) end
+---@param jobs table[]
+---@param meant table<string, string> the text in force from now on, by content
+function M.note(self, id, way, jobs, meant)
+  if #jobs == 0 then return end
+  local list = noted(self)
+  jobs.meant = meant
+  jobs.notes = { { id = id, way = way, seat = self.project.seat } }
+  list[#list + 1] = jobs.notes[1]
+  must(keep(self, list))
 end
 
--- One file as it should be. `text` false: it goes.
-local function put_file(self, job)
-  local item = job.item
-  local ok, message
-  if job.text then ok, message = beside.write(job.path, job.text)
-  else
+-- They are written.
+local function strike(self, notes)
+  self.store:batch(function()
+    local list = noted(self)
+    for _, note in ipairs(notes) do
+      for i = #list, 1, -1 do
+        local other = list[i]
+        if other.id == note.id and other.way == note.way and (other.seat or 0) == (note.seat or 0) then table.remove(list, i) end
+      end
+    end
+    keep(self, list)
+  end)
+end
+
+-- Is somebody at work on it? A seat with one's own number was another's before.
+local function alive(self, note) return note.seat ~= self.project.seat and self.store:seated(note.seat or 0) end
+
+-- --- the files ----------------------------------------------------------------------------------------------------
+
+-- Whether the file is still to be written: true, false when it is as it should be, nil when it is another's by now.
+local function due(self, job, meant)
+  local file, _, code = dataset.sidecar(job.item.path)
+  local there = file and file.text
+  if code then return nil end
+  if there == (job.text or nil) then return false end
+  if there ~= job.was then return nil end
+  local row = self.store:caption_in_force(job.item.sha256)
+  local now = row and row.text or ""
+  if now == meant then return true end
+  -- a run that came between took up what the file had before
+  return row.author == "human" and row.provider == "sidecar" and there and (now == there or now == tags.meant(there)) or nil
+end
+
+-- One file as it should be.
+local function put_file(self, job, meant)
+  local item, needed = job.item, due(self, job, meant[job.item.sha256])
+  if needed == nil then
+    self.project:refresh { item }
+    return false
+  end
+  local ok, message = true, nil
+  if needed and job.text then ok, message = beside.write(job.path, job.text)
+  elseif needed then
     ok, message = fs.grant(job.path:match "^(.*)/[^/]*$" or ".", "write")
     if ok then ok, message = fs.remove(job.path) end
   end
   if ok then
     local info = job.text and fs.stat(job.path)
-    if item then item.sidecar = info and state.sidecar { path = job.path, size = info.size, mtime_ns = info.mtime_ns } or nil end
+    item.sidecar = info and state.sidecar { path = job.path, size = info.size, mtime_ns = info.mtime_ns } or nil
   else
     self.project:tell("error", ("%s; the text is kept in the store"):format(message))
-    if item then self.project:refresh { item } end
+    self.project:refresh { item }
   end
-  return ok
+  return ok and needed
 end
 
 --- Write caption files that wait, at most so many seconds. True while some are left.
@@ -50,53 +117,103 @@ function M.work(self, seconds)
   local files = self.files
   if #files == 0 then return false end
   local deadline = log.clock() + (seconds or math.huge)
-  files.at = files.at or 1
+  files.at, files.written = files.at or 1, files.written or 0
   while files.at <= #files do
-    put_file(self, files[files.at])
+    if put_file(self, files[files.at], files.meant) then files.written = files.written + 1 end
     files.at = files.at + 1
     if log.clock() > deadline and files.at <= #files then return true end
   end
   self.files = {}
-  self.store:put("window", "files:" .. self.place, "")
+  strike(self, files.notes or {})
+  if files.late then M.look_anew(self, files.written) end
   return false
 end
 
 --- Write files after their step: a few at once, of many the first now and the others by `work`.
----@param jobs { item: table, path: string, text: string|false }[] text false: the file goes
+---@param jobs table[]
 function M.write(self, jobs)
   self.files = jobs
   if #jobs <= AT_ONCE then self:work() else self:work(0) end
 end
 
---- Caption files that a change still had to write. A file that is neither as it was nor as it should be is another program's, and stays.
----@return integer written
-function M.settle(self)
-  local noted = self.store:get("window", "files:" .. self.place)
-  local pending = noted and noted ~= "" and json.decode(noted)
-  if type(pending) ~= "table" then return 0 end
-  local limit, action = 64, nil
+-- --- those of others ----------------------------------------------------------------------------------------------
+
+local function action_of(self, id)
+  local limit = 64
   repeat
     local rows = self.store:actions(self.place, { limit = limit }) or {}
-    for _, row in ipairs(rows) do if row.id == pending.id then action = row end end
+    for _, row in ipairs(rows) do if row.id == id then return row end end
     limit = limit * 8
-  until action or #rows < limit // 8
-  local written = 0
+  until #rows < limit // 8
+end
+
+-- What a step that was broken off still has to write.
+local function jobs_of(self, note, jobs)
+  local action = action_of(self, note.id)
   for _, entry in ipairs(action and entries.of_action(action) or {}) do
     local item = not entry.mark and entries.picture_of(self.project, entry)
     local source, target = entry.from, entry.to
-    if pending.way == "undo" then source, target = target, source end
-    if item and (source.file or target.file) then
+    if note.way == "undo" then source, target = target, source end
+    if item then
       local rows = self.store:captions(item.sha256) or {}
+      local row = target.row and entries.row_by_id(rows, target.row)
       local was, wanted = entries.file_text(source, rows), entries.file_text(target, rows)
-      local file = require("native.dataset").sidecar(item.path)
-      if (file and file.text) == was and was ~= wanted then
-        local path = file and file.path or (state.file_names(item.path))
-        if put_file(self, { path = path, text = wanted or false }) then written = written + 1 end
+      if was ~= wanted then
+        local file = state.stat(item.path)
+        jobs[#jobs + 1] = { item = item, path = file and file.path or (state.file_names(item.path)), text = wanted or false, was = was }
       end
+      jobs.meant[item.sha256] = row and row.text or ""
     end
   end
-  self.store:put("window", "files:" .. self.place, "")
-  return written
+end
+
+--- All is written, by whoever it was: what people put beside the pictures is looked at again.
+---@param written integer
+function M.look_anew(self, written)
+  self.project.unsettled = nil
+  self.project:refresh(self.project.items, true)
+  if written > 0 then
+    self.project:tell("info", ("%s that the program could not write before it ended %s now"):format(set.count(written, "caption file"),
+      written == 1 and "is" or "are"))
+  end
+end
+
+--- Caption files that another window still has to write: those of one that was killed are taken over. True while a living one is at work.
+---@return boolean
+function M.settle(self)
+  local list = noted(self)
+  if #list == 0 or #self.files > 0 then
+    if #self.files == 0 and self.project.unsettled then M.look_anew(self, 0) end
+    return false
+  end
+  local notes = {}
+  for _, note in ipairs(list) do
+    if alive(self, note) then
+      self.project.unsettled = true
+      return true
+    end
+    notes[#notes + 1] = note
+  end
+  self.project.unsettled = true
+  local jobs = { notes = notes, meant = {}, late = true }
+  for _, note in ipairs(notes) do jobs_of(self, note, jobs) end
+  if #jobs == 0 then
+    strike(self, notes)
+    M.look_anew(self, 0)
+    return false
+  end
+  M.write(self, jobs)
+  return false
+end
+
+--- Before a step: what is still to be written is, also a killed window's. Else why none can begin now.
+---@return string? message, string? code
+function M.ready(self)
+  self:work()
+  if M.settle(self) then
+    return "another window still writes the caption files of its last step; try again in a moment", "BUSY"
+  end
+  self:work()
 end
 
 return M

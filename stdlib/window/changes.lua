@@ -31,6 +31,7 @@ local marks = require "window.marks"
 local replace = require "window.replace"
 local step = require "window.step"
 local telling = require "captions.telling"
+local transaction = require "window.transaction"
 local typing = require "window.typing"
 local undo = require "window.undo"
 
@@ -45,6 +46,7 @@ Changes.type, Changes.tick, Changes.commit, Changes.discard = typing.type, typin
 Changes.keep_drafts = typing.keep_drafts
 Changes.settle, Changes.found_other, Changes.take_up_drafts = typing.settle, typing.found_other, typing.take_up_drafts
 Changes.work, Changes.settle_files = captionfiles.work, captionfiles.settle
+Changes.follow = transaction.follow
 
 ---@param project table
 function M.new(project)

@@ -65,10 +65,14 @@ function M.human(sha, text)
   return { sha = sha, key = "human", text = text, author = "human", provider = "window", model = "", detail = "{}" }
 end
 
---- The picture of an entry: by its path, or wherever its content is now.
+local function is(project, item, entry) return item and (item.sha256 or project:identify(item)) and item.sha256 == entry.sha end
+
+--- The picture of an entry: by its path, by its name in a folder that was opened by another name, or wherever its content is now.
 function M.picture_of(project, entry)
   local item = entry.path and project.by_path[entry.path]
-  if item and (item.sha256 or project:identify(item)) and item.sha256 == entry.sha then return item end
+  if is(project, item, entry) then return item end
+  item = entry.path and project.folder and project.by_path[("%s/%s"):format(project.folder, entry.path:match "[^/]*$")]
+  if is(project, item, entry) then return item end
   return project:of_content(entry.sha)[1]
 end
 

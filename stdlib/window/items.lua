@@ -47,6 +47,12 @@ function M.mark_shared(items)
   end
 end
 
+-- Words in a file that the store has not. Where caption files are still to be written they are those from before, and wait.
+local function take_up(self, item, now)
+  if self.unsettled then return false end
+  return state.take_up(self.store, item, now, self:copies(item))
+end
+
 -- Copies without a caption file have the text that their content has in the store.
 local function show_copies(self, item)
   local list = {}
@@ -87,7 +93,7 @@ function M.fill(self, items, stats)
   self.store:batch(function()
     for _, pair in ipairs(new) do
       local item, now = pair[1], pair[2]
-      if state.take_up(self.store, item, now, self:copies(item)) then
+      if take_up(self, item, now) then
         state.show(item, now)
         if self:copies(item) then others[#others + 1] = item end
       end
@@ -124,7 +130,7 @@ local function known_content(self, item, sha)
   self:index_content(item)
   local now = state.read(self.store, item)
   if now then
-    local noted = state.take_up(self.store, item, now, self:copies(item))
+    local noted = take_up(self, item, now)
     state.show(item, now)
     if noted and self:copies(item) then
       show_copies(self, item)
@@ -202,7 +208,7 @@ function M.refresh(self, items, quiet)
       end
       state.show_error(item, message, stat)
     else
-      if item.sha256 then state.take_up(self.store, item, now, self:copies(item)) end
+      if item.sha256 then take_up(self, item, now) end
       if self.changes then self.changes:found_other(item, now) else state.show(item, now) end
       if item.caption ~= before then
         list[#list + 1] = item

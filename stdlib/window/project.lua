@@ -71,8 +71,10 @@ local function restore(self)
   self:filter_on()
   if type(s.sort) == "string" and M.sorts[s.sort] then self:sort(s.sort, s.descending == true) end
   self.at = #self.order > 0 and 1 or 0
+  local current = type(s.current) == "string" and s.current
+  local here = current and self.folder and ("%s/%s"):format(self.folder, current:match "[^/]*$") -- the folder may have another name now
   for i, item in ipairs(self.order) do
-    if item.path == s.current then
+    if item.path == current or item.path == here then
       self.at = i
       break
     end
@@ -94,7 +96,13 @@ function M.open(what, options)
     run = found.run, preview = found.preview, stamp = found.stamp,
     options = options, items = {}, by_path = {}, contents = {}, order = {}, selected = {}, at = 0, version = 0, news = {}, waiting = {},
     filter_text = "" }, Project)
+  self.seat, message, code = store:seat()
+  if not self.seat then
+    store:close()
+    return nil, message, code
+  end
   self.settings = settings_of(self)
+  self.unsettled = (store:get("window", "files:" .. self.place) or "") ~= "" or nil
   local stats = items.stats_of(found.paths)
   for i, path in ipairs(found.paths) do
     local more = found.more and found.more[path]
@@ -108,11 +116,7 @@ function M.open(what, options)
   self.trigger = self.settings.trigger or found.trigger
   self.changes = changes.new(self)
   store:wait(PATIENCE)
-  local files = self.changes:settle_files()
-  if files > 0 then
-    self:refresh(self.items, true)
-    self:tell("info", ("%s that the program could not write before it ended %s now"):format(set.count(files, "caption file"), files == 1 and "is" or "are"))
-  end
+  self.changes:settle_files()
   restore(self)
   self.changes:take_up_drafts()
   return self

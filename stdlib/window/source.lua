@@ -30,7 +30,8 @@ local FORMATS = { jpg = true, jpeg = true, png = true, webp = true, bmp = true, 
 
 -- --- Folders and lists -------------------------------------------------------------------------------------------------------------
 
-local function place_of(path) return fs.absolute(path) or path end
+-- One folder has one place, by whatever links it was reached.
+local function place_of(path) return fs.real(path) or fs.absolute(path) or path end
 
 local function title_of(path) return (place_of(path):match "[^/]+$") or path end
 

@@ -59,12 +59,32 @@ function M.show_all(self, items)
   self.project:changed()
 end
 
+--- Within the transaction: those whose text in force became another since they were looked at (`rows`: its id by content) leave the step.
+---@param steps table[]
+---@param rows table<string, integer|false>
+---@param left table[]
+function M.still(self, steps, rows, left)
+  local shas = {}
+  for i, entry in ipairs(steps) do shas[i] = entry.item.sha256 end
+  local now = must(self.store:texts(shas))
+  for i = #steps, 1, -1 do
+    local entry = steps[i]
+    local item = entry.item
+    if (now[item.sha256] and now[item.sha256].id or false) ~= rows[item.sha256] then
+      entry.other = true
+      table.remove(steps, i)
+      left[#left + 1] = { item = item, path = item.path, why = "it has another text by now", code = "BUSY" }
+    end
+  end
+end
+
 --- Many captions as one step: in the store, in the caption files, on the screen. The count and those that were left as they are.
 --- wishes: { { item, text, row? }, ... }; `row` is one of the picture's own that comes back, else the text is a person's.
 --- known: what is there may be another text than the one that was shown (the person has seen it).
 function M.apply(self, wishes, title, known)
-  self:work()
-  local found, left, jobs, shown = {}, {}, {}, {}
+  local waits, why = captionfiles.ready(self)
+  if waits then return nil, waits, why end
+  local found, left, jobs, shown, known_rows = {}, {}, {}, {}, {}
   for _, wish in ipairs(wishes) do
     local item = wish[1]
     local text, message, code = entries.text_of(wish[2])
@@ -75,6 +95,7 @@ function M.apply(self, wishes, title, known)
     local now
     if text then
       now, message, code = M.look(self, item)
+      if now then known_rows[item.sha256] = now.row and now.row.id or false end
     end
     if now and now.text ~= item.caption and not known then
       if state.show(item, now) then self.project:changed() end
@@ -94,9 +115,12 @@ function M.apply(self, wishes, title, known)
   table.move(last, 1, #last, #steps + 1, steps)
   if #found == 0 then return 0, left end
   local ok, message, code = transaction.run(self, function()
-    local written, rows = {}, {}
+    local written, rows, meant = {}, {}, {}
+    M.still(self, steps, known_rows, left)
     if #steps > 0 then must(self.store:drop_undone(self.place)) end
-    for _, entry in ipairs(found) do must(self.store:draft(entry.item.sha256, nil)) end
+    for _, entry in ipairs(found) do
+      if not entry.other then must(self.store:draft(entry.item.sha256, nil, self.project.seat)) end
+    end
     for _, entry in ipairs(steps) do
       local item = entry.item
       local row
@@ -104,22 +128,26 @@ function M.apply(self, wishes, title, known)
       else row = entries.human(item.sha256, entry.file and caption_tags.meant(entry.text) or entry.text) end
       local key = row.sha .. (row.restores or "") .. row.text
       row.id = written[key] or must(self.store:add_caption(row))
-      written[key], entry.new = row.id, row
+      written[key], entry.new, meant[item.sha256] = row.id, row, row.text
       if entry.file and row.author == "model" then must(beside.mark(self.store, item.sha256, row, entry.text)) end
       rows[#rows + 1] = { path = state.word(item.path), sha = item.sha256, from = entries.side(entry.now),
         to = { row = row.id, file = entry.file and (row.text == entry.text or entry.text) or nil } }
-      if entry.file then jobs[#jobs + 1] = { item = item, path = entry.file, text = entry.text } end
+      if entry.file then
+        jobs[#jobs + 1] = { item = item, path = entry.file, text = entry.text, was = entry.now.file and entry.now.file.text }
+      end
     end
     if #steps == 0 then return end
     local id = must(self.store:add_action { place = self.place, title = title,
       detail = ('{"count":%d,"entries":%s}'):format(#rows, json.encode(json.array(rows))) })
-    captionfiles.note(self, id, "do", jobs)
+    captionfiles.note(self, id, "do", jobs, meant)
   end)
   if not ok then return nil, message, code end
   for _, entry in ipairs(found) do
-    entry.item.draft, self.unkept[entry.item] = nil, nil
-    if self.noted == entry.item then self.noted = nil end
-    if self.typing == entry.item then self.typing = nil end
+    if not entry.other then
+      entry.item.draft, self.unkept[entry.item] = nil, nil
+      if self.noted == entry.item then self.noted = nil end
+      if self.typing == entry.item then self.typing = nil end
+    end
   end
   for _, entry in ipairs(steps) do
     local item, row = entry.item, entry.new

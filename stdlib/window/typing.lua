@@ -20,15 +20,18 @@ local M = {}
 
 local REST = 2 -- seconds without a key
 
+-- What was typed over at a seat: { path, sha, base }.
+local function note_of(self, seat) return seat > 0 and ("typing:%s#%d"):format(self.place, seat) or "typing:" .. self.place end
+
 -- What is typed, into the store. With the first key of a picture goes what it was typed over.
 local function keep_draft(self, item)
   if item.draft and self.typing == item and self.noted ~= item then
     local note = json.encode { path = state.word(item.path), sha = item.sha256, base = self.base }
-    local ok, message, code = self.store:put("window", "typing:" .. self.place, note)
+    local ok, message, code = self.store:put("window", note_of(self, self.project.seat), note)
     if not ok then return nil, message, code end
     self.noted = item
   end
-  local ok, message, code = self.store:draft(item.sha256, item.draft)
+  local ok, message, code = self.store:draft(item.sha256, item.draft, self.project.seat)
   if ok and not item.draft and self.noted == item then self.noted = nil end
   return ok, message, code
 end
@@ -89,7 +92,10 @@ function M.tick(self, now)
   if did and raw ~= item.caption then self.typing, item.draft, self.rested = item, raw, now
   elseif item.draft == nil then self.typing = nil
   else self.rested = now end
-  if did == nil then self.project:tell("error", ("%s: %s; what you write is kept meanwhile"):format(item.name, message)) end
+  if did == nil and self.told_why ~= message then -- once, not every two seconds
+    self.project:tell("error", ("%s: %s; what you write is kept meanwhile"):format(item.name, message))
+  end
+  self.told_why = did == nil and message or nil
   return did or false
 end
 
@@ -175,7 +181,7 @@ function M.settle(self, which)
     must(self.store:add_caption(entries.human(item.sha256, (entries.text_of(item.draft or c.mine)))))
     local rows = must(self.store:captions(item.sha256))
     must(self.store:add_caption(now.row and history.put_back(rows, now.row) or entries.human(item.sha256, "")))
-    must(self.store:draft(item.sha256, nil))
+    must(self.store:draft(item.sha256, nil, self.project.seat))
   end)
   if not ok then return nil, message, code end
   item.draft, self.unkept[item] = nil, nil
@@ -191,21 +197,39 @@ function M.found_other(self, item, now)
   else state.show(item, now) end
 end
 
+-- A draft of a window that is gone is this one's from now on. False when another window was quicker.
+local function take_over(self, draft)
+  local mine = self.project.seat
+  if draft.seat == mine then return true end
+  local taken = false
+  local ok = transaction.run(self, function()
+    for _, other in ipairs(must(self.store:drafts())) do
+      if other.sha == draft.sha and other.seat == draft.seat and other.text == draft.text then taken = true end
+    end
+    if not taken then return end
+    must(self.store:draft(draft.sha, draft.text, mine))
+    must(self.store:draft(draft.sha, nil, draft.seat))
+    must(self.store:put("window", note_of(self, mine), self.store:get("window", note_of(self, draft.seat)) or ""))
+  end)
+  return ok and taken or false
+end
+
 --- What was being typed when the program was killed. It becomes a step, and is told; where the caption became another since, it waits for a
---- person's word.
+--- person's word. What a window that is open types is its own.
 ---@return integer committed
 function M.take_up_drafts(self)
-  local drafts, count = self.store:drafts() or {}, 0
-  local noted = json.decode(self.store:get("window", "typing:" .. self.place) or "")
-  for sha, draft in pairs(drafts) do
-    local items = self.project:of_content(sha)
+  local count = 0
+  for _, draft in ipairs(self.store:drafts() or {}) do
+    local gone = draft.seat == self.project.seat or not self.store:seated(draft.seat)
+    local noted = gone and json.decode(self.store:get("window", note_of(self, draft.seat)) or "")
+    local items = gone and self.project:of_content(draft.sha) or {}
     local item = items[1]
     for _, other in ipairs(items) do if type(noted) == "table" and noted.path == other.path then item = other end end
-    if item then
-      item.draft = draft
-      local base = type(noted) == "table" and noted.sha == sha and noted.base or nil
-      if base and base ~= item.caption and entries.text_of(draft) ~= item.caption then
-        local new = { item = item, mine = draft, theirs = item.caption }
+    if item and not item.draft and take_over(self, draft) then
+      item.draft = draft.text
+      local base = type(noted) == "table" and noted.sha == draft.sha and noted.base or nil
+      if base and base ~= item.caption and entries.text_of(draft.text) ~= item.caption then
+        local new = { item = item, mine = draft.text, theirs = item.caption }
         if self.conflict then table.insert(self.conflicts, new) else self.conflict = new end
         self.project:tell("warning", ("%s: what you were writing when the program ended, and another caption since: keep mine or theirs?"):format(item.name))
       else

@@ -37,11 +37,12 @@ end
 
 local function back(self, way)
   if self.typing then self:commit() end
-  self:work()
+  local waits, why_waits = captionfiles.ready(self)
+  if waits then return nil, waits, why_waits end
   local action = find(self, way)
   if not action then return nil, "nothing to " .. way end
   local source, target = way == "undo" and "to" or "from", way == "undo" and "from" or "to"
-  local left, todo, jobs, count = {}, {}, {}, 0
+  local left, todo, jobs, count, known_rows = {}, {}, {}, 0, {}
   local function leave(entry, item, why) left[#left + 1] = { item = item, path = item and item.path or entry.path or "a picture", why = why } end
   for _, entry in ipairs(entries.of_action(action)) do
     local item = entries.picture_of(self.project, entry)
@@ -53,6 +54,7 @@ local function back(self, way)
       local why = step.closed(self, item)
       local now = not why and step.look(self, item) or nil
       local rows = now and must(self.store:captions(item.sha256))
+      if now then known_rows[item.sha256] = now.row and now.row.id or false end
       if not now then leave(entry, item, why or item.sidecar and item.sidecar.error)
       elseif now.text ~= entries.text_on(entry[source], rows) then
         state.show(item, now)
@@ -61,7 +63,14 @@ local function back(self, way)
     end
   end
   local ok, message, code = transaction.run(self, function()
-    local restored = {}
+    local restored, texts, meant = {}, {}, {}
+    local again = find(self, way)
+    if not again or again.id ~= action.id then
+      must(nil, ("another window was at work just now; look, and %s again"):format(way), "BUSY")
+    end
+    for i = #todo, 1, -1 do if not todo[i].entry.mark then table.insert(texts, 1, table.remove(todo, i)) end end
+    step.still(self, texts, known_rows, left)
+    table.move(texts, 1, #texts, #todo + 1, todo)
     for _, job in ipairs(todo) do
       local entry, item, now, rows = job.entry, job.item, job.now, job.rows
       if entry.mark then must(self.store:mark(entry.sha, entry.mark, entries.plain(entry[target])))
@@ -79,6 +88,7 @@ local function back(self, way)
           restored[key] = row.id
         end
         job.row, job.text = row or now.row, entries.file_text(wanted, rows)
+        meant[item.sha256] = job.row and job.row.text or ""
         -- A person's words may stand in the file while a model's are in force: those are never marked as a model's.
         if job.text and job.row and job.row.author == "model" and job.text == job.row.text then
           must(beside.mark(self.store, item.sha256, job.row, job.text))
@@ -86,13 +96,14 @@ local function back(self, way)
         if job.text and not now.file and entry[source].file then job.text = nil -- somebody took the file away: it stays away
         elseif not job.text and now.file and not entry[source].file then job.text = now.file.text
         elseif job.text ~= (now.file and now.file.text) then
-          jobs[#jobs + 1] = { item = item, path = now.file and now.file.path or (state.file_names(item.path)), text = job.text or false }
+          jobs[#jobs + 1] = { item = item, path = now.file and now.file.path or (state.file_names(item.path)), text = job.text or false,
+            was = now.file and now.file.text }
         end
       end
       count = count + 1
     end
     must(self.store:undo_action(action.id, way == "undo"))
-    captionfiles.note(self, action.id, way, jobs)
+    captionfiles.note(self, action.id, way, jobs, meant)
   end)
   if not ok then return nil, message, code end
   local shown = {}

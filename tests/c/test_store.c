@@ -192,6 +192,69 @@ TEST(a_store_of_the_second_schema_keeps_what_is_in_force_and_what_was_paid_and_t
   CHECK(sound(folder));
 }
 
+TEST(a_store_of_the_third_schema_keeps_what_was_being_typed_and_two_seats_type_at_once) {
+  char folder[512];
+  strcpy(folder, scratch());
+  cal_error err = {0};
+  cal_store *s = cal_store_open(folder, NULL, &err);
+  CHECK(s != NULL);
+  cal_store_close(s);
+  CHECK(change(folder,
+               "DROP TABLE drafts; CREATE TABLE drafts (sha256 TEXT PRIMARY KEY, text TEXT NOT NULL, time TEXT NOT NULL) WITHOUT ROWID;"
+               "INSERT INTO drafts VALUES ('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', 'a hal', '2026');"
+               "PRAGMA user_version = 3;") == 0);
+  s = cal_store_open(folder, NULL, &err);
+  cal_note *notes;
+  size_t count;
+  CHECK(s && cal_store_draft(s, SHA, 2, "a door", &err) == CAL_OK && cal_store_draft(s, SHA, 2, "a doorway", &err) == CAL_OK);
+  CHECK(cal_store_drafts(s, &notes, &count, &err) == CAL_OK && count == 2);
+  CHECK(notes[0].id == 0 && notes[1].id == 2);
+  CHECK_TEXT(notes[0].text, "a hal");
+  CHECK_TEXT(notes[1].text, "a doorway");
+  cal_notes_free(notes, count);
+  CHECK(cal_store_draft(s, SHA, 0, NULL, &err) == CAL_OK);
+  CHECK(cal_store_drafts(s, &notes, &count, &err) == CAL_OK && count == 1 && notes[0].id == 2);
+  cal_notes_free(notes, count);
+  cal_store_close(s);
+  CHECK(sound(folder));
+}
+
+TEST(a_seat_is_had_until_its_store_is_closed_or_its_process_is_killed) {
+  char folder[512];
+  strcpy(folder, scratch());
+  cal_error err = {0};
+  cal_store *a = cal_store_open(folder, NULL, &err), *b = cal_store_open(folder, NULL, &err), *c = cal_store_open(folder, NULL, &err);
+  int seat = 0;
+  CHECK(!cal_store_seated(a, 1) && !cal_store_seated(a, 0) && !cal_store_seated(a, -1) && !cal_store_seated(a, CAL_STORE_SEATS + 1));
+  CHECK(cal_store_seat(a, &seat, &err) == CAL_OK && seat == 1);
+  CHECK(cal_store_seat(a, &seat, &err) == CAL_OK && seat == 1); /* asked again */
+  CHECK(cal_store_seat(b, &seat, &err) == CAL_OK && seat == 2);
+  CHECK(cal_store_seated(a, 1) && cal_store_seated(a, 2) && !cal_store_seated(a, 3) && cal_store_seated(c, 1));
+  cal_store_close(a);
+  CHECK(!cal_store_seated(b, 1));
+  const pid_t child = fork();
+  if (child == 0) { /* has seat 1 and goes without a word */
+    CHECK(cal_store_seat(c, &seat, &err) == CAL_OK && seat == 1);
+    raise(SIGKILL);
+  }
+  int status;
+  CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  CHECK(!cal_store_seated(b, 1) && cal_store_seated(c, 2));
+  CHECK(cal_store_seat(c, &seat, &err) == CAL_OK && seat == 1);
+  cal_store *many[CAL_STORE_SEATS] = {0};
+  for (int i = 0; i < CAL_STORE_SEATS - 2; i++) {
+    many[i] = cal_store_open(folder, NULL, &err);
+    CHECK(many[i] && cal_store_seat(many[i], &seat, &err) == CAL_OK && seat == i + 3);
+  }
+  cal_store *late = cal_store_open(folder, NULL, &err);
+  CHECK(late && cal_store_seat(late, &seat, &err) == CAL_E_BUSY);
+  CHECK(strstr(err.text, "64 others"));
+  cal_store_close(late);
+  for (int i = 0; i < CAL_STORE_SEATS; i++) cal_store_close(many[i]);
+  cal_store_close(b);
+  cal_store_close(c);
+}
+
 TEST(marks_and_actions_cannot_be_changed_or_deleted_by_any_sql) {
   char folder[512], place[] = "photos", title[] = "star 3", detail[] = "{}";
   strcpy(folder, scratch());
@@ -210,7 +273,7 @@ TEST(marks_and_actions_cannot_be_changed_or_deleted_by_any_sql) {
   CHECK(change(folder, "CREATE TRIGGER no BEFORE INSERT ON marks BEGIN SELECT RAISE(ABORT, 'no room'); END") == 0);
   CHECK(cal_store_mark(s, SHA, "star", "1", &err) == CAL_E_IO);
   CHECK(strstr(err.text, "no room"));
-  CHECK(cal_store_draft(s, SHA, "typed", &err) == CAL_OK);
+  CHECK(cal_store_draft(s, SHA, 0, "typed", &err) == CAL_OK);
   CHECK(cal_store_begin(s, &err) == CAL_OK && cal_store_end(s, &err) == CAL_OK);
   cal_store_close(s);
 }
@@ -377,7 +440,7 @@ static cal_status use(const char *folder, cal_error *err) {
   if (!status) status = cal_store_actions(s, "photos", 10, &actions, &count, err);
   if (!status) cal_actions_free(actions, count);
   if (!status) status = cal_store_mark(s, SHA, "star", "2", err);
-  if (!status) status = cal_store_draft(s, SHA, "typed", err);
+  if (!status) status = cal_store_draft(s, SHA, 0, "typed", err);
   if (!status) status = cal_store_add_spend(s, &paid, &id, err);
   if (!status) status = cal_store_put(s, "measures", "new", "x", 1, err);
   if (!status) status = cal_store_add_caption(s, &c, &id, err);
@@ -533,7 +596,7 @@ TEST(a_killed_typist_loses_no_key_and_has_no_action_without_its_changes) {
         int64_t id;
         snprintf(text, sizeof text, "%d", key);
         cal_caption c = caption(text);
-        if (cal_store_draft(s, SHA, text, &err) || cal_store_begin(s, &err) || cal_store_add_caption(s, &c, &id, &err) ||
+        if (cal_store_draft(s, SHA, 0, text, &err) || cal_store_begin(s, &err) || cal_store_add_caption(s, &c, &id, &err) ||
             cal_store_add_action(s, &action, &id, &err) || cal_store_mark(s, SHA, "reject", text, &err) || cal_store_end(s, &err) ||
             write(ends[1], &key, sizeof key) != sizeof key)
           _exit(1);

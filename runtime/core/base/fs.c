@@ -89,19 +89,24 @@ static bool guarded(const char *path) {
   return false;
 }
 
-/* Is what was opened guarded under its real name? A link below a root may have any name. */
-static bool leads_to_guarded(int fd) {
-  char path[4097];
+/* The name that what was opened has now, whatever links led there. */
+static bool real_name(int fd, char path[4097]) {
 #if defined(F_GETPATH)
-  return fcntl(fd, F_GETPATH, path) == 0 && guarded(path);
+  return fcntl(fd, F_GETPATH, path) == 0;
 #else
   char self[64];
   snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-  ssize_t size = readlink(self, path, sizeof path - 1);
+  ssize_t size = readlink(self, path, 4096);
   if (size < 0) return false;
   path[size] = 0;
-  return guarded(path);
+  return true;
 #endif
+}
+
+/* Is what was opened guarded under its real name? A link below a root may have any name. */
+static bool leads_to_guarded(int fd) {
+  char path[4097];
+  return real_name(fd, path) && guarded(path);
 }
 
 /* `fd`, or -1 with errno EXDEV when it leads where scripts may not look. */
@@ -370,6 +375,20 @@ cal_status cal_fs_stat(const cal_fs *fs, const char *path, cal_fs_info *info, ca
   if (fd >= 0) close(fd);
   leave(&p);
   return status;
+}
+
+char *cal_fs_real(const cal_fs *fs, const char *path, cal_error *err) {
+  place p;
+  if (find_place(fs, path, CAL_FS_READ, &p, err)) return NULL;
+  char real[4097];
+  int fd = open_below(fs, p.folder, p.relative, O_PATH);
+  if (fd < 0) refuse(err, errno, path, "found");
+  leave(&p);
+  if (fd < 0) return NULL;
+  const bool known = real_name(fd, real);
+  if (!known) cal_fail_errno(err, errno, "the real name of %s is not to be had", path);
+  close(fd);
+  return known ? cal_copy_text(real, err) : NULL;
 }
 
 int cal_fs_open(const cal_fs *fs, const char *path, cal_error *err) {

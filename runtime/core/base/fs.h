@@ -42,6 +42,10 @@ bool cal_fs_allows(const cal_fs *fs, const char *path, unsigned rights);
 /* `path` as an absolute path without "." and "..", by text alone. Owned. */
 char *cal_fs_absolute(const cal_fs *fs, const char *path, cal_error *err);
 
+/* The absolute path without links of what is there and may be read: two names of one folder have the same. Owned; NULL with CAL_E_NOTFOUND.
+ */
+char *cal_fs_real(const cal_fs *fs, const char *path, cal_error *err);
+
 typedef enum { CAL_FS_FILE, CAL_FS_FOLDER, CAL_FS_OTHER } cal_fs_kind;
 
 typedef struct {

@@ -50,12 +50,14 @@ cal_status cal_store_marks(cal_store *s, const char *kind, cal_note **list, size
   return status ? status : notes(s, cal_store_with(s, MARK_LIST, 1, (const char *const[]){kind}), list, count, err);
 }
 
-cal_status cal_store_draft(cal_store *s, const char *sha, const char *text, cal_error *err) {
+cal_status cal_store_draft(cal_store *s, const char *sha, int seat, const char *text, cal_error *err) {
   cal_status status = check(sha, "draft", text, err);
   if (status) return status;
   char now[CAL_DATE];
   cal_date(now);
-  return cal_store_finish(s, cal_store_with(s, text ? DRAFT_PUT : DRAFT_DROP, text ? 3 : 1, (const char *const[]){sha, text, now}), err);
+  sqlite3_stmt *st = cal_store_with(s, text ? DRAFT_PUT : DRAFT_DROP, text ? 3 : 1, (const char *const[]){sha, text, now});
+  sqlite3_bind_int(st, text ? 4 : 2, seat);
+  return cal_store_finish(s, st, err);
 }
 
 cal_status cal_store_drafts(cal_store *s, cal_note **list, size_t *count, cal_error *err) {

@@ -60,7 +60,8 @@ struct cal_store {
   double busy_seconds, waiting_since;
   int64_t run; /* that was started through this store and is not finished; 0: none */
   bool batch;
-  int lock, locks; /* the folder held, and how often; looked at while locks > 0 */
+  int lock, locks;     /* the folder held, and how often; looked at while locks > 0 */
+  int seat, seat_lock; /* seat 0: none was taken */
 };
 
 cal_status cal_store_fail(const cal_store *s, int code, cal_error *err); /* SQLite's code as ours, with the path and what to do */

@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -58,6 +59,12 @@ static const char *const migrations[] = {
     "CREATE TRIGGER actions_stay BEFORE DELETE ON actions BEGIN SELECT RAISE(ABORT, 'actions are only added'); END;"
     "CREATE TRIGGER actions_stand BEFORE UPDATE OF id, place, title, detail, time ON actions"
     "  BEGIN SELECT RAISE(ABORT, 'actions are only added'); END;",
+    /* 4: two windows may type at the same time, each has its own drafts. */
+    "CREATE TABLE drafts_of_seats (sha256 TEXT NOT NULL, seat INTEGER NOT NULL, text TEXT NOT NULL, time TEXT NOT NULL,"
+    "  PRIMARY KEY (sha256, seat)) WITHOUT ROWID;"
+    "INSERT INTO drafts_of_seats SELECT sha256, 0, text, time FROM drafts;"
+    "DROP TABLE drafts;"
+    "ALTER TABLE drafts_of_seats RENAME TO drafts;",
 };
 enum { SCHEMA = sizeof migrations / sizeof *migrations };
 
@@ -99,9 +106,9 @@ static const char *const sql[STATEMENTS] = {
     [MARK_LIST] =
         "SELECT id, sha256, value FROM (SELECT max(id) AS id, sha256, value FROM marks WHERE kind = ? GROUP BY sha256) "
         "WHERE value IS NOT NULL", /* with max(), SQLite takes the other columns of that row */
-    [DRAFT_PUT] = "REPLACE INTO drafts (sha256, text, time) VALUES (?, ?, ?)",
-    [DRAFT_DROP] = "DELETE FROM drafts WHERE sha256 = ?",
-    [DRAFT_LIST] = "SELECT 0, sha256, text FROM drafts",
+    [DRAFT_PUT] = "REPLACE INTO drafts (sha256, text, time, seat) VALUES (?, ?, ?, ?)",
+    [DRAFT_DROP] = "DELETE FROM drafts WHERE sha256 = ? AND seat = ?",
+    [DRAFT_LIST] = "SELECT seat, sha256, text FROM drafts ORDER BY sha256, seat",
     [ACTION_ADD] = "INSERT INTO actions (place, title, detail, time) VALUES (?, ?, ?, ?)",
     [ACTION_UNDO] = "UPDATE actions SET undone = ?2 WHERE id = ?1 AND undone <> 2",
     [ACTION_DROP] = "UPDATE actions SET undone = 2 WHERE place = ? AND undone = 1",
@@ -260,8 +267,44 @@ void cal_store_unlock(cal_store *s) {
   if (s->locks && !--s->locks) close(s->lock);
 }
 
+/* The file of a seat: who has it locks it. -1, with CAL_E_BUSY when somebody has. */
+static int take_seat(const cal_store *s, int seat, cal_error *err) {
+  char path[4200];
+  if (snprintf(path, sizeof path, "%s/seats/%d", s->folder, seat) >= (int)sizeof path)
+    return cal_fail(err, CAL_E_ARG, "store: a long path"), -1;
+  int fd = cal_fs_open_append(s->fs, path, err);
+  if (fd < 0) return -1;
+  if (!flock(fd, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK) return fd;
+  cal_fail(err, CAL_E_BUSY, "store: seat %d is taken", seat);
+  close(fd);
+  return -1;
+}
+
+cal_status cal_store_seat(cal_store *s, int *seat, cal_error *err) {
+  cal_error own = {0};
+  if (!err) err = &own;
+  for (int i = 1; !s->seat && i <= CAL_STORE_SEATS; i++) {
+    const int fd = take_seat(s, i, err);
+    if (fd < 0 && err->code != CAL_E_BUSY) return err->code;
+    if (fd >= 0) s->seat = i, s->seat_lock = fd;
+    *err = (cal_error){0};
+  }
+  *seat = s->seat;
+  return s->seat ? CAL_OK : cal_fail(err, CAL_E_BUSY, "store: %d others have %s open; close some of them", CAL_STORE_SEATS, s->folder);
+}
+
+bool cal_store_seated(const cal_store *s, int seat) {
+  if (seat < 1 || seat > CAL_STORE_SEATS) return false;
+  if (seat == s->seat) return true;
+  cal_error err = {0};
+  const int fd = take_seat(s, seat, &err);
+  if (fd >= 0) close(fd);
+  return fd < 0 && err.code == CAL_E_BUSY;
+}
+
 void cal_store_close(cal_store *s) {
   if (!s) return;
+  if (s->seat) close(s->seat_lock);
   if (s->locks) close(s->lock);
   for (int i = 0; i < STATEMENTS; i++) sqlite3_finalize(s->ready[i]);
   sqlite3_close(s->db); /* an open batch is rolled back */

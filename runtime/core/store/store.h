@@ -49,6 +49,12 @@ const char *cal_store_folder(const cal_store *s); /* absolute */
 cal_status cal_store_lock(cal_store *s, cal_error *err);
 void cal_store_unlock(cal_store *s);
 
+/* Seats tell those who work at the same time from those who are gone: the lowest number that no living process has, kept until the store is
+ * closed or its process ends in any way. On disks that know no locks all have seat 1 and nobody is seated but oneself. */
+enum { CAL_STORE_SEATS = 64 };
+cal_status cal_store_seat(cal_store *s, int *seat, cal_error *err); /* CAL_E_BUSY: none is free */
+bool cal_store_seated(const cal_store *s, int seat);                /* is it anybody's now? Also when it is one's own */
+
 /* Many changes as one: faster, and all or none. Not nested. `end` commits; `drop` forgets them. */
 cal_status cal_store_begin(cal_store *s, cal_error *err);
 cal_status cal_store_end(cal_store *s, cal_error *err);
@@ -132,7 +138,7 @@ cal_status cal_store_spent(cal_store *s, const char *provider, const char *since
 
 /* What people say of a picture, in one text each. */
 typedef struct {
-  int64_t id;
+  int64_t id; /* of a draft: the seat */
   char *sha, *text;
 } cal_note;
 void cal_notes_free(cal_note *list, size_t count);
@@ -142,9 +148,9 @@ void cal_notes_free(cal_note *list, size_t count);
 cal_status cal_store_mark(cal_store *s, const char *sha, const char *kind, const char *value, cal_error *err);
 cal_status cal_store_marks(cal_store *s, const char *kind, cal_note **list, size_t *count, cal_error *err); /* in force */
 
-/* What is being typed for a picture and is no caption yet; NULL: no more. Quick enough for each key, so a power cut may take the last ones.
- */
-cal_status cal_store_draft(cal_store *s, const char *sha, const char *text, cal_error *err);
+/* What is being typed for a picture at a seat (0: at none) and is no caption yet; NULL: no more. Quick enough for each key, so a power cut
+ * may take the last ones. The list has those of all seats. */
+cal_status cal_store_draft(cal_store *s, const char *sha, int seat, const char *text, cal_error *err);
 cal_status cal_store_drafts(cal_store *s, cal_note **list, size_t *count, cal_error *err);
 
 /* Things that a person did and can undo, in the order of their ids; each belongs to a place (a project's folder). With their changes inside

@@ -1,0 +1,243 @@
+-- Two windows on one folder, and what is changed by others while one is at work: nothing typed is lost, nothing is written over.
+local fs = require "native.fs"
+local image = require "native.image"
+local project = require "window.project"
+local stores = require "native.store"
+local watch = require "window.watch"
+
+local MANY = 40 -- more than the caption files that are written before a change returns
+
+local function put(path, text) check.ok(fs.write(path, text)) end
+
+-- A folder with pictures in photos/, each with a caption file, known to its store.
+local function folder(count)
+  local at, paths = tmp "two", {}
+  os.execute("mkdir -p " .. at .. "/photos")
+  for i = 1, count do
+    paths[i] = ("%s/photos/p%02d.png"):format(at, i)
+    check.ok(image.new(64 + i, 48, { (40 * i) % 256, 90, 200 }):save(paths[i]))
+    put((paths[i]:gsub("png$", "txt")), "picture " .. i .. "\n")
+  end
+  local store <close> = stores.open(at .. "/.calotype")
+  check.ok(require("native.dataset").scan(store, paths))
+  return at
+end
+
+local function open(at, name) return check.ok(project.open(at .. "/" .. (name or "photos"), { store = at .. "/.calotype" })) end
+
+local function file(at, i) return fs.read(("%s/photos/p%02d.txt"):format(at, i)) end
+
+-- As a kill leaves it: nothing is written or kept any more, and nobody sits there.
+local function kill(p) p.store:close() end
+
+local function told(p)
+  local texts = {}
+  for i, news in ipairs(p:told()) do texts[i] = news.text end
+  return table.concat(texts, "\n")
+end
+
+-- What a second does in a window that nobody touches.
+local clock = 0
+local function second(p)
+  p.watch = p.watch or watch.new(p)
+  clock = clock + 1
+  p.watch:look(p.items, clock)
+  while p:work() do end -- luacheck: ignore
+end
+
+local function wishes(p, words)
+  local list = {}
+  for i, item in ipairs(p.items) do list[i] = { item, words .. " " .. i } end
+  return list
+end
+
+test("while one window writes the files of a large step the other changes nothing, and then goes on from there", function()
+  local at = folder(MANY)
+  local a, b = open(at), open(at)
+  check.equal(a.changes:write_many(wishes(a, "red"), "many"), MANY)
+  check.equal(file(at, MANY), "picture 40\n") -- the last ones come later
+  local last = b.items[MANY]
+  check.equal(check.refused("another window still writes the caption files of its last step", b.changes:write(last, "mine")), "BUSY")
+  check.equal(check.refused("another window still writes", b.changes:undo()), "BUSY")
+  check.ok(b.changes:type(last, "what I write"))
+  second(b)
+  check.equal(#b.changes:history(last), 2) -- what the file had before is not taken for new
+  while a.changes:work(0) do end -- luacheck: ignore
+  second(b)
+  check.equal(b.items[1].caption, "red 1")
+  check.equal(b.changes.conflict.mine, "what I write")
+  check.equal(b.changes.conflict.theirs, "red 40")
+  check.ok(b.changes:settle "mine")
+  check.equal(file(at, MANY), "what I write\n")
+  second(a)
+  check.equal(a.items[MANY].caption, "what I write")
+  local done = a.changes:undo() -- of the other's step
+  check.equal(done.count, 1)
+  check.equal(a.items[MANY].caption, "red 40")
+  check.equal(a.changes:undo().count, MANY)
+  while a.changes:work(0) do end -- luacheck: ignore
+  for i = 1, MANY do check.equal(file(at, i), "picture " .. i .. "\n") end
+  a:close()
+  b:close()
+end)
+
+test("a caption file that another program changes before its turn comes stays as that made it", function()
+  local at = folder(MANY)
+  local p = open(at)
+  check.equal(p.changes:write_many(wishes(p, "red"), "many"), MANY)
+  put(at .. "/photos/p39.txt", "by an editor\n")
+  check.ok(fs.remove(at .. "/photos/p40.txt"))
+  while p.changes:work(0) do end -- luacheck: ignore
+  check.equal(file(at, 38), "red 38\n")
+  check.equal(file(at, 39), "by an editor\n")
+  check.equal(fs.stat(at .. "/photos/p40.txt"), nil)
+  check.equal(p.items[39].caption, "by an editor")
+  check.contains(told(p), "p39.txt was changed by another program")
+  local done = p.changes:undo()
+  check.equal({ done.count, #done.left, done.left[1].item }, { MANY - 1, 1, p.items[39] })
+  check.equal(file(at, 39), "by an editor\n")
+  p:close()
+end)
+
+test("the caption files of a window that was killed are written by the one that is open, or by the next", function()
+  for _, later in ipairs { false, true } do
+    local at = folder(MANY)
+    local a, b = open(at), not later and open(at)
+    check.equal(a.changes:write_many(wishes(a, "red"), "many"), MANY)
+    kill(a)
+    local small = stores.open(at .. "/.calotype") -- a run that came between took up what the file had
+    check.ok(small:add_caption { sha = a.items[39].sha256, key = "human", text = "picture 39", author = "human", provider = "sidecar", model = "",
+      detail = "{}" })
+    check.ok(small:add_caption { sha = a.items[40].sha256, key = "human", text = "put back", author = "human", provider = "window", model = "",
+      detail = "{}" }) -- captions undo, or whatever: the step's text is not in force any more
+    small:close()
+    b = b or open(at)
+    second(b)
+    for i = 1, MANY - 1 do check.equal(file(at, i), ("red %d\n"):format(i)) end
+    check.equal(file(at, MANY), "picture 40\n")
+    check.contains(told(b), "38 caption files that the program could not write before it ended are now")
+    check.equal(b.items[2].caption, "red 2")
+    local done = check.ok(b.changes:undo())
+    check.equal(done.count, MANY - 1)
+    check.equal(file(at, 1), "picture 1\n")
+    b:close()
+  end
+end)
+
+test("a step beside another window's is kept in mind until it is written, whoever ends first", function()
+  local at = folder(MANY)
+  local a = open(at)
+  check.equal(a.changes:write_many(wishes(a, "red"), "many"), MANY)
+  local b = open(at)
+  check.equal(b.changes:star({ b.items[1] }, 3), 1) -- has no files
+  b:close()
+  kill(a)
+  b = open(at)
+  second(b)
+  for i = 1, MANY do check.equal(file(at, i), ("red %d\n"):format(i)) end
+  b:close()
+end)
+
+test("a text that came between looking and writing is not written over", function()
+  local at = folder(3)
+  local a, b = open(at), open(at)
+  local function between(fn) -- fn() just before the transaction of a
+    local store = a.store
+    a.changes.store = setmetatable({ batch = function(_, ...)
+      a.changes.store = store
+      fn()
+      return store:batch(...)
+    end }, { __index = function(_, name) return function(_, ...) return store[name](store, ...) end end })
+  end
+  between(function() check.equal(b.changes:write(b.items[2], "from b"), true) end)
+  local count, left = a.changes:write_many(wishes(a, "from a"), "three")
+  check.equal({ count, #left, left[1].path, left[1].why }, { 2, 1, a.items[2].path, "it has another text by now" })
+  check.equal({ file(at, 1), file(at, 2), file(at, 3) }, { "from a 1\n", "from b\n", "from a 3\n" })
+  second(a)
+  check.equal(a.items[2].caption, "from b")
+  between(function() check.equal(b.changes:undo().count, 2) end)
+  check.equal(check.refused("another window was at work just now", a.changes:undo()), "BUSY")
+  check.equal(file(at, 1), "picture 1\n")
+  -- what is being typed stays, and is asked about
+  second(a)
+  check.ok(a.changes:type(a.items[3], "typed in a"))
+  between(function()
+    second(b)
+    check.equal(b.changes:write(b.items[3], "typed in b"), true)
+  end)
+  check.equal((a.changes:commit()), nil)
+  check.equal(a.items[3].draft, "typed in a")
+  check.equal((a.changes:commit()), false)
+  check.equal(a.changes.conflict.theirs, "typed in b")
+  a.changes:settle "theirs"
+  a:close()
+  b:close()
+end)
+
+test("two windows type in one picture: each keeps its own, and a kill of both loses neither", function()
+  local at = folder(2)
+  local a = open(at)
+  check.ok(a.changes:type(a.items[1], "a begins"))
+  local b = open(at)
+  check.equal(b.items[1].caption, "picture 1") -- what a living window writes is its own
+  check.equal(told(b), "")
+  check.ok(b.changes:type(b.items[1], "b begins"))
+  check.ok(a.changes:type(a.items[1], "a begins and goes on"))
+  kill(a)
+  kill(b)
+  local p = open(at)
+  check.equal(p.items[1].caption, "a begins and goes on")
+  check.equal(p.changes.conflict.mine, "b begins")
+  check.equal(p.changes.conflict.theirs, "a begins and goes on")
+  check.ok(p.changes:settle "theirs")
+  local texts = {}
+  for i, row in ipairs(p.changes:history(p.items[1])) do texts[i] = row.text end
+  check.contains(table.concat(texts, "|"), "b begins|")
+  check.equal(p.store:drafts(), {})
+  p:close()
+  -- one goes on while the other was killed: the draft waits for the next
+  a = open(at)
+  b = open(at)
+  check.ok(b.changes:type(b.items[2], "b was killed"))
+  kill(b)
+  check.ok(a.changes:type(a.items[2], "a goes on"))
+  check.equal(a.changes:commit(), true)
+  a:close()
+  p = open(at)
+  check.equal(p.changes.conflict.mine, "b was killed")
+  check.equal(p.changes.conflict.theirs, "a goes on")
+  p:close()
+end)
+
+test("what undo would do is another when the other window did something", function()
+  local at = folder(2)
+  local a, b = open(at), open(at)
+  check.equal({ a.changes:can() }, {})
+  check.ok(b.changes:write(b.items[1], "from b"))
+  second(a)
+  check.equal({ a.changes:can() }, { "caption of p01.png" })
+  check.equal(a.changes:undo().count, 1)
+  second(b)
+  check.equal({ b.changes:can() }, { nil, "caption of p01.png" })
+  a:close()
+  b:close()
+end)
+
+test("a folder reached by a link is the same folder: its steps, its copies, where one was", function()
+  local at = folder(3)
+  os.execute(("ln -s photos %s/link; cp %s/photos/p01.png %s/photos/p04.png"):format(at, at, at))
+  put(at .. "/photos/p04.txt", "the copy\n")
+  local a = open(at)
+  check.ok(a.changes:write(a.items[4], "the copy, changed"))
+  local b = open(at, "link")
+  check.equal({ b.place, b.items[4].path }, { a.place, at .. "/link/p04.png" })
+  check.equal({ b.changes:can() }, { "caption of p04.png" })
+  a:close()
+  check.equal(b.changes:undo().count, 1)
+  check.equal({ file(at, 1), file(at, 4) }, { "picture 1\n", "the copy\n" })
+  b:go(b.items[3])
+  b:close()
+  b = open(at)
+  check.equal(b:current().name, "p03.png")
+  b:close()
+end)
