@@ -179,6 +179,35 @@ if part == "keys" then
     check.equal(again.project.at, 6)
   end)
 
+  test("a key that is held goes on moving, and does nothing else twice", function()
+    local view <close> = window.open(folder(6))
+    window.settle(view)
+    local p = view.project
+    local function hold(name)
+      window.press(view, name)
+      for _ = 1, 3 do window.push(view, { kind = "key", key = name, again = true }) end
+    end
+    hold "right"
+    check.equal(p.at, 5)
+    hold "delete"
+    check.ok(p.items[5].reject, "put aside once, not taken back")
+    hold "space"
+    check.equal(view.screen, "single")
+  end)
+
+  test("what an input method composes ends where the writing ends", function()
+    local view <close> = window.open(folder(4))
+    window.settle(view)
+    window.press(view, "e")
+    window.push(view, { kind = "editing", text = "にほ", start = 2, length = 0 })
+    local document = view.editor.document
+    check.contains(document:shown(), "にほ")
+    check.ok(not document:text():find("にほ", 1, true))
+    window.press(view, "ctrl+f")
+    check.equal(document:shown(), document:text())
+    check.ok(not view.project.items[1].caption:find("にほ", 1, true))
+  end)
+
   test("a display that starts anew has its pictures again", function()
     local view <close> = window.open(folder(6))
     window.settle(view)

@@ -25,6 +25,7 @@ cal_image *cal_check_picture(lua_State *L, int arg) {
 }
 
 static cal_image *check_image(lua_State *L, int arg) { return cal_check_picture(L, arg); }
+int luaopen_cal_image(lua_State *L);
 static cal_image **new_image(lua_State *L) { return cal_push_shell(L, type_name, sizeof(cal_image *)); }
 
 static int check_int(lua_State *L, int arg) {
@@ -65,8 +66,10 @@ static int finish(lua_State *L, const cal_image *out, cal_error *err) {
   return err->code == CAL_E_ARG ? cal_raise(L, err) : cal_push_refusal(L, err);
 }
 
-/* What the shell needs may be refused by the memory's cap, which raises: the picture is then still its owner's. */
+/* In a program that has asked for native.image nowhere its type is not known yet. What the shell needs may be refused by the memory's cap,
+ * which raises: the picture is then still its owner's. */
 static int push_picture(lua_State *L) {
+  if (luaL_getmetatable(L, type_name) == LUA_TNIL) luaopen_cal_image(L);
   cal_image **given = lua_touserdata(L, 1), **out = new_image(L);
   *out = *given;
   *given = NULL;
@@ -552,7 +555,6 @@ static int l_text_of(lua_State *L) {
   return 1;
 }
 
-int luaopen_cal_image(lua_State *L);
 int luaopen_cal_image(lua_State *L) {
   static const luaL_Reg methods[] = {{"width", l_width},   {"height", l_height},   {"channels", l_channels},
                                      {"get", l_get},       {"set", l_set},         {"bytes", l_bytes},

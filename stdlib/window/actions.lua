@@ -3,8 +3,9 @@
 --   actions.dispatch(view, event)          -- do what a key stands for; whether it stood for something
 --   actions.run(view, "undo")
 --
--- A row: { id, title, keys = { "ctrl+z" }, group, run = function(view), when = function(view), on = function(view) }. `when` false: it cannot
--- be done now. Rooms of the window that bring their own are named in MORE; each has a table `actions`.
+-- A row: { id, title, keys = { "ctrl+z" }, group, run = function(view), when = function(view), on = function(view), again }. `when` false: it
+-- cannot be done now. A key that is held repeats what is in the group Move and what has `again`, nothing else. Rooms of the window that bring
+-- their own are named in MORE; each has a table `actions`.
 local set = require "recipe.set"
 
 local M = {}
@@ -85,8 +86,9 @@ M.list = {
     if view:forget_waiting() then return end
     if not in_grid(view) then view:show "grid" else view.project:select_none() end
   end },
-  { id = "nearer", title = "Larger", keys = { "ctrl+=", "ctrl++", "ctrl+shift+=", "ctrl+keypad +" }, group = "Look", run = function(view) view:nearer(1) end },
-  { id = "farther", title = "Smaller", keys = { "ctrl+-", "ctrl+keypad -" }, group = "Look", run = function(view) view:nearer(-1) end },
+  { id = "nearer", again = true, title = "Larger", keys = { "ctrl+=", "ctrl++", "ctrl+shift+=", "ctrl+keypad +" }, group = "Look",
+    run = function(view) view:nearer(1) end },
+  { id = "farther", again = true, title = "Smaller", keys = { "ctrl+-", "ctrl+keypad -" }, group = "Look", run = function(view) view:nearer(-1) end },
   { id = "fit", title = "All of the picture", keys = { "ctrl+0" }, group = "Look", run = function(view) view.look.zoom = nil end },
   { id = "whole", title = "Pixel by pixel", keys = { "ctrl+1" }, group = "Look", run = function(view)
     view:show "single"
@@ -110,10 +112,10 @@ M.list = {
   { id = "invert", title = "Select the others", keys = { "ctrl+i" }, group = "Choose", run = function(view) view.project:invert() end },
   { id = "toggle", title = "Select it, or not", keys = { "ctrl+space", "insert" }, group = "Choose", when = here,
     run = function(view) view.project:select(view.project:current(), "toggle") end },
-  { id = "extend right", title = "Select further", keys = { "shift+right" }, group = "Choose", run = extend(1) },
-  { id = "extend left", title = "Select back", keys = { "shift+left" }, group = "Choose", run = extend(-1), quiet = true },
-  { id = "extend down", title = "Select a row further", keys = { "shift+down" }, group = "Choose", run = extend(1, true), quiet = true },
-  { id = "extend up", title = "Select a row back", keys = { "shift+up" }, group = "Choose", run = extend(-1, true), quiet = true },
+  { id = "extend right", again = true, title = "Select further", keys = { "shift+right" }, group = "Choose", run = extend(1) },
+  { id = "extend left", again = true, title = "Select back", keys = { "shift+left" }, group = "Choose", run = extend(-1), quiet = true },
+  { id = "extend down", again = true, title = "Select a row further", keys = { "shift+down" }, group = "Choose", run = extend(1, true), quiet = true },
+  { id = "extend up", again = true, title = "Select a row back", keys = { "shift+up" }, group = "Choose", run = extend(-1, true), quiet = true },
   stars(1), stars(2), stars(3), stars(4), stars(5), stars(0),
   { id = "reject", title = "Put aside, or take back", keys = { "delete" }, group = "Choose", when = here, run = function(view)
     local items, all = chosen(view), true
@@ -159,10 +161,10 @@ M.list = {
       about = function() return "Enter puts them behind what is there, after a comma." end,
       answers = { { "Put behind", put "append" }, { "Put before", put "prepend" }, { "Take out", put "remove" } } })
   end },
-  { id = "undo", title = "Undo", keys = { "ctrl+z" }, group = "Write",
+  { id = "undo", again = true, title = "Undo", keys = { "ctrl+z" }, group = "Write",
     when = function(view) return view.project.waiting[1] ~= nil or (view.project.changes:can()) ~= nil end,
     run = function(view) view:step "undo" end },
-  { id = "redo", title = "Redo", keys = { "ctrl+y", "ctrl+shift+z" }, group = "Write",
+  { id = "redo", again = true, title = "Redo", keys = { "ctrl+y", "ctrl+shift+z" }, group = "Write",
     when = function(view) return select(2, view.project.changes:can()) ~= nil end,
     run = function(view) view:step "redo" end },
 
@@ -205,7 +207,7 @@ end
 function M.dispatch(view, event)
   local name = view.ui.key_name(event)
   local row = M.by_key[name]
-  if row then M.run(view, row.id) end
+  if row and (not event.again or row.again or row.group == "Move") then M.run(view, row.id) end
   return row ~= nil
 end
 

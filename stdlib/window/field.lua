@@ -30,8 +30,8 @@ local function key_pressed(self, document, name, event, lines)
   if name == "ctrl+a" then return true, document:select_all() and nil end
   if name == "ctrl+c" or name == "ctrl+insert" or name == "ctrl+x" or name == "shift+delete" then
     if not document:selection() then return name ~= "ctrl+x" and name ~= "shift+delete" and false or true end
-    local cut = name == "ctrl+x" or name == "shift+delete"
-    self.window:clipboard(cut and document:cut() or document:copy())
+    local copied = self.window:clipboard(document:copy())
+    if copied and (name == "ctrl+x" or name == "shift+delete") then document:cut() end -- what nobody took stays
     return true
   end
   if name == "ctrl+v" or name == "shift+insert" then
@@ -125,7 +125,7 @@ function M:field(id, area, document, how)
       if taken then self.left, what = {}, said end
       self.struck = self.now
     end
-  end
+  elseif document.composing then document:compose("", 0, 0) end -- an input method goes on elsewhere
   wrap()
 
   local ground = how.quiet and self.theme.panel or self.theme.well

@@ -179,8 +179,8 @@ M.actions = {
   { id = "twins", title = "Find pictures that look the same", keys = { "d", "alt+d" }, group = "Choose",
     when = function(view) return #view.project.order > 1 end, run = function(view) view:open "twins" end },
   { id = "twins keep", title = "Of those that look the same: keep it", keys = { "x" }, group = "Choose", when = going, run = settle },
-  { id = "twins next", title = "The next group; none is put aside", keys = { "n" }, group = "Choose", when = going, run = step(1) },
-  { id = "twins previous", title = "The group before", keys = { "p" }, group = "Choose", when = going, run = step(-1) },
+  { id = "twins next", again = true, title = "The next group; none is put aside", keys = { "n" }, group = "Choose", when = going, run = step(1) },
+  { id = "twins previous", again = true, title = "The group before", keys = { "p" }, group = "Choose", when = going, run = step(-1) },
 }
 
 return M

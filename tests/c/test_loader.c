@@ -248,6 +248,39 @@ static int is_ok(void *sound, int columns, char **texts, char **names) {
   return 0;
 }
 
+/* A store that came with a folder may say anything. */
+TEST(a_thumbnail_that_is_none_is_made_anew) {
+  set_up();
+  tiny_pictures(1, 8);
+  cal_error err = {0};
+  cal_loader *l = open_loader(&(cal_loader_options){.threads = 1});
+  cal_load_answer a;
+  CHECK(ask(l, 0, CAL_LOAD_THUMB, 0) == CAL_OK && next_within(l, &a, 60) && a.image);
+  char sha[CAL_SHA256_HEX];
+  memcpy(sha, a.sha, sizeof sha);
+  cal_load_answer_free(&a);
+  cal_store *s = cal_store_open(store_folder, NULL, &err);
+  cal_content_look look = {.width = 8, .height = 8, .format = "PNG"};
+  cal_image *large = cal_image_new(3000, 20, 3, &err);
+  cal_buffer jpeg = {0};
+  CHECK(s && large && !cal_image_encode(large, CAL_IMAGE_JPEG, NULL, &jpeg, &err));
+  for (int k = 0; k < 2; k++) { /* a picture that is too large; bytes that are none */
+    const char *bytes = k ? "none" : jpeg.data;
+    CHECK(!cal_store_put_blob(s, bytes, k ? 4 : jpeg.size, look.thumb, &err) && !cal_content_keep_look(s, sha, &look, &err));
+    CHECK(ask(l, 0, CAL_LOAD_THUMB, 0) == CAL_OK && next_within(l, &a, 60));
+    CHECK(a.image && a.image->width == 8 && a.image->height == 8 && !a.error);
+    cal_load_answer_free(&a);
+  }
+  CHECK(!cal_store_put(s, "thumb", sha, "{\"width\":1e99,\"height\":-1,\"format\":7,\"thumb\":[]}", 50, &err));
+  CHECK(ask(l, 0, CAL_LOAD_THUMB, 0) == CAL_OK && next_within(l, &a, 60) && a.image && a.width == 8);
+  cal_load_answer_free(&a);
+  cal_buffer_free(&jpeg);
+  cal_image_free(large);
+  cal_store_close(s);
+  cal_loader_close(l);
+  cal_fs_free(fs);
+}
+
 TEST(a_kill_at_any_moment_leaves_a_sound_store_whose_thumbnails_are_there) {
   enum { COUNT = 400 };
   set_up();

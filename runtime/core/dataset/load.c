@@ -168,6 +168,16 @@ static cal_image *decode(job *j, int side, cal_content_look *look) {
 
 /* ---- what can be asked ---- */
 
+/* NULL: to be made anew. Stores come from elsewhere, too, and a thumbnail is decoded without a word about memory. */
+static cal_image *decode_thumb(const cal_buffer *jpeg, const char *path) {
+  cal_image_info info;
+  bool cut;
+  const unsigned char *bytes = (const unsigned char *)(jpeg->data ? jpeg->data : "");
+  if (cal_image_header(bytes, jpeg->size, path, &info, &cut, NULL) || info.width > CAL_THUMB_SIDE || info.height > CAL_THUMB_SIDE)
+    return NULL;
+  return cal_image_decode(bytes, jpeg->size, path, NULL, NULL, NULL);
+}
+
 /* The content is known: its thumbnail from the store, or why there is none. */
 static bool recall_thumb(job *j) {
   cal_content_look look;
@@ -177,7 +187,7 @@ static bool recall_thumb(job *j) {
   cal_store *s = j->means->store;
   if (cal_content_recall_look(s, j->answer->sha, &look, &found, &j->unkept)) return false;
   if (found && look.thumb[0] && !cal_store_blob(s, look.thumb, &jpeg, &kept, &j->unkept) && kept)
-    j->answer->image = cal_image_decode(jpeg.data, jpeg.size, j->path, NULL, NULL, NULL);
+    j->answer->image = decode_thumb(&jpeg, j->path);
   cal_buffer_free(&jpeg);
   if (j->answer->image) return tell_look(j, &look), true;
   if (cal_content_recall(s, j->answer->sha, j->path, &measures, &j->wrong, &j->unkept)) return false;
