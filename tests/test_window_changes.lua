@@ -559,6 +559,110 @@ test("a kill between the store and the caption files is made good", function()
   p:close()
 end)
 
+test("a caption file that could not be written is owed, and written when the project is opened again", function()
+  local at = folder(3)
+  for i = 1, 3 do put(("%s/photos/p%d.txt"):format(at, i), "old " .. i .. "\n") end
+  local beside = require "captions.beside"
+  local write, full = beside.write, "p1%.txt"
+  local restore <close> = setmetatable({}, { __close = function() beside.write = write end }) -- luacheck: ignore
+  function beside.write(path, text)
+    if path:find(full) then return nil, path .. ": no space left on the device", "IO" end
+    return write(path, text)
+  end
+  local p = open(at)
+  check.equal(p.changes:append(p.items, "new"), 3)
+  check.contains(p:told()[1].text, "no space left")
+  check.equal(captions(p), { "old 1", "old 2 new", "old 3 new" })
+  check.equal(p.changes:write(p.items[2], "another"), true) -- a step since
+  p:close()
+  p = open(at) -- full still
+  check.contains(p:told()[1].text, "no space left")
+  check.equal(read(at .. "/photos/p1.txt"), "old 1\n")
+  p:close()
+  full = "nothing"
+  p = open(at)
+  check.equal(captions(p), { "old 1 new", "another", "old 3 new" })
+  check.contains(p:told()[1].text, "1 caption file that")
+  p:close()
+  p = open(at)
+  check.equal(p:told(), {})
+  -- what is written into it later settles it
+  full = "p1%.txt"
+  p.changes:write(p.items[1], "lost")
+  full = "nothing"
+  check.equal(p.changes:write(p.items[1], "mine"), true)
+  check.equal(p.changes:bring_back(p.items[1], #p.changes:history(p.items[1]) - 1), true)
+  local now = p.items[1].caption
+  p:close()
+  p = open(at)
+  check.equal({ p.items[1].caption, p:told() }, { now, {} })
+  p:close()
+end)
+
+test("a note of files that the store does not take back goes with the next step", function()
+  local at = folder(1)
+  put(at .. "/photos/p1.txt", "old\n")
+  local p = open(at)
+  local store, refuse = p.changes.store, true
+  p.changes.store = setmetatable({}, { __index = function(_, name)
+    return function(_, ...)
+      if name == "put" and refuse and select(3, ...) == "" then return nil, "the store is in use", "BUSY" end
+      return store[name](store, ...)
+    end
+  end })
+  check.equal(p.changes:write(p.items[1], "new"), true)
+  check.contains(p.store:get("window", "files:" .. p.place), '"id"')
+  refuse = false
+  check.equal(p.changes:write(p.items[1], "newer"), true)
+  check.equal({ p.store:get("window", "files:" .. p.place), read(at .. "/photos/p1.txt") }, { "", "newer\n" })
+  p:close()
+end)
+
+test("what is discarded while the store refuses is told, and goes as soon as it can", function()
+  local at = folder(1)
+  local p = open(at)
+  local c, item, refuse = p.changes, p.items[1], false
+  local store = c.store
+  c.store = setmetatable({}, { __index = function(_, name)
+    return function(_, ...)
+      if name == "draft" and refuse then return nil, "the store is in use", "BUSY" end
+      return store[name](store, ...)
+    end
+  end })
+  check.ok(c:type(item, "half a"))
+  refuse = true
+  check.refused("what was discarded is in the store still", c:discard())
+  check.equal(item.draft, nil)
+  check.equal(c:keep_drafts()[1].discarded, true)
+  refuse = false
+  check.equal({ #c:keep_drafts(), p.store:drafts() }, { 0, {} })
+  check.equal(c:discard(), false)
+  p:close()
+end)
+
+test("a step on many while the store refuses what is being typed is not begun, and loses nothing of it", function()
+  local at = folder(2)
+  local p = open(at)
+  local c, one, two = p.changes, p.items[1], p.items[2]
+  check.equal(c:write(two, "two"), true)
+  check.ok(c:type(one, "half a"))
+  local commit = c.commit
+  c.commit = function() return nil, "the store is in use", "BUSY" end
+  for _, case in ipairs { { "copy", two, { one } }, { "append", { one }, "x" }, { "remove", { one, two }, "t" }, { "write_many", { { one, "x" } }, "x" },
+    { "bring_back", two, 1 }, { "replace", { rows = { { item = two, before = "two", after = "three" } }, title = "x" } } } do
+    check.refused("the store is in use", c[case[1]](c, table.unpack(case, 2)))
+  end
+  check.equal({ one.draft, two.caption }, { "half a", "two" })
+  c.commit = function() return false, "the caption became another while it was written", "BUSY" end
+  check.refused("keep mine or theirs first", c:copy(two, { one }))
+  check.equal(c:append({ two }, "x"), 1)
+  c.commit = commit
+  check.equal({ one.draft, two.caption }, { "half a", "two x" })
+  check.equal(c:remove(p.items, "x"), 1)
+  check.equal({ one.caption, two.caption, c:list()[1].title }, { "half a", "two ", 'remove "x" from 2 pictures' })
+  p:close()
+end)
+
 test("copies of a picture share a text in the store and have files of their own", function()
   local at = folder(1)
   os.execute(("cp %s/photos/p1.png %s/photos/p2.png; cp %s/photos/p1.png %s/photos/p3.png"):format(at, at, at, at))
@@ -766,6 +870,10 @@ test("a view file is what :preview wrote, and a bad one is refused with the pict
   check.equal(p.items[2].reject, { reason = "too small", by = "reject" })
   p:close()
   check.refused("is no list of pictures", view {})
+  check.refused("its pictures are no list", view { calotype = "view", version = 1, pictures = { a = 1 } })
+  check.refused("its pictures are no list", view { calotype = "view", version = 1, pictures = { p1 = { path = at .. "/photos/p1.png" } } })
+  put(at .. "/v.json", '{"calotype":"view","version":1,"pictures":{}}')
+  check.refused("its pictures are no list", project.open(at .. "/v.json", { store = at .. "/.calotype" }))
   check.refused("has version 2", view { calotype = "view", version = 2, pictures = json.array {} })
   check.refused("has version that is no number", view { calotype = "view", version = {}, pictures = json.array {} })
   check.refused("picture 1 is no picture: /etc/passwd", view { calotype = "view", version = 1, pictures = json.array { { path = "/etc/passwd" } } })

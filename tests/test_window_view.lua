@@ -5,8 +5,9 @@ local FILE = "tests/test_window_view.lua"
 
 if not part then
   local window = dofile "tests/window.lua"
-  for _, case in ipairs { { "keys", "actions by their keys, on every screen" }, { "bound", "textures within a bound" } } do
-    test(case[2], function() window.part(FILE, "VIEW_PART=" .. case[1]) end)
+  for _, case in ipairs { { "keys", "actions by their keys, on every screen" }, { "bound", "textures within a bound" },
+    { "start", "a start that fails" } } do
+    test(case[2], function() window.part(FILE, ("VIEW_PART=%s CALOTYPE_STORE=%s"):format(case[1], tmp "store")) end)
   end
 
   local actions = require "window.actions"
@@ -257,5 +258,27 @@ if part == "bound" then
     check.ok(highest > 4 << 20, ("only %d bytes of textures: nothing was bounded"):format(highest))
     check.ok(made < 200, ("%d textures at once"):format(made))
     pictures.MOST = most
+  end)
+end
+
+if part == "start" then
+  test("where the window or its threads cannot start, what was open is closed", function()
+    local loaders, project, script = require "native.loader", require "window.project", require "native.script"
+    local views, windows = require "window.view", require "native.window"
+    local at, opened, opener, threads = folder(2), nil, project.open, loaders.open
+    function project.open(...)
+      opened = opener(...)
+      return opened
+    end
+    local other = check.ok(windows.open { title = "other", width = 400, height = 300, least = { 400, 300 } })
+    local ok, fault = script.call(views.run, { words = { at }, params = {} })
+    check.equal({ ok, opened.closed }, { false, true })
+    check.contains(fault.message, "window")
+    other:close()
+    function loaders.open() return nil, "no thread can be started", "MEMORY" end
+    ok, fault = script.call(views.run, { words = { at }, params = {} })
+    check.equal({ ok, opened.closed, fault.message }, { false, true, "no thread can be started" })
+    windows.open({ title = "other", width = 400, height = 300, least = { 400, 300 } }):close() -- there is no other
+    project.open, loaders.open = opener, threads
   end)
 end

@@ -46,7 +46,8 @@ static int l_text(lua_State *L) {
 static const char *const whats[] = {"thumb", "picture", "identify", "measure", NULL}; /* as cal_load_what */
 
 /* l:ask(tag, { path =, what = "thumb" | "picture" | "identify" | "measure", side = 0, urgency = 0 }) -> true | nil, message, code
- * Asked again under a tag, only the new one is answered. side: of "picture", its long side at most so many pixels; 0: as it is. */
+ * Asked again under a tag, only the new one is answered; when that is refused, the one before. side: of "picture", its long side at most so
+ * many pixels; 0: as it is. */
 static int l_ask(lua_State *L) {
   cal_loader *l = check_loader(L);
   const lua_Integer tag = luaL_checkinteger(L, 2);

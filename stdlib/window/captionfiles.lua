@@ -10,7 +10,9 @@
 -- A job: { item, path, text, was }: the caption file `path` is to have `text` (false: it goes) where it has `was` (nil: there was none) and the
 -- step's text (`meant`, by content) is in force. A file that has something else by then is another program's, and stays.
 --
--- What is still to be written stands in the store: a list of { id (of the action), way, seat (of the window that does it) }.
+-- What is still to be written stands in the store: a list of { id (of the action), way, seat (of the window that does it) }. A file that cannot be
+-- written (a full disk, a folder without the right to) is told and stays there, without a seat and with its `paths`: it is written when the
+-- project is opened again, unless something else was written into it by then.
 local beside = require "captions.beside"
 local dataset = require "native.dataset"
 local entries = require "window.entries"
@@ -54,17 +56,36 @@ function M.note(self, id, way, jobs, meant)
   must(keep(self, list))
 end
 
--- They are written.
-local function strike(self, notes)
+local function same(note, other)
+  return other.id == note.id and other.way == note.way and (other.seat or 0) == (note.seat or 0) and (other.paths == nil) == (note.paths == nil)
+end
+
+-- They are written, but for those jobs that failed: these are owed by the step that they are of. What was owed of the same files before is not.
+local function strike(self, notes, jobs)
+  jobs = jobs or {}
+  local met, owed = {}, {}
+  for _, job in ipairs(jobs) do
+    met[job.path] = true
+    if job.failed and state.word(job.path) then
+      local note, last = job.note or notes[1], owed[#owed]
+      if not last or last.id ~= note.id or last.way ~= note.way then
+        last = { id = note.id, way = note.way, paths = json.array {} }
+        owed[#owed + 1] = last
+      end
+      table.insert(last.paths, job.path)
+    end
+  end
   self.store:batch(function()
     local list = noted(self)
     for _, note in ipairs(notes) do
-      for i = #list, 1, -1 do
-        local other = list[i]
-        if other.id == note.id and other.way == note.way and (other.seat or 0) == (note.seat or 0) then table.remove(list, i) end
-      end
+      for i = #list, 1, -1 do if same(note, list[i]) then table.remove(list, i) end end
     end
-    keep(self, list)
+    for i = #list, 1, -1 do
+      local paths = list[i].paths
+      for k = #(paths or {}), 1, -1 do if met[paths[k]] then table.remove(paths, k) end end
+      if paths and #paths == 0 then table.remove(list, i) end
+    end
+    keep(self, table.move(owed, 1, #owed, #list + 1, list))
   end)
 end
 
@@ -104,7 +125,8 @@ local function put_file(self, job, meant)
     local info = job.text and fs.stat(job.path)
     item.sidecar = info and state.sidecar { path = job.path, size = info.size, mtime_ns = info.mtime_ns } or nil
   else
-    self.project:tell("error", ("%s; the text is kept in the store"):format(message))
+    job.failed = true
+    self.project:tell("error", ("%s; the text is kept in the store, and goes into the file when the project is opened again"):format(message))
     self.project:refresh { item }
   end
   return ok and needed
@@ -124,7 +146,7 @@ function M.work(self, seconds)
     if log.clock() > deadline and files.at <= #files then return true end
   end
   self.files = {}
-  strike(self, files.notes or {})
+  strike(self, files.notes or {}, files)
   if files.late then M.look_anew(self, files.written) end
   return false
 end
@@ -149,7 +171,11 @@ end
 
 -- What a step that was broken off still has to write.
 local function jobs_of(self, note, jobs)
-  local action = action_of(self, note.id)
+  local action, owed = action_of(self, note.id), nil
+  for _, path in ipairs(note.paths or {}) do
+    owed = owed or {}
+    owed[path] = true
+  end
   for _, entry in ipairs(action and entries.of_action(action) or {}) do
     local item = not entry.mark and entries.picture_of(self.project, entry)
     local source, target = entry.from, entry.to
@@ -158,11 +184,12 @@ local function jobs_of(self, note, jobs)
       local rows = self.store:captions(item.sha256) or {}
       local row = target.row and entries.row_by_id(rows, target.row)
       local was, wanted = entries.file_text(source, rows), entries.file_text(target, rows)
-      if was ~= wanted then
-        local file = state.stat(item.path)
-        jobs[#jobs + 1] = { item = item, path = file and file.path or (state.file_names(item.path)), text = wanted or false, was = was }
+      local file = state.stat(item.path)
+      local path = file and file.path or (state.file_names(item.path))
+      if not owed or owed[path] then
+        if was ~= wanted then jobs[#jobs + 1] = { item = item, path = path, text = wanted or false, was = was, note = note } end
+        jobs.meant[item.sha256] = row and row.text or ""
       end
-      jobs.meant[item.sha256] = row and row.text or ""
     end
   end
 end
@@ -179,9 +206,11 @@ function M.look_anew(self, written)
 end
 
 --- Caption files that another window still has to write: those of one that was killed are taken over. True while a living one is at work.
+--- `opening`: those too that could not be written.
 ---@return boolean
-function M.settle(self)
-  local list = noted(self)
+function M.settle(self, opening)
+  local list = {}
+  for _, note in ipairs(noted(self)) do if opening or not note.paths then list[#list + 1] = note end end
   if #list == 0 or #self.files > 0 then
     if #self.files == 0 and self.project.unsettled then M.look_anew(self, 0) end
     return false

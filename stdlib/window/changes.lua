@@ -67,17 +67,34 @@ function Changes:write(item, text, title)
   return count > 0
 end
 
+-- What is being typed is a step of its own before any other. Where the store refuses it nothing else is done; where it waits for a person's word
+-- its picture is left alone.
+local function ready(self, items)
+  local item = self.typing
+  if not item then return true end
+  local did, message, code = self:commit()
+  if did == nil then return nil, message, code end
+  for _, other in ipairs(message and items or {}) do
+    if other == item then return nil, ("%s: %s: keep mine or theirs first"):format(item.name, message), code end
+  end
+  return true
+end
+
 --- Many captions as one step. Those that could not be are in `left`: { item, path, why }.
 ---@param list { [1]: table, [2]: string }[]
 ---@param title string
 ---@return integer? count, table|string left
 function Changes:write_many(list, title)
-  if self.typing then self:commit() end
+  local items = {}
+  for i, wish in ipairs(list) do items[i] = wish[1] end
+  local ok, message, code = ready(self, items)
+  if not ok then return nil, message, code end
   return step.told(self, step.apply(self, list, title))
 end
 
 local function map(self, items, title, change)
-  if self.typing then self:commit() end
+  local ok, message, code = ready(self, items)
+  if not ok then return nil, message, code end
   local list = {}
   for _, item in ipairs(items) do
     local text = change(item.caption, item)
@@ -106,15 +123,16 @@ end
 
 --- Every place where the text stands just so.
 function Changes:remove(items, text)
-  local plan, message = replace.plan(items, { find = text, with = "", case = true })
+  local ok, message, code = ready(self, items)
+  if not ok then return nil, message, code end
+  local plan
+  plan, message = replace.plan(items, { find = text, with = "", case = true })
   if not plan then return nil, message end
-  return map(self, items, ("remove \"%s\" from %s"):format(short(text), step.count_of(items)), function(caption)
-    return (caption:gsub((text:gsub("%W", "%%%0")), ""))
-  end)
+  plan.title = ("remove \"%s\" from %s"):format(short(text), step.count_of(items))
+  return self:replace(plan)
 end
 
 function Changes:copy(from, items)
-  if self.typing then self:commit() end
   return map(self, items, ("copy the caption of %s to %s"):format(from.name, step.count_of(items)), function() return from.caption end)
 end
 
@@ -124,14 +142,17 @@ function Changes:clear(items) return map(self, items, ("clear %s"):format(step.c
 ---@param plan { rows: { item: table, before: string, after: string }[], title: string }
 ---@return integer? count, table|string left
 function Changes:replace(plan)
-  if self.typing then self:commit() end
-  local list, left = {}, {}
+  local list, left, items = {}, {}, {}
+  for i, row in ipairs(plan.rows) do items[i] = row.item end
+  local ok, message, code = ready(self, items)
+  if not ok then return nil, message, code end
   for _, row in ipairs(plan.rows) do
     if row.item.caption == row.before then list[#list + 1] = { row.item, row.after }
     else left[#left + 1] = { item = row.item, path = row.item.path, why = "it has another text by now", code = "BUSY" } end
   end
   if #list == 0 then return step.told(self, 0, left) end
-  local count, more, code = step.apply(self, list, plan.title)
+  local count, more
+  count, more, code = step.apply(self, list, plan.title)
   if not count then return nil, more, code end
   return step.told(self, count, table.move(more, 1, #more, #left + 1, left))
 end
@@ -152,7 +173,8 @@ end
 --- One of these texts again, as a step.
 ---@return boolean? changed, string? message, string? code
 function Changes:bring_back(item, number)
-  if self.typing then self:commit() end
+  local ok, message, why = ready(self, { item })
+  if not ok then return nil, message, why end
   local found = self:history(item)[number]
   if not found then return nil, ("%s has no text %d"):format(item.name, number), "NOTFOUND" end
   if found.in_force and found.text == item.caption then return false end

@@ -116,7 +116,7 @@ function M.open(what, options)
   self.trigger = self.settings.trigger or found.trigger
   self.changes = changes.new(self)
   store:wait(PATIENCE)
-  self.changes:settle_files()
+  self.changes:settle_files(true)
   restore(self)
   self.changes:take_up_drafts()
   return self

@@ -95,6 +95,9 @@ local function of_view(path, bytes, place)
   if type(view) ~= "table" or view.calotype ~= "view" or type(view.pictures) ~= "table" then
     return nil, ("%s is no list of pictures that :preview wrote"):format(path), "FORMAT"
   end
+  if view.pictures[1] == nil and json.encode(view.pictures) ~= "[]" then
+    return nil, ("%s: its pictures are no list: write \"pictures\": [ { \"path\": \"a.jpg\" } ]"):format(path), "FORMAT"
+  end
   if view.version ~= 1 then
     local version = type(view.version) == "number" and view.version or "that is no number"
     return nil, ("%s has version %s; this calotype reads 1: run the recipe again"):format(path, version), "FORMAT"

@@ -63,14 +63,15 @@ function M.type(self, item, text)
 end
 
 --- Drafts that the store did not take are offered once more: those that it still refuses.
----@return { item: table, path: string, text: string, why: string }[] refused
+---@return { item: table, path: string, text: string, why: string, discarded: boolean }[] refused
 function M.keep_drafts(self)
   local refused = {}
   for item in pairs(self.unkept) do
     local ok, message
     if not refused[1] then ok, message = keep_draft(self, item) end
     if ok then self.unkept[item] = nil
-    else refused[#refused + 1] = { item = item, path = item.path, text = item.draft or "", why = message or refused[1].why } end
+    else refused[#refused + 1] = { item = item, path = item.path, text = item.draft or "", why = message or refused[1].why,
+      discarded = item.draft == nil } end
   end
   return refused
 end
@@ -148,15 +149,18 @@ function M.commit(self, item)
   return count > 0
 end
 
---- What was typed and is no step yet goes.
+--- What was typed and is no step yet goes, at least from the screen: where the store refuses to forget it, `tick` asks again.
+---@return boolean? discarded, string? message, string? code
 function M.discard(self, item)
   item = item or self.typing
   if not item or not item.draft then return false end
   item.draft = nil
-  self.unkept[item] = not keep_draft(self, item) or nil
+  local ok, message, code = keep_draft(self, item)
+  self.unkept[item] = not ok or nil
   settled(self, item)
   if self.typing == item then self.typing = nil end
   self.project:changed()
+  if not ok then return nil, ("%s: what was discarded is in the store still, and would come back: %s"):format(item.name, message), code end
   return true
 end
 

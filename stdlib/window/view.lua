@@ -389,7 +389,8 @@ local function close(view)
   preview.gone(p)
   for _, step in ipairs(p.waiting) do log.say("warning", ("not done, its files were not all read: %s"):format(step.title)) end
   for _, lost in ipairs(p:close()) do
-    log.say("error", ("%s: %s. What was written and is kept nowhere:\n%s"):format(lost.path, lost.why, lost.text))
+    log.say("error", lost.discarded and ("%s: %s. What was discarded is in the store still, and comes back"):format(lost.path, lost.why)
+      or ("%s: %s. What was written and is kept nowhere:\n%s"):format(lost.path, lost.why, lost.text))
     view.exit = 1
   end
   view.loader:close()
@@ -407,12 +408,18 @@ function M.run(options)
   local p, message, code, fault = project.open(word, { store = store, params = options.params, say = function(line) log.say("info", line) end })
   if fault then error(fault, 0) end
   if not p then fail(message, nil, code == "DENIED" and 3 or code == "BUSY" and 75 or 1) end
-  local w
+  local w, loader
   w, message, code = windows.open { title = p.title, width = 1280, height = 800, least = { 800, 600 } }
-  if not w then fail(message, code == "MISSING" and "a recipe's :sheet { to = \"sheet.png\" } shows the pictures without a window" or nil, 1) end
-  local loader
+  if not w then
+    p:close()
+    fail(message, code == "MISSING" and "a recipe's :sheet { to = \"sheet.png\" } shows the pictures without a window" or nil, 1)
+  end
   loader, message = loaders.open(p.store, {})
-  if not loader then fail(message, nil, 1) end
+  if not loader then
+    w:close()
+    p:close()
+    fail(message, nil, 1)
+  end
   local view = M.new(w, p, loader)
   do
     local closing <close> = setmetatable({}, { __close = function() close(view) end }) -- luacheck: ignore

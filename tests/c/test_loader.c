@@ -361,4 +361,31 @@ TEST(without_memory_there_is_an_error_or_an_answer_with_one_and_nothing_is_lost)
   cal_fs_free(fs);
 }
 
+TEST(one_that_is_refused_for_memory_leaves_the_one_before_under_its_tag) {
+  set_up();
+  tiny_pictures(2, 60);
+  cal_loader *l = open_loader(NULL);
+  int refused = 0;
+  for (long after = 0; after < 4; after++) {
+    CHECK(!ask(l, 0, CAL_LOAD_IDENTIFY, 0));
+    cal_error err = {0};
+    cal_memory_fail_after(after);
+    const cal_status status = cal_loader_ask(l, &(cal_load_request){.tag = 0, .path = path_of(1), .what = CAL_LOAD_IDENTIFY}, &err);
+    cal_memory_fail_after(-1);
+    refused += status == CAL_E_MEMORY;
+    CHECK(cal_loader_ask(l, &(cal_load_request){.tag = 0, .path = "", .what = CAL_LOAD_IDENTIFY}, NULL) == CAL_E_ARG);
+    CHECK(cal_loader_pending(l) == 1);
+    cal_load_answer a;
+    if (!next_within(l, &a, 20)) CHECK(!"it was forgotten");
+    else {
+      if (status) CHECK(!strcmp(a.path, path_of(0)));
+      cal_load_answer_free(&a);
+    }
+    CHECK(cal_loader_pending(l) == 0);
+  }
+  CHECK(refused > 0);
+  cal_loader_close(l);
+  cal_fs_free(fs);
+}
+
 TEST_MAIN()

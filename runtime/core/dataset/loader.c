@@ -200,11 +200,25 @@ cal_loader *cal_loader_open(const cal_fs *fs, const char *store, const cal_loade
   return l;
 }
 
+static void leave_finished(cal_loader *l, const item *it) {
+  *(it->previous ? &it->previous->next : &l->first) = it->next;
+  *(it->next ? &it->next->previous : &l->last) = it->previous;
+  l->finished -= weight(&it->answer);
+  pthread_cond_broadcast(&l->news);
+}
+
+/* It left the tree: nobody waits for it. */
+static void let_go(cal_loader *l, item *it) {
+  if (it->state == WAITING) leave_heap(l, it);
+  if (it->state == FINISHED) leave_finished(l, it);
+  if (it->state != RUNNING) free_item(it);
+  else atomic_store(&it->dropped, true), pthread_cond_broadcast(&l->news); /* its thread frees it */
+}
+
 cal_status cal_loader_ask(cal_loader *l, const cal_load_request *r, cal_error *err) {
   if (!*r->path) return cal_fail(err, CAL_E_ARG, "a path is empty");
   if (isnan(r->urgency)) return cal_fail(err, CAL_E_ARG, "%s: its urgency is no number", r->path);
   if (r->side < 0 || r->side > CAL_IMAGE_SIDE) return cal_fail(err, CAL_E_ARG, "%s: a side of %d pixels", r->path, r->side);
-  cal_loader_forget(l, r->tag);
   item *it = cal_alloc_zero(1, sizeof *it, err);
   if (!it) return CAL_E_MEMORY;
   it->tag = it->answer.tag = r->tag;
@@ -217,10 +231,15 @@ cal_status cal_loader_ask(cal_loader *l, const cal_load_request *r, cal_error *e
     item **heap = cal_resize(l->heap, (l->room ? 2 * l->room : 256) * sizeof *heap, err);
     if (heap) l->heap = heap, l->room = l->room ? 2 * l->room : 256;
   }
-  const bool good = l->waiting < l->room && tsearch(it, &l->tree, by_tag);
+  item **place = l->waiting < l->room ? tsearch(it, &l->tree, by_tag) : NULL;
+  const bool good = place != NULL;
   if (good) {
     it->serial = l->serial++;
-    l->pending++;
+    if (*place == it) l->pending++;
+    else { /* the one before under this tag; it is let go only now, when nothing can be refused any more */ item *before = *place;
+      *place = it;
+      let_go(l, before);
+    }
     rise(l, l->waiting++, it);
     pthread_cond_broadcast(&l->news); /* one that waits for memory could be the one that hears a signal */
   }
@@ -230,22 +249,12 @@ cal_status cal_loader_ask(cal_loader *l, const cal_load_request *r, cal_error *e
   return cal_fail(err, CAL_E_MEMORY, "%s: not enough memory to ask for it", r->path);
 }
 
-static void leave_finished(cal_loader *l, const item *it) {
-  *(it->previous ? &it->previous->next : &l->first) = it->next;
-  *(it->next ? &it->next->previous : &l->last) = it->previous;
-  l->finished -= weight(&it->answer);
-  pthread_cond_broadcast(&l->news);
-}
-
 void cal_loader_forget(cal_loader *l, int64_t tag) {
   pthread_mutex_lock(&l->lock);
   item *it = find(l, tag);
   if (it) {
     leave_tree(l, it);
-    if (it->state == WAITING) leave_heap(l, it);
-    if (it->state == FINISHED) leave_finished(l, it);
-    if (it->state != RUNNING) free_item(it);
-    else atomic_store(&it->dropped, true), pthread_cond_broadcast(&l->news); /* its thread frees it */
+    let_go(l, it);
   }
   pthread_mutex_unlock(&l->lock);
 }

@@ -78,7 +78,8 @@ typedef struct {
 
 /* `fs` must live as long; the store's folder is made if it is not there. */
 cal_loader *cal_loader_open(const cal_fs *fs, const char *store, const cal_loader_options *options, cal_error *err);
-cal_status cal_loader_ask(cal_loader *l, const cal_load_request *request, cal_error *err); /* the path is copied */
+/* The path is copied. Refused (for want of memory, or as ARG), the one before under its tag is answered all the same. */
+cal_status cal_loader_ask(cal_loader *l, const cal_load_request *request, cal_error *err);
 void cal_loader_forget(cal_loader *l, int64_t tag);           /* not begun: never begins; begun: its answer is dropped; unknown: fine */
 bool cal_loader_next(cal_loader *l, cal_load_answer *answer); /* never waits; the answer is the caller's */
 size_t cal_loader_pending(const cal_loader *l);               /* requests whose answer was not handed out */
