@@ -271,7 +271,8 @@ TEST(a_thumbnail_that_is_none_is_made_anew) {
     CHECK(a.image && a.image->width == 8 && a.image->height == 8 && !a.error);
     cal_load_answer_free(&a);
   }
-  CHECK(!cal_store_put(s, "thumb", sha, "{\"width\":1e99,\"height\":-1,\"format\":7,\"thumb\":[]}", 50, &err));
+  const char odd[] = "{\"width\":1e99,\"height\":-1,\"format\":7,\"thumb\":[]}";
+  CHECK(!cal_store_put(s, "thumb", sha, odd, sizeof odd - 1, &err));
   CHECK(ask(l, 0, CAL_LOAD_THUMB, 0) == CAL_OK && next_within(l, &a, 60) && a.image && a.width == 8);
   cal_load_answer_free(&a);
   cal_buffer_free(&jpeg);

@@ -344,8 +344,12 @@ size_t cal_texture_bytes(const cal_texture *t) { return t->bytes; }
 
 static int within(double v, int most) { return !(v > 0) ? 0 : v > most ? most : (int)v; }
 
-/* The device pixel nearest to an edge, of those that an int holds. */
-static int edge(double v) { return v >= 1 << 24 ? 1 << 24 : !(v > -(1 << 24)) ? -(1 << 24) : (int)floor(v + 0.5); }
+/* The device pixel nearest to an edge; one far out of sight is taken nearer, for SDL's software renderer scales all of a target in memory.
+ */
+static int edge(double v, int side) {
+  enum { AROUND = 1024 };
+  return v > side + AROUND ? side + AROUND : !(v > -AROUND) ? -AROUND : (int)floor(v + 0.5);
+}
 
 bool cal_canvas_picture(cal_window *w, cal_texture *t, const cal_area *to, const cal_area *from) {
   if (t->window != w) return false;
@@ -366,7 +370,8 @@ bool cal_canvas_picture(cal_window *w, cal_texture *t, const cal_area *to, const
     const int c = y1 > p->inner.y ? y1 : p->inner.y, d = y2 < p->inner.y + p->inner.h ? y2 : p->inner.y + p->inner.h;
     if (a >= b || c >= d) continue;
     const SDL_Rect source = {a - p->left, c - p->top, b - a, d - c};
-    const int l = edge(left + a * across), r = edge(left + b * across), u = edge(top + c * down), v = edge(top + d * down);
+    const int l = edge(left + a * across, w->target_width), r = edge(left + b * across, w->target_width);
+    const int u = edge(top + c * down, w->target_height), v = edge(top + d * down, w->target_height);
     const SDL_Rect target = {l, u, r > l ? r - l : 1, v > u ? v - u : 1};
     sdl.RenderCopy(w->renderer, p->texture, &source, &target);
   }
