@@ -2,6 +2,11 @@
 -- This file is also the program that draws them (LOOKS_PART), on SDL's dummy display.
 if not os.getenv "LOOKS_PART" then
   test("how the screens look", function() dofile "tests/window.lua".part("tests/test_window_looks.lua", "LOOKS_PART=1") end)
+  for _, scale in ipairs { "1.5", "2" } do
+    test("on a display " .. scale .. " times as dense they look the same, and sharper", function()
+      dofile "tests/window.lua".part("tests/test_window_looks.lua", ("LOOKS_PART=dense CALOTYPE_SCALE=%s"):format(scale))
+    end)
+  end
   return
 end
 
@@ -38,6 +43,40 @@ local function prepared()
   view:turn(0)
   window.settle(view)
   return view
+end
+
+-- A window of 800 x 600 units has more pixels here. Made as small as the golden, it looks as that does; but not as one would that was stretched.
+if os.getenv "LOOKS_PART" == "dense" then
+  local function energy(im) -- of edges: what neighbouring pixels differ by, squared, in the caption's pane
+    local bytes, width, sum = im:bytes(), im:width(), 0
+    for y = 40, im:height() // 3 do
+      for x = width * 2 // 3, width - 2 do
+        local at = 3 * (y * width + x) + 1
+        sum = sum + (bytes:byte(at) - bytes:byte(at + 3)) ^ 2
+      end
+    end
+    return sum
+  end
+
+  test("the grid, dark and light, as on a plain display; letters are drawn at their size", function()
+    local scale = tonumber(os.getenv "CALOTYPE_SCALE")
+    local view <close> = prepared()
+    window.push(view, { kind = "resize", width = 800, height = 600 }) -- it opens no larger than its display
+    check.equal({ view.window:size() }, { 800.0, 600.0, scale })
+    for _, name in ipairs { "grid", "grid-light" } do
+      window.settle(view)
+      local im = window.shot(view):rgb()
+      check.equal({ im:width(), im:height() }, { math.tointeger(800 * scale), math.tointeger(600 * scale) })
+      local mean, most = window.apart(im, check.ok(image.load("tests/golden/window/view-" .. name .. ".png")))
+      check.ok(mean <= MEAN and most <= 1.5 * MOST, ("%s at %g: mean %.2f, most %d"):format(name, scale, mean, most))
+      local stretched = im:resize(800, 600):resize(im:width(), im:height())
+      local ours, theirs = energy(im), energy(stretched)
+      check.ok(ours > 1.25 * theirs, ("%s at %g: not sharper than one that was stretched: %.0f and %.0f"):format(name, scale, ours, theirs))
+      if os.getenv "WINDOW_KEPT" then im:save(("%s/%s-%g.png"):format(os.getenv "WINDOW_KEPT", name, scale)) end
+      window.press(view, "ctrl+t")
+    end
+  end)
+  return
 end
 
 -- The pictures of docs/window.md, of the demo's pictures.

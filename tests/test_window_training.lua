@@ -93,6 +93,38 @@ if drawing then
     check.equal(view.thumb, 200)
   end)
 
+  test("Ctrl+Shift+Enter runs the recipe that is shown, with its parameters, in a process of its own", function()
+    local folder = tmp "recipe"
+    os.execute("mkdir -p " .. folder .. "/photos")
+    for i = 1, 3 do check.ok(image.new(60 + i, 48, { 20 * i, 90, 200 }):save(("%s/photos/p%d.png"):format(folder, i))) end
+    local recipe = folder .. "/hall.lua"
+    check.ok(fs.write(recipe, ([[
+local p = params { word = { "none" }, to = { "out", kind = "folder", help = "where to" } }
+images "%s/photos" :caption { with = template { text = "a " .. p.word } } :export { as = "sidecars", to = p.to }
+]]):format(folder)))
+    local w = check.ok(windows.open { title = "training", width = 800, height = 600, least = { 400, 300 } })
+    local p = check.ok(project.open(recipe, { store = folder .. "/.calotype", params = { word = "door", to = folder .. "/out" } }))
+    local loader = check.ok(loaders.open(p.store, {}))
+    p.run = { recipe = recipe, key = "k" } -- as of a recipe that trains
+    local view = views.new(w, p, loader)
+    view.program = dofile "tests/window.lua".program
+    press(view, "return", { ctrl = true, shift = true })
+    check.equal({ view.screen, view.job and view.job.title }, { "training", "training" })
+    check.ok(view.job)
+    press(view, "return", { ctrl = true, shift = true }) -- once at a time
+    for _ = 1, 1200 do
+      view:turn(0.05)
+      if not view.job then break end
+    end
+    check.equal(view.job, nil)
+    local told = dofile "tests/window.lua".told(view)
+    check.contains(told, "good training: done")
+    check.equal(fs.read(folder .. "/out/p1.txt"), "a door\n", told)
+    loader:close()
+    p:close()
+    w:close()
+  end)
+
   test("what another process writes is seen within two seconds; an empty and a broken run are no crash", function()
     local folder, live = run_folder("lives", 10)
     local view <const>, _ <close> = open(folder, tmp "lives-store")

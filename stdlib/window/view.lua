@@ -292,7 +292,8 @@ function View:turn(wait)
   local painted, version = false, p.version -- what a pass changes was painted only in part
   for i, event in ipairs(events) do
     if event.kind == "quit" then
-      if event.gone then self.gone = true end -- nobody can be asked
+      self.gone = self.gone or event.gone -- nobody can be asked
+      self.interrupted = self.interrupted or event.signal
       if event.signal or event.gone then self.closed, self.signalled = true, true else self:leave() end
     elseif event.kind == "reset" then self.pictures:lost()
     elseif event.kind == "drop" or event.kind == "dropped" then self:dropped(event)
@@ -335,6 +336,7 @@ function View:loop()
     if ok then refused = 0
     elseif type(problem) == "table" and problem.message and problem.code and refused < MOST_REFUSED then
       refused = refused + 1
+      pcall(self.window.show, self.window) -- the frame in which it was refused is over; the next turn paints it whole
       self:say("bad", problem.message)
       script.pause(0.05)
     elseif type(problem) == "table" and problem.message and problem.code then
@@ -430,7 +432,7 @@ function M.run(options)
       view.exit = 1
     end
   end
-  return view.exit or 0
+  return view.exit or view.interrupted and 130 or 0
 end
 
 return M
