@@ -32,6 +32,17 @@ static double test_clock(void) {
   return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* Seconds that this thread could have worked and was kept waiting by others, since it began (Linux; elsewhere 0): what a busy machine
+ * adds to a time by the clock. */
+static inline double test_withheld(void) {
+  unsigned long long worked, waited = 0;
+  FILE *f = fopen("/proc/thread-self/schedstat", "r");
+  if (!f) return 0;
+  if (fscanf(f, "%llu %llu", &worked, &waited) != 2) waited = 0;
+  fclose(f);
+  return (double)waited / 1e9;
+}
+
 #define TEST(id)                                            \
   static void id(void);                                     \
   static test_case id##_case = {#id, id, NULL};             \

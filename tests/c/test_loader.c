@@ -79,12 +79,14 @@ TEST(ten_thousand_tiny_pictures_come_all_and_once_and_the_next_time_from_the_sto
     static unsigned char seen[COUNT];
     memset(seen, 0, sizeof seen);
     double slowest = 0;
+    const double withheld = test_withheld();
     for (int i = 0; i < COUNT; i++) {
       const double start = cal_clock();
       CHECK(ask(l, i, CAL_LOAD_THUMB, i % 13) == CAL_OK);
-      if (cal_clock() - start > slowest) slowest = cal_clock() - start;
+      const double took = cal_clock() - start;
+      if (took > slowest) slowest = took;
     }
-    CHECK(slowest < 0.5); /* never the time of a picture's work; a busy machine may take the processor away */
+    CHECK(slowest - (test_withheld() - withheld) < 0.5); /* never the time of a picture's work */
     cal_load_answer a;
     size_t most = 0;
     int good = 0, bad = 0;
