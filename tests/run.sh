@@ -11,7 +11,7 @@ export CALOTYPE_TEST_TMP
 trap 'rm -rf "$CALOTYPE_TEST_TMP"' EXIT
 
 # The longest begin first: the last to end are short then.
-LONGEST="batch_file batch_road train_lora assistant soak window_kill disk service"
+LONGEST="window_many train_lora batch_file tiny window_random soak window_review assistant disk service"
 
 files() { # one name a line
   for name in $LONGEST; do echo "$name"; done
