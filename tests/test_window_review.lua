@@ -313,6 +313,65 @@ test("find and replace offers what there is, and shows in a long caption the pla
   check.ok(not shown[("word "):rep(60)], "the place that changes is out of sight")
 end)
 
+test("where no picture is to be seen it says why, and a button shows all again", function()
+  local view, _ <close> = open { "a", "b" }
+  local said, real = {}, view.ui.label
+  function view.ui:label(area, text, how)
+    said[text] = true
+    return real(self, area, text, how)
+  end
+  for _, screen in ipairs { "grid", "single" } do
+    view:show(screen)
+    view.filter:set "zzzz"
+    view:look_for()
+    view:pass()
+    check.ok(said["No picture matches the filter"])
+    check.ok(not actions.can(view, "next") and not actions.can(view, "fit"))
+    click(view, "nothing show all")
+    check.equal({ view.filter:text(), #view.project.order }, { "", 2 })
+    said = {}
+  end
+  check.ok(actions.can(view, "next"))
+  view:show "grid"
+  view.filter:set "zzzz"
+  view:look_for()
+  view.filter:set "stars:>x"
+  view:look_for()
+  view:pass()
+  check.ok(said["The filter is not understood"])
+  check.equal(said["No picture matches the filter"], nil)
+end)
+
+test("an empty folder says where pictures come from", function()
+  local at = tmp "none"
+  os.execute("mkdir -p " .. at .. "/photos")
+  local view, _ <close> = open({}, { at = at })
+  local said, real = "", view.ui.label
+  function view.ui:label(area, text, how)
+    said = said .. text .. "\n"
+    return real(self, area, text, how)
+  end
+  view:pass()
+  check.contains(said, "No pictures here yet\nDrop pictures")
+  check.equal(view.at["nothing show all"], nil) -- no filter hides any
+end)
+
+test("a picture without a caption says so when the mouse rests on it; one that is put aside says why", function()
+  local view, _ <close> = open { "", "a" }
+  check.ok(view.project.changes:reject({ view.project.items[2] }, "blurred"))
+  local spots = {}
+  local real = view.ui.tip
+  function view.ui:tip(area, text)
+    spots[#spots + 1] = text
+    return real(self, area, text)
+  end
+  local wide = view.thumb
+  view:pass { kind = "mouse", what = "move", x = view.spot.x + wide / 2, y = view.spot.y + wide / 2 }
+  check.contains(spots[#spots], "no caption yet")
+  view:pass { kind = "mouse", what = "move", x = view.spot.x + wide * 1.5 + 16, y = view.spot.y + wide / 2 }
+  check.contains(spots[#spots], "put aside: blurred")
+end)
+
 test("what a dialog or a menu covered is seen as soon as it is gone", function()
   local view, _ <close> = open { "a" }
   press(view, "f1")

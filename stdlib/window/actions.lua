@@ -23,6 +23,7 @@ end
 local function here(view) return view.project:current() ~= nil end
 local function chosen(view) return view.project:selection() end
 local function in_grid(view) return view.screen == "grid" end
+local function scaled(view) return view.screen ~= "single" or here(view) end
 
 local function move(by, rows)
   return function(view)
@@ -61,20 +62,20 @@ local function stars(count)
 end
 
 M.list = {
-  { id = "next", title = "Next picture", keys = { "right" }, group = "Move", run = move(1) },
-  { id = "previous", title = "Previous picture", keys = { "left" }, group = "Move", run = move(-1) },
-  { id = "down", title = "The picture below", keys = { "down", "ctrl+down" }, group = "Move", run = move(1, true) },
-  { id = "up", title = "The picture above", keys = { "up", "ctrl+up" }, group = "Move", run = move(-1, true) },
-  { id = "page down", title = "A screen further; also while writing", keys = { "page down" }, group = "Move", run = page(1) },
-  { id = "page up", title = "A screen back; also while writing", keys = { "page up" }, group = "Move", run = page(-1) },
-  { id = "first", title = "First picture", keys = { "home" }, group = "Move", run = function(view) view:go "first" end },
-  { id = "last", title = "Last picture", keys = { "end" }, group = "Move", run = function(view) view:go "last" end },
-  { id = "next without", title = "Next picture without a caption", keys = { "ctrl+j" }, group = "Move", run = function(view)
+  { id = "next", title = "Next picture", keys = { "right" }, group = "Move", when = here, run = move(1) },
+  { id = "previous", title = "Previous picture", keys = { "left" }, group = "Move", when = here, run = move(-1) },
+  { id = "down", title = "The picture below", keys = { "down", "ctrl+down" }, group = "Move", when = here, run = move(1, true) },
+  { id = "up", title = "The picture above", keys = { "up", "ctrl+up" }, group = "Move", when = here, run = move(-1, true) },
+  { id = "page down", title = "A screen further; also while writing", keys = { "page down" }, group = "Move", when = here, run = page(1) },
+  { id = "page up", title = "A screen back; also while writing", keys = { "page up" }, group = "Move", when = here, run = page(-1) },
+  { id = "first", title = "First picture", keys = { "home" }, group = "Move", when = here, run = function(view) view:go "first" end },
+  { id = "last", title = "Last picture", keys = { "end" }, group = "Move", when = here, run = function(view) view:go "last" end },
+  { id = "next without", title = "Next picture without a caption", keys = { "ctrl+j" }, group = "Move", when = here, run = function(view)
     local before = view.project:current()
     view:go "next without"
     if view.project:current() == before then view:say("info", "no further picture without a caption") end
   end },
-  { id = "previous without", title = "Previous one without", keys = { "ctrl+shift+j" }, group = "Move",
+  { id = "previous without", title = "Previous one without", keys = { "ctrl+shift+j" }, group = "Move", when = here,
     run = function(view) view:go "previous without" end },
 
   { id = "look", title = "Look at it alone, or at all", keys = { "space" }, group = "Look",
@@ -86,11 +87,12 @@ M.list = {
     if view:forget_waiting() then return end
     if not in_grid(view) then view:show "grid" else view.project:select_none() end
   end },
-  { id = "nearer", again = true, title = "Larger", keys = { "ctrl+=", "ctrl++", "ctrl+shift+=", "ctrl+keypad +" }, group = "Look",
+  { id = "nearer", again = true, title = "Larger", keys = { "ctrl+=", "ctrl++", "ctrl+shift+=", "ctrl+keypad +" }, group = "Look", when = scaled,
     run = function(view) view:nearer(1) end },
-  { id = "farther", again = true, title = "Smaller", keys = { "ctrl+-", "ctrl+keypad -" }, group = "Look", run = function(view) view:nearer(-1) end },
-  { id = "fit", title = "All of the picture", keys = { "ctrl+0" }, group = "Look", run = function(view) view.look.zoom = nil end },
-  { id = "whole", title = "Pixel by pixel", keys = { "ctrl+1" }, group = "Look", run = function(view)
+  { id = "farther", again = true, title = "Smaller", keys = { "ctrl+-", "ctrl+keypad -" }, group = "Look", when = scaled,
+    run = function(view) view:nearer(-1) end },
+  { id = "fit", title = "All of the picture", keys = { "ctrl+0" }, group = "Look", when = here, run = function(view) view.look.zoom = nil end },
+  { id = "whole", title = "Pixel by pixel", keys = { "ctrl+1" }, group = "Look", when = here, run = function(view)
     view:show "single"
     local _, _, scale = view.window:size()
     view.look.zoom = 1 / scale

@@ -7,6 +7,7 @@ local M = {}
 
 local MOST = 12
 local STEP, NEAREST = 1.25, 64
+local NARROW = 380 -- a picture's width, in which name and facts have no room beside each other
 local FOOT = 44 -- below a picture: its name, its size, its caption
 
 --- What is compared: the selected pictures; with one alone, it and the next.
@@ -35,6 +36,18 @@ local function tiling(area, items)
     if size > best then best, columns = size, n end
   end
   return columns, math.ceil(#items / columns)
+end
+
+-- What helps to choose: pixels, sharpness, bytes; why it was put aside. What was never measured is, once.
+local function facts_of(view, item)
+  if item.reject then return "put aside: " .. (item.reject.reason or "") end
+  local parts = { item.facts or item.width and ("%d x %d"):format(item.width, item.height) or "..." }
+  local record = item.record
+  if not item.facts then
+    if record and type(record.sharpness) == "number" then parts[2] = ("sharpness %.4g"):format(record.sharpness) else view:measure(item) end
+  end
+  if item.size then parts[#parts + 1] = item.size >= 1e6 and ("%.1f MB"):format(item.size / 1e6) or ("%.0f kB"):format(item.size / 1e3) end
+  return table.concat(parts, ", ")
 end
 
 -- One of them. `look`: how near, 1 is all of it; and which point of the picture is in the middle, 0 to 1.
@@ -80,18 +93,18 @@ local function tile(view, item, area, look, current)
   end
   if item.reject then ui.w:fill(area.x, area.y, area.width, area.height, ui.theme.shade) end
   if current then ui.w:frame(area.x, area.y, area.width, area.height, ui.theme.focus, 2) end
-  local record = item.record
-  local facts = item.width and ("%d x %d"):format(item.width, item.height) or "..."
-  if item.facts then facts = item.facts
-  elseif record and type(record.sharpness) == "number" then facts = ("%s, sharpness %.4g"):format(facts, record.sharpness)
-  else view:measure(item) end
-  if item.size then facts = item.size >= 1e6 and ("%s, %.1f MB"):format(facts, item.size / 1e6) or ("%s, %.0f kB"):format(facts, item.size / 1e3) end
-  if item.reject then facts = "put aside: " .. (item.reject.reason or "") end
+  local facts = facts_of(view, item)
+  local how = { size = theme.size.small, color = item.reject and ui.theme.bad or ui.theme.faint }
+  local name = ("\u{2605}"):rep(item.star or 0) .. ((item.star or 0) > 0 and " " or "") .. item.name
+  if area.width < NARROW then -- one below the other, and the caption is read beside
+    ui:label(rect.top(foot, 20), name, { size = how.size })
+    return ui:label(rect.top(foot, 20), facts, how)
+  end
   local line = rect.top(foot, 20)
-  ui:label(rect.right(line, line.width * 0.55, 8), facts, { size = theme.size.small, align = "right",
-    color = item.reject and ui.theme.bad or ui.theme.faint })
-  ui:label(line, ("\u{2605}"):rep(item.star or 0) .. ((item.star or 0) > 0 and " " or "") .. item.name, { size = theme.size.small })
-  ui:label(rect.top(foot, 20), item.caption, { size = theme.size.small, color = ui.theme.faint })
+  local right = rect.right(line, line.width * 0.55, 8)
+  ui:label(line, name, { size = how.size })
+  ui:label(right, facts, { size = how.size, color = how.color, align = "right" })
+  ui:label(rect.top(foot, 20), item.caption, { size = how.size, color = ui.theme.faint })
 end
 
 --- Pictures that are no part of the project side by side, near and far together. An item has path, mtime_ns, index, name, caption, facts; and

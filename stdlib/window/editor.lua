@@ -135,11 +135,11 @@ function M.draw(view, area)
     p.changes:commit(item)
     ui.focus = nil
   end
-  ui:label(rect.left(head, head.width * 0.6), item.name, { size = theme.size.small, color = ui.theme.faint })
   starbar.draw(view, stars) -- after the field: Tab goes there from it
   local lost = e.unkept[item] ~= nil
-  ui:label(head, by(view, item), { size = theme.size.small, align = "right",
+  local width = ui:label(head, by(view, item), { size = theme.size.small, align = "right",
     color = lost and ui.theme.bad or item.draft and ui.theme.warning or ui.theme.faint })
+  ui:label(rect.left(head, head.width - width - 12), item.name, { size = theme.size.small, color = ui.theme.faint })
   if lost then
     local words = ("not kept: %s. It stays here, and is tried again"):format(e.trouble or "it could not be written")
     ui:label(low, words, { size = theme.size.small, color = ui.theme.bad })
@@ -148,7 +148,7 @@ function M.draw(view, area)
   end
   local most = view.tokens.most
   local over = (e.count or 0) > most
-  ui:label(low, ("%s%d of %d tokens%s"):format(e.exact and "" or "about ", e.count or 0, most, over and ": the text encoder does not see the rest" or ""),
+  ui:label(low, ("%s%d of %d tokens%s"):format(e.exact and "" or "about ", e.count or 0, most, over and ": the rest is not seen" or ""),
     { size = theme.size.small, color = over and ui.theme.beyond or ui.theme.faint })
 end
 

@@ -1,4 +1,5 @@
 -- grid.lua - all pictures beside each other: only the rows that are seen are drawn, and only their thumbnails are asked for.
+local nothing = require "window.nothing"
 local rect = require "window.rect"
 local theme = require "window.theme"
 
@@ -7,25 +8,36 @@ local M = {}
 local GAP, CAPTION = 8, 20
 M.sizes = { 96, 128, 160, 200, 256 } -- of a thumbnail, in units
 
--- Marks on a picture: stars, what it lacks, why it was put aside.
+local STARS = { size = 13 }
+
+-- Marks on a picture: stars, a dot for what it lacks, why it was put aside.
 local function marks(ui, item, area)
   if (item.star or 0) > 0 then
-    ui.w:round(area.x + 3, area.y + 4, 14 * item.star + 4, 18, 4, ui.theme.veil)
-    ui.w:text(area.x + 6, area.y + 4, ("\u{2605}"):rep(item.star), { size = 13, color = ui.theme.star })
+    local stars = ("\u{2605}"):rep(item.star)
+    local advances = ui.window:advances(stars, STARS)
+    ui.w:round(area.x + 3, area.y + 4, advances[#advances] + 8, 18, 4, ui.theme.veil)
+    ui.w:text(area.x + 7, area.y + 4, stars, { size = STARS.size, color = ui.theme.star })
   end
-  if item.draft then ui.w:round(area.x + area.width - 14, area.y + 6, 8, 8, 4, ui.theme.warning)
-  elseif item.caption == "" then ui.w:round(area.x + area.width - 14, area.y + 6, 8, 8, 4, ui.theme.bad) end
-  if item.gone then
-    local line = rect.new(area.x, area.y + area.height - 22, area.width, 22)
-    ui.w:fill(area.x, area.y, area.width, area.height, ui.theme.shade)
-    ui.w:fill(line.x, line.y, line.width, line.height, ui.theme.veil)
-    ui:label(rect.inset(line, 6, 0), "gone", { size = theme.size.small, color = ui.theme.aside })
-  elseif item.reject then
-    ui.w:fill(area.x, area.y, area.width, area.height, ui.theme.shade)
-    local line = rect.new(area.x, area.y + area.height - 22, area.width, 22)
-    ui.w:fill(line.x, line.y, line.width, line.height, ui.theme.veil)
-    ui:label(rect.inset(line, 6, 0), item.reject.reason or "rejected", { size = theme.size.small, color = ui.theme.aside })
+  local lacks = item.draft and ui.theme.warning or item.caption == "" and ui.theme.bad
+  if lacks and not item.reject and not item.error then
+    local x, y = area.x + area.width - 15, area.y + 5
+    ui.w:round(x, y, 10, 10, 5, ui.theme.picture) -- seen on a picture of the same colour, too
+    ui.w:round(x + 1, y + 1, 8, 8, 4, lacks)
   end
+  local why = item.gone and "gone" or item.reject and (item.reject.reason or "put aside")
+  if not why then return end
+  ui.w:fill(area.x, area.y, area.width, area.height, ui.theme.shade)
+  local line = rect.bottom(rect.copy(area), 22)
+  ui.w:fill(line.x, line.y, line.width, line.height, ui.theme.veil)
+  ui:label(rect.inset(line, 6, 0), why, { size = theme.size.small, color = ui.theme.aside })
+end
+
+-- What is said of a picture when the mouse rests on it.
+local function tip(item)
+  local lines = { item.name }
+  if item.gone or item.reject then lines[2] = item.gone and "gone" or "put aside: " .. (item.reject.reason or "") end
+  lines[#lines + 1] = item.draft and "being written: " .. item.draft or item.caption ~= "" and item.caption or "no caption yet (the dot says so)"
+  return table.concat(lines, "\n")
 end
 
 -- One picture.
@@ -53,7 +65,7 @@ local function cell(view, item, area, current)
   ui:label(rect.new(area.x, area.y + area.height - CAPTION, area.width, CAPTION), item.name,
     { size = theme.size.small, align = "centre", color = (current or chosen) and ui.theme.text or ui.theme.faint })
   if current then ui.w:frame(ground.x, ground.y, ground.width, ground.height, ui.theme.focus, 2) end
-  if ui:over(area) and item.caption ~= "" then ui:tip(area, item.caption) end
+  if ui:over(area) then ui:tip(area, tip(item)) end
 end
 
 --- How many pictures are in a row of that width.
@@ -65,9 +77,8 @@ function M.draw(view, area)
   local order = p.order
   ui.w:fill(area.x, area.y, area.width, area.height, ui.theme.ground)
   if #order == 0 then
-    local words = #p.items == 0 and "no pictures here: drop some, or a folder, on this window" or "no picture matches the filter"
-    ui:label(area, words, { align = "centre", color = ui.theme.faint, size = theme.size.title })
-    return
+    view.visible, view.spot = {}, nil
+    return nothing.draw(view, area)
   end
   if ui.wheel and ui.wheel.ctrl and ui:over(area) then
     view:nearer(ui.wheel.dy > 0 and 1 or -1)

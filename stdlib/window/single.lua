@@ -1,6 +1,7 @@
 -- single.lua - one picture, as large as there is room, or as near as one wants; with the bucket and crop that the trainer will see.
 local buckets = require "recipe.buckets"
 local dataset = require "native.dataset"
+local nothing = require "window.nothing"
 local rect = require "window.rect"
 local singlebar = require "window.singlebar"
 local theme = require "window.theme"
@@ -88,8 +89,8 @@ function M.draw(view, area)
   ui.w:fill(area.x, area.y, area.width, area.height, ui.theme.picture)
   view.visible, view.spot = { item }, area
   if not item then
-    ui:label(area, "no picture to show", { align = "centre", color = ui.theme.faint, size = theme.size.title })
-    return
+    look.scale, view.spot = nil, nil
+    return nothing.draw(view, area)
   end
   if look.item ~= item then look.item, look.zoom = item, look.keep and look.zoom or nil end
   local _, _, device = ui.window:size()
@@ -118,14 +119,17 @@ function M.draw(view, area)
     ui:within(area, function()
       ui.w:picture(texture, x, y, w, h)
       bucket(view, item, x, y, scale)
-      if item.gone or item.reject then
-        local line = rect.new(area.x, area.y + area.height - 30, area.width, 30)
+      local why = item.gone and item.error or item.reject and "put aside: " .. (item.reject.reason or "")
+        .. (view.show_bucket and ". No trainer sees it" or "")
+      if why then
+        local line = rect.bottom(rect.copy(area), 30)
         ui.w:fill(line.x, line.y, line.width, line.height, ui.theme.veil)
-        ui:label(rect.inset(line, 12, 0), item.gone and item.error or "put aside: " .. (item.reject.reason or ""), { color = ui.theme.aside })
+        ui:label(rect.inset(line, 12, 0), why, { color = ui.theme.aside })
       end
     end)
   elseif trouble or item.error then
-    ui:paragraph(rect.centred(area, 480, 80), trouble or item.error, { color = ui.theme.bad })
+    look.scale = nil
+    ui:paragraph(rect.centred(room, 480, 80), trouble or item.error, { color = ui.theme.bad })
   else
     ui:label(area, "...", { align = "centre", color = ui.theme.faint })
   end

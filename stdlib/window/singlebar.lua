@@ -6,9 +6,11 @@ local M = {}
 
 M.HEIGHT = 36
 
+local GAP = 4
+
 -- { action, words, width, tip? }: the first are on the left; those that have no room are left out, they are in the menus too.
 local LEFT = { { "previous", "\u{2190}", 40 }, { "next", "\u{2192}", 40 }, { "next without", "next without", 120, "the next without a caption" } }
-local RIGHT = { { "nearer", "+", 32 }, { "fit", "fit", 44 }, { "whole", "1:1", 44 }, { "farther", "\u{2212}", 32 } }
+local RIGHT = { { "bucket", "crop", 56 }, { "farther", "\u{2212}", 32 }, { "whole", "1:1", 44 }, { "fit", "fit", 44 }, { "nearer", "+", 32 } }
 
 local function button(view, area, row)
   local actions = require "window.actions"
@@ -20,22 +22,23 @@ local function button(view, area, row)
   end
 end
 
---- Draw, and do what was clicked.
+--- Draw, and do what was clicked; Tab goes from the left to the right.
 function M.draw(view, area)
   local ui, p, look = view.ui, view.project, view.look
   ui.w:fill(area.x, area.y, area.width, area.height, ui.theme.panel)
-  local inner = rect.inset(area, 8, 4)
-  for _, row in ipairs(RIGHT) do button(view, rect.right(inner, row[3], 4), row) end
-  local item = p:current()
-  if item and item.crop then button(view, rect.right(inner, 72, 4), { "bucket", "bucket" }) end
-  if look.scale then
-    local _, _, device = ui.window:size()
-    ui:label(rect.right(inner, 52, 8), ("%.0f %%"):format(look.scale * device * 100), { size = theme.size.small, color = ui.theme.faint, align = "right" })
-  end
+  local inner, width = rect.inset(area, 8, 4), 0
+  for _, row in ipairs(RIGHT) do width = width + row[3] + GAP end
+  local right = rect.right(inner, width - GAP, GAP)
   for _, row in ipairs(LEFT) do
-    if inner.width >= row[3] + 8 then button(view, rect.left(inner, row[3], 4), row) end
+    if inner.width >= row[3] + 8 then button(view, rect.left(inner, row[3], GAP), row) end
   end
-  ui:label(rect.inset(inner, 6, 0), ("%d of %d"):format(p.at, #p.order), { size = theme.size.small, color = ui.theme.faint })
+  local style = { size = theme.size.small, color = ui.theme.faint }
+  if look.scale and inner.width > 120 then
+    local _, _, device = ui.window:size()
+    ui:label(rect.right(inner, 52, 4), ("%.0f %%"):format(look.scale * device * 100), { size = style.size, color = style.color, align = "right" })
+  end
+  ui:label(rect.inset(inner, 6, 0), ("%d of %d"):format(p.at, #p.order), style)
+  for _, row in ipairs(RIGHT) do button(view, rect.left(right, row[3], GAP), row) end
 end
 
 return M

@@ -109,15 +109,15 @@ function M.bar(view, area)
   local bar = rect.bottom(area, M.HEIGHT)
   ui.w:fill(bar.x, bar.y, bar.width, bar.height, ui.theme.panel)
   local inner = rect.inset(bar, 8, 6)
-  for _, row in ipairs { { "twins next", "skip", 64 }, { "twins previous", "back", 64 }, { "twins keep", "keep this one", 132 } } do
+  local right = rect.right(inner, 64 + 64 + 100 + 12, 10)
+  ui:label(inner, ("%d of %d: which one stays?"):format(t.at, #t.groups), {})
+  for _, row in ipairs { { "twins previous", "back", 64 }, { "twins next", "skip", 64 }, { "twins keep", "keep it", 100, true } } do
     local action = actions.by_id[row[1]]
-    if ui:button(row[1], rect.right(inner, row[3], 6), row[2], { tip = action.title, keys = actions.shown_key(action.keys[1]) }) then
+    if ui:button(row[1], rect.left(right, row[3], 6), row[2], { tip = action.title, keys = actions.shown_key(action.keys[1]), first = row[4] }) then
       ui.focus = nil
       actions.run(view, row[1])
     end
   end
-  local keep = view.project:current()
-  ui:label(inner, ("%d of %d: keep %s?"):format(t.at, #t.groups, keep and keep.name or ""), { color = ui.theme.text })
   return true
 end
 
