@@ -30,6 +30,20 @@ test("a database that is a link to another place is not followed", function()
   check.equal(fs.stat(theirs .. "/nothing.db"), nil)
 end)
 
+test("a folder, a pipe or a file where the database belongs is refused with what to do, and stays", function()
+  for _, make in ipairs { "mkdir -p %s/store.db", "mkfifo %s/store.db" } do
+    local folder = tmp "odd"
+    fs.make_folder(folder)
+    check.ok(os.execute(make:format(folder)))
+    check.equal(check.refused("and no database: move it away", store.open(folder)), "DENIED")
+    check.ok(fs.stat(folder .. "/store.db"))
+  end
+  local file = tmp "file"
+  check.ok(fs.write(file, "mine"))
+  check.equal(check.refused("is a file, and a store is a folder: move it away", store.open(file)), "DENIED")
+  check.equal(fs.read(file), "mine")
+end)
+
 test("a store that is removed or replaced while it is open refuses, and says so; put back it goes on", function()
   local folder = tmp "gone"
   local s = check.ok(store.open(folder))

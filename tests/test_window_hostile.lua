@@ -4,9 +4,14 @@ local part = os.getenv "HOSTILE_PART"
 local FILE = "tests/test_window_hostile.lua"
 local window = dofile "tests/window.lua"
 local fs = require "native.fs"
+local hash = require "native.hash"
+local image = require "native.image"
+local project = require "window.project"
 
 if not part then
   for _, case in ipairs { { "captions", "captions that are a megabyte, a hundred thousand lines, one letter of ten thousand marks, or blanks" },
+    { "damaged", "a store with a page of garbage never shows captions as gone: it is refused with what to do, or each change is" },
+    { "runs", "run.json by a stranger: wrong kinds, 300,000 losses, 20,000 sheets, curves that a float cannot step through" },
     { "paste", "a clipboard of seven megabytes is refused with a sentence, wherever it is pasted" } } do
     test(case[2], function() window.part(FILE, "HOSTILE_PART=" .. case[1]) end)
   end
@@ -112,6 +117,81 @@ function parts.paste()
     window.press(view, "escape")
   end
   view.window:clipboard "x"
+end
+
+function parts.damaged()
+  local folder = draw(6)
+  local at = folder:gsub("/photos$", "")
+  do
+    local p = assert(project.open(folder, { store = at .. "/.calotype" }))
+    for i, item in ipairs(p.items) do check.ok(p.changes:write(item, "a red door " .. i)) end
+    p.changes:star({ p.items[1] }, 3)
+    p:close()
+  end
+  local whole, r = assert(fs.read(at .. "/.calotype/store.db")), hash.random(7)
+  local refused, told = 0, 0
+  for page = 1, #whole // 4096 - 1 do
+    local noise = {}
+    for i = 1, 4096 do noise[i] = string.char(r:below(256)) end
+    local bytes = whole:sub(1, page * 4096) .. table.concat(noise) .. whole:sub(page * 4096 + 4097)
+    assert(fs.write(at .. "/.calotype/store.db", bytes))
+    os.execute(("rm -f %s/.calotype/store.db-*"):format(at))
+    local p, message = project.open(folder, { store = at .. "/.calotype" })
+    if not p then
+      refused = refused + 1
+      check.contains(message, "is damaged")
+      check.contains(message, "Nothing was deleted: save its captions with")
+      check.equal(fs.read(at .. "/.calotype/store.db") == bytes, true)
+    else
+      p:close()
+      assert(fs.write(at .. "/.calotype/store.db", bytes))
+      local view = window.open(folder)
+      for i, item in ipairs(view.project.items) do if item.sha256 then check.equal(item.caption, "a red door " .. i) end end
+      window.press(view, "f2")
+      window.type(view, "z")
+      window.press(view, "ctrl+return")
+      local bad = false
+      for _, toast in ipairs(view.ui.toasts) do bad = bad or toast.kind == "bad" and toast.text:find("is damaged", 1, true) ~= nil end
+      local first = view.project.items[1]
+      check.ok(bad or not first.draft and first.caption:find "z", "page " .. page .. ": lost in silence")
+      told = told + (bad and 1 or 0)
+      pcall(view.close)
+    end
+  end
+  check.ok(refused > 2 and told > 0, ("%d refused, %d told"):format(refused, told))
+end
+
+function parts.runs()
+  local losses, sheets = {}, {}
+  for i = 1, 300000 do losses[i] = ("[%d,%g]"):format(i, 1 / i) end
+  for i = 1, 20000 do
+    sheets[i] = ('{"step":%d,"path":"samples/s.png","width":64,"height":64,"rows":[{"prompt":"p%d","strength":1,"cells":[[0,0,64,64]]}]}'):format(i, i % 9)
+  end
+  local cases = {
+    many = '"losses":[' .. table.concat(losses, ",") .. "]",
+    sheets = '"losses":[],"samples":[' .. table.concat(sheets, ",") .. "]",
+    resumed = '"losses":[[1,1]],"resumed":[{},[1],"x",7]', kinds = '"losses":7,"samples":"x","grids":[7,{}],"held":{"a":1},"steps":"x"',
+    flat = '"losses":[[1,1e20],[2,1.0000000000000001638e20],[3,1e20]]', wide = '"losses":[[1,-1e308],[2,1e308],[9223372036854775807,3]],"steps":9223372036854775807',
+    old = '"losses":[[1,null],[2,"x"],null,{},[3,1.5]],"started":9223372036854775807,"updated":9223372036854775807,"seconds_per_step":1e308',
+  }
+  for name, rest in pairs(cases) do
+    local folder = tmp "run"
+    os.execute(("mkdir -p %s/samples"):format(folder))
+    assert(image.new(64, 64, { 9, 9, 9 }):save(folder .. "/samples/s.png"))
+    assert(fs.write(folder .. "/run.json", '{"calotype":"run","version":1,"state":"training","step":5,' .. rest .. "}"))
+    local view <close> = window.open(folder)
+    for _ = 1, 3 do
+      local began = os.clock()
+      view:pass()
+      check.ok(not timed or os.clock() - began < LONGEST, name .. " takes long to paint")
+    end
+    check.ok(#view.run.losses <= 4096 and #view.run.rows <= 1000, name)
+    if name == "many" then
+      check.near(view.run.losses[1][2], 0.06, 0.02) -- the mean of the first 74
+      check.equal(view.run.losses[#view.run.losses][1] <= 300000, true)
+    elseif name == "sheets" then check.equal(view.run.rows[#view.run.rows].step, 20000)
+    elseif name == "resumed" then check.equal(view.run.facts[#view.run.facts], { "went on at", "7" }) end
+  end
 end
 
 test(part, parts[part])

@@ -20,7 +20,8 @@ local function show_added(self, taken)
   end
   if #new > 0 then
     items.mark_shared(self.items)
-    items.fill(self, new, stats)
+    local ok, message = items.fill(self, new, stats)
+    if not ok then self:tell("error", message) end
     self:filter_again()
   end
   return new

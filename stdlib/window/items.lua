@@ -60,11 +60,14 @@ local function show_copies(self, item)
   if #list > 0 then self:refresh(list, true) end
 end
 
---- Captions and marks of these items, from bulk reads.
+--- Captions and marks of these items, from bulk reads. Refused where the store cannot be read: captions that stand in it alone would seem to be
+--- gone.
+---@return boolean? ok, string? message, string? code
 function M.fill(self, items, stats)
   local shas, paths = {}, {}
   for i, item in ipairs(items) do paths[i] = item.path end
-  local seen = self.store:seen_all(paths) or {}
+  local seen, message, code = self.store:seen_all(paths)
+  if not seen then return nil, message, code end
   for _, item in ipairs(items) do
     item.sha256 = seen[item.path] or item.sha256
     if item.sha256 then
@@ -72,17 +75,20 @@ function M.fill(self, items, stats)
       self:index_content(item)
     end
   end
-  local rows = self.store:texts(shas) or {}
-  local stars, rejects = self.store:marks "star" or {}, self.store:marks "reject" or {}
+  local rows, stars, rejects
+  rows, message, code = self.store:texts(shas)
+  if rows then stars, message, code = self.store:marks "star" end
+  if stars then rejects, message, code = self.store:marks "reject" end
+  if not rejects then return nil, message, code end
   local new = {}
   for _, item in ipairs(items) do
     local sha = item.sha256
     local stat = state.stat(item.path, function(path) return stats[path] end)
-    local now, message, _, at = state.read(self.store, item, { row = sha and rows[sha] or false, stat = stat or false })
+    local now, why, _, at = state.read(self.store, item, { row = sha and rows[sha] or false, stat = stat or false })
     if now then
       state.show(item, now)
       if now.file and sha then new[#new + 1] = { item, now } end
-    else state.show_error(item, message, at) end
+    else state.show_error(item, why, at) end
     if sha then
       item.star = math.tointeger(tonumber(stars[sha] or "0")) or 0
       item.reject = rejects[sha] and { reason = rejects[sha], by = "person" } or item.rejected_by
@@ -100,6 +106,7 @@ function M.fill(self, items, stats)
     end
   end)
   for _, item in ipairs(others) do show_copies(self, item) end
+  return true
 end
 
 function M.index_content(self, item)

@@ -111,7 +111,12 @@ function M.open(what, options)
     self.items[i], self.by_path[path] = item, item
   end
   items.mark_shared(self.items)
-  items.fill(self, self.items, stats)
+  local filled
+  filled, message, code = items.fill(self, self.items, stats)
+  if not filled then
+    store:close()
+    return nil, message, code
+  end
   self.tokens = tokens.new { base = self.settings.base or found.base }
   self.trigger = self.settings.trigger or found.trigger
   self.changes = changes.new(self)
@@ -190,7 +195,8 @@ function Project:reload()
   self.items, self.by_path = all, by_path
   for item in pairs(chosen) do if not kept[item] then chosen[item] = nil end end
   items.mark_shared(all)
-  items.fill(self, all, stats)
+  local filled
+  filled, message, code = items.fill(self, all, stats)
   self.order, self.at = {}, 0
   self:filter_again()
   self:filter_on()
@@ -198,6 +204,7 @@ function Project:reload()
   if self.at == 0 and #self.order > 0 then self.at = 1 end
   if #new > 0 or gone > 0 then self:tell("info", ("%d new, %d gone"):format(#new, gone)) end
   self:changed()
+  if not filled then return nil, message, code end
   return true
 end
 

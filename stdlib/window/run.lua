@@ -27,6 +27,9 @@ local EVERY = 1 -- seconds between two looks
 local SMOOTH = 0.06 -- share of a point in the smoothed one
 local SILENT = 60 -- seconds without news, and more than SLOW steps: nobody works on it
 local SLOW = 10
+local POINTS = 4096 -- of a curve: no window is as wide; a training writes fewer
+local SHEETS = 1000 -- of samples, the last of them
+local NAMED = 20 -- steps at which it went on
 
 --- Whether a folder is that of a run.
 ---@param folder string
@@ -49,7 +52,15 @@ local function pairs_of(list)
   local out = {}
   for _, row in ipairs(type(list) == "table" and list or {}) do if pair(row) then out[#out + 1] = row end end
   table.sort(out, function(a, b) return a[1] < b[1] end)
-  return out
+  local stride = math.ceil(#out / POINTS)
+  if stride < 2 then return out end
+  local thin = {}
+  for i = 1, #out, stride do -- each the mean of so many
+    local last, sum = math.min(i + stride - 1, #out), 0
+    for k = i, last do sum = sum + out[k][2] / (last - i + 1) end
+    thin[#thin + 1] = { out[i][1], sum }
+  end
+  return thin
 end
 
 -- A curve through the noise: what each step draws is chance, what many draw is learned.
@@ -169,8 +180,9 @@ end
 local function lay_table(self, now, sheets)
   self.prompts, self.rows = {}, {}
   local by = { prompts = {} }
-  for _, sheet in ipairs(type(now.samples) == "table" and now.samples or {}) do lay(self, sheet, by) end
-  for _, sheet in ipairs(type(now.grids) == "table" and now.grids or {}) do lay(self, sheet, by) end
+  for _, list in ipairs { now.samples or {}, now.grids or {} } do
+    for i = type(list) == "table" and math.max(#list - SHEETS, 0) + 1 or 1, type(list) == "table" and #list or 0 do lay(self, list[i], by) end
+  end
   if #self.rows == 0 and #sheets > 0 then
     self.prompts[1] = "samples"
     for i, sheet in ipairs(sheets) do
@@ -224,8 +236,11 @@ local function take(self, now, checkpoints, sheets)
     fact(self, "pictures", whole(now.pictures))
     fact(self, "device", text(now.device))
     if whole(now.started) then fact(self, "began", os.date("%Y-%m-%d %H:%M", now.started)) end
-    local resumed = type(now.resumed) == "table" and #now.resumed > 0 and table.concat(now.resumed, ", ")
-    if resumed then fact(self, "went on at", resumed) end
+    local resumed = {}
+    for i, step in ipairs(type(now.resumed) == "table" and now.resumed or {}) do
+      if i <= NAMED and whole(step) then resumed[#resumed + 1] = step end
+    end
+    if #resumed > 0 then fact(self, "went on at", table.concat(resumed, ", ")) end
   end
 end
 

@@ -66,12 +66,12 @@ local function curve(view, area)
   end
   local step = nice(high - low, math.max(plot.height / 44, 2))
   local digits = math.max(0, math.ceil(-math.log(step, 10) - 1e-9))
-  local value = math.ceil(low / step) * step
-  while value <= high do
+  local first = math.ceil(low / step)
+  for i = 0, math.min((high - low) // step, plot.height) do
+    local value = (first + i) * step
     local _, y = at { 0, value }
     ui.w:fill(plot.x, y, plot.width, 1, ui.theme.line)
     ui:label(rect.new(area.x + 4, y - 9, 50, 18), ("%%.%df"):format(digits):format(value), { size = SMALL, color = ui.theme.faint, align = "right" })
-    value = value + step
   end
   local wide = nice(last, math.max(plot.width / 110, 2))
   for s = 0, last, math.max(wide, 1) do

@@ -56,7 +56,8 @@ local function fail(message, hint, exit) script.fail { message = message, hint =
 
 --- Go to another picture; what was being written is kept.
 function View:go(where)
-  self.project.changes:commit()
+  local did, message = self.project.changes:commit()
+  if did == nil then self:say("bad", ("%s; what you wrote is kept as a draft"):format(message)) end
   self.project:go(where)
 end
 

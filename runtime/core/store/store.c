@@ -234,6 +234,19 @@ static cal_status open_database(cal_store *s, cal_error *err) {
   return status;
 }
 
+/* Whether a store can be here at all. A folder from a stranger may bring a link to somebody else's database, or a pipe. */
+static cal_status check_places(const cal_store *s, cal_error *err) {
+  struct stat st;
+  if (!stat(s->folder, &st) && !S_ISDIR(st.st_mode))
+    return cal_fail(err, CAL_E_DENIED, "%s is a file, and a store is a folder: move it away, or point CALOTYPE_STORE to another folder",
+                    s->folder);
+  if (lstat(s->path, &st) || S_ISREG(st.st_mode)) return CAL_OK;
+  if (S_ISLNK(st.st_mode))
+    return cal_fail(err, CAL_E_DENIED, "%s is a symbolic link and not followed; CALOTYPE_STORE names another folder", s->path);
+  return cal_fail(err, CAL_E_DENIED, "%s is %s and no database: move it away, or point CALOTYPE_STORE to another folder", s->path,
+                  S_ISDIR(st.st_mode) ? "a folder" : "no file");
+}
+
 cal_store *cal_store_open(const char *folder, const cal_store_options *options, cal_error *err) {
   cal_store *s = cal_alloc_zero(1, sizeof *s, err);
   if (!s) return NULL;
@@ -245,9 +258,7 @@ cal_store *cal_store_open(const char *folder, const cal_store_options *options, 
   if (good) {
     cal_buffer_printf(&path, "%s/store.db", s->folder);
     if (!(s->path = cal_buffer_take(&path))) cal_fail(err, CAL_E_MEMORY, "store: not enough memory"), good = false;
-    struct stat st; /* a folder from a stranger may bring a link to somebody else's database */
-    if (good && !lstat(s->path, &st) && S_ISLNK(st.st_mode))
-      cal_fail(err, CAL_E_DENIED, "%s is a symbolic link and not followed; CALOTYPE_STORE names another folder", s->path), good = false;
+    if (good) good = !check_places(s, err);
   }
   if (!good || open_database(s, err)) cal_store_close(s), s = NULL;
   return s;
