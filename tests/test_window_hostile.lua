@@ -15,6 +15,40 @@ if not part then
     { "paste", "a clipboard of seven megabytes is refused with a sentence, wherever it is pasted" } } do
     test(case[2], function() window.part(FILE, "HOSTILE_PART=" .. case[1]) end)
   end
+
+  test("fifteen hundred pictures named one by one need no more open files than a folder, and little time", function()
+    local at, names = tmp "many", {}
+    os.execute("mkdir -p " .. at .. "/photos")
+    for i = 1, 1500 do
+      names[i] = ("%s/photos/p%04d.png"):format(at, i)
+      for _, path in ipairs { names[i], (names[i]:gsub("png$", "txt")) } do
+        local file = assert(io.open(path, "w"))
+        file:write("a door " .. i)
+        file:close()
+      end
+    end
+    assert(fs.write(at .. "/r.lua", 'images { "' .. table.concat(names, '",\n"') .. '" }:export { as = "sidecars", to = "out" }\n'))
+    local program = fs.absolute((os.getenv "BUILD" or "build/release") .. "/calotype")
+    local pipe = io.popen(("cd %s && ulimit -n 64 && CALOTYPE_STORE=.calotype %s plan r.lua 2>&1"):format(at, program))
+    local said = pipe:read "a"
+    pipe:close()
+    check.contains(said, "1500 pictures")
+    check.contains(said, "would write out")
+  end)
+
+  test("a folder that takes nothing is tried once, not with each of five thousand dropped pictures", function()
+    local source, at, list = require "window.source", tmp "closed", {}
+    os.execute("mkdir -p " .. at)
+    assert(fs.write(at .. "/folder", "a file where the folder was"))
+    for i = 1, 20 do
+      list[i] = ("%s/p%02d.png"):format(at, i)
+      assert(image.new(8, 8, { i, 2, 3 }):save(list[i]))
+    end
+    local job = source.taking({ folder = at .. "/folder", of_content = function() return {} end }, list)
+    check.equal(job.next(), false)
+    check.equal({ #job.taken, #job.refused, job.at }, { 0, 20, 20 })
+    check.contains(job.refused[20].why, "not tried: ")
+  end)
   return
 end
 

@@ -103,6 +103,22 @@ test("stars in the pattern of a filter cost no more than a moment", function()
   check.ok(ok ~= nil) -- refused or answered, in any case soon
 end)
 
+test("what replacing would do is found in slices, the same as at once", function()
+  local items = {}
+  for i = 1, 3000 do items[i] = { name = "p" .. i, caption = ("a red door %d "):format(i):rep(4) } end
+  local how, slices = { find = "(d)oor (%d)", with = "%1%2", pattern = true }, 0
+  local search = check.ok(replace.search(items, how))
+  check.equal({ search:on(0), search.at }, { false, 1 })
+  repeat slices = slices + 1 until search:on(0.001)
+  check.ok(slices > 2, "one slice took all")
+  check.equal({ search.at, search.plan.count }, { 3000, 12000 })
+  local plan = check.ok(replace.plan(items, how))
+  check.equal({ plan.count, #plan.rows, plan.rows[3000].after }, { 12000, #search.plan.rows, search.plan.rows[3000].after })
+  search = check.ok(replace.search(items, { find = "(d", with = "", pattern = true }))
+  check.ok(search:on(1))
+  check.contains(search.trouble, "capture")
+end)
+
 test("replacing shows what would change, and where the hits are", function()
   local items = { item "The colour of a Colour chart", item "colourful", item "none" }
   local plan = check.ok(replace.plan(items, { find = "colour", with = "color" }))

@@ -4,6 +4,7 @@
 --   for _, row in ipairs(plan.rows) do print(row.item.name, row.before, row.after, #row.spans) end
 --   print(plan.count)                                     -- hits; #plan.rows captions
 --   p.changes:replace(plan)
+--   local search = replace.search(items, how)             -- the same in slices: while not search:on(0.03) do ... search.at of #search.items ... end
 --
 -- Plain text, or a pattern of Lua's (%d+, [abc], (.-) ...) whose captures stand in the new text as %1. Capitals make no difference unless
 -- `case`. `whole` takes only hits that no letter or digit goes on at either end. Patterns that take too long are refused, they never hang.
@@ -118,31 +119,68 @@ local function one(s, o)
   return table.concat(parts), spans
 end
 
+local Search = {}
+Search.__index = Search
+
+--- What replacing would do, to be found out in slices: search:on(seconds) until it is done.
+---@param items table[]
+---@param options { find: string, with?: string, pattern?: boolean, whole?: boolean, case?: boolean }
+---@return { at: integer, items: table[], plan: table, done?: boolean, trouble?: string }? search, string? message
+function M.search(items, options)
+  local o = { find = options.find, with = options.with or "", pattern = options.pattern, whole = options.whole, case = options.case }
+  if o.find == "" then return nil, "what is to be found?" end
+  if o.pattern then o.compiled = o.case and o.find or caseless(o.find) end
+  return setmetatable({ items = items, options = o, at = 0, spent = 0,
+    plan = { count = 0, rows = {}, title = ("replace \"%s\" by \"%s\""):format(o.find, o.with) } }, Search)
+end
+
+-- The next caption; why the search is given up.
+local function look(self, item)
+  local o, plan = self.options, self.plan
+  local ok, after, spans = pcall(one, item.caption, o)
+  if not ok then
+    if type(after) == "table" and after.message then return after.message end
+    if type(after) ~= "string" then error(after, 0) end -- Ctrl-C
+    return (after:gsub("^.-:%d+: ", ""))
+  end
+  if o.pattern and not utf8.len(after) then
+    return ("the pattern tears a letter of %s: one of several bytes is taken whole by [\\x80-\\xff]+ or a wider hit"):format(item.name)
+  end
+  plan.count = plan.count + #spans
+  if after ~= item.caption then plan.rows[#plan.rows + 1] = { item = item, before = item.caption, after = after, spans = spans } end
+end
+
+--- Go on, at most so many seconds. True when it is done: search.plan, or search.trouble.
+---@param seconds? number
+---@return boolean done
+function Search:on(seconds)
+  local began = os.clock()
+  while not self.done do
+    local item = self.items[self.at + 1]
+    if not item then self.done = true break end
+    self.at = self.at + 1
+    self.trouble = look(self, item)
+    local took = os.clock() - began
+    if not self.trouble and self.spent + took > SECONDS then
+      self.trouble = "this pattern takes too long on so many captions; make it simpler, or choose fewer pictures"
+    end
+    self.done = self.trouble and true or nil
+    if seconds and took > seconds then break end
+  end
+  self.spent = self.spent + os.clock() - began
+  return self.done or false
+end
+
 --- What replacing would do. Hits that change nothing are counted among the hits, not among the rows.
 ---@param items table[]
 ---@param options { find: string, with?: string, pattern?: boolean, whole?: boolean, case?: boolean }
 ---@return { count: integer, rows: { item: table, before: string, after: string, spans: table }[], title: string }? plan, string? message
 function M.plan(items, options)
-  local o = { find = options.find, with = options.with or "", pattern = options.pattern, whole = options.whole, case = options.case }
-  if o.find == "" then return nil, "what is to be found?" end
-  if o.pattern then o.compiled = o.case and o.find or caseless(o.find) end
-  local plan = { count = 0, rows = {}, title = ("replace \"%s\" by \"%s\""):format(o.find, o.with) }
-  local deadline = os.clock() + SECONDS
-  for _, item in ipairs(items) do
-    if os.clock() > deadline then return nil, "this pattern takes too long on so many captions; make it simpler, or choose fewer pictures" end
-    local ok, after, spans = pcall(one, item.caption, o)
-    if not ok then
-      if type(after) == "table" and after.message then return nil, after.message end
-      if type(after) ~= "string" then error(after, 0) end -- Ctrl-C
-      return nil, (after:gsub("^.-:%d+: ", ""))
-    end
-    if o.pattern and not utf8.len(after) then
-      return nil, ("the pattern tears a letter of %s: one of several bytes is taken whole by [\\x80-\\xff]+ or a wider hit"):format(item.name)
-    end
-    plan.count = plan.count + #spans
-    if after ~= item.caption then plan.rows[#plan.rows + 1] = { item = item, before = item.caption, after = after, spans = spans } end
-  end
-  return plan
+  local search, message = M.search(items, options)
+  if not search then return nil, message end
+  search:on()
+  if search.trouble then return nil, search.trouble end
+  return search.plan
 end
 
 return M

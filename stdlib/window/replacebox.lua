@@ -7,6 +7,8 @@ local theme = require "window.theme"
 
 local M = {}
 
+local SLICE = 0.03 -- seconds in a pass
+
 local BEFORE = 36 -- bytes of a caption before the place that changes
 local LABEL = 104
 
@@ -31,9 +33,13 @@ local function plan(view)
   local key = table.concat({ how.find, how.with, tostring(how.pattern), tostring(how.whole), tostring(how.case), box.scope, p.version }, "\0")
   if box.planned ~= key then
     box.planned = key
-    box.plan, box.trouble = nil, nil
-    if how.find ~= "" then box.plan, box.trouble = replace.plan(p:scope(box.scopes[box.scope]), how) end
+    box.plan, box.trouble, box.search = nil, nil, nil
+    if how.find ~= "" then box.search, box.trouble = replace.search(p:scope(box.scopes[box.scope]), how) end
   end
+  if box.search and box.search:on(SLICE) then
+    box.trouble = box.search.trouble
+    box.plan, box.search = not box.trouble and box.search.plan or nil, nil
+  elseif box.search then view.ui.moving = true end
   return box.plan
 end
 
@@ -95,7 +101,8 @@ function M.draw(view)
     box.scope = ui:tabs("replace scope", line, box.names, box.scope)
     local p = plan(view)
     local foot = rect.bottom(area, 32, 10)
-    local words = box.trouble or not p and "type what to look for" or p.count == 0 and "nothing is found"
+    local words = box.trouble or box.search and ("looks through the captions: %d of %d"):format(box.search.at, #box.search.items)
+      or not p and "type what to look for" or p.count == 0 and "nothing is found"
       or ("%s in %s"):format(set.count(p.count, "place"), set.count(#p.rows, "caption"))
     if ui:button("replace go", rect.right(foot, 140, 10), "Replace all", { off = not p or p.count == 0, first = true, keys = "Enter" })
       or said == "enter" and p and p.count > 0 then done = true end

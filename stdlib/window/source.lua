@@ -252,7 +252,7 @@ local function free_name(folder, name)
   end
 end
 
--- One picture into the folder, its caption file with it; nil and why not.
+-- One picture into the folder, its caption file with it; nil and why not; third: the folder takes nothing, so that the next need not be read.
 local function take_one(project, path, bytes_most, contents)
   local name = path:match "[^/]+$" or path
   if not images.is_picture(name) then return nil, "it is no picture: those are .jpg, .png, .webp, .bmp, .gif and .tif" end
@@ -276,7 +276,7 @@ local function take_one(project, path, bytes_most, contents)
   ok, message = fs.grant(project.folder, "write")
   if ok and text then ok, message = fs.write((to:gsub("%.[^.]+$", caption.path:match "%.[^.]+$")), text) end -- first: a picture is whole when it is there
   if ok then ok, message = fs.write(to, bytes) end
-  if not ok then return nil, message end
+  if not ok then return nil, message, true end
   contents[sha] = to:match "[^/]+$"
   return to
 end
@@ -298,9 +298,11 @@ function M.expand(project, paths)
     end
     return list, refused
   end
+  local granted = {}
   for _, path in ipairs(paths) do
     local ok, message = fs.grant(path, "read")
-    fs.grant(path:match "^(.+)/[^/]*$" or ".", "read") -- its caption file
+    local folder = path:match "^(.+)/[^/]*$" or "."
+    if not granted[folder] then granted[folder] = fs.grant(folder, "read") end -- its caption file
     local info = ok and fs.stat(path)
     if not info then refuse(path, message or "it cannot be read")
     elseif info.kind == "folder" then
@@ -327,8 +329,12 @@ function M.taking(project, list)
   function job.next()
     if job.at >= #list then return false end
     job.at = job.at + 1
-    local to, why = take_one(project, list[job.at], bytes_most, job.names)
+    local to, why, closed = take_one(project, list[job.at], bytes_most, job.names)
     if to then job.taken[#job.taken + 1] = to else job.refused[#job.refused + 1] = { path = list[job.at], why = why } end
+    if closed then -- a full disk, a folder that is read-only: so it is with the rest, which is not read for that
+      for i = job.at + 1, #list do job.refused[#job.refused + 1] = { path = list[i], why = "not tried: " .. why } end
+      job.at = #list
+    end
     return job.at < #list
   end
   return job

@@ -26,15 +26,23 @@
 typedef struct {
   char *path; /* absolute, "/" alone or without a slash at the end */
   unsigned rights;
-  int fd; /* the folder (of a single file: its folder), or -1 until first used */
+  int fd; /* the folder (of a single file: its folder, one descriptor for all of them), or -1 until first used */
   bool single;
 } root;
+
+typedef struct {
+  char *path;
+  int fd;
+} shelf; /* a folder of single files */
 
 struct cal_fs {
   char *base;
   unsigned flags;
   root *roots; /* the list may move and its rights grow: only under the lock. Paths and descriptors stay until the end. */
   size_t count;
+  size_t *slots, slot_count; /* by path: number of a root from 1, 0 for none; slot_count is a power of two, at least half of it free */
+  shelf *shelves;
+  size_t shelf_count;
   pthread_mutex_t *lock;
 };
 
@@ -67,12 +75,6 @@ char *cal_fs_absolute(const cal_fs *fs, const char *path, cal_error *err) {
   if (out == text) *out++ = '/';
   *out = 0;
   return text;
-}
-
-static bool below(const char *path, const root *r) {
-  size_t size = strlen(r->path);
-  if (size == 1) return true;
-  return strncmp(path, r->path, size) == 0 && (path[size] == 0 || (path[size] == '/' && !r->single));
 }
 
 /* /proc holds the environment and the open files of this process. */
@@ -117,18 +119,43 @@ static int keep_out(const cal_fs *fs, int fd) {
   return -1;
 }
 
+/* Where the root of this path stands, or would: a set of ten thousand pictures is as many roots. NULL before the first. */
+static size_t *slot_of(const cal_fs *fs, const char *path, size_t size) {
+  if (!fs->slots) return NULL;
+  uint64_t hash = 14695981039346656037u; /* FNV-1a */
+  for (size_t i = 0; i < size; i++) hash = (hash ^ (unsigned char)path[i]) * 1099511628211u;
+  for (size_t at = hash & (fs->slot_count - 1);; at = (at + 1) & (fs->slot_count - 1)) {
+    const char *there = fs->slots[at] ? fs->roots[fs->slots[at] - 1].path : NULL;
+    if (!there || (strncmp(there, path, size) == 0 && !there[size])) return &fs->slots[at];
+  }
+}
+
+static cal_status make_slots(cal_fs *fs, cal_error *err) {
+  if (fs->count * 2 + 2 <= fs->slot_count) return CAL_OK;
+  size_t *before = fs->slots, count = fs->slot_count ? fs->slot_count * 2 : 16;
+  size_t *slots = cal_alloc_zero(count, sizeof *slots, err);
+  if (!slots) return CAL_E_MEMORY;
+  fs->slots = slots, fs->slot_count = count;
+  for (size_t i = 0; i < fs->count; i++) *slot_of(fs, fs->roots[i].path, strlen(fs->roots[i].path)) = i + 1;
+  cal_free(before);
+  return CAL_OK;
+}
+
 /* The longest root, copied. */
 static bool find_root(const cal_fs *fs, const char *absolute, unsigned rights, root *found) {
-  const root *best = NULL;
+  bool good = false;
   pthread_mutex_lock(fs->lock);
-  for (size_t i = 0; i < fs->count; i++) {
-    const root *r = &fs->roots[i];
-    bool better = !best || strlen(r->path) > strlen(best->path);
-    if ((r->rights & rights) == rights && better && below(absolute, r)) best = r;
+  const size_t whole = strlen(absolute);
+  for (size_t size = whole; !good; size = size ? size : 1) {
+    const size_t *slot = slot_of(fs, absolute, size);
+    const root *r = slot && *slot ? &fs->roots[*slot - 1] : NULL;
+    if (r && (r->rights & rights) == rights && (size == whole || !r->single)) *found = *r, good = true;
+    if (size == 1) break;
+    while (--size && absolute[size] != '/') {
+    }
   }
-  if (best) *found = *best;
   pthread_mutex_unlock(fs->lock);
-  return best != NULL;
+  return good;
 }
 
 /* ---- roots ---- */
@@ -155,9 +182,15 @@ cal_fs *cal_fs_new(const char *base, unsigned flags, cal_error *err) {
 void cal_fs_free(cal_fs *fs) {
   if (!fs) return;
   for (size_t i = 0; i < fs->count; i++) {
-    if (fs->roots[i].fd >= 0) close(fs->roots[i].fd);
+    if (fs->roots[i].fd >= 0 && !fs->roots[i].single) close(fs->roots[i].fd);
     cal_free(fs->roots[i].path);
   }
+  for (size_t i = 0; i < fs->shelf_count; i++) {
+    close(fs->shelves[i].fd);
+    cal_free(fs->shelves[i].path);
+  }
+  cal_free(fs->shelves);
+  cal_free(fs->slots);
   cal_free(fs->roots);
   cal_free(fs->base);
   pthread_mutex_destroy(fs->lock);
@@ -183,6 +216,28 @@ static int open_root(const cal_fs *fs, const root *r, cal_error *err) {
   return fd;
 }
 
+/* The folder of a single file. A thousand of them share a descriptor: a process may have no more than that many. */
+static int open_shelf(cal_fs *fs, const root *r, cal_error *err) {
+  size_t size = (size_t)(last_slash(r->path) - r->path);
+  struct stat there, kept;
+  for (size_t i = fs->shelf_count; i-- > 0;) {
+    const shelf *f = &fs->shelves[i];
+    if (strncmp(f->path, r->path, size) != 0 || f->path[size]) continue;
+    if (!stat(size ? f->path : "/", &there) && !fstat(f->fd, &kept) && there.st_dev == kept.st_dev && there.st_ino == kept.st_ino)
+      return f->fd;
+    break; /* another folder by now */
+  }
+  shelf *shelves = cal_resize(fs->shelves, (fs->shelf_count + 1) * sizeof *shelves, err);
+  if (!shelves) return -1;
+  fs->shelves = shelves;
+  shelf made = {cal_copy_text(r->path, err), -1};
+  if (!made.path) return -1;
+  made.path[size] = 0;
+  if ((made.fd = open_root(fs, r, err)) < 0) cal_free(made.path);
+  else shelves[fs->shelf_count++] = made;
+  return made.fd;
+}
+
 static cal_status grant(cal_fs *fs, const char *path, unsigned rights, cal_error *err) {
   char *absolute = cal_fs_absolute(fs, path, err);
   if (!absolute) return CAL_E_ARG;
@@ -191,9 +246,10 @@ static cal_status grant(cal_fs *fs, const char *path, unsigned rights, cal_error
     cal_free(absolute);
     return CAL_E_DENIED;
   }
-  for (size_t i = 0; i < fs->count; i++) {
-    if (strcmp(fs->roots[i].path, absolute) != 0) continue;
-    fs->roots[i].rights |= rights;
+  if (make_slots(fs, err)) return cal_free(absolute), CAL_E_MEMORY;
+  size_t *slot = slot_of(fs, absolute, strlen(absolute));
+  if (*slot) {
+    fs->roots[*slot - 1].rights |= rights;
     cal_free(absolute);
     return CAL_OK;
   }
@@ -208,8 +264,10 @@ static cal_status grant(cal_fs *fs, const char *path, unsigned rights, cal_error
   if (!roots) return cal_free(absolute), CAL_E_MEMORY;
   fs->roots = roots;
   root r = {absolute, rights, -1, exists && !S_ISDIR(st.st_mode)};
-  if (exists && (r.fd = open_root(fs, &r, err)) < 0) return cal_free(absolute), err ? err->code : CAL_E_IO;
+  if (exists && (r.fd = r.single ? open_shelf(fs, &r, err) : open_root(fs, &r, err)) < 0)
+    return cal_free(absolute), err ? err->code : CAL_E_IO;
   roots[fs->count++] = r;
+  *slot = fs->count;
   return CAL_OK;
 }
 
