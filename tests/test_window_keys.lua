@@ -45,9 +45,10 @@ end
 
 -- The program with its window on the display; keys go to it.
 local function start(display, at, renderer, before)
-  -- leaks are looked for on the dummy display: what X libraries keep, which SDL unloads, has no name by which it could be left out
-  local environment = ("env -u WAYLAND_DISPLAY -u SDL_VIDEODRIVER -u CALOTYPE_STORE ASAN_OPTIONS=detect_leaks=0 DISPLAY=:%d SDL_RENDER_DRIVER=%s %s"):format(
-    display, renderer or "software", before or "")
+  -- OpenGL's drivers leak, and are unloaded before anybody can name them: with the software renderer, kept from them, leaks are looked for
+  local checks = renderer and "ASAN_OPTIONS=detect_leaks=0" or "SDL_FRAMEBUFFER_ACCELERATION=0"
+  local environment = ("env -u WAYLAND_DISPLAY -u SDL_VIDEODRIVER -u CALOTYPE_STORE %s DISPLAY=:%d SDL_RENDER_DRIVER=%s %s"):format(
+    checks, display, renderer or "software", before or "")
   local program = output "pwd":gsub("\n", "") .. "/" .. PROGRAM
   local command = "cd %s || exit; { %s %s view photos >view.log 2>&1 & echo $! >pid; wait $!; echo $? >exit; } >/dev/null 2>&1 & "
     .. "while [ ! -s pid ]; do sleep 0.1; done; cat pid"
@@ -156,7 +157,7 @@ test("? opens the keys where it is Shift and another key", function()
 end)
 
 test("a display that goes away takes nothing along: what is being typed is there again, and one sentence says what was", function()
-  for _, renderer in ipairs { "software", "opengl" } do
+  for _, renderer in ipairs { false, "opengl" } do
     with_server(function(display, server)
       local at = folder()
       local view = start(display, at, renderer)
