@@ -48,7 +48,7 @@ test("misuse raises with the argument", function()
   check.fails("too large", image.new, 1 << 40, 1)
   check.fails("does not lie inside 4 x 4", image.new(4, 4).crop, image.new(4, 4), 2, 2, 3, 1)
   check.fails("is no size", image.new(4, 4).resize, image.new(4, 4), 0, 0)
-  check.fails("lanczos, area or bilinear", image.new(4, 4).resize, image.new(4, 4), 2, 2, "cubic")
+  check.fails("lanczos, area, bilinear or bicubic", image.new(4, 4).resize, image.new(4, 4), 2, 2, "cubic")
   check.fails("png or jpeg", image.new(4, 4).encode, image.new(4, 4), "gif")
   check.fails("quality", image.new(4, 4).encode, image.new(4, 4), "jpeg", { quality = 101 })
   check.fails("does not end in", image.new(4, 4).save, image.new(4, 4), tmp "x.bmp")
@@ -359,7 +359,7 @@ test("area gives each pixel the mean of what it covers", function()
 end)
 
 test("a flat picture stays flat under every filter", function()
-  for _, filter in ipairs { "lanczos", "area", "bilinear" } do
+  for _, filter in ipairs { "lanczos", "area", "bilinear", "bicubic" } do
     for _, size in ipairs { { 1, 1 }, { 7, 90 }, { 200, 3 }, { 31, 31 } } do
       local im = image.new(37, 53, { 200, 100, 3, 77 }):resize(size[1], size[2], filter)
       check.ok(difference(im, image.new(size[1], size[2], { 200, 100, 3, 77 })) <= 3, filter) -- premultiplied in 8 bits

@@ -213,7 +213,7 @@ static int l_copy(lua_State *L) {
 }
 
 static int l_resize(lua_State *L) {
-  static const char *const filters[] = {"lanczos", "area", "bilinear", NULL};
+  static const char *const filters[] = {"lanczos", "area", "bilinear", "bicubic", NULL};
   cal_error err = {0};
   const cal_image *im = check_image(L, 1);
   int w = check_int(L, 2), h = check_int(L, 3), filter = cal_check_choice(L, 4, "lanczos", filters);

@@ -68,11 +68,11 @@ function M.question(options)
   return { members = json.array(members), votes = options.votes, rule = options.rule }
 end
 
-function M.depends(item, options)
+function M.depends(item, options, context)
   local parts = {}
   for i, member in ipairs(options.members) do
     local provider = providers()[member.provider]
-    parts[i] = provider.depends and provider.depends(item, member.options) or ""
+    parts[i] = provider.depends and provider.depends(item, member.options, context) or ""
   end
   return table.concat(parts, "\n")
 end

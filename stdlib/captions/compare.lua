@@ -105,7 +105,7 @@ local function answers(context, column, items)
     column.texts = of_people(store, items)
     return
   end
-  local key_of = asking.keys(column.with)
+  local key_of = asking.keys(column.with, context)
   local ok, fault = script.call(asking.ask, context, column.with, items)
   if not ok and fault.exit == 130 then error(fault, 0) end
   if not ok then column.fault = fault end

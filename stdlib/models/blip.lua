@@ -17,8 +17,8 @@ local blip = {}
 
 local UNSEEN = -10000 -- added to the scores of what may not be seen; the original's number, which halves can hold
 
--- CLIP's, which BLIP was trained with.
-local MEAN, SPREAD = { 0.48145466, 0.4578275, 0.40821073 }, { 0.26862954, 0.26130258, 0.27577711 }
+-- Of red, green and blue: CLIP's, which BLIP was trained with.
+blip.MEAN, blip.SPREAD = { 0.48145466, 0.4578275, 0.40821073 }, { 0.26862954, 0.26130258, 0.27577711 }
 
 --- What config.json says, every number one that a model can have.
 function blip.config(config)
@@ -59,9 +59,10 @@ function blip.config(config)
 end
 
 --- f32 [B, side, side, 3] from -1 to 1, as image.floats gives them, -> what the model was trained on.
-function blip.normalised(g, pixels)
+function blip.normalised(g, pixels, mean, spread)
+  mean, spread = mean or blip.MEAN, spread or blip.SPREAD
   local scale, shift = {}, {}
-  for i = 1, 3 do scale[i], shift[i] = 0.5 / SPREAD[i], (0.5 - MEAN[i]) / SPREAD[i] end
+  for i = 1, 3 do scale[i], shift[i] = 0.5 / spread[i], (0.5 - mean[i]) / spread[i] end
   return pixels * g.graph:constant("f32", { 3 }, scale) + g.graph:constant("f32", { 3 }, shift)
 end
 
@@ -112,7 +113,8 @@ local function logits(g, x, w, c)
 end
 
 --- What writes captions. B pictures, each with as many beams; all texts begin with the same number of tokens.
----@param options { batch: integer, beams: integer, prompt: integer, length: integer } length: tokens at most, those of the prompt with them
+---@param options { batch: integer, beams: integer, prompt: integer, length: integer, mean?: number[], spread?: number[] }
+---   length: tokens at most, those of the prompt with them; mean, spread: of each colour from 0 to 1, what the model was trained with if not BLIP's
 ---@return table it inputs and outputs of two segments.
 ---   "accumulate" reads pixels f32 [B, side, side, 3] (-1 to 1) and start i32 [B, prompt], gives first f32 [B, vocabulary], and fills the
 ---   states. "sample" reads ids i32 [B * beams], the tokens that were chosen; from i32 [B * beams], the row that each goes on from (nil with
@@ -139,7 +141,7 @@ function blip.captioner(g, w, c, options)
   -- Pictures and prompt. Every beam begins with the same keys and values.
   it.pixels = g.input("pixels", "f32", { B, side, side, 3 })
   it.start = g.input("start", "i32", { B, P })
-  local seen = vit.encode(g, blip.normalised(g, it.pixels), w.vision_model, c.vision)
+  local seen = vit.encode(g, blip.normalised(g, it.pixels, options.mean, options.spread), w.vision_model, c.vision)
   it.states = g.exact(seen)
   local x = embedded(g, it.start, text.bert.embeddings, c)
   for i = 1, c.layers do
@@ -193,7 +195,7 @@ end
 --- What says whether texts belong to pictures. Segment "sample" reads pixels f32 [B, side, side, 3] (-1 to 1), ids i32 [B, length] and mask f32
 --- [B, length], 0 for tokens and it.unseen for padding; gives match f32 [B, 2], logits of "does not" and "does", and near f32 [B], the
 --- cosine of both as each is seen alone.
----@param options { batch: integer, length: integer }
+---@param options { batch: integer, length: integer, mean?: number[], spread?: number[] }
 function blip.matcher(g, w, c, options)
   local B, T = options.batch, options.length
   if T > c.places then error(("blip: %d tokens; its places end at %d"):format(T, c.places), 0) end
@@ -201,7 +203,7 @@ function blip.matcher(g, w, c, options)
   it.pixels = g.input("pixels", "f32", { B, c.vision.side, c.vision.side, 3 })
   it.ids, it.mask = g.input("ids", "i32", { B, T }), g.input("mask", "f32", { B, T })
   local mask, text = it.mask:reshape { B, 1, 1, T }, w.text_encoder
-  local seen = vit.encode(g, blip.normalised(g, it.pixels), w.vision_model, c.vision)
+  local seen = vit.encode(g, blip.normalised(g, it.pixels, options.mean, options.spread), w.vision_model, c.vision)
   local x = embedded(g, it.ids, text.embeddings, c)
   for i = 0, c.layers - 1 do
     x = block(g, x, text.encoder.layer[i], c, function(h, a)

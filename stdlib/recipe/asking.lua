@@ -64,11 +64,11 @@ end
 
 --- The key that an item's answer is kept under, as a function of the item; second value: what of it is the same for all, as JSON.
 ---@return fun(item: calotype.item): string, string
-function M.keys(with)
+function M.keys(with, context)
   local provider = providers.by_name[with.provider]
   local question = json.encode { provider = with.provider, version = provider.version,
     options = provider.question and provider.question(with.options) or with.options }
-  return function(item) return hash.sha256(question .. "\n" .. (provider.depends and provider.depends(item, with.options) or "")) end, question
+  return function(item) return hash.sha256(question .. "\n" .. (provider.depends and provider.depends(item, with.options, context) or "")) end, question
 end
 
 -- What a caption is known by, from what its provider told of it.
@@ -87,7 +87,7 @@ end
 -- The answers that the store has, and which items have none: the first of the list that answered a picture is the one.
 local function look(context, list, items)
   local store, keys = context.store(), {}
-  for m, with in ipairs(list) do keys[m] = M.keys(with) end
+  for m, with in ipairs(list) do keys[m] = M.keys(with, context) end
   local done, open = { texts = {}, known = 0, written = 0, chosen = {} }, {}
   for i, item in ipairs(items) do
     local with, key, row
@@ -111,7 +111,7 @@ end
 -- with why, where somebody stands after it.
 local function ask_one(context, with, items, open, tried, done, is_last)
   local store, provider = context.store(), providers.by_name[with.provider]
-  local key_of, question = M.keys(with)
+  local key_of, question = M.keys(with, context)
   local wanted, keys, left, why = {}, {}, {}, {}
   for n, i in ipairs(open) do wanted[n], keys[n] = items[i], key_of(items[i]) end
   local bar, written = log.progress("captions", #open), 0
@@ -211,7 +211,7 @@ function M.plan(context, list, items)
   list = fallback.list(list)
   local done, open = look(context, list, items)
   local with, wanted = list[1], {}
-  local provider, key_of = providers.by_name[with.provider], M.keys(with)
+  local provider, key_of = providers.by_name[with.provider], M.keys(with, context)
   for n, i in ipairs(open) do
     wanted[n] = items[i]
     done.texts[i] = { text = "(a caption to come)", by = { author = provider.author, provider = with.provider, key = key_of(items[i]) } }

@@ -76,7 +76,7 @@ end
 local ELSEWHERE = {
   io = "a recipe has fs.read and fs.write, below the folders it names", dofile = "require \"name\" is name.lua beside the recipe",
   ollama = "openai {} asks it: OPENAI_BASE_URL=http://127.0.0.1:11434 in .env", llava = 'openai { model = "llava" } asks a server that has it',
-  blip = "huggingface {} asks an endpoint that has it: HF_BASE_URL=https://... in .env", gpt = 'openai { model = "..." } asks OpenAI',
+  gpt = 'openai { model = "..." } asks OpenAI',
   preview = "photos:preview {} shows a set in a window", help = "? shows what there is, ?reject a verb", quit = "Ctrl-D, or exit",
 }
 

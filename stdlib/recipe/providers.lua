@@ -2,7 +2,7 @@
 --
 -- A provider is a schema with
 --   author   "model" or "human"
---   depends  fun(item, options): string     what its text depends on besides options and content (part of the key); may be absent
+--   depends  fun(item, options, context): string   what its text depends on besides options and content (part of the key); may be absent
 --   ask      fun(items, options, emit, context)   emit(i, text [, detail]) for each item it has words for; each is stored at once
 --   check    fun(options): complaint, hint, key   what no option may say
 --   declare  fun(options, state)            while a recipe is read: permissions, warnings; may be absent
@@ -16,7 +16,7 @@ local schema = require "recipe.schema"
 
 local M = { by_name = {}, names = {}, list = {} }
 
-for _, name in ipairs { "gemini", "openai", "huggingface", "ensemble", "sidecar", "template", "fake", "auto" } do
+for _, name in ipairs { "gemini", "openai", "huggingface", "blip", "wd14", "ensemble", "sidecar", "template", "fake", "auto" } do
   local provider = require("caption." .. name)
   provider.kind = "provider"
   schema.define(provider)

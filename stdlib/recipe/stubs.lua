@@ -150,7 +150,7 @@ function bitmap:set(x, y, color) end
 function bitmap:copy() end
 ---@param width integer 0 keeps the aspect
 ---@param height integer 0 keeps the aspect
----@param filter? "lanczos"|"area"|"bilinear"
+---@param filter? "lanczos"|"area"|"bilinear"|"bicubic"
 ---@return calotype.bitmap
 function bitmap:resize(width, height, filter) end
 ---@return calotype.bitmap

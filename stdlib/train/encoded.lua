@@ -18,6 +18,7 @@ local image = require "native.image"
 local json = require "native.json"
 local layers = require "models.layers"
 local log = require "native.log"
+local part = require "models.part"
 local script = require "native.script"
 local vae = require "models.vae"
 
@@ -28,20 +29,6 @@ local VERSION = 1
 --- What to do about numbers that are not finite though the files' are.
 function encoded.way_out(dtype)
   return dtype == "f16" and 'dtype = "bf16" has more room' or "the base may be damaged: get its folder again from where it came from"
-end
-
--- sha256 of a file: a checkpoint of gigabytes is read once, then known by its path, size and time.
-local function file_hash(store, path)
-  local info, message, code = fs.stat(path)
-  if not info then return nil, message, code end
-  local key = ("%s|%d|%d"):format(fs.absolute(path) or path, info.size, info.mtime_ns)
-  local known = store:get("file", key)
-  if known then return known end
-  local sum
-  sum, message, code = hash.file(path, "hashing the base, MB")
-  if not sum then return nil, message, code end
-  store:put("file", key, sum)
-  return sum
 end
 
 --- What each part of a model is, by content: weights with their config, the files that the tokenizer is read from, the noise schedule. All
@@ -55,14 +42,10 @@ function encoded.fingerprints(store, model)
   for _, file in ipairs(folder.tokenizer_files) do
     if fs.stat(parts.tokenizer.path .. "/" .. file) then table.insert(parts.tokenizer.files, file) end
   end
-  for name, part in pairs(parts) do
-    local rows = { json.encode(part.config or json.array(part.files)) }
-    for _, file in ipairs(part.files) do
-      local sum, message, code = file_hash(store, part.path .. "/" .. file)
-      if not sum then return nil, message, code end
-      rows[#rows + 1] = sum
-    end
-    base[name] = hash.sha256(table.concat(rows, "\n"))
+  for name, it in pairs(parts) do
+    local message, code
+    base[name], message, code = part.fingerprint(store, it)
+    if not base[name] then return nil, message, code end
   end
   for key, value in pairs(model.scheduler) do
     if not key:find "^_" then schedule[key] = value end -- those say which program wrote it

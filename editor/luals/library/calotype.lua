@@ -267,6 +267,27 @@ local lora = {}
 ---@field record? string a file that keeps all questions and answers (a path)
 ---@field replay? string answers from such a file: no key is needed, nothing is sent and nothing paid (a path)
 
+---@class calotype.blip_options
+---@field model? string its folder, as the Hugging Face hub has it (a path, default "models/blip-image-captioning-base")
+---@field prompt? string the words that captions go on from (text)
+---@field beams? integer texts that are followed at once; 1 takes the likeliest word each time (a whole number, 1 to 16, default 3)
+---@field longest? integer most pieces of words of a caption, prompt and end with them (a whole number, 2 to 512 tokens, default 30)
+---@field shortest? integer it does not end before it has so many (a whole number, 0 to 512 tokens, default 5)
+---@field penalty? number more than 1 makes words that were said less likely: against captions that go in circles (a number, 1 to 10, default 1)
+---@field batch? integer pictures looked at together; 4 on a CPU, 16 on a GPU when left out (a whole number, 1 to 64)
+---@field dtype? "f32"|"bf16"|"f16" how weights are held while it works; halves take half the memory ("f32", "bf16" or "f16", default "f32")
+---@field device? string "gpu", "cpu" or part of a name; a GPU where there is one when left out (text)
+
+---@class calotype.wd14_options
+---@field model? string its folder, as the Hugging Face hub has it (a path, default "models/wd-vit-tagger-v3")
+---@field threshold? number how sure it must be of a tag (a number, 0.01 to 1, default 0.35)
+---@field character_threshold? number how sure of who somebody is; 1 names nobody (a number, 0.01 to 1, default 0.75)
+---@field rating? boolean begin with how it rates the picture: general, sensitive, questionable, explicit (true or false, default false)
+---@field without? string|string[] these tags are never given (a list of texts)
+---@field batch? integer pictures looked at together; 4 on a CPU, 16 on a GPU when left out (a whole number, 1 to 64)
+---@field dtype? "f32"|"bf16"|"f16" how weights are held while it works; halves take half the memory ("f32", "bf16" or "f16", default "f32")
+---@field device? string "gpu", "cpu" or part of a name; a GPU where there is one when left out (text)
+
 ---@class calotype.ensemble_options
 ---@field members? calotype.provider[] two providers or more, all with tags or all with sentences (a list of providers, required)
 ---@field votes? integer how many members must have a tag; more than half of those that answered when left out (a whole number, at least 1)
@@ -422,6 +443,16 @@ function openai(options) end
 ---@return calotype.provider
 function huggingface(options) end
 
+---A short sentence by BLIP on this machine: nothing is sent, nothing costs. Of the hub's models Salesforce/blip-image-captioning-base (1 GB) and -large (1.9 GB): `calotype get hf:NAME`. `prompt` is how each caption begins.
+---@param options? calotype.blip_options
+---@return calotype.provider
+function blip(options) end
+
+---Booru tags by SmilingWolf's WD14 tagger on this machine: nothing is sent, nothing costs. Of the hub's models SmilingWolf/wd-vit-tagger-v3 (0.4 GB) and wd-vit-large-tagger-v3: `calotype get hf:NAME`.
+---@param options? calotype.wd14_options
+---@return calotype.provider
+function wd14(options) end
+
 ---Several providers asked about the same pictures. Tags are united by vote: those that at least `votes` members have, most votes first. Of sentences one is chosen, or all are joined, by `rule`. What each member wrote is kept too, so nothing is paid twice.
 ---@param options? calotype.ensemble_options
 ---@return calotype.provider
@@ -553,7 +584,7 @@ function bitmap:set(x, y, color) end
 function bitmap:copy() end
 ---@param width integer 0 keeps the aspect
 ---@param height integer 0 keeps the aspect
----@param filter? "lanczos"|"area"|"bilinear"
+---@param filter? "lanczos"|"area"|"bilinear"|"bicubic"
 ---@return calotype.bitmap
 function bitmap:resize(width, height, filter) end
 ---@return calotype.bitmap

@@ -28,6 +28,13 @@ typedef struct {
 
 static double sinc(double x) { return x == 0 ? 1 : sin(x * M_PI) / (x * M_PI); }
 static double lanczos3(double x) { return x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0; }
+
+/* Keys, "Cubic convolution interpolation for digital image processing", 1981, with a = -0.5. */
+static double cubic(double x) {
+  x = fabs(x);
+  return x < 1 ? (1.5 * x - 2.5) * x * x + 1 : x < 2 ? ((-0.5 * x + 2.5) * x - 4) * x + 2 : 0;
+}
+
 static double triangle(double x) { return fabs(x) < 1 ? 1 - fabs(x) : 0; }
 
 static void taps_free(taps *t) {
@@ -38,7 +45,7 @@ static void taps_free(taps *t) {
 
 static cal_status taps_make(taps *t, int in, int out, cal_filter filter, cal_error *err) {
   const double scale = (double)in / out, wide = scale < 1 ? 1 : scale;
-  const double support = (filter == CAL_LANCZOS3 ? 3 : 1) * wide;
+  const double support = (filter == CAL_LANCZOS3 ? 3 : filter == CAL_BICUBIC ? 2 : 1) * wide;
   *t = (taps){.most = (filter == CAL_AREA ? (int)ceil(scale) + 1 : (int)ceil(support) * 2) + 1};
   t->first = cal_alloc_zero((size_t)out, sizeof *t->first, err);
   t->count = cal_alloc_zero((size_t)out, sizeof *t->count, err);
@@ -61,7 +68,7 @@ static cal_status taps_make(taps *t, int in, int out, cal_filter filter, cal_err
     for (int k = low; k < high; k++) {
       const double x = (k - center + 0.5) / wide;
       if (filter == CAL_AREA) w[k - low] = fmin(right, k + 1) - fmax(left, k);
-      else w[k - low] = filter == CAL_LANCZOS3 ? lanczos3(x) : triangle(x);
+      else w[k - low] = filter == CAL_LANCZOS3 ? lanczos3(x) : filter == CAL_BICUBIC ? cubic(x) : triangle(x);
       sum += w[k - low];
     }
     t->first[i] = low;

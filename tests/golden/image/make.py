@@ -139,7 +139,7 @@ big = scene(120, 80, 2)
 save("resize.png", big, optimize=True)
 save("resize-alpha.png", alpha(big), optimize=True)
 for w, h in ((37, 23), (240, 50), (32, 32), (120, 7), (1, 1)):
-    for tag, filter in (("lanczos", Image.LANCZOS), ("bilinear", Image.BILINEAR)):
+    for tag, filter in (("lanczos", Image.LANCZOS), ("bilinear", Image.BILINEAR), ("bicubic", Image.BICUBIC)):
         save(f"resize-{tag}-{w}x{h}.png", big.resize((w, h), filter), optimize=True)
         save(f"resize-alpha-{tag}-{w}x{h}.png", alpha(big).resize((w, h), filter), optimize=True)
 

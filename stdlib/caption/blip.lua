@@ -1,0 +1,81 @@
+-- Captions by BLIP on this machine's device: no key, no network, nothing to pay.
+local captioner = require "models.captioner"
+local hub_folder = require "models.hub_folder"
+local log = require "native.log"
+local looking = require "caption.looking"
+local script = require "native.script"
+
+local function open(path) return hub_folder.blip(path, "captioner") end
+
+local M = {
+  name = "blip", version = 1, author = "model",
+  doc = "A short sentence by BLIP on this machine: nothing is sent, nothing costs. Of the hub's models Salesforce/blip-image-captioning-base (1 GB) and "
+    .. "-large (1.9 GB): `calotype get hf:NAME`. `prompt` is how each caption begins.",
+  example = 'photos:caption { with = blip { model = "models/blip-image-captioning-base", prompt = "a picture of" } }',
+  options = {
+    { "model", "path", default = "models/blip-image-captioning-base", doc = "its folder, as the Hugging Face hub has it" },
+    { "prompt", "text", default = "", doc = "the words that captions go on from" },
+    { "beams", "integer", min = 1, max = 16, default = 3, doc = "texts that are followed at once; 1 takes the likeliest word each time" },
+    { "longest", "integer", min = 2, max = 512, unit = "tokens", default = 30, doc = "most pieces of words of a caption, prompt and end with them" },
+    { "shortest", "integer", min = 0, max = 512, unit = "tokens", default = 5, doc = "it does not end before it has so many" },
+    { "penalty", "number", min = 1, max = 10, default = 1, doc = "more than 1 makes words that were said less likely: against captions that go in circles" },
+    table.unpack(looking.options),
+  },
+}
+
+function M.check(options)
+  if options.shortest > options.longest then
+    return ("has shortest = %d and longest = %d"):format(options.shortest, options.longest), "a caption is at least as long as its shortest", "shortest"
+  end
+end
+
+function M.declare(options, state)
+  looking.declare(options, state, open)
+end
+
+M.question = looking.question
+function M.depends(_, options, context) return looking.depends(options, context, open) end
+
+-- The words that a text repeats at its end without coming further: a run of up to 8 pieces said three times, one of them four times.
+local function circle(ids)
+  for period = 1, 8 do
+    local needed, same = period * (period == 1 and 4 or 3), 0
+    while same < needed - period and #ids - same - period >= 1 and ids[#ids - same] == ids[#ids - same - period] do same = same + 1 end
+    if same >= needed - period and #ids >= needed then return period end
+  end
+end
+
+function M.ask(items, options, emit, context)
+  local model = looking.model(options, context, open)
+  local device, _, memory, batch = looking.device(options, context)
+  local it, message, code = captioner.open { model = model, device = device, dtype = options.dtype, batch = math.min(batch, #items), prompt = options.prompt,
+    beams = options.beams, longest = options.longest, shortest = options.shortest, penalty = options.penalty, memory = memory }
+  if not it then context.fail(message, { code = code, key = "with" }) end
+  local _ <close> = setmetatable({}, { __close = function() it:close() end })
+  local side = model.looks.side
+  local function fit(picture) return picture:resize(side, side, "bicubic") end
+  local function poll() if script.interrupted() > 1 then return "stopped in the middle of a batch", "INTERRUPT" end end
+  for numbers, floats in looking.batches(context, items, math.min(batch, #items), fit) do
+    local began = log.clock()
+    local texts
+    texts, message, code = it:write(floats, #numbers, poll)
+    if not texts then
+      context.fail(message, code == "INTERRUPT" and { exit = 130, hint = "captions so far are kept" } or { code = code })
+    end
+    local each = (log.clock() - began) / #numbers
+    for k, found in ipairs(texts) do
+      local item = items[numbers[k]]
+      local body = table.move(found.ids, 2, #found.ids - (found.ended and 1 or 0), 1, {})
+      if not found.text:find "%w" then
+        context.warn(("%s is left without: BLIP had no words for it"):format(item.path))
+      elseif circle(body) then
+        context.warn(("%s is left without: its caption goes in circles (%q); penalty = 1.3 or other words as prompt may help"):format(item.path, found.text))
+      else
+        emit(numbers[k], found.text, { model = model.path:match "([^/]+)/*$", prompt = options.prompt, seconds = each, cost = 0,
+          finish = not found.ended and "length" or nil })
+      end
+    end
+  end
+end
+
+return M

@@ -1,0 +1,103 @@
+-- looking.lua - what providers share that look at pictures here, on the device: the model's folder, its fingerprint, batches of pictures.
+--
+--   looking.declare(options, state, function(path) return hub_folder.blip(path, "captioner") end)    -- while a recipe is read
+--   local model = looking.model(options, context, open)
+--   for numbers, floats in looking.batches(context, items, 4, fit) do ... end         -- numbers[k]: which item the kth picture is of
+--
+-- A picture that cannot be decoded, or is no longer the one that was looked at, is named and left out; the others are looked at.
+
+local fs = require "native.fs"
+local hash = require "native.hash"
+local image = require "native.image"
+local part = require "models.part"
+local script = require "native.script"
+
+local M = {}
+
+--- What such providers are asked for besides what their model is about.
+M.options = {
+  { "batch", "integer", min = 1, max = 64, doc = "pictures looked at together; 4 on a CPU, 16 on a GPU when left out" },
+  { "dtype", "choice", choices = { "f32", "bf16", "f16" }, default = "f32", doc = "how weights are held while it works; halves take half the memory" },
+  { "device", "text", doc = "\"gpu\", \"cpu\" or part of a name; a GPU where there is one when left out" },
+}
+
+-- No answer depends on these, but on the numbers' rounding.
+local HOW = { batch = true, device = true }
+
+--- The options that an answer depends on. Where the model lies is not one of them: what it is stands in M.depends.
+function M.question(options)
+  local kept = {}
+  for key, value in pairs(options) do if not HOW[key] and key ~= "model" then kept[key] = value end end
+  return kept
+end
+
+local prints = setmetatable({}, { __mode = "k" })
+
+--- The model by content, once for each recipe's options.
+function M.depends(options, context, open)
+  if not prints[options] then
+    local sum, message, code = part.fingerprint(context.store(), M.model(options, context, open).part)
+    if not sum then context.fail(message, { code = code }) end
+    prints[options] = sum
+  end
+  return prints[options]
+end
+
+local function hint_of(path)
+  local near = not fs.stat(path) and fs.nearest(path)
+  return near and ("did you mean %q?"):format(near) or "get the whole folder again from where it came from"
+end
+
+--- Open the model while a recipe is read: what is wrong with it is told before anything is computed.
+function M.declare(options, state, open)
+  local session, at = state.session, state.at
+  session:permit_device(at)
+  session:permit_base(options.model, at, "model")
+  local model, message, code = open(options.model)
+  if not model then
+    if not fs.stat(options.model) then message = ("there is no model %s"):format(options.model) end
+    session:fail(at, message, { key = "model", value = true, hint = hint_of(options.model), code = code, world = true })
+  end
+end
+
+function M.model(options, context, open)
+  local model, message, code = open(options.model)
+  if not model then context.fail(message, { code = code, hint = hint_of(options.model) }) end
+  return model
+end
+
+--- The device that was wished for, its name, the bytes it has, and how many pictures go at once.
+function M.device(options, context)
+  local device, name, memory = context.session:device(options.device, context.at)
+  return device, name, memory, options.batch or device:info().cpu and 4 or 16
+end
+
+-- One picture as the model wants it; nil and why.
+local function picture_of(item, fit)
+  local bytes, message, code = fs.read(item.path)
+  if not bytes then return nil, message, code end
+  if hash.sha256(bytes) ~= item.sha256 then return nil, ("%s changed since it was looked at; run again"):format(item.path), "BUSY" end
+  local picture
+  picture, message, code = image.decode(bytes, item.path)
+  if not picture then return nil, message, code end
+  return fit(picture:rgb { 255, 255, 255 })
+end
+
+--- Batches of at most `most` pictures: numbers of the items, and image.floats of what fit(picture) made of each.
+function M.batches(context, items, most, fit)
+  local at = 0
+  return function()
+    local numbers, pictures = {}, {}
+    while at < #items and #numbers < most do
+      at = at + 1
+      if script.interrupted() > 0 then context.fail("stopped", { exit = 130, hint = "captions so far are kept" }) end
+      local picture, why = picture_of(items[at], fit)
+      if picture then numbers[#numbers + 1], pictures[#pictures + 1] = at, picture
+      else context.warn(("%s is left without: %s"):format(items[at].path, (why:gsub("^" .. items[at].path:gsub("%p", "%%%0") .. ": ", "")))) end
+    end
+    if #numbers == 0 then return nil end
+    return numbers, image.floats(pictures)
+  end
+end
+
+return M

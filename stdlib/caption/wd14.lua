@@ -1,0 +1,124 @@
+-- Booru tags by SmilingWolf's WD14 taggers on this machine's device.
+local hub_folder = require "models.hub_folder"
+local image = require "native.image"
+local layers = require "models.layers"
+local log = require "native.log"
+local looking = require "caption.looking"
+local part = require "models.part"
+local size_text = require("recipe.outputs").size_text
+local tags = require "caption.tags"
+local wd14 = require "models.wd14"
+
+local function open(path) return hub_folder.wd14(path) end
+
+local M = {
+  name = "wd14", version = 1, author = "model",
+  doc = "Booru tags by SmilingWolf's WD14 tagger on this machine: nothing is sent, nothing costs. Of the hub's models SmilingWolf/wd-vit-tagger-v3 (0.4 GB) "
+    .. "and wd-vit-large-tagger-v3: `calotype get hf:NAME`.",
+  example = 'photos:caption { with = wd14 { threshold = 0.35 }, tags = {} }',
+  options = {
+    { "model", "path", default = "models/wd-vit-tagger-v3", doc = "its folder, as the Hugging Face hub has it" },
+    { "threshold", "number", min = 0.01, max = 1, default = 0.35, doc = "how sure it must be of a tag" },
+    { "character_threshold", "number", min = 0.01, max = 1, default = 0.75, doc = "how sure of who somebody is; 1 names nobody" },
+    { "rating", "boolean", default = false, doc = "begin with how it rates the picture: general, sensitive, questionable, explicit" },
+    { "without", "list", of = "text", default = {}, doc = "these tags are never given" },
+    table.unpack(looking.options),
+  },
+}
+
+function M.declare(options, state) looking.declare(options, state, open) end
+function M.depends(_, options, context) return looking.depends(options, context, open) end
+
+function M.question(options)
+  local kept = looking.question(options)
+  kept.style = "tags"
+  return kept
+end
+
+-- A white border makes it a square, then as large as the model's pictures.
+local function fitted(side)
+  return function(picture)
+    local w, h = picture:width(), picture:height()
+    if w ~= h then
+      local most = math.max(w, h)
+      local square = image.new(most, most, { 255, 255, 255 })
+      square:paste(picture, (most - w) // 2, (most - h) // 2)
+      picture = square
+    end
+    return picture:resize(side, side, "bicubic")
+  end
+end
+
+-- The tags of one picture, surest first, characters after what is seen.
+local function chosen(model, numbers, from, options, without)
+  local lists, best = { general = {}, character = {} }, nil
+  for i, tag in ipairs(model.tags) do
+    local p = numbers[from + i]
+    if tag.category == "rating" then
+      if not best or p > best.p then best = { name = tag.name, p = p, i = i } end
+    elseif p >= (tag.category == "character" and options.character_threshold or options.threshold) and not without[tags.plain(tag.name)]
+      and (tag.category ~= "character" or options.character_threshold < 1) then
+      table.insert(lists[tag.category], { name = tag.name, p = p, i = i })
+    end
+  end
+  local list = {}
+  if options.rating and best then list[1] = best.name end
+  for _, category in ipairs { "general", "character" } do
+    table.sort(lists[category], function(a, b) if a.p ~= b.p then return a.p > b.p end return a.i < b.i end)
+    for _, tag in ipairs(lists[category]) do list[#list + 1] = tags.plain(tag.name) end
+  end
+  return list
+end
+
+-- The plan for a batch, with its weights in it.
+local function prepare(model, device, dtype, batch, memory)
+  local g = layers.new { device = device, dtype = dtype, forward = true }
+  local io = wd14.tagger(g, model.part:weights(g), model.config, { batch = batch })
+  local sizes, message, code = device:sizes(g.graph)
+  if not sizes then return nil, message, code end
+  local all = sizes.weights + sizes.arena + sizes.inputs + sizes.constants
+  if all > memory then
+    return nil, ("%s: %d pictures at once need %s, there are %s; a smaller batch or dtype = \"bf16\" need less"):format(model.path, batch, size_text(all),
+      size_text(memory)), "LIMIT"
+  end
+  local plan
+  plan, message, code = device:plan(g.graph)
+  if not plan then return nil, message, code end
+  local loaded
+  loaded, message, code = part.load(g, plan, model.part)
+  if not loaded then
+    plan:close()
+    return nil, message, code
+  end
+  return plan, io
+end
+
+function M.ask(items, options, emit, context)
+  local model = looking.model(options, context, open)
+  local device, _, memory, batch = looking.device(options, context)
+  batch = math.min(batch, #items)
+  local plan <close>, io, code = prepare(model, device, options.dtype, batch, memory)
+  if not plan then context.fail(io, { code = code, key = "with" }) end
+  local c, without = model.config, {}
+  for _, tag in ipairs(options.without) do without[tags.plain(tag)] = true end
+  for numbers, floats in looking.batches(context, items, batch, fitted(c.side)) do
+    local began = log.clock()
+    plan:set(io.pixels, floats .. ("\0"):rep((batch - #numbers) * c.side * c.side * 12))
+    local ok, message, why = plan:run "sample"
+    if not ok then context.fail(message, { code = why }) end
+    local found
+    found, message, why = plan:get(io.probabilities)
+    if not found then context.fail(message, { code = why }) end
+    local each = (log.clock() - began) / #numbers
+    for k, n in ipairs(numbers) do
+      local list = chosen(model, found, (k - 1) * c.tags, options, without)
+      if #list == 0 then
+        context.warn(("%s is left without: no tag is as sure as %g; a lower threshold gives more"):format(items[n].path, options.threshold))
+      else
+        emit(n, tags.join(list), { model = model.path:match "([^/]+)/*$", seconds = each, cost = 0 })
+      end
+    end
+  end
+end
+
+return M

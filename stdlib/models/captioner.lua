@@ -1,0 +1,160 @@
+-- captioner.lua - BLIP at work: pictures in, texts out, a batch at a time.
+--
+--   local it, message, code = captioner.open { model = hub_folder.blip(path, "captioner"), device =, dtype =, batch = 4, prompt = "a picture of",
+--     beams = 3, longest = 20, shortest = 5, penalty = 1, memory = bytes }
+--   local texts = it:write(floats, 3)                  -- { { ids, score, text } ... } of 3 pictures; floats: image.floats of as many
+--   it:close()
+
+local blip = require "models.blip"
+local generate = require "models.generate"
+local layers = require "models.layers"
+local part = require "models.part"
+local size_text = require("recipe.outputs").size_text
+local text = require "native.text"
+
+local captioner = {}
+
+local Captioner = {}
+Captioner.__index = Captioner
+
+-- The plan for these options, with its weights in it.
+local function prepare(it, o)
+  local g = layers.new { device = o.device, dtype = o.dtype, forward = true }
+  it.io = blip.captioner(g, o.model.part:weights(g), it.config, { batch = o.batch, beams = o.beams, prompt = #it.prompt, length = o.longest,
+    mean = o.model.looks.mean, spread = o.model.looks.spread })
+  local sizes, message, code = o.device:sizes(g.graph)
+  if not sizes then return nil, message, code end
+  local all = sizes.weights + sizes.states + sizes.arena + sizes.inputs + sizes.constants
+  if o.memory and all > o.memory then
+    return nil, ("%s: captions of %d pictures at once need %s, there are %s; a smaller batch, fewer beams or dtype = \"bf16\" need less"):format(o.model.path,
+      o.batch, size_text(all), size_text(o.memory)), "LIMIT"
+  end
+  it.plan, message, code = o.device:plan(g.graph)
+  if not it.plan then return nil, message, code end
+  local loaded
+  loaded, message, code = part.load(g, it.plan, o.model.part)
+  if not loaded then return nil, message, code end
+  return true
+end
+
+--- options: model from hub_folder.blip, device, dtype "f32" | "f16" | "bf16", batch, prompt (text), beams, longest and shortest (tokens, those of the
+--- prompt with them), penalty, memory (bytes, nil: not looked at). The caller closes it.
+---@return table? it
+---@return string? message
+---@return string? code
+function captioner.open(options)
+  local o, model = options, options.model
+  local it = setmetatable({ config = model.config, options = o, words = model.words }, Captioner)
+  local asked, message, code = model.words:tokens(o.prompt)
+  if not asked then return nil, message, code end
+  it.prompt = { model.config.first, table.unpack(asked) }
+  if #it.prompt >= o.longest then
+    return nil, ("the prompt has %d tokens, so a caption of %d has no room"):format(#asked, o.longest), "ARG"
+  end
+  if o.longest > model.config.places then
+    return nil, ("%d tokens are asked for; this model writes %d at most"):format(o.longest, model.config.places), "ARG"
+  end
+  local fine, ok
+  fine, ok, message, code = pcall(prepare, it, o)
+  if not fine then ok, message, code = nil, tostring(ok), "FORMAT" end
+  if not ok then
+    it:close()
+    return nil, message, code
+  end
+  return it
+end
+
+function Captioner:close()
+  if self.plan then self.plan:close() end
+  self.plan = nil
+end
+
+-- What every beam reads now, and where it goes on from; a picture whose texts are done reads padding.
+local function rows(writers, beams, pad)
+  local ids, from, busy = {}, {}, false
+  for b, writer in ipairs(writers) do
+    local done = writer:done()
+    busy = busy or not done
+    for k = 1, beams do
+      local id, row = pad, 1
+      if not done then id, row = writer:row(k) end
+      ids[#ids + 1], from[#from + 1] = id, (b - 1) * beams + row - 1
+    end
+  end
+  return busy and ids, from
+end
+
+-- One step of each writer that is not done: `row` gives the row of its beam k.
+local function choose(writers, logits, vocabulary, row)
+  for b, writer in ipairs(writers) do
+    if not writer:done() then
+      local ok, message, code = writer:step(function(k, rules) return text.best(logits, row(b, k), vocabulary, rules) end)
+      if not ok then return nil, message, code end
+    end
+  end
+  return true
+end
+
+-- A text without prompt's first and the end's token, as people write: no blanks before points or around apostrophes and hyphens.
+local function spoken(self, ids)
+  local list = {}
+  for i, id in ipairs(ids) do if i > 1 and id ~= self.config.last and id < self.words:size() then list[#list + 1] = id end end
+  local said = self.words:decode(list)
+  return (said:gsub(" ([%.,!%?;:])", "%1"):gsub("(%w) (['%-]) (%w)", "%1%2%3"):gsub("(%w) (['%-]) (%w)", "%1%2%3"))
+end
+
+--- The texts of as many pictures as there are in `floats`: f32 bytes [count, side, side, 3] from -1 to 1, count at most the batch. `poll` is called
+--- between tokens; what it returns that is not nil ends the work and is handed on.
+---@return { text: string, ids: integer[], score: number, ended: boolean }[]? texts
+---@return string? message
+---@return string? code
+function Captioner:write(floats, count, poll)
+  local o, io, c, plan = self.options, self.io, self.config, self.plan
+  local each = c.vision.side * c.vision.side * 3 * 4
+  local start, writers = {}, {}
+  for b = 1, o.batch do
+    for _, id in ipairs(self.prompt) do start[#start + 1] = id end
+    if b <= count then
+      writers[b] = generate.writer { prompt = self.prompt, last = c.last, beams = o.beams, most = o.longest, least = o.shortest, penalty = o.penalty }
+    end
+  end
+  plan:set(io.pixels, floats .. ("\0"):rep((o.batch - count) * each))
+  plan:set(io.start, start)
+  local ok, message, code = plan:run "accumulate"
+  if not ok then return nil, message, code end
+  local logits
+  logits, message, code = plan:bytes(io.first)
+  if not logits then return nil, message, code end
+  ok, message, code = choose(writers, logits, c.vocabulary, function(b) return b end)
+  if not ok then return nil, message, code end
+  for place = #self.prompt, o.longest - 1 do
+    local ids, from = rows(writers, o.beams, c.pad)
+    if not ids then break end
+    if poll then
+      message, code = poll()
+      if message then return nil, message, code end
+    end
+    for i = #ids + 1, o.batch * o.beams do ids[i], from[i] = c.pad, i - 1 end
+    local here, mask = {}, {}
+    for i = 1, o.longest do here[i], mask[i] = i - 1 == place and 1 or 0, i - 1 <= place and 0 or io.unseen end
+    plan:set(io.ids, ids)
+    if io.from then plan:set(io.from, from) end
+    plan:set(io.place, { place })
+    plan:set(io.here, here)
+    plan:set(io.mask, mask)
+    ok, message, code = plan:run "sample"
+    if not ok then return nil, message, code end
+    logits, message, code = plan:bytes(io.next)
+    if not logits then return nil, message, code end
+    ok, message, code = choose(writers, logits, c.vocabulary, function(b, k) return (b - 1) * o.beams + k end)
+    if not ok then return nil, message, code end
+  end
+  local texts = {}
+  for b, writer in ipairs(writers) do
+    local best = writer:texts()[1]
+    texts[b] = { ids = best.ids, score = best.score, ended = best.ids[#best.ids] == c.last, text = spoken(self, best.ids) }
+  end
+  return texts
+end
+
+return captioner

@@ -1,0 +1,180 @@
+-- part.lua - a model's weights with their config: config.json beside safetensors, as diffusers and transformers keep them.
+--
+--   local unet = part.open("models/sd15/unet", { root = "unet", stem = "diffusion_pytorch_model", config = unet.config })
+--   local y = unet.predict(g, x, t, context, unet:weights(g), unet.config)
+--   part.load(g, plan, unet)                          -- streams the tensors that the layers took
+
+local fs = require "native.fs"
+local hash = require "native.hash"
+local json = require "native.json"
+local layers = require "models.layers"
+local safetensors = require "native.safetensors"
+local weights = require "native.weights"
+
+local M = {}
+
+--- A file that holds one JSON object.
+---@return table? value
+---@return string? message
+---@return string? code
+function M.read_json(path)
+  local bytes, message, code = fs.read(path, 32 << 20)
+  if not bytes then return nil, message, code end
+  local value
+  value, message, code = json.decode(bytes)
+  if type(value) ~= "table" then return nil, ("%s: %s"):format(path, message or "an object is expected"), code or "FORMAT" end
+  return value
+end
+
+--- A config that its model can read; what it says of itself, "unet: the config's norm_eps is ...", is told with the file instead.
+---@return table? config
+---@return string? message
+---@return string? code
+function M.read_config(path, root, read)
+  local config, message, code = M.read_json(path)
+  if not config then return nil, message, code end
+  local fine, problem = pcall(read, config)
+  if fine then return config end
+  return nil, ("%s: %s"):format(path, (tostring(problem):gsub("^" .. root .. ": ", ""):gsub("^the config's ", ""))), "FORMAT"
+end
+
+-- Which files hold the tensors: plain, else fp16, else the parts that an index names. Returns a list of names.
+local function choose(path, stem)
+  for _, name in ipairs { stem .. ".safetensors", stem .. ".fp16.safetensors" } do
+    if fs.stat(path .. "/" .. name) then return { name } end
+  end
+  for _, name in ipairs { stem .. ".safetensors.index.json", stem .. ".fp16.safetensors.index.json" } do
+    if fs.stat(path .. "/" .. name) then
+      local index, message, code = M.read_json(path .. "/" .. name)
+      if not index then return nil, message, code end
+      local files, seen = {}, {}
+      for _, file in pairs(type(index.weight_map) == "table" and index.weight_map or {}) do
+        if type(file) ~= "string" or file:find "[/\\]" then return nil, ("%s/%s: a part is no file name"):format(path, name), "FORMAT" end
+        if not seen[file] then
+          seen[file] = true
+          files[#files + 1] = file
+        end
+      end
+      table.sort(files)
+      if #files == 0 then return nil, ("%s/%s names no files"):format(path, name), "FORMAT" end
+      return files
+    end
+  end
+  for _, name in ipairs { stem .. ".bin", "pytorch_" .. stem .. ".bin" } do
+    if fs.stat(path .. "/" .. name) then
+      return nil, ("%s: no %s.safetensors; there is only %s, a Python pickle: save the model again as safetensors"):format(path, stem, name), "NOTFOUND"
+    end
+  end
+  return nil, ("%s: no %s.safetensors"):format(path, stem), "NOTFOUND"
+end
+
+---@class calotype.ModelPart
+---@field root string first part of every path: "unet"
+---@field path string
+---@field config table config.json
+---@field files string[] which files were chosen
+---@field tensors table<string, table> dtype and shape by today's name
+local Part = {}
+Part.__index = Part
+
+--- The handle of this part's tensors in a graph.
+function Part:weights(g) return g.weights(self.root, self.tensors) end
+
+--- Config and header of a folder. kind: root, the first part of every path; stem, what the files of weights are called; config, what reads
+--- config.json and raises what is wrong with it; names, where tensors had other names once, today's and those of the file.
+---@param kind { root: string, stem: string, config: fun(config: table), names?: fun(tensors: table): table, table }
+---@return calotype.ModelPart? part
+---@return string? message
+---@return string? code
+function M.open(path, kind)
+  local part = setmetatable({ root = kind.root, path = path }, Part)
+  local message, code
+  part.config, message, code = M.read_config(path .. "/config.json", kind.root, kind.config)
+  if not part.config then return nil, message, code end
+  part.files, message, code = choose(path, kind.stem)
+  if not part.files then return nil, message, code end
+  part.tensors, part.original = {}, {}
+  for _, name in ipairs(part.files) do
+    local file
+    file, message, code = safetensors.open(path .. "/" .. name)
+    if not file then return nil, message, code end
+    for tensor, it in pairs(file.tensors) do
+      if part.tensors[tensor] then return nil, ("%s: tensor \"%s\" is in two files"):format(path, tensor), "FORMAT" end
+      it.file = path .. "/" .. name
+      part.tensors[tensor] = it
+    end
+  end
+  if kind.names then part.tensors, part.original = kind.names(part.tensors) end
+  return part
+end
+
+--- Whether the config belongs to its tensors: build(g, handle, config) makes the model once as a graph, which takes a hundredth of a second and
+--- no memory to speak of.
+---@return boolean? ok
+---@return string? message
+---@return string? code
+function M.try(part, build)
+  local g = layers.new()
+  local ok, problem = pcall(build, g, part:weights(g), part.config)
+  if ok then return true end
+  local said = tostring(problem)
+  if said:sub(1, #part.root + 2) == part.root .. ": " then said = said:sub(#part.root + 3) end
+  return nil, ("%s: config.json and the weights are not of one model: %s"):format(part.path, said), "FORMAT"
+end
+
+--- sha256 of a file: a checkpoint of gigabytes is read once, then known by its path, size and time.
+---@return string? sum
+---@return string? message
+---@return string? code
+function M.file_hash(store, path)
+  local info, message, code = fs.stat(path)
+  if not info then return nil, message, code end
+  local key = ("%s|%d|%d"):format(fs.absolute(path) or path, info.size, info.mtime_ns)
+  local known = store:get("file", key)
+  if known then return known end
+  local sum
+  sum, message, code = hash.file(path, "hashing the model, MB")
+  if not sum then return nil, message, code end
+  store:put("file", key, sum)
+  return sum
+end
+
+--- What a part is, by content: its config and its files (those of `part.files` in its folder).
+---@param part { path: string, config?: table, files: string[] }
+---@return string? sum
+---@return string? message
+---@return string? code
+function M.fingerprint(store, part)
+  local rows = { json.encode(part.config or json.array(part.files)) }
+  for _, file in ipairs(part.files) do
+    local sum, message, code = M.file_hash(store, part.path .. "/" .. file)
+    if not sum then return nil, message, code end
+    rows[#rows + 1] = sum
+  end
+  return hash.sha256(table.concat(rows, "\n"))
+end
+
+--- Stream the tensors of `part` that the layers of `g` took into a plan or reference.
+---@return boolean? ok
+---@return string? message
+---@return string? code
+function M.load(g, target, part)
+  local by_file, order = {}, {}
+  for _, l in ipairs(g.loads) do
+    if l.file == part.root then
+      local file = part.tensors[l.name].file
+      if not by_file[file] then
+        by_file[file] = {}
+        order[#order + 1] = file
+      end
+      table.insert(by_file[file], { value = l.value, name = part.original[l.name] or l.name, kernel = l.kernel })
+    end
+  end
+  for _, file in ipairs(order) do
+    local ok, message, code = weights.load(file, target, by_file[file], ("tensors of the %s"):format(part.root))
+    if not ok then return nil, message, code end
+  end
+  return true
+end
+
+return M

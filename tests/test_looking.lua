@@ -1,0 +1,222 @@
+-- Providers that look at pictures on this machine: blip {} and wd14 {}, on the whole road of a recipe.
+local fs = require "native.fs"
+local json = require "native.json"
+local log = require "native.log"
+local looking = require "caption.looking"
+local recipes = dofile "tests/recipes.lua"
+local store = require "native.store"
+
+local function copy(from, place, to, names)
+  fs.make_folder(place.path(to))
+  for _, name in ipairs(names) do place.write(to .. "/" .. name, assert(fs.read(from .. "/" .. name))) end
+end
+
+local WORDS = { "[PAD]" }
+for i = 1, 88 do WORDS[#WORDS + 1] = "word" .. i end
+for _, word in ipairs { "[UNK]", "[CLS]", "[MASK]", "[SEP]", "." } do WORDS[#WORDS + 1] = word end
+
+-- A place with `count` pictures and both models of the goldens in it.
+local function place_with(count)
+  local place = recipes.new(tmp "place")
+  for i = 1, count do place.photo(("p%d.png"):format(i), { seed = i, width = 60 + 10 * i, height = 50 }) end
+  copy("tests/golden/blip/captioner", place, "blip", { "config.json", "model.safetensors" })
+  place.write("blip/vocab.txt", table.concat(WORDS, "\n") .. "\n")
+  copy("tests/golden/wd14", place, "wd14", { "config.json", "model.safetensors", "selected_tags.csv" })
+  return place
+end
+
+-- What a run warns of.
+local function warned(place, text)
+  local say, list = log.say, {}
+  log.say = function(level, line) if level == "warning" then list[#list + 1] = line else say(level, line) end end
+  local done = place.run(text)
+  log.say = say
+  return done, table.concat(list, "\n")
+end
+
+local function captions(place)
+  local out = {}
+  for _, entry in ipairs(fs.list(place.path "out") or {}) do
+    local stem = entry.path:match "([^/]+)%.txt$"
+    if stem then out[stem] = (assert(fs.read(entry.path)):gsub("\n$", "")) end
+  end
+  return out
+end
+
+local SIDECARS = [[images "@/photos":caption { with = %s }:export { as = "sidecars", to = "@/out" }]]
+-- A random model goes in circles unless that costs much.
+local BLIP = 'blip { model = "@/blip", beams = %d, longest = %d, shortest = 3, penalty = 4%s }'
+local SHORT = BLIP:format(2, 5, "")
+
+local function row_of(place, name)
+  local s <close> = assert(store.open(place.path "store"))
+  local row = s:captions(require("native.hash").sha256(place.read("photos/" .. name)))[1]
+  row.detail = json.decode(row.detail)
+  return row
+end
+
+test("wd14: a folder is tagged, the surest first, characters last; a second run asks nobody", function()
+  local place = place_with(3)
+  local with = 'wd14 { model = "@/wd14", threshold = 0.6, character_threshold = 0.5, rating = true, without = { "smile" } }'
+  local done = place.run(SIDECARS:format(with))
+  check.equal(done.exit, 0, done.text)
+  for stem, text in pairs(captions(place)) do
+    local list = {}
+    for tag in text:gmatch "[^,]+" do list[#list + 1] = tag:gsub("^ ", "") end
+    check.ok(({ general = true, sensitive = true, questionable = true, explicit = true })[list[1]], stem .. ": " .. text)
+    check.ok(not text:find "smile", text)
+    check.ok(not text:find "hatsune.*,[^,]*%f[%w]sky", text)
+  end
+  check.contains(place.run(SIDECARS:format(with)).log, "3 known")
+  local row = row_of(place, "p1.png")
+  check.equal({ row.provider, row.model, row.cost }, { "wd14", "wd14", 0 })
+end)
+
+test("wd14: pictures are made ready as timm's are: white behind, a white border, bicubic, blue first", function()
+  local place, names = place_with(0), { "photo-0.jpg", "photo-5.jpg", "resize-alpha.png" }
+  for _, name in ipairs(names) do place.write("photos/" .. name, assert(fs.read("tests/golden/image/" .. name))) end
+  local done = place.run(SIDECARS:format('wd14 { model = "@/wd14", threshold = 0.495, character_threshold = 0.495 }'))
+  check.equal(done.exit, 0, done.text)
+  -- The tags of tests/golden/wd14/golden.safetensors from 0.495 on, which none is nearer to than 0.02; another JPEG decoder moves them by less.
+  check.equal(captions(place), {
+    ["photo-0"] = '^_^, a, b, tree, blue eyes, poster (object), outdoors, red hair, hatsune miku, saber (fate)',
+    ["photo-5"] = '^_^, smile, no humans, "quoted", sky, 1girl, hatsune miku, saber (fate)',
+    ["resize-alpha"] = '^_^, no humans, long hair, solo, smile, sky, "quoted", hatsune miku, saber (fate)',
+  })
+end)
+
+test("blip: a folder is captioned; how many go at once changes no text", function()
+  local place = place_with(5)
+  local texts = {}
+  for _, batch in ipairs { 1, 2, 5, 16 } do
+    local other = place_with(5)
+    local done = other.run(SIDECARS:format(BLIP:format(2, 5, (", batch = %d"):format(batch))))
+    check.equal(done.exit, 0, done.text)
+    texts[#texts + 1] = captions(other)
+    check.equal(texts[#texts], texts[1], "batch " .. batch)
+  end
+  check.equal(place.run(SIDECARS:format(SHORT)).exit, 0)
+  check.contains(place.run(SIDECARS:format(SHORT)).log, "5 known")
+  check.contains(place.run(SIDECARS:format(BLIP:format(2, 5, ", batch = 3"))).log, "5 known") -- not asked again for another batch
+  local row = row_of(place, "p1.png")
+  check.equal({ row.provider, row.model, row.cost }, { "blip", "blip", 0 })
+end)
+
+test("blip: another model in the same folder asks again, the same one elsewhere does not", function()
+  local place = place_with(2)
+  check.equal(place.run(SIDECARS:format(SHORT)).exit, 0)
+  copy(place.path "blip", place, "moved", { "config.json", "model.safetensors", "vocab.txt" })
+  check.contains(place.run(SIDECARS:format((SHORT:gsub("@/blip", "@/moved")))).log, "2 known")
+  local words = table.concat(WORDS, "\n"):gsub("word7\n", "other\n")
+  place.write("moved/vocab.txt", words)
+  check.contains(place.plan(SIDECARS:format((SHORT:gsub("@/blip", "@/moved")))).out, "2 to ask for")
+end)
+
+test("blip: a prompt is how a caption begins", function()
+  local place = place_with(2)
+  local done = place.run(SIDECARS:format(BLIP:format(2, 6, ', prompt = "word1 Word2"')))
+  check.equal(done.exit, 0, done.text)
+  for _, text in pairs(captions(place)) do check.contains(text, "word1 word2") end
+  local too_long = place.run(SIDECARS:format(BLIP:format(2, 3, ', prompt = "word1 word2"')))
+  check.contains(too_long.text, "the prompt has 2 tokens, so a caption of 3 has no room")
+  check.equal(too_long.exit, 1)
+  check.contains(place.run(SIDECARS:format(BLIP:format(2, 40, ""))).text, "this model writes 16 at most")
+  local least = place.check(SIDECARS:format('blip { model = "@/blip", shortest = 9, longest = 8 }'))
+  check.contains(least.text, "shortest = 9 and longest = 8")
+end)
+
+test("blip: what goes in circles is named and left out, the others are captioned", function()
+  local place = place_with(4)
+  local done, said = warned(place, [[images "@/photos":caption { with = blip { model = "@/blip", beams = 1, longest = 16, shortest = 12 } }
+    :sheet { to = "@/out/sheet.png" }]])
+  check.equal(done.exit, 0, done.text)
+  check.contains(done.log, "3 written, 1 without")
+  check.contains(said, "p3.png is left without: its caption goes in circles (\"word12 ")
+  check.contains(said, "penalty = 1.3 or other words as prompt may help")
+end)
+
+test("a picture that cannot be decoded, or is another one by now, is named in the middle of a batch; the others are looked at", function()
+  local place = place_with(4)
+  local items, said = {}, {}
+  for i = 1, 4 do
+    local path = place.path(("photos/p%d.png"):format(i))
+    items[i] = { path = path, sha256 = require("native.hash").sha256(assert(fs.read(path))) }
+  end
+  place.photo("p2.png", { seed = 9 })
+  local half = place.read "photos/p3.png":sub(1, 200)
+  place.write("photos/p3.png", half)
+  items[3].sha256 = require("native.hash").sha256(half)
+  local context = { warn = function(line) said[#said + 1] = line end, fail = error }
+  local got = {}
+  for numbers, floats in looking.batches(context, items, 2, function(picture) return picture:resize(4, 4) end) do
+    got[#got + 1] = { table.concat(numbers, " "), #floats }
+  end
+  check.equal(got, { { "1 4", 2 * 4 * 4 * 3 * 4 } })
+  check.contains(said[1], "p2.png is left without: ")
+  check.contains(said[1], "changed since it was looked at; run again")
+  check.contains(said[2], "p3.png is left without: the PNG is cut off")
+end)
+
+-- Each: what is done to the folder, what `check` says of it.
+local BROKEN = {
+  { "the folder is not there", function() end, "there is no model @/gone", "blip", "gone" },
+  { "no config", function(place) fs.remove(place.path "blip/config.json") end, "config.json", "blip" },
+  { "no weights", function(place) fs.remove(place.path "blip/model.safetensors") end, "no model.safetensors", "blip" },
+  { "only a pickle", function(place)
+    fs.remove(place.path "blip/model.safetensors")
+    place.write("blip/pytorch_model.bin", "PK")
+  end, "pytorch_model.bin", "blip" },
+  { "no words", function(place) fs.remove(place.path "blip/vocab.txt") end, "no vocab.txt and no tokenizer.json", "blip" },
+  { "too few words", function(place) place.write("blip/vocab.txt", table.concat(WORDS, "\n", 1, 80) .. "\n[UNK]\n[CLS]\n[SEP]\n") end,
+    "vocab.txt has 83 words, the config's vocab_size is 96", "blip" },
+  { "words without the special ones", function(place) place.write("blip/vocab.txt", "a\nb\n") end, 'the begin token "[CLS]" is not in it', "blip" },
+  { "other shapes", function(place)
+    place.write("blip/config.json", (place.read "blip/config.json":gsub('"hidden_size": 24', '"hidden_size": 30')))
+  end, "config.json and the weights are not of one model", "blip" },
+  { "heads that do not fit", function(place)
+    place.write("blip/config.json", (place.read "blip/config.json":gsub('"num_attention_heads": 3', '"num_attention_heads": 5')))
+  end, "24 channels do not fall into 5 heads", "blip" },
+  { "other pictures", function(place) place.write("blip/preprocessor_config.json", '{"size": {"height": 384, "width": 384}}') end,
+    "32 x 32, the config's image_size, is expected", "blip" },
+  { "another resize", function(place) place.write("blip/preprocessor_config.json", '{"resample": 2}') end, "resample is 2; 3, bicubic, is expected", "blip" },
+  { "no spread", function(place) place.write("blip/preprocessor_config.json", '{"image_std": [0, 1, 1]}') end, "image_std is [0,1,1]", "blip" },
+  { "a BLIP that does not write", function(place)
+    for _, name in ipairs { "config.json", "model.safetensors" } do place.write("blip/" .. name, assert(fs.read("tests/golden/blip/matcher/" .. name))) end
+  end, "says whether texts belong to pictures and writes none", "blip" },
+  { "no tags", function(place) fs.remove(place.path "wd14/selected_tags.csv") end, "selected_tags.csv", "wd14" },
+  { "too few tags", function(place) place.write("wd14/selected_tags.csv", "tag_id,name,category,count\n1,a,0,9\n") end,
+    "selected_tags.csv has 1 tags, the config's num_classes is 20", "wd14" },
+  { "no CSV", function(place) place.write("wd14/selected_tags.csv", 'tag_id,name,category,count\n1,"a,0,9\n') end, "line 2 is no line of CSV", "wd14" },
+  { "other columns", function(place) place.write("wd14/selected_tags.csv", "id,tag\n") end, 'names no columns "name" and "category"', "wd14" },
+  { "another architecture", function(place)
+    place.write("wd14/config.json", (place.read "wd14/config.json":gsub("vit_base_patch16_224", "swinv2_base_window8_256")))
+  end, "is no plain vision transformer; wd-vit-tagger-v3", "wd14" },
+  { "a class token", function(place)
+    place.write("wd14/config.json", (place.read "wd14/config.json":gsub('"class_token": false', '"class_token": true')))
+  end, "has a class_token", "wd14" },
+}
+
+test("a model's folder that is broken is told by check, with what to do", function()
+  for _, case in ipairs(BROKEN) do
+    local name, breaks, said, provider, folder = table.unpack(case)
+    local place = place_with(1)
+    breaks(place)
+    local done = place.check(([[images "@/photos":caption { with = %s { model = "@/%s" } }:sheet { to = "@/out/sheet.png" }]]):format(provider,
+      folder or provider))
+    check.ok(done.exit == 1 or done.exit == 2, name .. ": " .. tostring(done.exit))
+    check.contains(done.text, said, name)
+    check.ok(done.text:find "whole folder again" or done.text:find "did you mean", name .. ": " .. done.text)
+  end
+end)
+
+test("a vocabulary is found in tokenizer.json too", function()
+  local place = place_with(1)
+  local vocabulary = {}
+  for i, word in ipairs(WORDS) do vocabulary[word] = i - 1 end
+  fs.remove(place.path "blip/vocab.txt")
+  place.write("blip/tokenizer.json", json.encode { model = { type = "WordPiece", vocab = vocabulary } })
+  local done = place.run(SIDECARS:format(SHORT))
+  check.equal(done.exit, 0, done.text)
+  place.write("blip/tokenizer.json", json.encode { model = { type = "BPE", vocab = vocabulary } })
+  check.contains(place.check(SIDECARS:format(SHORT)).text, "a WordPiece vocabulary, numbered from 0, is expected")
+end)
