@@ -60,6 +60,7 @@ test("while one window writes the files of a large step the other changes nothin
   check.equal(check.refused("another window still writes the caption files of its last step", b.changes:write(last, "mine")), "BUSY")
   check.equal(check.refused("another window still writes", b.changes:undo()), "BUSY")
   check.ok(b.changes:type(last, "what I write"))
+  check.equal(check.refused("another window still writes", b.changes:commit()), "BUSY")
   second(b)
   check.equal(#b.changes:history(last), 2) -- what the file had before is not taken for new
   while a.changes:work(0) do end -- luacheck: ignore
@@ -240,4 +241,89 @@ test("a folder reached by a link is the same folder: its steps, its copies, wher
   b = open(at)
   check.equal(b:current().name, "p03.png")
   b:close()
+end)
+
+test("a folder that is moved while it is open is written where it is now", function()
+  local at = folder(1)
+  local p = open(at)
+  os.execute(("mv %s/photos %s/elsewhere; mkdir %s/photos"):format(at, at, at))
+  second(p)
+  check.equal(p.changes:write(p.items[1], "moved"), true)
+  local seen = io.popen(("ls %s/photos; cat %s/elsewhere/p01.txt"):format(at, at)) -- fs goes where the folder went
+  check.equal(seen:read "a", "moved\n")
+  seen:close()
+  p:close()
+end)
+
+test("a picture that goes away while it is written gets its caption when it is back, and its file", function()
+  local at = folder(2)
+  put(at .. "/photos/p01.txt", "a \\(red\\) door\n")
+  local p = open(at)
+  check.ok(p.changes:type(p.items[1], "a green door"))
+  os.execute(("mkdir %s/elsewhere; mv %s/photos/* %s/elsewhere"):format(at, at, at))
+  second(p)
+  check.equal(check.refused("p01.png is gone: put it back, or press F5", p.changes:commit()), "NOTFOUND")
+  check.ok(p.changes:type(p.items[1], "a green door, open"))
+  p.changes:tick(1)
+  p.changes:tick(4)
+  p.changes:tick(7)
+  local _, count = told(p):gsub("what you write is kept meanwhile", "")
+  check.equal(count, 1)
+  check.equal(p.changes.conflict, nil)
+  check.refused("p02.png is gone: put it back, or press F5", p.changes:write(p.items[2], "x"))
+  check.ok(p:go(p.items[2]))
+  p.changes:commit()
+  check.equal(#fs.list(at .. "/photos"), 0) -- nothing is made where nothing is
+  check.equal(p.items[1].draft, "a green door, open")
+  os.execute(("mv %s/elsewhere/* %s/photos"):format(at, at))
+  second(p)
+  check.equal(p.items[1].caption, "a \\(red\\) door")
+  p.changes:tick(20)
+  p.changes:tick(30)
+  check.equal(p.items[1].caption, "a green door, open")
+  check.equal(file(at, 1), "a green door, open\n")
+  check.equal(p.store:drafts(), {})
+  p:close()
+end)
+
+test("a picture that becomes another while it is written keeps what is typed, once", function()
+  local at = folder(1)
+  local p = open(at)
+  local item = p.items[1]
+  local old = item.sha256
+  check.ok(p.changes:type(item, "typed"))
+  put(at .. "/photos/p01.txt", "theirs\n") -- what is typed cannot be kept just so
+  second(p)
+  check.equal(p.changes.conflict.mine, "typed")
+  check.ok(image.new(50, 48, { 1, 2, 3 }):save(item.path))
+  second(p)
+  check.equal(item.sha256, nil)
+  check.ok(p.changes:type(item, "typed on"))
+  check.ok(item.sha256 ~= old)
+  check.equal(p.store:drafts(), { { sha = item.sha256, seat = 1, text = "typed on" } })
+  check.ok(p.changes:settle "mine")
+  check.equal(file(at, 1), "typed on\n")
+  check.equal(p.store:drafts(), {})
+  p:close()
+end)
+
+test("a step that would wait long for the files of the last is told so, and what was typed meanwhile is kept by itself", function()
+  local at = folder(MANY)
+  local p = open(at)
+  check.equal(p.changes:write_many(wishes(p, "red"), "many"), MANY)
+  local clock_before = require("native.log").clock
+  local time = 0
+  require("native.log").clock = function() -- each look at the clock takes a second
+    time = time + 1
+    return time
+  end
+  check.ok(p.changes:type(p.items[1], "typed"))
+  local _, message = p.changes:commit()
+  check.contains(message, "the caption files of the step before are still being written")
+  check.equal(check.refused("are left; try again in a moment", p.changes:undo()), "BUSY")
+  require("native.log").clock = clock_before
+  check.ok(p.changes:type(p.items[2], "in the next picture"))
+  check.equal(p.items[1].draft, nil)
+  check.equal(p.items[1].caption, "typed")
+  p:close()
 end)

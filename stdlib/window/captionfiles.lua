@@ -28,6 +28,7 @@ local must = require("window.transaction").must
 local M = {}
 
 local AT_ONCE = 32 -- caption files that are written before a change returns; more are written by `work`
+local PATIENCE = 1 -- seconds that the next step waits for them: the window stands still meanwhile
 
 -- --- what is noted ------------------------------------------------------------------------------------------------
 
@@ -238,11 +239,14 @@ end
 --- Before a step: what is still to be written is, also a killed window's. Else why none can begin now.
 ---@return string? message, string? code
 function M.ready(self)
-  self:work()
-  if M.settle(self) then
+  local late = self:work(PATIENCE)
+  if not late and M.settle(self) then
     return "another window still writes the caption files of its last step; try again in a moment", "BUSY"
   end
-  self:work()
+  if late or self:work(PATIENCE) then
+    return ("the caption files of the step before are still being written, %d are left; try again in a moment"):format(
+      #self.files - self.files.at + 1), "BUSY"
+  end
 end
 
 return M

@@ -43,14 +43,14 @@ Changes.undo, Changes.redo, Changes.can, Changes.list = undo.undo, undo.redo, un
 Changes.star, Changes.reject, Changes.restore = marks.star, marks.reject, marks.restore
 Changes.stand, Changes.adopt = adopted.stand, adopted.adopt
 Changes.type, Changes.tick, Changes.commit, Changes.discard = typing.type, typing.tick, typing.commit, typing.discard
-Changes.keep_drafts = typing.keep_drafts
+Changes.keep_drafts, Changes.commit_later = typing.keep_drafts, typing.commit_later
 Changes.settle, Changes.found_other, Changes.take_up_drafts = typing.settle, typing.found_other, typing.take_up_drafts
 Changes.work, Changes.settle_files = captionfiles.work, captionfiles.settle
 Changes.follow = transaction.follow
 
 ---@param project table
 function M.new(project)
-  return setmetatable({ project = project, store = project.store, place = project.place, files = {}, unkept = {}, conflicts = {} }, Changes)
+  return setmetatable({ project = project, store = project.store, place = project.place, files = {}, unkept = {}, later = {}, conflicts = {} }, Changes)
 end
 
 -- --- Captions ----------------------------------------------------------------------------------------------------

@@ -217,8 +217,10 @@ function Project:close()
   local ok, problem = pcall(function()
     self.store:wait(CLOSING)
     local drafts = #self.changes:keep_drafts()
+    while self.changes:work(0.1) and script.interrupted() < 2 do end -- luacheck: ignore 542
     local did = drafts == 0 and self.changes:commit()
     if did == nil or drafts > 0 then self.store:wait(0.1) end
+    if drafts == 0 then self.changes:commit_later() end
     self.changes:work()
     self:keep()
   end)

@@ -8,6 +8,7 @@ local beside = require "captions.beside"
 local caption_tags = require "caption.tags"
 local captionfiles = require "window.captionfiles"
 local entries = require "window.entries"
+local fs = require "native.fs"
 local history = require "recipe.history"
 local json = require "native.json"
 local state = require "window.state"
@@ -20,8 +21,9 @@ local M = {}
 --- How a title names pictures.
 function M.count_of(items) return #items == 1 and items[1].name or ("%d pictures"):format(#items) end
 
---- Why a picture takes no caption now; nil when it does.
+--- Why a picture takes no caption now; nil when it does. One that is away gets it when it is back: its caption file is where it is.
 function M.closed(self, item)
+  if not fs.stat(item.path) then return ("%s is gone: put it back, or press F5"):format(item.path), "NOTFOUND" end
   if not item.sha256 then
     local ok, message, code = self.project:identify(item)
     if not ok then return message, code end
@@ -119,7 +121,11 @@ function M.apply(self, wishes, title, known)
     M.still(self, steps, known_rows, left)
     if #steps > 0 then must(self.store:drop_undone(self.place)) end
     for _, entry in ipairs(found) do
-      if not entry.other then must(self.store:draft(entry.item.sha256, nil, self.project.seat)) end
+      if not entry.other then
+        must(self.store:draft(entry.item.sha256, nil, self.project.seat))
+        local before = entry.item.draft_sha -- kept while it was another picture
+        if before and before ~= entry.item.sha256 then must(self.store:draft(before, nil, self.project.seat)) end
+      end
     end
     for _, entry in ipairs(steps) do
       local item = entry.item
@@ -144,7 +150,7 @@ function M.apply(self, wishes, title, known)
   if not ok then return nil, message, code end
   for _, entry in ipairs(found) do
     if not entry.other then
-      entry.item.draft, self.unkept[entry.item] = nil, nil
+      entry.item.draft, entry.item.draft_sha, self.unkept[entry.item] = nil, nil, nil
       if self.noted == entry.item then self.noted = nil end
       if self.typing == entry.item then self.typing = nil end
     end

@@ -7,6 +7,7 @@
 --   c:take_up_drafts()                                    -- when opened: what was being typed when the program was killed
 --
 -- c.typing is the picture that is typed in, item.draft its text so far. Methods of what changes.new makes (changes.lua).
+local captionfiles = require "window.captionfiles"
 local entries = require "window.entries"
 local history = require "recipe.history"
 local json = require "native.json"
@@ -25,6 +26,8 @@ local function note_of(self, seat) return seat > 0 and ("typing:%s#%d"):format(s
 
 -- What is typed, into the store. With the first key of a picture goes what it was typed over.
 local function keep_draft(self, item)
+  local known, why, kind = self.project:identify(item) -- it may be another picture by now
+  if not known then return nil, why, kind end
   if item.draft and self.typing == item and self.noted ~= item then
     local note = json.encode { path = state.word(item.path), sha = item.sha256, base = self.base }
     local ok, message, code = self.store:put("window", note_of(self, self.project.seat), note)
@@ -33,6 +36,8 @@ local function keep_draft(self, item)
   end
   local ok, message, code = self.store:draft(item.sha256, item.draft, self.project.seat)
   if ok and not item.draft and self.noted == item then self.noted = nil end
+  if ok and item.draft_sha and item.draft_sha ~= item.sha256 then self.store:draft(item.draft_sha, nil, self.project.seat) end
+  if ok then item.draft_sha = item.draft and item.sha256 or nil end
   return ok, message, code
 end
 
@@ -76,6 +81,14 @@ function M.keep_drafts(self)
   return refused
 end
 
+-- What was typed in pictures that one has left, and no step could be made of then.
+function M.commit_later(self)
+  for item in pairs(self.later) do
+    local did = (not item.draft or self.typing == item) and true or M.commit(self, item)
+    if did ~= nil then self.later[item] = nil end
+  end
+end
+
 --- After two seconds without a key what was typed becomes a step. `now`: seconds by any clock.
 ---@param now number
 ---@return boolean committed
@@ -83,6 +96,10 @@ function M.tick(self, now)
   if next(self.unkept) and now - (self.offered or now - REST) >= REST then
     self.offered = now
     self:keep_drafts()
+  end
+  if next(self.later) and now - (self.tried or now - REST) >= REST then
+    self.tried = now
+    self:commit_later()
   end
   if not self.typing then return false end
   if self.touched then self.touched, self.rested = false, now end
@@ -126,17 +143,13 @@ local function conflict(self, item, now)
   self.project:changed()
 end
 
---- What was typed becomes a step. False when nothing was, or when a conflict is to be settled first.
----@param item? table the one that is being typed in
----@return boolean? changed, string? message, string? code
-function M.commit(self, item)
-  item = item or self.typing
-  if not item or not item.draft then
-    if item == self.typing then self.typing = nil end
-    return false
-  end
+local function commit(self, item)
   if in_conflict(self, item) then return false, "the caption became another while it was written", "BUSY" end
-  local now, message, code = step.look(self, item)
+  local message, code = captionfiles.ready(self) -- what they had before is not looked at
+  if not message then message, code = step.closed(self, item) end
+  if message then return nil, message, code end
+  local now
+  now, message, code = step.look(self, item)
   if not now then return nil, message, code end
   if now.text ~= item.caption and now.text ~= entries.text_of(item.draft) then
     conflict(self, item, now)
@@ -147,6 +160,20 @@ function M.commit(self, item)
   if not count then return nil, left, code end
   if left[1] then return nil, left[1].why, left[1].code end
   return count > 0
+end
+
+--- What was typed becomes a step. False when nothing was, or when a conflict is to be settled first.
+---@param item? table the one that is being typed in
+---@return boolean? changed, string? message, string? code
+function M.commit(self, item)
+  item = item or self.typing
+  if not item or not item.draft then
+    if item == self.typing then self.typing = nil end
+    return false
+  end
+  local did, message, code = commit(self, item)
+  self.later[item] = did == nil or nil
+  return did, message, code
 end
 
 --- What was typed and is no step yet goes, at least from the screen: where the store refuses to forget it, `tick` asks again.
@@ -178,7 +205,10 @@ function M.settle(self, which)
     settled(self, item)
     return count > 0
   end
-  local now, message, code = step.look(self, item)
+  local message, code = step.closed(self, item)
+  if message then return nil, message, code end
+  local now
+  now, message, code = step.look(self, item)
   if not now then return nil, message, code end
   local ok
   ok, message, code = transaction.run(self, function()
@@ -230,7 +260,7 @@ function M.take_up_drafts(self)
     local item = items[1]
     for _, other in ipairs(items) do if type(noted) == "table" and noted.path == other.path then item = other end end
     if item and not item.draft and take_over(self, draft) then
-      item.draft = draft.text
+      item.draft, item.draft_sha = draft.text, draft.sha
       local base = type(noted) == "table" and noted.sha == draft.sha and noted.base or nil
       if base and base ~= item.caption and entries.text_of(draft.text) ~= item.caption then
         local new = { item = item, mine = draft.text, theirs = item.caption }

@@ -40,7 +40,9 @@ function Watch:check(items)
   if not rows then return {} end -- the store cannot be read now: what is shown stays
   for _, item in ipairs(items) do
     local row = item.sha256 and rows and rows[item.sha256]
-    if differs(item, state.stat(item.path)) or (row and row.id) ~= item.row then odd[#odd + 1] = item end
+    local other = not item.gone -- else what is known of it stays until it is back
+      and (differs(item, state.stat(item.path)) or (row and row.id) ~= item.row)
+    if other then odd[#odd + 1] = item end
   end
   if #odd == 0 then return odd end
   return p:refresh(odd)
