@@ -73,6 +73,10 @@ lora:report { to = "@/out/lora.html" }]]
     ["modelspec.resolution"] = "16x16", ["modelspec.license"] = "CC0-1.0", ["modelspec.description"] = "made by a test", ss_sd_model_name = "tiny",
     ["calotype.captions_by"] = "template", ["calotype.version"] = require("native.script").versions().calotype } do check.equal(m[key], value, key) end
   check.equal(m["modelspec.hash_sha256"], "0x" .. m.sshs_model_hash)
+  do -- calotype view out/zkr.safetensors finds the run
+    local store <close> = check.ok(require("native.store").open(place.path "store"))
+    check.equal(hash.file(require("train.runs").of_file(store, m.sshs_model_hash) .. "/last.state"), hash.file(folder .. "/last.state"))
+  end
   for key, value in pairs(m) do check.ok(not value:find(place.folder, 1, true), key .. " tells a path") end
   check.equal(#fs.list(place.path "out/each"), 4)
   local now = check.ok(require("train.live").read(folder)) -- for those who watch

@@ -270,4 +270,18 @@ test("a LoRA opens with its metadata and the pictures beside it; its run's folde
   p = check.ok(project.open(folder .. "/step-000020.safetensors", { store = tmp "lora-store" }))
   check.equal({ p.kind, #p.items, p.run.folder ~= nil }, { "run", 2, true })
   p:close()
+  -- one that went out of the run, under another name and elsewhere
+  header = json.encode { __metadata__ = { sshs_model_hash = "abc", ss_steps = "20" }, t = { dtype = "F32", shape = json.array { 1 }, data_offsets = json.array { 0, 4 } } }
+  header = header .. (" "):rep(-#header % 8)
+  check.ok(fs.write(at .. "/out.safetensors", string.pack("<I8", #header) .. header .. "\0\0\0\0"))
+  p = check.ok(project.open(at .. "/out.safetensors", { store = tmp "lora-store" }))
+  require("train.runs").remember_file(p.store, "abc", folder)
+  r = runs.new(p.run)
+  check.ok(r:look(p.store, 0))
+  check.equal({ r.state, r.step, #r.losses, #r.rows, r.facts[1] }, { "training", 20, 20, 2, { "steps", "20" } })
+  os.execute("rm -r " .. folder)
+  r = runs.new(p.run)
+  check.ok(r:look(p.store, 0))
+  check.contains(r:told(), "no training is known")
+  p:close()
 end)

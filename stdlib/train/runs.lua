@@ -2,6 +2,8 @@
 --
 --   local near = runs.remember(store, "/home/me/checkpoints/wtrclr", job)      -- a job of train.lora, with its identity and folder
 --   runs.latest(store, "/home/me/checkpoints/wtrclr")                          --> "checkpoints/wtrclr-77aa01bc"
+--   runs.remember_file(store, sum, "/home/me/checkpoints/wtrclr-77aa01bc")     -- a LoRA of these tensors (sshs_model_hash) went out of that run
+--   runs.of_file(store, sum)                                                   --> that folder, wherever the file lies and whatever it is called
 --   near.folder, near.causes         --> "checkpoints/wtrclr-3f2a91c0", { "rank 16 -> 32", "12 pictures instead of 5" }
 
 local checkpoint = require "train.checkpoint"
@@ -101,5 +103,20 @@ function runs.latest(store, key)
   local last = list[#list]
   return last and last.folder or nil
 end
+
+--- Remember from which run a LoRA's file is.
+---@param store table
+---@param sum string of its tensors, as its metadata have it
+---@param folder string
+function runs.remember_file(store, sum, folder)
+  folder = fs.absolute(folder) or folder
+  if store:get("trained file", sum) ~= folder then store:put("trained file", sum, folder) end
+end
+
+--- The folder of the run that it is from; nil where this project knows none.
+---@param store table
+---@param sum string
+---@return string?
+function runs.of_file(store, sum) return store:get("trained file", sum) end
 
 return runs

@@ -1,7 +1,7 @@
 -- run.lua - a training as its files tell: the curve, where it stands, checkpoints, and the samples as a table. Without pixels.
 --
 --   local r = run.new { folder = "checkpoints/wtrclr-3f2a91c0" }        -- or { file = "x.safetensors" }, or { key = ..., recipe = "hall.lua" }
---   if r:look(store, now) then ... end                                  -- once a second: true when something is another
+--   if r:look(store, now) then ... end                                  -- once a second: true when something is another; finds the run of a file
 --   r.state, r.step, r.steps, r.left                                    -- "training"; done, all; seconds that are left, nil: nobody knows
 --   r.losses, r.smooth, r.held                                          -- { { step, loss }, ... }
 --   r.checkpoints                                                       -- { { step, path, size }, ... }
@@ -267,6 +267,15 @@ local function stamp(self)
   return (self.folder or "") .. "|" .. table.concat(parts, "|")
 end
 
+-- A LoRA that lies elsewhere: the run that it went out of, when this project made it.
+local function seek(self, store)
+  self.sought = true
+  local file = safetensors.open(self.file)
+  local sum = file and file.metadata and file.metadata.sshs_model_hash
+  local folder = sum and runs.of_file(store, sum)
+  if folder and fs.grant(folder, "read") and M.is_folder(folder) then self.folder = folder end
+end
+
 --- Look at the files when it is time.
 ---@param store table
 ---@param now number seconds, rising
@@ -278,6 +287,7 @@ function Run:look(store, now)
     self.folder = runs.latest(store, self.key) or self.folder
     if self.folder and not fs.stat(self.folder) then fs.grant(self.folder, "read") end -- until it is there
   end
+  if self.file and not self.folder and not self.sought then seek(self, store) end
   local is = stamp(self)
   if is == self.stamp then return tell_time(self) end
   self.stamp, self.version = is, self.version + 1

@@ -1,6 +1,7 @@
 local hash = require "native.hash"
 local json = require "native.json"
 local outputs = require "recipe.outputs"
+local runs = require "train.runs"
 local set = require "recipe.set"
 
 local M = {
@@ -32,6 +33,7 @@ function M.digest(result)
 end
 
 function M.run(context, options, result)
+  if result.note.file then runs.remember_file(context.store(), result.note.file, (result.path:match "^(.*)/" or ".")) end -- for calotype view
   local key = hash.sha256(json.encode { verb = "lora.export", version = M.version, options = options, input = M.digest(result) })
   if outputs.unchanged(context, options.to, key) then return end
   local stem = options.to:match "([^/]*)%.%w+$"
