@@ -33,6 +33,14 @@ local function outside()
     check.equal(c.rows[2].name, "a.txt")
   end)
 
+  test("a caption that has [trigger] waits for the word", function()
+    local items = { item("a.jpg", "a door"), item("b.jpg", "a photo of [trigger]") }
+    local c = exportbox.contents(items, { format = "kohya" })
+    check.equal(c.unfilled, items[2])
+    c = exportbox.contents(items, { format = "kohya", trigger = "zkr" })
+    check.equal({ c.unfilled, c.rows[1].text, c.rows[2].text }, { nil, "zkr, a door", "a photo of zkr" })
+  end)
+
   test("the recipe has the captions as they stand", function()
     local c = exportbox.contents({ item("a\"b.jpg", "a \"door\"\\") }, { format = "kohya", trigger = "zkr", repeats = 3 })
     local made = exportbox.recipe(c, { format = "kohya", to = "out/k", trigger = "zkr", repeats = 3 })

@@ -22,6 +22,8 @@ local set = require "recipe.set"
 
 local M = {}
 
+M.TO_COME = "(a caption to come)" -- stands in a plan for an answer that nobody has given yet
+
 --- Who is asked. nil and the sentence to say where nobody can be.
 ---@param with? { provider: string, version: integer, options: table }
 ---@return table? with, string? why
@@ -214,7 +216,7 @@ function M.plan(context, list, items)
   local provider, key_of = providers.by_name[with.provider], M.keys(with, context)
   for n, i in ipairs(open) do
     wanted[n] = items[i]
-    done.texts[i] = { text = "(a caption to come)", by = { author = provider.author, provider = with.provider, key = key_of(items[i]) } }
+    done.texts[i] = { text = M.TO_COME, by = { author = provider.author, provider = with.provider, key = key_of(items[i]) } }
   end
   return { known = done.known, asked = #open, written = 0, texts = done.texts, estimate = #open > 0 and estimate(context, list, wanted) or nil }
 end

@@ -40,7 +40,7 @@ end
 --- What goes out, in its order. Those put aside and those that cannot be read are left out.
 ---@param items table[]
 ---@param how { format: string, trigger?: string, metadata?: string, repeats?: integer, skip?: boolean }
----@return { rows: table[], bytes: integer, without: table[], aside: integer, metadata?: string }
+---@return { rows: table[], bytes: integer, without: table[], aside: integer, metadata?: string, unfilled?: table } contents unfilled: says [trigger]
 function M.contents(items, how)
   local kept, c = {}, { rows = {}, bytes = 0, without = {}, aside = 0 }
   for _, item in ipairs(items) do
@@ -49,7 +49,10 @@ function M.contents(items, how)
     elseif not says then
       c.without[#c.without + 1] = item
       if not how.skip then kept[#kept + 1] = { item, "" } end
-    else kept[#kept + 1] = { item, says } end
+    else
+      kept[#kept + 1] = { item, says }
+      if trigger.wanted(says) then c.unfilled = c.unfilled or item end
+    end
   end
   local going = {}
   for i, pair in ipairs(kept) do going[i] = pair[1] end
@@ -150,6 +153,7 @@ local function trouble(view, c, how)
   if #c.without > 0 and not how.skip then
     return ("%s no caption, the first is %s"):format(#c.without == 1 and "1 picture has" or #c.without .. " pictures have", c.without[1].name)
   end
+  if c.unfilled and not format.beside then return ("the caption of %s has [trigger]: say above what it is"):format(c.unfilled.name) end
   if not format.beside and not how.to then return "name the place it is written to" end
   if format.file and not how.to:lower():find "%.zip$" then return "the name of a zip ends with .zip" end
   if format.name == "kohya" and not (how.repeats and how.repeats >= 1 and how.repeats <= 1000) then return "repeats are a whole number, 1 to 1000" end

@@ -176,6 +176,7 @@ function Project:reload()
   local current, chosen = self:current(), self.selected
   local stats, all, by_path, kept, new = items.stats_of(found.paths), {}, {}, {}, {}
   self.contents, self.stamp, self.title = {}, found.stamp, found.title
+  self.trigger = self.settings.trigger or found.trigger
   for i, path in ipairs(found.paths) do
     local old, info = self.by_path[path], stats[path]
     local item = old

@@ -10,6 +10,7 @@
 -- A view file is what :preview keeps in the store, too, for "preview:NAME" (window/preview.lua): { "calotype": "view", "version": 1, "title": "...",
 -- "recipe": "hall.lua", "pictures": [ { "path": "photos/a.jpg", "width": 640, "height": 480, "caption": "...", "trigger": "zkr",
 -- "bucket": { "width": 512, "height": 512 }, "crop": {...}, "rejected": "too small", "verb": "reject" } ] }; all but the path may be left out.
+local asking = require "recipe.asking"
 local buckets = require "recipe.buckets"
 local fs = require "native.fs"
 local hash = require "native.hash"
@@ -105,15 +106,16 @@ local function of_view(path, bytes, place)
   if #view.pictures > MOST_IN_VIEW then
     return nil, ("%s has %d pictures; a window shows at most %d"):format(path, #view.pictures, MOST_IN_VIEW), "LIMIT"
   end
-  local paths, more = {}, {}
+  local paths, more, trigger = {}, {}, nil
   for i, row in ipairs(view.pictures) do
     local made, why = row_of(row)
     if not made then return nil, ("%s: picture %d %s"):format(path, i, why), "FORMAT" end
     if not more[row.path] then paths[#paths + 1] = row.path end
-    more[row.path] = made
+    more[row.path], trigger = made, trigger or made.trigger
     fs.grant(row.path:match "^(.*)/[^/]*$" or ".", "read")
   end
-  return { kind = "view", place = place, title = type(view.title) == "string" and view.title or title_of(path), paths = paths, more = more }
+  return { kind = "view", place = place, title = type(view.title) == "string" and view.title or title_of(path), paths = paths, more = more,
+    trigger = trigger }
 end
 
 local function of_view_file(path)
@@ -144,7 +146,7 @@ local function of_item(item, bucket)
   for _, key in ipairs(RECORD) do record[key] = item[key] end
   return { sha256 = item.sha256, width = item.width, height = item.height, record = item.width and record or nil, bucket = bucket,
     crop = bucket and buckets.crop(item.width, item.height, bucket) or nil,
-    trigger = item.trigger, out = item.caption ~= "(a caption to come)" and item.caption or nil }
+    trigger = item.trigger, out = item.caption and not item.caption:find(asking.TO_COME, 1, true) and item.caption or nil }
 end
 
 local function of_recipe(path, options)
