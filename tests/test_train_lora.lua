@@ -2,6 +2,7 @@
 local checkpoint = require "train.checkpoint"
 local device = require "native.device"
 local fs = require "native.fs"
+local hash = require "native.hash"
 local image = require "native.image"
 local json = require "native.json"
 local log = require "native.log"

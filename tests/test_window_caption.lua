@@ -57,7 +57,7 @@ local function ask(v, how)
   local box = v.captioning
   for name, value in pairs(how) do
     if name == "scope" then box.scope = value
-    elseif name == "replace" then box.replace = value
+    elseif name == "replace" or name == "another" then box[name] = value
     elseif name == "with" then for i, one in ipairs(box.writers) do if one == value then box.writer = i end end
     else box.fields[name]:set(value) end
   end
@@ -90,6 +90,43 @@ test("the cost is shown first, nobody is asked before it is agreed to; all is on
     check.equal({ p.items[1].caption, p.items[2].caption, p.items[3].caption }, { "", "a person's", "" })
     p.changes:redo()
     check.contains(p.items[3].caption, "a small test picture")
+  end)
+end)
+
+test("a model is asked once more on request; stopped, the same goes on with the answers that it has", function()
+  with_view(2, "ok=caption", function(v, p)
+    local function planned(how)
+      local box = ask(v, { with = "gemini", scope = 2, another = how })
+      until_(v, function() return box.planned end)
+      local words = {}
+      for _, line in ipairs(box.lines) do words[#words + 1] = line.text end
+      return table.concat(words, "\n"), box
+    end
+    local function run()
+      key(v, "return")
+      check.ok(v.job)
+      until_(v, function() return not v.job end)
+    end
+    v.project:go(1)
+    check.contains(planned(false), "2 to ask for")
+    run()
+    check.contains(planned(false), "asks nobody")
+    key(v, "escape")
+    local said, box = planned(true)
+    check.contains(said, "2 to ask for")
+    check.contains(box.recipe, "take = 2")
+    run()
+    check.equal({ p.settings.captioning.take, p.settings.captioning.begun }, { 2, nil })
+    check.equal(#p.changes:history(p.items[1]), 2)
+    said, box = planned(true)
+    check.contains(said, "2 to ask for") -- and a third
+    check.contains(box.recipe, "take = 3")
+    run()
+    p.settings.captioning.begun = true -- as a run that was stopped leaves it
+    said, box = planned()
+    check.equal(box.another, true)
+    check.contains(box.recipe, "take = 3")
+    check.contains(said, "asks nobody")
   end)
 end)
 

@@ -23,6 +23,7 @@ M.shared = {
     doc = "of the question and of the captions: de, en, es, fr, ja, zh, or a file of your own (CALOTYPE_PROMPTS)" },
   { "tag_language", "choice", choices = { "en", "same" }, default = "en", doc = 'tags are English, as taggers write them; "same": in `language`' },
   { "instructions", "text", default = "", doc = "added to the question" },
+  { "take", "integer", min = 2, max = 10000, doc = "2, 3, ...: another answer to a question that was answered before; it is paid again" },
   { "max_tokens", "integer", min = 16, max = 65536, doc = "the longest answer, thinking included; 2048 when left out, of servers of your own 1024" },
 }
 M.pace = {

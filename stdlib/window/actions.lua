@@ -6,7 +6,9 @@
 -- A row: { id, title, keys = { "ctrl+z" }, group, run = function(view), when = function(view), on = function(view), again }. `when` false: it
 -- cannot be done now. A key that is held repeats what is in the group Move and what has `again`, nothing else. Rooms of the window that bring
 -- their own are named in MORE; each has a table `actions`.
+local caption_tags = require "caption.tags"
 local set = require "recipe.set"
+local tags = require "window.tags"
 
 local M = {}
 
@@ -36,18 +38,26 @@ end
 
 local function extend(by, rows)
   return function(view)
+    local p = view.project
+    local from = p:current()
+    if from and not p.selected[from] then p:select(from, "add") end -- where it begins is one of them
     move(by, rows)(view)
-    local item = view.project:current()
-    if item then view.project:select(item, "range") end
+    if p:current() then p:select(p:current(), "range") end
   end
 end
 
 local function page(by)
   return function(view)
-    if not in_grid(view) then return move(by)(view) end
+    if not in_grid(view) or view.ui.focus == "caption" then return move(by)(view) end
     local p = view.project
     view:go(math.min(math.max(p.at + by * (view.columns or 1) * (view.rows_seen or 1), 1), #p.order))
   end
+end
+
+-- A caption without these words; of a list of tags a tag goes with its comma.
+local function without(caption, words)
+  local tag = caption_tags.listed(caption) and tags.remove(caption, words) or caption
+  return tag ~= caption and tag or (caption:gsub((words:gsub("%W", "%%%0")), ""))
 end
 
 local function stars(count)
@@ -62,12 +72,12 @@ local function stars(count)
 end
 
 M.list = {
-  { id = "next", title = "Next picture", keys = { "right" }, group = "Move", when = here, run = move(1) },
-  { id = "previous", title = "Previous picture", keys = { "left" }, group = "Move", when = here, run = move(-1) },
-  { id = "down", title = "The picture below", keys = { "down", "ctrl+down" }, group = "Move", when = here, run = move(1, true) },
-  { id = "up", title = "The picture above", keys = { "up", "ctrl+up" }, group = "Move", when = here, run = move(-1, true) },
-  { id = "page down", title = "A screen further; also while writing", keys = { "page down" }, group = "Move", when = here, run = page(1) },
-  { id = "page up", title = "A screen back; also while writing", keys = { "page up" }, group = "Move", when = here, run = page(-1) },
+  { id = "next", title = "Next picture", keys = { "right", "ctrl+down" }, group = "Move", when = here, run = move(1) },
+  { id = "previous", title = "Previous picture", keys = { "left", "ctrl+up" }, group = "Move", when = here, run = move(-1) },
+  { id = "down", title = "The picture below", keys = { "down" }, group = "Move", when = here, run = move(1, true) },
+  { id = "up", title = "The picture above", keys = { "up" }, group = "Move", when = here, run = move(-1, true) },
+  { id = "page down", title = "A screen further; while writing the next picture", keys = { "page down" }, group = "Move", when = here, run = page(1) },
+  { id = "page up", title = "A screen back; while writing the one before", keys = { "page up" }, group = "Move", when = here, run = page(-1) },
   { id = "first", title = "First picture", keys = { "home" }, group = "Move", when = here, run = function(view) view:go "first" end },
   { id = "last", title = "Last picture", keys = { "end" }, group = "Move", when = here, run = function(view) view:go "last" end },
   { id = "next without", title = "Next picture without a caption", keys = { "ctrl+j" }, group = "Move", when = here, run = function(view)
@@ -119,7 +129,7 @@ M.list = {
   { id = "extend down", again = true, title = "Select a row further", keys = { "shift+down" }, group = "Choose", run = extend(1, true), quiet = true },
   { id = "extend up", again = true, title = "Select a row back", keys = { "shift+up" }, group = "Choose", run = extend(-1, true), quiet = true },
   stars(1), stars(2), stars(3), stars(4), stars(5), stars(0),
-  { id = "reject", title = "Put aside, or take back", keys = { "delete" }, group = "Choose", when = here, run = function(view)
+  { id = "reject", title = "Put aside, or take back", keys = { "delete", "ctrl+delete" }, group = "Choose", when = here, run = function(view)
     local items, all = chosen(view), true
     for _, item in ipairs(items) do all = all and item.reject ~= nil end
     put_aside(view, items, not all and "put aside by hand" or nil)
@@ -152,16 +162,29 @@ M.list = {
   end },
   { id = "add", title = "Add words, or take some out", keys = { "a", "alt+t" }, group = "Write", when = here, run = function(view)
     local items, c = chosen(view), view.project.changes
+    local function told(count, left)
+      if count == 0 and #left == 0 then view:say("info", "no caption has that: nothing is another now")
+      elseif view:tell(count, left) and count > 0 then view:say("good", set.count(count, "caption") .. " changed; Ctrl+Z takes it back") end
+    end
     local function put(how)
       return function(words)
-        view:once_known(items, ("Words for %s"):format(set.count(#items)), function()
-          if view:tell(c[how](c, items, words)) then view:say("good", "done; Ctrl+Z takes it back") end
-        end)
+        view:once_known(items, ("Words for %s"):format(set.count(#items)), function() told(c[how](c, items, words)) end)
       end
+    end
+    local function take_out(words)
+      local having = {}
+      for _, item in ipairs(items) do if without(item.caption, words) ~= item.caption then having[#having + 1] = item end end
+      if #having == 0 then return told(0, {}) end
+      local title = ("take words out of %s"):format(set.count(#having, "caption"))
+      view:once_known(having, title, function()
+        local texts = {}
+        for i, item in ipairs(having) do texts[i] = { item, without(item.caption, words) } end
+        told(c:write_many(texts, title))
+      end)
     end
     view:open("askbox", { title = ("Words for %s"):format(set.count(#items, "caption")), hint = "words, or a tag",
       about = function() return "Enter puts them behind what is there, after a comma." end,
-      answers = { { "Put behind", put "append" }, { "Put before", put "prepend" }, { "Take out", put "remove" } } })
+      answers = { { "Put behind", put "append" }, { "Put before", put "prepend" }, { "Take out", take_out } } })
   end },
   { id = "undo", again = true, title = "Undo", keys = { "ctrl+z" }, group = "Write",
     when = function(view) return view.project.waiting[1] ~= nil or (view.project.changes:can()) ~= nil end,

@@ -50,7 +50,9 @@ function M.opened(view)
   local kept = type(p.settings.captioning) == "table" and p.settings.captioning or {}
   local writers = table.move(WRITERS, 1, #WRITERS, 1, {})
   if view.fakes then writers[#writers + 1] = "fake" end
-  local box = { writers = writers, writer = 1, scopes = scopes(view), scope = 1, chosen = {}, fields = {}, replace = false }
+  local box = { writers = writers, writer = 1, scopes = scopes(view), scope = 1, chosen = {}, fields = {}, replace = false,
+    take = math.type(kept.take) == "integer" and kept.take >= 1 and kept.take or 1, begun = kept.begun == true }
+  box.another = box.begun -- a run that was stopped goes on with the answers that it has
   for i, name in ipairs(writers) do if name == kept.with then box.writer = i end end
   for i, scope in ipairs(box.scopes) do if scope.name:find("selected", 1, true) then box.scope = i end end
   for _, name in ipairs(FIELDS) do box.fields[name] = text.new(kept[name] or (name == "trigger" and p.trigger) or "", { single = true }) end
@@ -66,6 +68,12 @@ function M.opened(view)
   view.ui.focus = nil
 end
 
+-- The number of the answer that is asked for: nil is the first, which is asked for once and kept.
+local function take_of(box)
+  if not box.another or not box.has "take" then return nil end
+  return box.begun and box.take > 1 and box.take or box.take + 1
+end
+
 -- What was chosen as the command's settings: texts, as they would be typed; those that this writer has.
 local function given(box)
   local values = { with = box.writers[box.writer], to = "", replace = box.replace and "yes" or nil }
@@ -74,6 +82,8 @@ local function given(box)
     if box.has(name) and typed:find "%S" then values[name] = typed:match "^%s*(.-)%s*$" end
   end
   for _, name in ipairs { "style", "focus" } do if box.has(name) then values[name] = box.chosen[name] end end
+  local take = take_of(box)
+  values.take = take and ("%d"):format(take) or nil
   return values
 end
 
@@ -90,8 +100,9 @@ local function recipe_of(box)
 end
 
 local function keep(view)
-  local box, kept = view.captioning, { with = view.captioning.writers[view.captioning.writer], style = view.captioning.chosen.style,
-    focus = view.captioning.chosen.focus }
+  local box = view.captioning
+  local kept = { with = box.writers[box.writer], style = box.chosen.style, focus = box.chosen.focus, take = take_of(box) or box.take,
+    begun = take_of(box) ~= nil or nil }
   for _, name in ipairs(FIELDS) do kept[name] = box.fields[name]:text() end
   view.project.settings.captioning = kept
   local word = kept.trigger:match "^%s*(.-)%s*$"
@@ -151,7 +162,8 @@ local function ask(view, box)
     return #odd > 0 and #p:refresh(odd, true) > 0
   end
   local job, message = jobs.start(view, { title = "captions", recipe = box.recipe, about = "Captions for " .. about, total = #scope.items, came = came,
-    ended = function(_, _, words)
+    ended = function(_, code, words)
+      if code == 0 and type(p.settings.captioning) == "table" then p.settings.captioning.begun = nil end
       local count, trouble = p.changes:adopt(before, function(count)
         return count == 1 and #before == 1 and ("caption of %s by a model"):format(before[1].item.name)
           or ("captions by a model for %s"):format(set.count(count))
@@ -221,6 +233,12 @@ local function wishes(view, area)
   local low = rect.top(area, 26, 6)
   rect.left(low, LABEL)
   box.replace = ui:check("caption replace", low, "also where a person wrote one; it stays in the history", box.replace)
+  if box.has "take" then
+    low = rect.top(area, 26, 6)
+    rect.left(low, LABEL)
+    box.another = ui:check("caption another", low, "another answer, where this was asked before", box.another,
+      { tip = "it is asked, and paid, once more; the answer before stays in the history" })
+  end
   local foot = rect.bottom(area, 30)
   local scope = box.scopes[box.scope]
   local can = scope and not view.job

@@ -47,13 +47,13 @@ function M.unkept(view) return view.editor.unkept ~= nil and next(view.editor.un
 -- What lies under the words: the trigger, and what the text encoder does not see.
 local function marks(view, item)
   local e, says = view.editor, view.editor.document:text()
-  if e.marked == says and e.marked_theme == view.ui.theme then return e.marks end
+  local word = item.trigger or view.project.trigger
+  if e.marked == says and e.marked_theme == view.ui.theme and e.marked_word == word then return e.marks end
   if #says > LONG and e.marks and e.marked_item == item and view.ui.typed then -- counted when nothing more is typed
     view.ui.moving = true
     return e.marks
   end
   local list = {}
-  local word = item.trigger or view.project.trigger
   if word then
     for _, span in ipairs(tokens.triggers(says, word)) do
       list[#list + 1] = { points(says, span[1]), points(says, span[2] + 1), view.ui.theme.trigger }
@@ -62,7 +62,7 @@ local function marks(view, item)
   local beyond = view.tokens:beyond(says)
   if beyond then list[#list + 1] = { points(says, beyond), utf8.len(says) or 0, view.ui.theme.beyond, low = true } end
   e.count, e.exact = view.tokens:count(says)
-  e.marks, e.marked, e.marked_theme, e.marked_item = list, says, view.ui.theme, item
+  e.marks, e.marked, e.marked_theme, e.marked_item, e.marked_word = list, says, view.ui.theme, item, word
   return list
 end
 
@@ -150,6 +150,7 @@ function M.draw(view, area)
   local over = (e.count or 0) > most
   ui:label(low, ("%s%d of %d tokens%s"):format(e.exact and "" or "about ", e.count or 0, most, over and ": the rest is not seen" or ""),
     { size = theme.size.small, color = over and ui.theme.beyond or ui.theme.faint })
+  if view.tokens.why and ui:over(low) then ui:tip(low, view.tokens.why) end
 end
 
 --- What was typed and rests for a while is kept as a caption.

@@ -25,6 +25,7 @@
 -- reading.lua (steps that wait for files); and changes.lua.
 local adding = require "window.adding"
 local changes = require "window.changes"
+local fs = require "native.fs"
 local items = require "window.items"
 local json = require "native.json"
 local order = require "window.order"
@@ -62,6 +63,22 @@ M.sorts = order.sorts
 local function settings_of(self)
   local kept = json.decode(self.store:get("window", self.place) or "")
   return type(kept) == "table" and kept or {}
+end
+
+-- What is said of a folder when it is opened: whose tokens are counted, and the word that is marked. Kept for the next time; nil and what is wrong.
+local function take_params(self, params)
+  for name in pairs(params) do
+    if name ~= "base" and name ~= "trigger" then
+      return nil, ("%s has no setting '%s': base=FOLDER says whose tokens are counted, trigger=WORD which word is marked"):format(self.title, name), "ARG"
+    end
+  end
+  if params.base then
+    local why = params.base ~= "" and tokens.new { base = params.base }.why
+    if why then return nil, ("base=%s: %s"):format(params.base, why), "ARG" end
+    self.settings.base = params.base ~= "" and state.word(fs.absolute(params.base) or params.base) or nil
+  end
+  if params.trigger then self.settings.trigger = params.trigger ~= "" and params.trigger or nil end
+  return true
 end
 
 local function restore(self)
@@ -103,6 +120,14 @@ function M.open(what, options)
   end
   self.settings = settings_of(self)
   self.unsettled = (store:get("window", "files:" .. self.place) or "") ~= "" or nil
+  if found.kind ~= "recipe" and options.params then
+    local ok
+    ok, message, code = take_params(self, options.params)
+    if not ok then
+      store:close()
+      return nil, message, code
+    end
+  end
   local stats = items.stats_of(found.paths)
   for i, path in ipairs(found.paths) do
     local more = found.more and found.more[path]

@@ -158,7 +158,8 @@ local function facts(view, item)
     for _, name in ipairs(MEASURES) do
       if type(record[name]) == "number" then row(name, ("%.4g"):format(record[name])) end
     end
-    if type(record.brightness) == "table" and record.brightness[3] then row("brightness", ("%.4g"):format(record.brightness[3])) end
+    local bright = type(record.brightness) == "table" and (record.brightness.p50 or record.brightness[3])
+    row("brightness", type(bright) == "number" and ("%.2g"):format(bright) or nil)
   elseif not item.error then
     view:measure(item)
   end
@@ -179,7 +180,7 @@ end
 --- Draw the pane.
 function M.draw(view, area)
   local ui = view.ui
-  view.pane = view.pane or { find = text.new "", row = 1, tab = 1, index = tags.index() }
+  view.pane = view.pane or { find = text.new "", row = 1, tab = NAMES[view.project.settings.tab] and view.project.settings.tab or 1, index = tags.index() }
   ui.w:fill(area.x, area.y, area.width, area.height, ui.theme.panel)
   local inner = rect.inset(area, 10, 4)
   view.pane.tab = ui:tabs("side tabs", rect.top(inner, 30, 8), NAMES, view.pane.tab)
@@ -195,9 +196,9 @@ local function tab(n)
 end
 
 M.actions = {
-  { id = "tags", title = "Tags", keys = { "alt+i", "alt+s" }, group = "Write", run = tab(1) },
+  { id = "tags", title = "Tags", keys = { "alt+i", "alt+a", "alt+s" }, group = "Write", run = tab(1) },
   { id = "history", title = "What its texts were", keys = { "alt+h" }, group = "Write", run = tab(2) },
-  { id = "about", title = "About the picture", keys = { "alt+a" }, group = "Look", run = tab(3) },
+  { id = "about", title = "About the picture", keys = { "alt+b" }, group = "Look", run = tab(3) },
 }
 
 return M

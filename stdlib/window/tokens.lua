@@ -31,7 +31,7 @@ function M.new(options)
       self.why = length
     end
   else
-    self.why = "an estimate: no base is named whose tokenizer could count"
+    self.why = "an estimate: no base is named whose tokenizer could count; calotype view FOLDER base=models/sd15 names one"
   end
   self.counter = function(s) return (self:count(s)) end
   return self

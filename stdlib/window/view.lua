@@ -33,11 +33,13 @@ local windows = require "native.window"
 local M = {}
 
 M.help = [[
-calotype view FOLDER|PICTURE|recipe.lua|LORA.safetensors
+calotype view FOLDER|PICTURE|recipe.lua|LORA.safetensors [base=FOLDER] [trigger=WORD]
 
 Look at the pictures, write their captions, choose among them. What is done here is kept at once, in the project's store, and can be undone,
 also tomorrow. ? shows all keys. Of a recipe what it would train on is shown, nobody is asked for captions; of a LoRA or the
-folder of its checkpoints how the training went, or goes just now.]]
+folder of its checkpoints how the training went, or goes just now.
+
+base=models/sd15 counts tokens as that base does, trigger=WORD marks the word; both are remembered, base= and trigger= forget them.]]
 
 local FRAME = 1 / 60 -- seconds
 local REST = 1 -- seconds without anything to do, until files are looked at again
@@ -375,11 +377,24 @@ function M.new(w, p, loader)
   return self
 end
 
+--- The window's size as it was left, in units.
+---@param settings table
+---@return integer width, integer height
+function M.size(settings)
+  local function side(value, least, usual) return math.type(value) == "integer" and value >= least and value <= 16384 and value or usual end
+  return side(settings.width, 800, 1280), side(settings.height, 600, 800)
+end
+
 --- What is kept for the next time.
 function View:keep()
   local settings = self.project.settings
   settings.screen, settings.thumb, settings.side, settings.written = self.screen, self.thumb, self.side, self.written
   settings.theme, settings.bucket = self.ui.theme.name, self.show_bucket
+  settings.tab = self.pane and self.pane.tab or settings.tab
+  if not self.full then
+    local width, height = self.window:size()
+    settings.width, settings.height = math.floor(width), math.floor(height)
+  end
   console.keep(self)
   self.project:keep()
 end
@@ -412,7 +427,8 @@ function M.run(options)
   if fault then error(fault, 0) end
   if not p then fail(message, nil, code == "DENIED" and 3 or code == "BUSY" and 75 or 1) end
   local w, loader
-  w, message, code = windows.open { title = p.title, width = 1280, height = 800, least = { 800, 600 } }
+  local width, height = M.size(p.settings)
+  w, message, code = windows.open { title = p.title, width = width, height = height, least = { 800, 600 } }
   if not w then
     p:close()
     fail(message, code == "MISSING" and "a recipe's :sheet { to = \"sheet.png\" } shows the pictures without a window" or nil, 1)
