@@ -11,6 +11,7 @@ local project = require "window.project"
 if not part then
   for _, case in ipairs { { "captions", "captions that are a megabyte, a hundred thousand lines, one letter of ten thousand marks, or blanks" },
     { "damaged", "a store with a page of garbage never shows captions as gone: it is refused with what to do, or each change is" },
+    { "closed", "a caption file that is read-only, and links that lead outside, are named as what they are" },
     { "runs", "run.json by a stranger: wrong kinds, 300,000 losses, 20,000 sheets, curves that a float cannot step through" },
     { "paste", "a clipboard of seven megabytes is refused with a sentence, wherever it is pasted" } } do
     test(case[2], function() window.part(FILE, "HOSTILE_PART=" .. case[1]) end)
@@ -193,6 +194,31 @@ function parts.damaged()
     end
   end
   check.ok(refused > 2 and told > 0, ("%d refused, %d told"):format(refused, told))
+end
+
+function parts.closed()
+  local folder = draw(2)
+  assert(fs.write(folder .. "/p0001.txt", "a red door\n"))
+  os.execute(("ln -s /dev/zero %s/zero.png; ln -s self.png %s/self.png"):format(folder, folder))
+  local view <close> = open(folder)
+  window.settle(view)
+  for now = 1, 3 do view.watch:look(view.project.items, 1e9 + now * 2) end
+  for _, item in ipairs(view.project.items) do
+    if item.name:find "^[zs]" then
+      check.equal(item.gone, nil)
+      check.contains(item.error, "leads out of the folders")
+    end
+  end
+  local beside = require "captions.beside"
+  local write = beside.write
+  beside.write = function(path) return nil, path .. " cannot be written: Permission denied", "DENIED" end -- root may write anything
+  check.ok(view.project.changes:write(view.project.items[1], "a blue door"))
+  beside.write = write
+  local said = ""
+  for _, news in ipairs(view.project:told()) do said = said .. news.text .. "\n" end
+  check.contains(said, "Permission denied; the text is kept in the store")
+  check.equal(said:find "another program", nil)
+  check.equal(fs.read(folder .. "/p0001.txt"), "a red door\n")
 end
 
 function parts.runs()

@@ -128,7 +128,7 @@ local function put_file(self, job, meant)
   else
     job.failed = true
     self.project:tell("error", ("%s; the text is kept in the store, and goes into the file when the project is opened again"):format(message))
-    self.project:refresh { item }
+    self.project:refresh({ item }, true)
   end
   return ok and needed
 end

@@ -46,7 +46,12 @@ local function take(view, tag, items)
 end
 
 local function rename(view, tag)
-  local function plan(to) return tags.rename_plan(view.project:scope "filtered", tag, to) end
+  local known, version, made
+  local function plan(to) -- of thousands of captions: not in each pass
+    local p = view.project
+    if known ~= to or version ~= p.version then known, version, made = to, p.version, tags.rename_plan(p:scope "filtered", tag, to) end
+    return made
+  end
   view:open("askbox", { title = ("Rename \"%s\""):format(tag), text = tag,
     about = function(to) return ("in %s of those that are shown"):format(set.count(#plan(to).rows, "caption")) end,
     answers = { { "Rename", function(to)

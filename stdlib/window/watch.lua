@@ -32,7 +32,8 @@ function Watch:check(items)
   local p, shas, odd = self.project, {}, {}
   local others = {}
   for _, item in ipairs(items) do
-    if p:renew(item, fs.stat(item.path)) then others[#others + 1] = item end
+    local info, _, code = fs.stat(item.path)
+    if (info or code == "NOTFOUND") and p:renew(item, info) then others[#others + 1] = item end -- a link that is closed to it is not gone
   end
   if #others > 0 then p:tell_renewed(others) end
   for _, item in ipairs(items) do if item.sha256 then shas[#shas + 1] = item.sha256 end end

@@ -139,7 +139,10 @@ cal_status cal_store_fail(const cal_store *s, int code, cal_error *err) {
     case SQLITE_PERM:
     case SQLITE_AUTH:
     case SQLITE_READONLY:
-    case SQLITE_CANTOPEN: return cal_fail(err, CAL_E_DENIED, "store: %s cannot be opened or written: %s", s->path, text);
+    case SQLITE_CANTOPEN:
+      return cal_fail(err, CAL_E_DENIED,
+                      "store: %s cannot be opened or written: %s. Let yourself write there, or point CALOTYPE_STORE to another folder",
+                      s->path, text);
     default: return cal_fail(err, CAL_E_IO, "store: %s: %s", s->path, text);
   }
 }
