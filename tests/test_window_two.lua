@@ -327,3 +327,54 @@ test("a step that would wait long for the files of the last is told so, and what
   check.equal(p.items[1].caption, "typed")
   p:close()
 end)
+
+test("pictures that were being copied when the window was killed are copied when it is opened again, each once", function()
+  local at = folder(2)
+  local from = at .. "/new"
+  os.execute("mkdir " .. from)
+  local paths = {}
+  for i = 1, 20 do
+    paths[i] = ("%s/n%02d.png"):format(from, i)
+    check.ok(image.new(30 + i, 20, { 7, 12 * i, 3 }):save(paths[i]))
+    put((paths[i]:gsub("png$", "txt")), "new " .. i .. "\n")
+  end
+  paths[21] = from .. "/nothing.png"
+  for _, broken in ipairs { "between", "within", "before" } do
+    os.execute(("rm -f %s/photos/n*"):format(at))
+    local p = open(at)
+    p:begin_adding(paths)
+    if broken ~= "before" then for _ = 1, 8 do p:add_on(0) end end
+    if broken == "within" then check.ok(fs.remove(at .. "/photos/n08.png")) end -- its caption file came first
+    kill(p)
+    local beside = open(at) -- has the seat now, and goes on
+    while beside:work() do end -- luacheck: ignore
+    check.equal(#beside.items, 22, broken)
+    local names = {}
+    for i, entry in ipairs(fs.list(at .. "/photos")) do names[i] = entry.path:match "[^/]+$" end
+    check.equal(#names, 44, table.concat(names, " "))
+    for i = 1, 20 do check.equal(fs.read(("%s/photos/n%02d.txt"):format(at, i)), "new " .. i .. "\n") end
+    local text = told(beside)
+    check.contains(text, ("%d pictures that had not been copied yet when the program ended are here now"):format(
+      broken == "before" and 20 or broken == "between" and 12 or 13))
+    check.ok(not text:find "already")
+    beside:close()
+    beside = open(at)
+    check.equal(beside.adding, nil)
+    beside:close()
+  end
+  -- a living window's are its own, and what a person stopped stays so
+  os.execute(("rm -f %s/photos/n*"):format(at))
+  local a = open(at)
+  a:begin_adding(paths)
+  a:add_on(0)
+  local b = open(at)
+  check.equal(b.adding, nil)
+  b:close()
+  a:stop_adding()
+  while a:work() do end -- luacheck: ignore
+  a:close()
+  a = open(at)
+  check.equal(a.adding, nil)
+  check.equal(#a.items, 3)
+  a:close()
+end)

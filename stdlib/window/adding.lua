@@ -3,13 +3,37 @@
 --   local job = p:begin_adding { "/home/me/new" }         --> { at, list, taken, refused, done, added }
 --   while p:add_on(0.004) do ... end                      -- in each frame; p:stop_adding() ends it
 --   local added, refused = p:add(paths)                   -- all of it, now
+--   p:resume_adding()                                     -- when opened: what a window that ended had still to copy
 --
 -- Methods of a project (project.lua).
 local items = require "window.items"
+local json = require "native.json"
 local log = require "native.log"
+local set = require "recipe.set"
 local source = require "window.source"
+local state = require "window.state"
 
 local M = {}
+
+-- What is being copied stands in the store until it is done, by the seat of the window that does it.
+local function key(self, seat) return ("adding:%s#%d"):format(self.place, seat) end
+
+local function note(self, list)
+  local words = {}
+  for _, path in ipairs(list) do words[#words + 1] = state.word(path) end
+  self.store:put("window", key(self, self.seat), #words > 0 and json.encode(json.array(words)) or "")
+end
+
+-- All are copied, or refused.
+local function finish(self, job)
+  job.done = true
+  note(self, {})
+  if not job.resumed then return end
+  self:tell("info", ("%s that had not been copied yet when the program ended %s here now"):format(set.count(#job.added), #job.added == 1 and "is" or "are"))
+  for _, row in ipairs(job.refused) do
+    if not row.why:find("it is here already", 1, true) then self:tell("warning", ("%s was not added: %s"):format(row.path, row.why)) end
+  end
+end
 
 -- What was copied is shown.
 local function show_added(self, taken)
@@ -38,8 +62,23 @@ function M.begin_adding(self, paths)
   else job = source.taking(self, list) end
   table.move(refused, 1, #refused, #job.refused + 1, job.refused)
   self.adding = job
+  note(self, job.list)
   self:changed()
   return job
+end
+
+--- Go on with what windows that are gone had still to copy: a person had said so. Those that are here already are left out.
+function M.resume_adding(self)
+  for seat = 1, 64 do
+    local text = self.store:get("window", key(self, seat))
+    local list = text and text ~= "" and (seat == self.seat or not self.store:seated(seat)) and json.decode(text)
+    if type(list) == "table" then
+      self.store:put("window", key(self, seat), "")
+      local paths = {}
+      for _, path in ipairs(list) do if type(path) == "string" and not path:find "\0" then paths[#paths + 1] = path end end
+      if #paths > 0 then self:begin_adding(paths).resumed = true end
+    end
+  end
 end
 
 --- No more are copied; those that were stay.
@@ -53,14 +92,15 @@ function M.add_on(self, seconds)
   local job = self.adding
   if not job or job.done then return false end
   if #job.list == 0 then
-    job.done, job.added = true, {}
+    job.added = {}
+    finish(self, job)
     return false
   end
   local deadline = log.clock() + (seconds or math.huge)
   repeat
     if not job.next() then
       job.added = show_added(self, job.taken)
-      job.done = true
+      finish(self, job)
       self:changed()
       return false
     end

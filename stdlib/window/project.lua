@@ -55,6 +55,7 @@ Project.invert, Project.selection, Project.scope, Project.counts = selection.inv
 Project.once_known, Project.needed, Project.read = reading.once_known, reading.needed, reading.read
 Project.unread, Project.read_on, Project.forget_waiting = reading.unread, reading.read_on, reading.forget_waiting
 Project.begin_adding, Project.stop_adding, Project.add_on, Project.add = adding.begin_adding, adding.stop_adding, adding.add_on, adding.add
+Project.resume_adding = adding.resume_adding
 
 M.sorts = order.sorts
 
@@ -149,6 +150,7 @@ function M.open(what, options)
   self.changes:settle_files(true)
   restore(self)
   self.changes:take_up_drafts()
+  if self.kind == "folder" then self:resume_adding() end
   return self
 end
 

@@ -240,14 +240,16 @@ local function limit(name, default)
   return default, ("%s is '%s', which is no number above 0"):format(name, value)
 end
 
--- A name in the folder that is free, together with that of its caption file.
-local function free_name(folder, name)
+-- A name in the folder that is free, together with that of its caption file. A caption file without a picture and with this very text was
+-- left by a copy that was broken off: it is this picture's.
+local function free_name(folder, name, text)
   local stem, ending = name:match "^(.+)(%.[^.]+)$"
   local n = 1
   while true do
     local path = ("%s/%s%s%s"):format(folder, stem, n > 1 and "-" .. n or "", ending)
     local first, second = state.file_names(path)
-    local taken = fs.stat(path) or fs.stat(first) or fs.stat(second)
+    local captions = fs.stat(first) and first or fs.stat(second) and second
+    local taken = fs.stat(path) or captions and not (text and fs.read(captions, #text + 1) == text)
     for other in pairs(FORMATS) do taken = taken or fs.stat((path:gsub("%.[^.]+$", "." .. other))) end
     if not taken then return path end
     n = n + 1
@@ -268,12 +270,14 @@ local function take_one(project, path, bytes_most, contents)
   local sha = hash.sha256(bytes)
   local there = project:of_content(sha)[1]
   local as = there and there.name or contents[sha]
+  local named = not as and fs.stat(project.folder .. "/" .. name) -- one that nobody has read yet
+  if named and named.size == #bytes and hash.file(project.folder .. "/" .. name) == sha then as = name end
   if as then return nil, ("it is here already, as %s"):format(as) end
   local picture, why = image.decode(bytes, name)
   if not picture then return nil, (why:gsub("^" .. name:gsub("%W", "%%%0") .. ": ", "")) end
-  local to = free_name(project.folder, name)
   local caption = state.stat(path)
   local text = caption and caption.size <= 1 << 20 and fs.read(caption.path)
+  local to = free_name(project.folder, name, text)
   local ok
   ok, message = fs.grant(project.folder, "write")
   if ok and text then ok, message = fs.write((to:gsub("%.[^.]+$", caption.path:match "%.[^.]+$")), text) end -- first: a picture is whole when it is there
