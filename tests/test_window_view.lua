@@ -209,6 +209,45 @@ if part == "keys" then
     check.ok(not view.project.items[1].caption:find("にほ", 1, true))
   end)
 
+  test("at 800 x 600, the smallest window, every button, box and tab of each screen and dialog lies within it", function()
+    local view <close> = window.open(folder(12))
+    window.settle(view)
+    local where, out = "", {}
+    for _, name in ipairs { "button", "field", "tabs", "check" } do
+      local widget = view.ui[name]
+      view.ui[name] = function(ui, id, area, ...)
+        local s = ui.screen
+        if area.x < -0.5 or area.y < -0.5 or area.x + area.width > s.width + 0.5 or area.y + area.height > s.height + 0.5 or area.width < 8 or area.height < 8 then
+          out[#out + 1] = ("%s: %s '%s' at %g, %g, %g x %g"):format(where, name, id, area.x, area.y, area.width, area.height)
+        end
+        return widget(ui, id, area, ...)
+      end
+    end
+    for _, size in ipairs { { 800, 600 }, { 1600, 900 }, { 800, 600 } } do
+      window.push(view, { kind = "resize", width = size[1], height = size[2] })
+      for _, screen in ipairs(SCREENS) do
+        for _, key in ipairs { "escape", "f1", "ctrl+r", "alt+c", "ctrl+e", "shift+f1", "a", "shift+delete", "f12", "alt+h", "alt+a" } do
+          onto(view, screen)
+          where = ("%s, %s, %g x %g"):format(screen, key, view.window:size())
+          window.press(view, key)
+          view:pass()
+        end
+      end
+    end
+    check.equal(out, {})
+  end)
+
+  test("with all put aside, captions by a model are for nobody: every key in the dialog does nothing, and it closes", function()
+    local view <close> = window.open(folder(3))
+    window.settle(view)
+    view.project.changes:reject(view.project.items, "all of them")
+    window.press(view, "alt+c")
+    for _, key in ipairs { "tab", "left", "right", "return", "tab", "left", "return", "tab", "return", "escape" } do
+      if view.dialog then window.press(view, key) end
+    end
+    check.equal({ view.job, view.dialog }, {})
+  end)
+
   test("a display that starts anew has its pictures again", function()
     local view <close> = window.open(folder(6))
     window.settle(view)

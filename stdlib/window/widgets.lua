@@ -71,7 +71,7 @@ function M:tabs(id, area, names, chosen)
   local focused = self:focusable(id)
   if focused then
     local key = self:take("left", "right")
-    if key then chosen = (chosen - 1 + (key == "left" and -1 or 1)) % #names + 1 end
+    if key and #names > 0 then chosen = (chosen - 1 + (key == "left" and -1 or 1)) % #names + 1 end
   end
   local rest = rect.copy(area)
   for i, name in ipairs(names) do
