@@ -16,7 +16,8 @@ static cal_status went_away(cal_error *err) {
 static cal_status no_display(const char *why, cal_error *err) {
   return cal_fail(
       err, CAL_E_MISSING,
-      "there is no display%s%s: a window needs one (over ssh: ssh -X); without it, :sheet and :report write files with the pictures",
+      "there is no display%s%s: a window needs one (over ssh: ssh -X); without it, :sheet and :report write files with the pictures, "
+      "calotype show PICTURE draws one in the terminal",
       *why ? " that opens: " : "", why);
 }
 
