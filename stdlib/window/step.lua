@@ -80,45 +80,76 @@ function M.still(self, steps, rows, left)
   end
 end
 
+-- A wish, looked at: { item, now, text, row?, file? }; { item, now, idle = true } where only what is being typed goes; nothing where it is there
+-- already. Second and third: why it cannot be. `in_force`: by content the id of the row that was in force then, false for none.
+local function looked(self, wish, known, in_force)
+  local item = wish[1]
+  local text, message, code = entries.text_of(wish[2])
+  if not text then return nil, message, code end
+  message, code = M.closed(self, item)
+  if message then return nil, message, code end
+  local now
+  now, message, code = M.look(self, item)
+  if not now then return nil, message or "it cannot be read", code end
+  in_force[item.sha256] = now.row and now.row.id or false
+  if now.text ~= item.caption and not known then
+    if state.show(item, now) then self.project:changed() end
+    return nil, "it has another text by now", "BUSY"
+  end
+  if text ~= now.text or wish.row then
+    local file = now.file and now.file.path or self.project.settings.beside and (state.file_names(item.path)) or nil
+    return { item = item, now = now, text = text, row = wish.row, file = file }
+  end
+  return item.draft and { item = item, now = now, idle = true } or nil
+end
+
+-- Its row in the store, written once for each content and text; what the step keeps of it.
+local function kept(self, entry, written)
+  local item = entry.item
+  local row
+  if entry.row then row = history.put_back(must(self.store:captions(item.sha256)), entry.row)
+  else row = entries.human(item.sha256, entry.file and caption_tags.meant(entry.text) or entry.text) end
+  local key = row.sha .. (row.restores or "") .. row.text
+  row.id = written[key] or must(self.store:add_caption(row))
+  written[key], entry.new = row.id, row
+  if entry.file and row.author == "model" then must(beside.mark(self.store, item.sha256, row, entry.text)) end
+  return { path = state.word(item.path), sha = item.sha256, from = entries.side(entry.now),
+    to = { row = row.id, file = entry.file and (row.text == entry.text or entry.text) or nil } }
+end
+
+-- What is kept is on the screen, too, and nothing of it is being typed.
+local function show(self, entry)
+  if entry.other then return end
+  local item, row = entry.item, entry.new
+  item.draft, item.draft_sha, self.unkept[item] = nil, nil, nil
+  if self.noted == item then self.noted = nil end
+  if self.typing == item then self.typing = nil end
+  if entry.idle then return end
+  item.caption, item.row = entry.text, row.id
+  item.by = entry.text:find "%S" and { author = row.author, provider = row.provider, model = row.model ~= "" and row.model or nil } or nil
+end
+
 --- Many captions as one step: in the store, in the caption files, on the screen. The count and those that were left as they are.
 --- wishes: { { item, text, row? }, ... }; `row` is one of the picture's own that comes back, else the text is a person's.
 --- known: what is there may be another text than the one that was shown (the person has seen it).
 function M.apply(self, wishes, title, known)
-  local waits, why = captionfiles.ready(self)
-  if waits then return nil, waits, why end
-  local found, left, jobs, shown, known_rows = {}, {}, {}, {}, {}
+  local waits, why_waits = captionfiles.ready(self)
+  if waits then return nil, waits, why_waits end
+  local found, left, files, in_force = {}, {}, {}, {}
+  local steps, alone = {}, {} -- those whose text stands in the store alone come last: of copies it is their text that is in force then
   for _, wish in ipairs(wishes) do
-    local item = wish[1]
-    local text, message, code = entries.text_of(wish[2])
-    if text then
-      message, code = M.closed(self, item)
-      text = not message and text or nil
+    local entry, why, code = looked(self, wish, known, in_force)
+    if why then left[#left + 1] = { item = wish[1], path = wish[1].path, why = why, code = code }
+    elseif entry then
+      found[#found + 1] = entry
+      if not entry.idle then table.insert(entry.file and steps or alone, entry) end
     end
-    local now
-    if text then
-      now, message, code = M.look(self, item)
-      if now then known_rows[item.sha256] = now.row and now.row.id or false end
-    end
-    if now and now.text ~= item.caption and not known then
-      if state.show(item, now) then self.project:changed() end
-      now, message, code = nil, "it has another text by now", "BUSY"
-    end
-    if not now then left[#left + 1] = { item = item, path = item.path, why = message, code = code }
-    elseif text ~= now.text or wish.row then
-      local file = now.file and now.file.path or self.project.settings.beside and (state.file_names(item.path)) or nil
-      found[#found + 1] = { item = item, now = now, text = text, row = wish.row, file = file }
-    elseif item.draft then found[#found + 1] = { item = item, now = now, idle = true } end
   end
-  -- Those whose text stands in the store alone come last: of copies it is their text that is in force then.
-  local steps, last = {}, {}
-  for _, entry in ipairs(found) do
-    if not entry.idle then table.insert(entry.file and steps or last, entry) end
-  end
-  table.move(last, 1, #last, #steps + 1, steps)
+  table.move(alone, 1, #alone, #steps + 1, steps)
   if #found == 0 then return 0, left end
   local ok, message, code = transaction.run(self, function()
     local written, rows, meant = {}, {}, {}
-    M.still(self, steps, known_rows, left)
+    M.still(self, steps, in_force, left)
     if #steps > 0 then must(self.store:drop_undone(self.place)) end
     for _, entry in ipairs(found) do
       if not entry.other then
@@ -127,41 +158,23 @@ function M.apply(self, wishes, title, known)
         if before and before ~= entry.item.sha256 then must(self.store:draft(before, nil, self.project.seat)) end
       end
     end
-    for _, entry in ipairs(steps) do
-      local item = entry.item
-      local row
-      if entry.row then row = history.put_back(must(self.store:captions(item.sha256)), entry.row)
-      else row = entries.human(item.sha256, entry.file and caption_tags.meant(entry.text) or entry.text) end
-      local key = row.sha .. (row.restores or "") .. row.text
-      row.id = written[key] or must(self.store:add_caption(row))
-      written[key], entry.new, meant[item.sha256] = row.id, row, row.text
-      if entry.file and row.author == "model" then must(beside.mark(self.store, item.sha256, row, entry.text)) end
-      rows[#rows + 1] = { path = state.word(item.path), sha = item.sha256, from = entries.side(entry.now),
-        to = { row = row.id, file = entry.file and (row.text == entry.text or entry.text) or nil } }
+    for i, entry in ipairs(steps) do
+      rows[i] = kept(self, entry, written)
+      meant[entry.item.sha256] = entry.new.text
       if entry.file then
-        jobs[#jobs + 1] = { item = item, path = entry.file, text = entry.text, was = entry.now.file and entry.now.file.text }
+        files[#files + 1] = { item = entry.item, path = entry.file, text = entry.text, was = entry.now.file and entry.now.file.text }
       end
     end
     if #steps == 0 then return end
     local id = must(self.store:add_action { place = self.place, title = title,
       detail = ('{"count":%d,"entries":%s}'):format(#rows, json.encode(json.array(rows))) })
-    captionfiles.note(self, id, "do", jobs, meant)
+    captionfiles.note(self, id, "do", files, meant)
   end)
   if not ok then return nil, message, code end
-  for _, entry in ipairs(found) do
-    if not entry.other then
-      entry.item.draft, entry.item.draft_sha, self.unkept[entry.item] = nil, nil, nil
-      if self.noted == entry.item then self.noted = nil end
-      if self.typing == entry.item then self.typing = nil end
-    end
-  end
-  for _, entry in ipairs(steps) do
-    local item, row = entry.item, entry.new
-    item.caption, item.row = entry.text, row.id
-    item.by = entry.text:find "%S" and { author = row.author, provider = row.provider, model = row.model ~= "" and row.model or nil } or nil
-    shown[#shown + 1] = item
-  end
-  captionfiles.write(self, jobs)
+  local shown = {}
+  for _, entry in ipairs(found) do show(self, entry) end
+  for i, entry in ipairs(steps) do shown[i] = entry.item end
+  captionfiles.write(self, files)
   M.show_all(self, shown)
   return #steps, left
 end

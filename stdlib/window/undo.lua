@@ -35,95 +35,109 @@ local function find(self, way)
   end
 end
 
+-- The picture of an entry as it is now: { entry, item, now?, rows? }. nil, why it stays as it is, and the picture; `source`: the side that the
+-- step left it on; `in_force`: by content the id of the row that was in force then, false for none.
+local function look(self, entry, source, in_force)
+  local item = entries.picture_of(self.project, entry)
+  if not item then return nil, "its picture is gone" end
+  if entry.mark then
+    if marks.of(item, entry.mark) ~= entries.plain(entry[source]) then return nil, "it has another mark by now", item end
+    return { entry = entry, item = item }
+  end
+  local why = step.closed(self, item)
+  if why then return nil, why, item end
+  local now = step.look(self, item)
+  if not now then return nil, item.sidecar and item.sidecar.error, item end
+  local rows = must(self.store:captions(item.sha256))
+  in_force[item.sha256] = now.row and now.row.id or false
+  if now.text ~= entries.text_on(entry[source], rows) then
+    state.show(item, now)
+    return nil, "it has another text by now", item
+  end
+  return { entry = entry, item = item, now = now, rows = rows }
+end
+
+-- The row of a side is in force again, written once for each content and text; the row that is in force then.
+local function put_row(self, job, side, written)
+  local now, sha, row = job.now, job.item.sha256, nil
+  local old = side.row and entries.row_by_id(job.rows, side.row)
+  if old then
+    row = history.put_back(job.rows, old)
+    local origin = now.row and (now.row.restores or now.row.id)
+    if origin == row.restores then row = now.row end -- it is in force already
+  elseif now.row and now.row.text ~= "" then row = entries.human(sha, "") end
+  if row and not row.id then
+    local key = sha .. (row.restores or "")
+    row.id = written[key] or must(self.store:add_caption(row))
+    written[key] = row.id
+  end
+  return row or now.row
+end
+
+-- The text of the caption file after the step, nil for none; second: what is to be written for that, if anything.
+local function put_file(self, job, source, target)
+  local item, there, row = job.item, job.now.file, job.row
+  local text = entries.file_text(job.entry[target], job.rows)
+  -- A person's words may stand in the file while a model's are in force: those are never marked as a model's.
+  if text and row and row.author == "model" and text == row.text then must(beside.mark(self.store, item.sha256, row, text)) end
+  local had = job.entry[source].file
+  if text and not there and had then return nil end -- somebody took the file away: it stays away
+  if not text and there and not had then return there.text end -- somebody made it: it stays
+  if text == (there and there.text) then return text end
+  return text, { item = item, path = there and there.path or (state.file_names(item.path)), text = text or false, was = there and there.text }
+end
+
+-- What was put back is on the screen, too.
+local function show(self, job, target)
+  local item, there, file, row = job.item, job.now and job.now.file, job.text, job.row
+  if job.entry.mark then return marks.show(self, job.entry.sha, job.entry.mark, entries.plain(job.entry[target])) end
+  state.show(item, { text = file and file:find "%S" and file or row and row.text or "", row = row, file = file and there
+    and { path = there.path, text = file, size = there.size, mtime_ns = there.mtime_ns, ours = beside.ours(self.store, item.sha256, file) } or nil })
+end
+
+-- All of it in the store; what there is to be written into files. Those whose text became another since they were looked at leave the step.
+local function put_back(self, action, way, todo, in_force, left)
+  local source, target = way == "undo" and "to" or "from", way == "undo" and "from" or "to"
+  local again = find(self, way)
+  if not again or again.id ~= action.id then must(nil, ("another window was at work just now; look, and %s again"):format(way), "BUSY") end
+  local texts, files, written, meant = {}, {}, {}, {}
+  for i = #todo, 1, -1 do if not todo[i].entry.mark then table.insert(texts, 1, table.remove(todo, i)) end end
+  step.still(self, texts, in_force, left)
+  for _, job in ipairs(todo) do must(self.store:mark(job.entry.sha, job.entry.mark, entries.plain(job.entry[target]))) end
+  for _, job in ipairs(texts) do
+    job.row = put_row(self, job, job.entry[target], written)
+    meant[job.item.sha256] = job.row and job.row.text or ""
+    job.text, files[#files + 1] = put_file(self, job, source, target)
+    todo[#todo + 1] = job
+  end
+  must(self.store:undo_action(action.id, way == "undo"))
+  captionfiles.note(self, action.id, way, files, meant)
+  return files
+end
+
 local function back(self, way)
   if self.typing then self:commit() end
   local waits, why_waits = captionfiles.ready(self)
   if waits then return nil, waits, why_waits end
   local action = find(self, way)
   if not action then return nil, "nothing to " .. way end
-  local source, target = way == "undo" and "to" or "from", way == "undo" and "from" or "to"
-  local left, todo, jobs, count, known_rows = {}, {}, {}, 0, {}
-  local function leave(entry, item, why) left[#left + 1] = { item = item, path = item and item.path or entry.path or "a picture", why = why } end
+  local left, todo, in_force, files = {}, {}, {}, nil
   for _, entry in ipairs(entries.of_action(action)) do
-    local item = entries.picture_of(self.project, entry)
-    if not item then leave(entry, nil, "its picture is gone")
-    elseif entry.mark then
-      if marks.of(item, entry.mark) == entries.plain(entry[source]) then todo[#todo + 1] = { entry = entry, item = item }
-      else leave(entry, item, "it has another mark by now") end
-    else
-      local why = step.closed(self, item)
-      local now = not why and step.look(self, item) or nil
-      local rows = now and must(self.store:captions(item.sha256))
-      if now then known_rows[item.sha256] = now.row and now.row.id or false end
-      if not now then leave(entry, item, why or item.sidecar and item.sidecar.error)
-      elseif now.text ~= entries.text_on(entry[source], rows) then
-        state.show(item, now)
-        leave(entry, item, "it has another text by now")
-      else todo[#todo + 1] = { entry = entry, item = item, now = now, rows = rows } end
-    end
+    local job, why, item = look(self, entry, way == "undo" and "to" or "from", in_force)
+    if job then todo[#todo + 1] = job else left[#left + 1] = { item = item, path = item and item.path or entry.path or "a picture", why = why } end
   end
-  local ok, message, code = transaction.run(self, function()
-    local restored, texts, meant = {}, {}, {}
-    local again = find(self, way)
-    if not again or again.id ~= action.id then
-      must(nil, ("another window was at work just now; look, and %s again"):format(way), "BUSY")
-    end
-    for i = #todo, 1, -1 do if not todo[i].entry.mark then table.insert(texts, 1, table.remove(todo, i)) end end
-    step.still(self, texts, known_rows, left)
-    table.move(texts, 1, #texts, #todo + 1, todo)
-    for _, job in ipairs(todo) do
-      local entry, item, now, rows = job.entry, job.item, job.now, job.rows
-      if entry.mark then must(self.store:mark(entry.sha, entry.mark, entries.plain(entry[target])))
-      else
-        local wanted, row = entry[target], nil
-        local old = wanted.row and entries.row_by_id(rows, wanted.row)
-        if old then
-          row = history.put_back(rows, old)
-          local origin = now.row and (now.row.restores or now.row.id)
-          if origin == row.restores then row = now.row end -- it is in force already
-        elseif now.row and now.row.text ~= "" then row = entries.human(item.sha256, "") end
-        if row and not row.id then
-          local key = item.sha256 .. (row.restores or "")
-          row.id = restored[key] or must(self.store:add_caption(row))
-          restored[key] = row.id
-        end
-        job.row, job.text = row or now.row, entries.file_text(wanted, rows)
-        meant[item.sha256] = job.row and job.row.text or ""
-        -- A person's words may stand in the file while a model's are in force: those are never marked as a model's.
-        if job.text and job.row and job.row.author == "model" and job.text == job.row.text then
-          must(beside.mark(self.store, item.sha256, job.row, job.text))
-        end
-        if job.text and not now.file and entry[source].file then job.text = nil -- somebody took the file away: it stays away
-        elseif not job.text and now.file and not entry[source].file then job.text = now.file.text
-        elseif job.text ~= (now.file and now.file.text) then
-          jobs[#jobs + 1] = { item = item, path = now.file and now.file.path or (state.file_names(item.path)), text = job.text or false,
-            was = now.file and now.file.text }
-        end
-      end
-      count = count + 1
-    end
-    must(self.store:undo_action(action.id, way == "undo"))
-    captionfiles.note(self, action.id, way, jobs, meant)
-  end)
+  local ok, message, code = transaction.run(self, function() files = put_back(self, action, way, todo, in_force, left) end)
   if not ok then return nil, message, code end
-  local shown = {}
-  for _, job in ipairs(todo) do
-    if job.entry.mark then marks.show(self, job.entry.sha, job.entry.mark, entries.plain(job.entry[target]))
-    else
-      local file = job.text
-      local text = file and file:find "%S" and file or job.row and job.row.text or ""
-      local there = job.now.file
-      state.show(job.item, { text = text, row = job.row, file = file and there and { path = there.path, text = file, size = there.size,
-        mtime_ns = there.mtime_ns, ours = beside.ours(self.store, job.item.sha256, file) } or nil })
-      shown[#shown + 1] = job.item
-    end
+  local items, texts = {}, {}
+  for i, job in ipairs(todo) do
+    show(self, job, way == "undo" and "from" or "to")
+    items[i] = job.item
+    if not job.entry.mark then texts[#texts + 1] = job.item end
   end
-  captionfiles.write(self, jobs)
-  step.show_all(self, shown)
+  captionfiles.write(self, files)
+  step.show_all(self, texts)
   self.project:changed()
-  local items = {}
-  for i, job in ipairs(todo) do items[i] = job.item end
-  return { title = action.title, count = count, left = left, items = items }
+  return { title = action.title, count = #todo, left = left, items = items }
 end
 
 local function safely(self, way)
