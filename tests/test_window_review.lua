@@ -372,6 +372,20 @@ test("a picture without a caption says so when the mouse rests on it; one that i
   check.contains(spots[#spots], "put aside: blurred")
 end)
 
+test("pictures side by side are looked at nearer by the keys, too, and as a whole again", function()
+  local view, _ <close> = open { "a", "b" }
+  press(view, "c")
+  check.equal({ view.screen, view.near.near }, { "compare", 1 })
+  press(view, "ctrl+=")
+  check.equal(view.near.near, 1.25)
+  press(view, "ctrl+-")
+  press(view, "ctrl+-")
+  check.equal(view.near.near, 1)
+  press(view, "ctrl+=")
+  press(view, "ctrl+0")
+  check.equal(view.near.near, 1)
+end)
+
 test("what a dialog or a menu covered is seen as soon as it is gone", function()
   local view, _ <close> = open { "a" }
   press(view, "f1")

@@ -71,6 +71,25 @@ if drawing then
     view:pass()
   end
 
+  test("the arrows go through a training's samples, Enter looks at one nearer, Esc comes back", function()
+    local view, _ <close> = open((run_folder("keys", 30)), tmp "store keys")
+    check.equal({ view.screen, view.sample }, { "training", nil })
+    press(view, "down") -- the first key shows where one is: at the newest
+    check.equal(view.sample, { row = 3, n = 1 })
+    press(view, "up")
+    press(view, "right")
+    press(view, "right")
+    check.equal(view.sample, { row = 2, n = 2 })
+    press(view, "return")
+    check.equal({ #view.sampled, view.sampled[2].prompt }, { 3, "a zkr" })
+    press(view, "=", { ctrl = true })
+    check.equal(view.near.near, 1.25)
+    press(view, "escape")
+    check.equal({ view.sampled, view.screen }, { nil, "training" })
+    press(view, "home")
+    check.equal(view.sample.row, 1)
+  end)
+
   test("the folder of a run opens as its training, with curve and samples; a click looks nearer, Esc comes back", function()
     local folder = run_folder("drawn", 30)
     local view <const>, _ <close> = open(folder, tmp "drawn-store")

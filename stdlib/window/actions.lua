@@ -101,7 +101,10 @@ M.list = {
     run = function(view) view:nearer(1) end },
   { id = "farther", again = true, title = "Smaller", keys = { "ctrl+-", "ctrl+keypad -" }, group = "Look", when = scaled,
     run = function(view) view:nearer(-1) end },
-  { id = "fit", title = "All of the picture", keys = { "ctrl+0" }, group = "Look", when = here, run = function(view) view.look.zoom = nil end },
+  { id = "fit", title = "All of the picture", keys = { "ctrl+0" }, group = "Look", when = here, run = function(view)
+    view.look.zoom = nil
+    if view.near then view.near.near = 1 end
+  end },
   { id = "whole", title = "Pixel by pixel", keys = { "ctrl+1" }, group = "Look", when = here, run = function(view)
     view:show "single"
     local _, _, scale = view.window:size()

@@ -118,6 +118,12 @@ function M.tiles(view, area, items, look)
   end
 end
 
+--- All of them nearer or farther; by above 1 is nearer, 0: all of each is seen.
+function M.zoom(view, by)
+  local look = view.near
+  look.near = math.min(math.max(look.near * by, 1), NEAREST)
+end
+
 --- Draw, and do what the mouse did.
 function M.draw(view, area)
   local ui, p, look = view.ui, view.project, view.near

@@ -17,6 +17,8 @@ local CURVE = 300 -- its height, at most
 local TILES = 12
 
 local SMALL = theme.size.small
+local DOWN = { up = -1, down = 1, ["page up"] = -4, ["page down"] = 4, home = -math.huge, ["end"] = math.huge }
+local RIGHT = { left = -1, right = 1 }
 
 --- Look at its files when it is time. True when there is something new to see.
 ---@return boolean
@@ -186,6 +188,22 @@ local function look_at(view, row, n)
   view.sampled, view.near = table.move(cells, from, math.min(from + TILES - 1, #cells), 1, {}), { near = 1, x = 0.5, y = 0.5 }
 end
 
+-- The arrows choose one, Enter looks at it nearer; what is to be seen then is revealed: the row's number.
+local function sample_key(view)
+  local ui, r, at = view.ui, view.run, view.sample
+  local key = not ui.focus and ui:take("up", "down", "left", "right", "page up", "page down", "home", "end", "return", "keypad enter")
+  if not key then return nil end
+  if not at then at = { row = #r.rows, n = 1 } -- the newest
+  elseif key == "return" or key == "keypad enter" then
+    if r.rows[at.row][at.n] then look_at(view, r.rows[at.row], at.n) end
+    return nil
+  end
+  local down, right = DOWN[key] or 0, RIGHT[key] or 0
+  if not view.sample then down, right = 0, 0 end
+  view.sample = { row = math.min(math.max(at.row + down, 1), #r.rows), n = math.min(math.max(at.n + right, 1), #r.prompts) }
+  return view.sample.row
+end
+
 local function samples(view, area)
   local ui, r = view.ui, view.run
   if #r.rows == 0 then
@@ -204,6 +222,9 @@ local function samples(view, area)
       first = first + 1
     end
   end
+  local chosen = sample_key(view)
+  if view.sample then view.sample.row, view.sample.n = math.min(view.sample.row, #r.rows), math.min(view.sample.n, columns) end
+  if chosen then first = math.min(math.max(first, view.sample.n - shown + 1), view.sample.n) end
   view.first_prompt = first
   for n = first, math.min(first + shown - 1, columns) do
     local place = rect.new(area.x + LABEL + (n - first) * (side + FOOT), head.y, side, LINE)
@@ -211,7 +232,7 @@ local function samples(view, area)
     if ui:over(place) then ui:tip(place, r.prompts[n]) end
   end
   local high = side + FOOT
-  local reveal
+  local reveal = chosen and { (chosen - 1) * high, high } or nil
   if view.rows_shown ~= #r.rows then -- the newest is seen, unless somebody looks at others
     if not view.rows_shown or view.at_end then reveal = { (#r.rows - 1) * high, high } end
     view.rows_shown = #r.rows
@@ -226,8 +247,8 @@ local function samples(view, area)
         local place, cell = rect.new(inner.x + LABEL + (n - first) * (side + FOOT), y, side, side), row[n]
         if cell then
           sample(view, cell, place)
-          if ui:over(place) then
-            ui.shape = "hand"
+          if ui:over(place) then ui.shape = "hand" end
+          if ui:over(place) or view.sample and view.sample.row == i and view.sample.n == n then
             ui.w:frame(place.x, place.y, place.width, place.height, ui.theme.focus, 2)
           end
           if ui:clicked(cell.index, place) then look_at(view, row, n) end

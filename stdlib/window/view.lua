@@ -160,7 +160,8 @@ end
 
 --- Nearer or farther: the picture, or the size of all.
 function View:nearer(by)
-  if self.screen ~= "grid" and self.screen ~= "training" then return single.zoom(self, 1.25 ^ by) end
+  if self.screen == "compare" or self.screen == "training" and self.sampled then return compare.zoom(self, 1.25 ^ by) end
+  if self.screen == "single" then return single.zoom(self, 1.25 ^ by) end
   for i, size in ipairs(grid.sizes) do
     if size == self.thumb then
       self.thumb = grid.sizes[math.min(math.max(i + by, 1), #grid.sizes)]
