@@ -111,3 +111,38 @@ test("two names of one folder have one real name", function()
   check.equal(fs.real(at .. "/b/x"), real .. "/x")
   check.refused("missing", fs.real(at .. "/b/missing"))
 end)
+
+test("what a killed write left goes, and nothing that only looks like it", function()
+  local folder = tmp "left"
+  os.execute("mkdir -p " .. folder .. "/sub")
+  local pipe = io.popen "echo $$" -- one that has ended by the time it is read
+  local dead = pipe:read "l"
+  pipe:close()
+  pipe = io.popen "echo $PPID"
+  local alive = pipe:read "l"
+  pipe:close()
+  local function make(name, time)
+    local path = folder .. "/" .. name
+    check.ok(fs.write(path, "x"))
+    if time ~= "now" then os.execute(("touch -d '%s' '%s'"):format(time or "2 minutes ago", path)) end
+    return path
+  end
+  local function stays(path)
+    check.equal(fs.remove_left(path), false)
+    check.ok(fs.stat(path), path)
+  end
+  local path = make(".cat.txt." .. dead .. "-0.tmp")
+  check.equal(fs.remove_left(path), true)
+  check.equal(fs.stat(path), nil)
+  check.equal(fs.remove_left(path), false) -- it is gone
+  stays(make(".cat.txt." .. dead .. "-0.tmp", "now"))
+  stays(make(".cat.txt." .. alive .. "-0.tmp"))
+  for _, name in ipairs { "cat.txt.%s-0.tmp", ".cat.txt.%s-0.tmp2", ".cat.txt.%s.tmp", ".cat.txt.0%s-0.tmp", ".cat.txt.%s-.tmp", ".cat.txt.-%s-1.tmp", "..%s-0.tmp",
+    ".cat.txt.%s-00.tmp", ".cat.txt.%s-x.tmp", ".%s-0.tmp", ".cat.txt.x%s-0.tmp", ".cat.txt.%s00000000000-1.tmp", ".cat.txt.%s-1-2.tmp" } do
+    stays(make(name:format(dead)))
+  end
+  stays(make ".cat.txt.0-0.tmp")
+  os.execute(("ln -s %s/sub %s/.cat.txt.%s-7.tmp; mkdir %s/.cat.txt.%s-8.tmp"):format(folder, folder, dead, folder, dead))
+  for n = 7, 8 do check.equal(fs.remove_left(("%s/.cat.txt.%s-%d.tmp"):format(folder, dead, n)), false) end
+  check.ok(fs.stat(folder .. "/sub"))
+end)

@@ -559,6 +559,25 @@ test("a kill between the store and the caption files is made good", function()
   p:close()
 end)
 
+test("what a killed program left hidden beside a caption file goes when the project is opened, and nothing else", function()
+  local at = folder(2)
+  put(at .. "/photos/p1.txt", "a door\n")
+  local left, others = ".p1.txt.4194999-0.tmp", { ".p9.txt.4194999-0.tmp", ".p1.md.4194999-0.tmp", ".p1.txt.4194999.tmp", ".p1.txt.1-0.tmp" }
+  for _, name in ipairs { left, table.unpack(others) } do
+    put(at .. "/photos/" .. name, "a door, half\n")
+    os.execute(("touch -d '2 minutes ago' %s/photos/%s"):format(at, name))
+  end
+  local p = open(at)
+  check.equal(p:told()[1].text, "1 half-written file that a killed program left hidden beside the pictures is gone")
+  check.equal(fs.stat(at .. "/photos/" .. left), nil)
+  for _, name in ipairs(others) do check.ok(fs.stat(at .. "/photos/" .. name), name) end
+  check.equal({ captions(p), #p.items }, { { "a door", "" }, 2 })
+  p:close()
+  p = open(at)
+  check.equal(p:told(), {})
+  p:close()
+end)
+
 test("a caption file that could not be written is owed, and written when the project is opened again", function()
   local at = folder(3)
   for i = 1, 3 do put(("%s/photos/p%d.txt"):format(at, i), "old " .. i .. "\n") end

@@ -143,6 +143,15 @@ static int l_remove(lua_State *L) {
   return 1;
 }
 
+/* fs.remove_left(path) -> whether it was what a killed write left, and went | nil, message, code */
+static int l_remove_left(lua_State *L) {
+  cal_error err = {0};
+  bool removed = false;
+  if (cal_fs_remove_left(cal_bind_fs(L), luaL_checkstring(L, 1), &removed, &err)) return cal_push_refusal(L, &err);
+  lua_pushboolean(L, removed);
+  return 1;
+}
+
 /* fs.move(from, to) -> true | nil, message, code; "BUSY" when `to` is there already. */
 static int l_move(lua_State *L) {
   cal_error err = {0};
@@ -192,6 +201,7 @@ int luaopen_cal_fs(lua_State *L) {
                                        {"list", l_list},
                                        {"make_folder", l_make_folder},
                                        {"remove", l_remove},
+                                       {"remove_left", l_remove_left},
                                        {"move", l_move},
                                        {"remove_folder", l_remove_folder},
                                        {"writable", l_writable},

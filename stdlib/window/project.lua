@@ -27,6 +27,7 @@ local adding = require "window.adding"
 local changes = require "window.changes"
 local fs = require "native.fs"
 local items = require "window.items"
+local leftovers = require "window.leftovers"
 local json = require "native.json"
 local order = require "window.order"
 local reading = require "window.reading"
@@ -148,6 +149,11 @@ function M.open(what, options)
   self.changes = changes.new(self)
   store:wait(PATIENCE)
   self.changes:settle_files(true)
+  local left = leftovers.sweep(self, stats)
+  if left > 0 then
+    self:tell("info", ("%s that a killed program left hidden beside the pictures %s gone"):format(set.count(left, "half-written file"),
+      left == 1 and "is" or "are"))
+  end
   restore(self)
   self.changes:take_up_drafts()
   if self.kind == "folder" then self:resume_adding() end

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/suggest.h"
@@ -955,6 +957,50 @@ static cal_status remove_entry(const cal_fs *fs, const char *path, int flags, ca
   if (folder < 0 || unlinkat(folder, name, flags) != 0)
     status =
         errno == ENOTEMPTY || errno == EEXIST ? cal_fail(err, CAL_E_ARG, "%s is not empty", path) : refuse(err, errno, path, "removed");
+  if (folder >= 0) close(folder);
+  leave(&p);
+  return status;
+}
+
+/* Digits at *at, without a zero in front of others; -1 when there are none, or more than a number of a process has. */
+static long read_digits(const char **at) {
+  const char *from = *at;
+  char *end;
+  if (*from < '0' || *from > '9' || (from[0] == '0' && from[1] >= '0' && from[1] <= '9')) return -1;
+  const long value = strtol(from, &end, 10);
+  *at = end;
+  return end - from > 10 ? -1 : value;
+}
+
+/* As name_temporary makes them; the process's number, or -1. */
+static long left_by(const char *name) {
+  const size_t size = strlen(name);
+  if (name[0] != '.' || size < sizeof ".a.1-0.tmp" - 1 || strcmp(name + size - 4, ".tmp")) return -1;
+  const char *at = name + size - 4;
+  while (at > name && at[-1] != '.') at--;
+  if (at - name < 3) return -1; /* nothing between the two dots */
+  const long pid = read_digits(&at);
+  if (pid < 1 || *at++ != '-' || read_digits(&at) < 0) return -1;
+  return at == name + size - 4 ? pid : -1;
+}
+
+cal_status cal_fs_remove_left(const cal_fs *fs, const char *path, bool *removed, cal_error *err) {
+  *removed = false;
+  const char *slash = last_slash(path);
+  const long pid = left_by(slash ? slash + 1 : path);
+  if (pid < 1 || pid != (pid_t)pid || kill((pid_t)pid, 0) == 0 || errno != ESRCH) return CAL_OK;
+  place p;
+  cal_status status = find_place(fs, path, CAL_FS_WRITE, &p, err);
+  if (status) return status;
+  const char *name;
+  int folder = find_parent(fs, &p, &name);
+  struct stat st;
+  if (folder < 0) status = refuse(err, errno, path, "removed");
+  else if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+           time(NULL) - st.st_mtime >= CAL_FS_LEFT_SECONDS) {
+    *removed = unlinkat(folder, name, 0) == 0;
+    if (!*removed && errno != ENOENT) status = refuse(err, errno, path, "removed");
+  }
   if (folder >= 0) close(folder);
   leave(&p);
   return status;

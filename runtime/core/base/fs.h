@@ -121,6 +121,13 @@ char *cal_fs_nearest(const cal_fs *fs, const char *path);
 cal_status cal_fs_make_folder(const cal_fs *fs, const char *path, cal_error *err); /* with its parents; existing is fine */
 cal_status cal_fs_remove(const cal_fs *fs, const char *path, cal_error *err);      /* a file */
 
+/* What a write that was killed leaves is a file of its own, hidden beside the one it was for: ".cat.txt.4711-0.tmp", named after process
+ * and write. It goes when its name is just so, it is a regular file of this user, nobody has that process's number, and it is older than
+ * CAL_FS_LEFT_SECONDS (a process elsewhere may write on the same disk). *removed: whether it went; everything else stays, without an error.
+ */
+enum { CAL_FS_LEFT_SECONDS = 60 };
+cal_status cal_fs_remove_left(const cal_fs *fs, const char *path, bool *removed, cal_error *err);
+
 /* Give a file another name, in one step: at every moment it has the one or the other. The folders of `to` are made. Never over a file that
  * is there: CAL_E_BUSY, nothing moved. CAL_E_ARG for another disk, and for links and what is no
  * file. */
