@@ -306,6 +306,34 @@ TEST(what_no_font_has_is_a_box_with_its_number) {
   cal_window_close(w);
 }
 
+TEST(what_is_nothing_to_be_seen_is_a_box_and_letters_keep_their_joiners) {
+  cal_window *w = opened();
+  if (!w) return;
+  const cal_letter_style style = {.size = 14};
+  static const char *const boxes[] = {"\xe2\x80\xae", "\xe2\x81\xa6", "\xe2\x80\x8b", "\xef\xbb\xbf", "\xe3\x85\xa4",
+                                      "\xcd\x8f",     "\xc2\xad",     "\xe2\x80\x8d", "\xef\xb8\x8f"};
+  for (size_t i = 0; i < sizeof boxes / sizeof *boxes; i++) {
+    char text[16];
+    double out[16];
+    snprintf(text, sizeof text, "a%sb", boxes[i]);
+    CHECK(cal_letters_advances(w, text, strlen(text), &style, out) == 4);
+    CHECK(out[2] - out[1] > 8);
+    double drawn;
+    cal_image *with = text_shot(w, text, 14, &drawn), *without = text_shot(w, "ab", 14, NULL);
+    CHECK_NEAR(drawn, out[3], 0.001);
+    CHECK(difference(with, without) > 0);
+    cal_image_free(with), cal_image_free(without);
+  }
+  static const char *const kept[] = {"\xd9\x85\xe2\x80\x8c", "\xf0\x9f\x91\xa9\xe2\x80\x8d", "\xe2\x9d\xa4\xef\xb8\x8f",
+                                     "\xc2\xa9\xef\xb8\x8f", "1\xef\xb8\x8f\xe2\x83\xa3"};
+  for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+    double out[16];
+    cal_letters_advances(w, kept[i], strlen(kept[i]), &style, out);
+    CHECK_NEAR(out[2], out[1], 0.001);
+  }
+  cal_window_close(w);
+}
+
 TEST(without_any_font_plain_letters_are_drawn_from_strokes) {
   cal_window *w = opened();
   if (!w) return;
@@ -402,11 +430,11 @@ TEST(marks_joiners_and_tabs_take_the_room_they_should) {
   if (!w) return;
   const cal_letter_style style = {.size = 14};
   double a[64];
-  /* e, combining acute, n; then a joiner, a variation selector */
+  /* e, combining acute, n; then after an Arabic letter a joiner, a variation selector */
   CHECK(cal_letters_advances(w, "e\xcc\x81n", 4, &style, a) == 4);
   CHECK(a[0] == 0 && a[1] > 0 && a[2] == a[1] && a[3] > a[2]);
   CHECK(cal_letters_advances(w, "e\xcc\x81n", 4, &(cal_letter_style){.size = 14, .mono = true}, a) == 4 && a[2] == a[1]);
-  CHECK(cal_letters_advances(w, "a\xe2\x80\x8d\xef\xb8\x8f", 7, &style, a) == 4);
+  CHECK(cal_letters_advances(w, "\xd9\x85\xe2\x80\x8d\xef\xb8\x8f", 8, &style, a) == 4);
   CHECK(a[1] > 0 && a[2] == a[1] && a[3] == a[1]);
   CHECK(cal_letters_advances(w, "    ", 4, &style, a) == 5);
   const double stop = a[4];

@@ -23,6 +23,7 @@ enum {
   FARTHEST = 1 << 28,  /* pixels of a line */
   BAD_BYTE = 0x200000, /* + the byte: what is no UTF-8 */
   DISC_KEY = 0x300000, /* + the radius */
+  SHOWN = 0x400000,    /* + the code point: one that is nothing to be seen, as a box */
 };
 
 typedef enum { BLANK = 1, FROM_FACE, FROM_STROKES, BOX, ROUND } glyph_kind;
@@ -192,7 +193,10 @@ static bool in_face(cal_letters *l, glyph *g, int32_t c, int style, int px) {
   return false;
 }
 
-static int box_digits(int32_t c) { return c >= BAD_BYTE || c < 0x100 ? 2 : c < 0x10000 ? 4 : 6; }
+static int box_digits(int32_t c) {
+  if (c >= SHOWN) c -= SHOWN;
+  return c >= BAD_BYTE || c < 0x100 ? 2 : c < 0x10000 ? 4 : 6;
+}
 static int box_unit(int px) { return px < 26 ? 1 : px / 13; }
 static int box_width(int32_t c, int px) { return (box_digits(c) == 6 ? 15 : 11) * box_unit(px); }
 static int box_height(int32_t c, int px) { return (box_digits(c) == 2 ? 9 : 15) * box_unit(px); }
@@ -205,7 +209,7 @@ static void measure(cal_letters *l, glyph *g, int32_t c, int style, int px) {
   g->page = -1;
   g->kind = BLANK;
   g->mark = category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_ME;
-  if (category == UTF8PROC_CATEGORY_CF || selector) return;
+  if (category == UTF8PROC_CATEGORY_CF || selector) return; /* those that `next` left among letters that need them */
   const bool control = category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP;
   if (!control && in_face(l, g, c, style, px)) {
     if (g->mark) g->advance = 0;
@@ -239,7 +243,7 @@ static glyph *glyph_of(cal_letters *l, int32_t c, int style, int px) {
   }
   l->filled++;
   *g = (glyph){.key = key, .page = -1};
-  if (c < DISC_KEY) measure(l, g, c, style, px);
+  if (c < DISC_KEY || c >= SHOWN) measure(l, g, c, style, px);
   else g->kind = ROUND;
   return g;
 }
@@ -358,7 +362,7 @@ static void draw_box(cal_letters *l, SDL_Renderer *renderer, glyph *g, int32_t c
   for (int y = 0; y < height; y++)
     for (int x = 0; x < width; x++)
       if (x < u || y < u || x >= width - u || y >= height - u) argb[y * width + x] = 0xffffffff;
-  const uint32_t number = c >= BAD_BYTE ? (uint32_t)(c - BAD_BYTE) : (uint32_t)c;
+  const uint32_t number = (uint32_t)(c >= SHOWN ? c - SHOWN : c >= BAD_BYTE ? c - BAD_BYTE : c);
   for (int i = 0; i < count; i++) {
     const unsigned bits = digits[number >> (4 * (count - 1 - i)) & 15];
     const int left = (2 + i % columns * 4) * u, top = (2 + i / columns * 6) * u;
@@ -390,7 +394,7 @@ static bool ready(cal_letters *l, SDL_Renderer *renderer, glyph *g, int32_t c, i
   if (g->page >= 0 && g->age != l->pages[g->page].age) { /* its page was emptied: measure it anew, for left and top are of the pixels */
     const uint64_t key = g->key;
     *g = (glyph){.key = key, .page = -1, .kind = ROUND};
-    if (c < DISC_KEY) measure(l, g, c, style, px);
+    if (c < DISC_KEY || c >= SHOWN) measure(l, g, c, style, px);
   }
   if (g->page < 0) {
     switch (g->kind) {
@@ -424,10 +428,29 @@ static int px_of(const cal_window *w, const cal_letter_style *style) {
   return px < 4 ? 4 : px > LARGEST ? LARGEST : px;
 }
 
-static int32_t next(const char *text, size_t size, size_t *at) {
+/* Code points without a picture of their own would make two names look like one, or hide words in a caption: they are boxes. But joiners
+ * and selectors are needed within scripts and pictures: not after a letter of Latin, Greek or Cyrillic, where they do nothing. */
+static bool unseen(int32_t c, int32_t before, const char *after, size_t left) {
+  if (c < 0xad) return false;
+  if (c == 0x200c || c == 0x200d) return before < 0x590;
+  if ((c >= 0xfe00 && c <= 0xfe0f) || (c >= 0xe0100 && c <= 0xe01ef)) {
+    if (before == 0xa9 || before == 0xae) return false;
+    if (left >= 3 && !memcmp(after, "\xe2\x83\xa3", 3)) return false; /* the frame of a key, around a digit */
+    return before < 0x590;
+  }
+  static const int32_t others[] = {0x34f, 0x115f, 0x1160, 0x17b4, 0x17b5, 0x2800, 0x3164, 0xffa0};
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    if (c == others[i]) return true;
+  return utf8proc_category(c) == UTF8PROC_CATEGORY_CF;
+}
+
+/* `before`: the code point before it, 0 for none. */
+static int32_t next(const char *text, size_t size, size_t *at, int32_t *before) {
   const unsigned char byte = (unsigned char)text[*at];
-  const int32_t c = cal_utf8_next(text, size, at);
-  return c < 0 ? BAD_BYTE + byte : c;
+  const int32_t c = cal_utf8_next(text, size, at), last = *before;
+  *before = c < 0 ? 0 : c;
+  if (c < 0) return BAD_BYTE + byte;
+  return unseen(c, last, text + *at, size - *at) ? SHOWN + c : c;
 }
 
 /* Where the pen is after `c`; lines of more than FARTHEST pixels end there. */
@@ -441,10 +464,11 @@ static int moved(cal_letters *l, int pen, int32_t c, const glyph *g, int style, 
 double cal_letters_draw(cal_window *w, double x, double y, const char *text, size_t size, const cal_letter_style *style, uint32_t color) {
   cal_letters *l = w->letters;
   const int of = style_of(style), px = px_of(w, style), left = cal_window_snap(w, x), top = cal_window_snap(w, y);
+  int32_t last = 0;
   int pen = 0, before = 0; /* the advance of the letter that a mark stands on */
   unsigned colored = 0;    /* pages that have the colour */
   for (size_t at = 0; at < size;) {
-    const int32_t c = next(text, size, &at);
+    const int32_t c = next(text, size, &at, &last);
     glyph *g = glyph_of(l, c, of, px);
     const int advance = g->advance;
     const bool seen = w->drawing && left + pen < w->target_width + px && left + pen > -2 * px - advance;
@@ -465,11 +489,12 @@ double cal_letters_draw(cal_window *w, double x, double y, const char *text, siz
 size_t cal_letters_advances(cal_window *w, const char *text, size_t size, const cal_letter_style *style, double *out) {
   cal_letters *l = w->letters;
   const int of = style_of(style), px = px_of(w, style);
+  int32_t last = 0;
   int pen = 0;
   size_t count = 0;
   out[count++] = 0;
   for (size_t at = 0; at < size;) {
-    const int32_t c = next(text, size, &at);
+    const int32_t c = next(text, size, &at, &last);
     pen = moved(l, pen, c, glyph_of(l, c, of, px), of, px);
     out[count++] = pen / w->scale;
   }

@@ -11,9 +11,10 @@
  *   cal_window_close(w);
  *
  * One line, without wrapping. Each code point comes from the first font of a chain that has it (fonts.h); what none has is a box
- * with its number in hex. Controls, and bytes that are no UTF-8, are boxes too; a tab goes to the next multiple of four spaces; marks
- * stand on the letter before them; joiners, variation selectors and their like take no room. Not shaped: Arabic letters do not join, Indic
- * syllables are not put together, writing from right to left is shown from left to right, pairs are not kerned.
+ * with its number in hex. Controls, what turns the direction or is nothing to be seen, and bytes that are no UTF-8, are boxes too; a tab
+ * goes to the next multiple of four spaces; marks stand on the letter before them; joiners and variation selectors take no room where
+ * they are needed. Not shaped: Arabic letters do not join, Indic syllables are not put together, writing from right to left is shown
+ * from left to right, pairs are not kerned.
  * Advances are whole device pixels: what is measured is what is drawn.
  * uses: base
  */
