@@ -578,6 +578,45 @@ test("what a killed program left hidden beside a caption file goes when the proj
   p:close()
 end)
 
+test("names that differ in case alone, names of two lines and .caption files are to the window what they are to a recipe", function()
+  local at = folder(0)
+  local names = { "A.png", "B.PNG", "a.png", "c.png", "d.JPG.png", "two\nlines.png" }
+  for i, name in ipairs(names) do
+    local file = at .. "/photos/t.png"
+    check.ok(image.new(64 + i, 48, { 40 * i, 90, 200 }):save(file))
+    check.ok(os.rename(file, at .. "/photos/" .. name))
+  end
+  local files = { ["A.txt"] = "upper", ["a.txt"] = "lower", ["B.TXT"] = "another ending", ["c.caption"] = "of the other ending", ["d.JPG.caption"] = "with dots",
+    ["d.txt"] = "nobody's", ["two\nlines.txt"] = "of two lines" }
+  for name, text in pairs(files) do put(at .. "/photos/" .. name, text .. "\n") end
+  if #fs.list(at .. "/photos") < 13 then skip "this disk takes names that differ in case alone for one" end
+  put(at .. "/r.lua", ('local photos = images %q\n  :caption { with = sidecar {} }\nphotos:export { as = "sidecars", to = "out" }\n'):format(at .. "/photos"))
+  local function recipe()
+    local r, out = check.ok(project.open(at .. "/r.lua", { store = at .. "/.calotype" })), {}
+    for i, item in ipairs(r.items) do out[i] = { item.name, item.out or "" } end
+    r:close()
+    return out
+  end
+  local function window(p)
+    local out = {}
+    for i, item in ipairs(p.items) do out[i] = { item.name, item.caption } end
+    return out
+  end
+  local p = open(at)
+  check.equal(window(p), { { "A.png", "upper" }, { "B.PNG", "" }, { "a.png", "lower" }, { "c.png", "of the other ending" }, { "d.JPG.png", "with dots" },
+    { "two\u{FFFD}lines.png", "of two lines" } })
+  check.equal(recipe(), window(p))
+  for _, item in ipairs(p.items) do check.equal(p.changes:write(item, "new " .. item.name), true) end
+  check.equal({ read(at .. "/photos/A.txt"), read(at .. "/photos/a.txt") }, { "new A.png\n", "new a.png\n" })
+  check.equal({ read(at .. "/photos/c.caption"), (fs.stat(at .. "/photos/c.txt")) }, { "new c.png\n", nil })
+  check.equal({ read(at .. "/photos/two\nlines.txt"), read(at .. "/photos/d.txt") }, { "new two\u{FFFD}lines.png\n", "nobody's\n" })
+  local told = recipe()
+  check.equal(told[2][1], "B.PNG")
+  told[2][2] = "new B.PNG" -- it stands in the store alone
+  check.equal(told, window(p))
+  p:close()
+end)
+
 test("a caption file that could not be written is owed, and written when the project is opened again", function()
   local at = folder(3)
   for i = 1, 3 do put(("%s/photos/p%d.txt"):format(at, i), "old " .. i .. "\n") end
