@@ -21,8 +21,7 @@ typedef struct {
   cal_progress *bar;
 } work;
 
-static int l_work_free(lua_State *L) {
-  work *w = lua_touserdata(L, 1);
+static void release(work *w) {
   cal_st_close(w->st);
   cal_st_discard(w->writer);
   cal_free(w->tensors);
@@ -30,6 +29,10 @@ static int l_work_free(lua_State *L) {
   cal_free(w->bytes);
   cal_progress_free(w->bar);
   *w = (work){0};
+}
+
+static int l_work_free(lua_State *L) {
+  release(lua_touserdata(L, 1));
   return 0;
 }
 
@@ -76,11 +79,12 @@ static int l_load(lua_State *L) {
       cal_error_context(&err, "%s", path);
       return cal_push_refusal(L, &err);
     }
+    cal_st_unneeded(w->st, t);
     total += (lua_Integer)t->size;
     cal_progress_set(w->bar, (size_t)i);
     lua_pop(L, 4);
   }
-  cal_progress_free(w->bar), w->bar = NULL;
+  release(w);
   lua_pushinteger(L, total);
   return 1;
 }

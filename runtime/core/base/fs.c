@@ -539,6 +539,12 @@ void cal_fs_unmap(cal_mapping *map) {
   *map = (cal_mapping){0};
 }
 
+void cal_fs_unneeded(const cal_mapping *map, const void *from, size_t size) {
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE), at = (size_t)((const unsigned char *)from - map->data);
+  const size_t first = (at + page - 1) / page * page, end = (at + size) / page * page; /* pages shared with neighbours stay */
+  if (end > first) madvise((void *)(uintptr_t)(map->data + first), end - first, MADV_DONTNEED);
+}
+
 /* ---- listing ---- */
 
 typedef struct {

@@ -79,6 +79,9 @@ typedef struct {
 cal_status cal_fs_map(const cal_fs *fs, const char *path, cal_mapping *map, cal_error *err);
 void cal_fs_unmap(cal_mapping *map);
 
+/* A part of a mapping was read and is not needed for now: its pages leave the process's memory. They can be read again all the same. */
+void cal_fs_unneeded(const cal_mapping *map, const void *from, size_t size);
+
 /* Write atomically: afterwards the file has all the new bytes, or (on failure, kill, full disk) what it had before.
  * Missing folders below the root are made. */
 cal_status cal_fs_write(const cal_fs *fs, const char *path, const void *bytes, size_t size, cal_error *err);

@@ -195,6 +195,10 @@ void cal_st_close(cal_st *st) {
   cal_free(st);
 }
 
+void cal_st_unneeded(const cal_st *st, const cal_st_tensor *t) {
+  if (st->map.data) cal_fs_unneeded(&st->map, t->data, t->size);
+}
+
 size_t cal_st_count(const cal_st *st) { return st->count; }
 const cal_st_tensor *cal_st_tensors(const cal_st *st) { return st->tensors; }
 

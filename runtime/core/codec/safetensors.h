@@ -74,6 +74,7 @@ typedef struct cal_st cal_st;
 cal_st *cal_st_open(const cal_fs *fs, const char *path, cal_error *err);
 cal_st *cal_st_open_bytes(const void *bytes, size_t size, const char *name, cal_error *err); /* bytes are borrowed */
 void cal_st_close(cal_st *st);
+void cal_st_unneeded(const cal_st *st, const cal_st_tensor *t); /* was read: its pages may leave memory, and come back when they are read */
 
 size_t cal_st_count(const cal_st *st);
 const cal_st_tensor *cal_st_tensors(const cal_st *st); /* sorted by name */
