@@ -155,9 +155,10 @@ goldens: ## optional: make the goldens again with PyTorch and its family (PyPI) 
 	@.ci/goldens
 
 window-pictures: $(HOST) ## the window's pictures and tables again: tests/golden/window/view-*.png, docs/window.md
-	@LOOKS_PART=1 WINDOW_GOLDEN=1 SDL_VIDEODRIVER=dummy $(HOST) tests/test_window_looks.lua
-	@LOOKS_PART=docs SDL_VIDEODRIVER=dummy $(HOST) tests/test_window_looks.lua
-	@WINDOW_DOCS=1 $(HOST) tests/test_window_docs.lua
+	@CALOTYPE_TEST_TMP=$$(mktemp -d) && export CALOTYPE_TEST_TMP && trap 'rm -rf "$$CALOTYPE_TEST_TMP"' EXIT && \
+	LOOKS_PART=1 WINDOW_GOLDEN=1 SDL_VIDEODRIVER=dummy $(HOST) tests/test_window_looks.lua && \
+	LOOKS_PART=docs SDL_VIDEODRIVER=dummy $(HOST) tests/test_window_looks.lua && \
+	WINDOW_DOCS=1 $(HOST) tests/test_window_docs.lua
 
 clean: ## remove build/
 	rm -rf build

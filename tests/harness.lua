@@ -77,7 +77,13 @@ end
 
 if os.getenv "CALOTYPE_GC_STRESS" then collectgarbage("incremental", 1, 1000, 1) end -- a cycle at nearly every allocation
 
-local scratch = os.getenv "CALOTYPE_TEST_TMP" or "/tmp"
+-- Run by hand, a file has a folder of its own, too: beside another at the same moment it would find its pictures drawn anew.
+local scratch = os.getenv "CALOTYPE_TEST_TMP"
+if not scratch then
+  scratch = os.tmpname() .. ".d"
+  os.remove(scratch:sub(1, -3))
+  os.execute("mkdir " .. scratch)
+end
 local serial = 0
 
 local environment = setmetatable({

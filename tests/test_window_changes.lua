@@ -211,6 +211,36 @@ test("a recipe uses what was written in the window, and the history of both is o
   p:close()
 end)
 
+test("a file that is touched, gone and back, or written anew as it was became no other picture; one with another content did", function()
+  local at = folder(3)
+  local p = open(at)
+  local w, clock = watch.new(p), 0
+  local one, two, three = p.items[1], p.items[2], p.items[3]
+  local function looked()
+    clock = clock + 2
+    w:look(p.order, clock)
+    for _, wish in ipairs(p:wanted()) do p:learn(wish.item, { sha256 = hash.file(wish.item.path) }) end
+    w:look(p.order, clock + 1.5)
+    clock = clock + 1.5
+    return p:told()
+  end
+  os.execute(("cd %s/photos && touch -d 1999-01-01 p1.png && cp p2.png x && mv x p2.png"):format(at))
+  check.equal(looked(), {})
+  check.ok(one.sha256 and two.sha256)
+  three.sha256 = nil -- not read yet
+  os.execute(("cd %s/photos && mv p3.png away"):format(at))
+  check.contains(looked()[1].text, "p3.png was taken away")
+  os.execute(("cd %s/photos && mv away p3.png"):format(at))
+  check.equal(looked(), {})
+  check.equal({ three.gone, three.error }, {})
+  os.execute(("cd %s/photos && cp p1.png p2.png"):format(at))
+  check.equal(looked(), { { kind = "info", text = "p2.png became another picture" } })
+  os.execute(("cd %s/photos && cp p3.png p1.png && cp p3.png p2.png"):format(at))
+  check.equal(looked(), { { kind = "info", text = "2 pictures: each became another picture" } })
+  check.equal(looked(), {})
+  p:close()
+end)
+
 test("a caption file that a run dressed comes back letter by letter, and is no person's", function()
   local at = folder(1)
   put(at .. "/r.lua", 'images "photos":caption { with = template { text = "a boat" }, trigger = "zkr" }:export { as = "sidecars", beside = true }')

@@ -132,6 +132,8 @@ function M.copies(self, item) return #self:of_content(item.sha256) > 1 end
 local function known_content(self, item, sha)
   if item.sha256 == sha then return end
   local caption, star, reject, others = item.caption, item.star, item.reject, false
+  if item.before and item.before ~= sha then table.insert(self.renewed, item) end
+  item.before = nil
   forget_content(self, item)
   item.sha256 = sha
   self:index_content(item)
@@ -251,18 +253,19 @@ function M.renew(self, item, info)
   end
   if self.changes and self.changes.typing == item then self.changes:commit() end
   forget_content(self, item)
+  item.before = item.sha256 or item.before -- who only touched the file made no other picture of it
   item.gone, item.error, item.sha256, item.record, item.width, item.height, item.asked = nil, nil, nil, nil, nil, nil, nil
   item.size, item.mtime_ns = info.size, info.mtime_ns
   self:changed()
   return true
 end
 
---- Say which are not what they were.
+--- Say which of these are gone, and which pictures turned out to be others since the last time.
 function M.tell_renewed(self, items)
   local gone, other = {}, {}
-  for _, item in ipairs(items) do
-    if item.gone then gone[#gone + 1] = item elseif not item.sha256 then other[#other + 1] = item end
-  end
+  for _, item in ipairs(items) do if item.gone then gone[#gone + 1] = item end end
+  for _, item in ipairs(self.renewed) do if self.by_path[item.path] == item then other[#other + 1] = item end end
+  self.renewed = {}
   local function tell(kind, list, words)
     if #list == 1 then self:tell(kind, ("%s %s"):format(list[1].name, words)) elseif #list > 1 then
       self:tell(kind, ("%s: each %s"):format(set.count(#list), words))

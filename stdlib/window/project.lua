@@ -113,7 +113,7 @@ function M.open(what, options)
   if not store then return nil, ("the store %s cannot be opened: %s"):format(folder, message), code end
   local self = setmetatable({ store = store, place = found.place, title = found.title, kind = found.kind, folder = found.folder, from = what,
     run = found.run, preview = found.preview, stamp = found.stamp,
-    options = options, items = {}, by_path = {}, contents = {}, order = {}, selected = {}, at = 0, version = 0, news = {}, waiting = {},
+    options = options, items = {}, by_path = {}, contents = {}, order = {}, selected = {}, at = 0, version = 0, news = {}, waiting = {}, renewed = {},
     filter_text = "" }, Project)
   self.seat, message, code = store:seat()
   if not self.seat then

@@ -35,7 +35,7 @@ function Watch:check(items)
     local info, _, code = fs.stat(item.path)
     if (info or code == "NOTFOUND") and p:renew(item, info) then others[#others + 1] = item end -- a link that is closed to it is not gone
   end
-  if #others > 0 then p:tell_renewed(others) end
+  if #others > 0 or #p.renewed > 0 then p:tell_renewed(others) end
   for _, item in ipairs(items) do if item.sha256 then shas[#shas + 1] = item.sha256 end end
   local rows = p.store:texts(shas)
   if not rows then return {} end -- the store cannot be read now: what is shown stays
