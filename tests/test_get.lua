@@ -65,6 +65,14 @@ test("of a transformers folder the root is taken", function()
   check.equal(chosen "config.json pytorch_model.bin pytorch_model.bin.index.json model.py", "config.json pytorch_model.bin pytorch_model.bin.index.json")
 end)
 
+test("what a model that looks at pictures needs comes along: words, tags, how pictures are made ready", function()
+  check.equal(chosen [[.gitattributes README.md config.json model.msgpack model.onnx model.safetensors selected_tags.csv sw_jax_cv_config.json]],
+    "README.md config.json model.safetensors selected_tags.csv sw_jax_cv_config.json")
+  check.equal(chosen [[.gitattributes README.md config.json preprocessor_config.json pytorch_model.bin special_tokens_map.json tf_model.h5 tokenizer.json
+    tokenizer_config.json vocab.txt]], "README.md config.json preprocessor_config.json pytorch_model.bin special_tokens_map.json tokenizer.json "
+    .. "tokenizer_config.json vocab.txt")
+end)
+
 test("where nothing says what is one model, the only weights are taken or the names are asked for", function()
   check.equal(chosen "README.md lora.safetensors old.ckpt a.json picture.png", "README.md a.json lora.safetensors")
   check.equal(chosen "flux1-dev.v2.gguf", "flux1-dev.v2.gguf")

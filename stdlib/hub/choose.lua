@@ -13,7 +13,7 @@ local STEMS = { model = true, diffusion_pytorch_model = true, pytorch_model = tr
 local PREFERRED = { safetensors = 1, gguf = 2, bin = 3 }
 local WEIGHTS = { safetensors = true, gguf = true, bin = true, ckpt = true, pt = true, pth = true, onnx = true, onnx_data = true, msgpack = true,
   h5 = true, ot = true, pb = true, tflite = true, xml = true, npz = true }
-local TEXTS = { json = true, txt = true, model = true, jinja = true }
+local TEXTS = { json = true, txt = true, model = true, jinja = true, csv = true } -- csv: the tags of a tagger
 local PARTS = { "config.json", "scheduler_config.json", "tokenizer_config.json", "preprocessor_config.json", "vocab.json", "tokenizer.json" }
 
 -- "unet/model.fp16-00001-of-00002.safetensors" -> folder, name, { format, stem, variant }; the third is nil for what holds no weights.
