@@ -10,7 +10,7 @@
 --
 -- Besides these settings, every option of the provider is one: style, focus, language, model, spend ... (calotype help gemini).
 --
---   with=auto              who writes: gemini, openai, huggingface, sidecar, template, fake, auto; calotype help NAME tells of each
+--   with=auto              who writes: gemini, openai, huggingface, blip, wd14, sidecar, template, fake, auto; calotype help NAME tells of each
 --   trigger=               the made-up word that will call the subject; stands in every caption
 --   prefix=                put before every caption
 --   suffix=                put after every caption
