@@ -425,6 +425,27 @@ test("compare takes people's captions as one side, and a picture or a folder wit
   check.contains(ends(0, folder, "show .calotype"), "the last: captions compare photos/p2, ok")
 end)
 
+test("compare has a column for how well captions belong to their pictures, where a matcher is there", function()
+  local folder, words = project(3), { "[PAD]" }
+  for i = 1, 88 do words[#words + 1] = "word" .. i end
+  local function matcher(name)
+    os.execute(("mkdir -p %s/%s && cp tests/golden/blip/matcher/* %s/%s"):format(folder, name, folder, name))
+    put(("%s/%s/vocab.txt"):format(folder, name), table.concat(words, "\n") .. "\n[UNK]\n[CLS]\n[MASK]\n[SEP]\n.\n")
+  end
+  matcher "itm"
+  local with = "captions compare photos with='template { text = \"word1 word2\" }, template { text = \"word7\" }' "
+  check.ok(not ends(0, folder, with):find "match")
+  local shown = ends(0, folder, with .. "match=itm")
+  check.contains(shown, "  how well each belongs to its picture is asked of itm, on this machine\n")
+  check.ok(shown:find "seconds +match\n", shown)
+  check.equal(select(2, shown:gsub("free +%- +0%.%d%d\n", "")), 2, shown)
+  check.equal(select(2, read(folder .. "/out/compare.html"):gsub("word.?, match [%d.e-]+", "")), 6)
+  check.contains(ends(2, folder, with .. "match=gone"), "there is no model gone")
+  check.contains(ends(2, folder, with .. "match=photos"), "photos/config.json")
+  matcher "models/blip-itm-base-coco" -- found where `calotype get` puts it
+  check.contains(ends(0, folder, with), "is asked of models/blip-itm-base-coco")
+end)
+
 test("what cannot be compared is told before anybody is asked", function()
   local folder = project(1)
   local function refused(words, part) check.contains(ends(2, folder, "captions compare " .. words), part) end

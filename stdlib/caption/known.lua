@@ -5,6 +5,7 @@ local asking = require "recipe.asking"
 local dressing = require "caption.dressing"
 local fs = require "native.fs"
 local lint = require "caption.lint"
+local matched = require "caption.matched"
 local set = require "recipe.set"
 local stage = require "recipe.stage"
 local stores = require "native.store"
@@ -41,7 +42,7 @@ function M.look(self, items)
   local state = stage.state(self)
   local _, options = about(self, state.session)
   local rows = {}
-  for i, item in ipairs(items) do rows[i] = { name = item.name, text = item.caption, item = item } end
+  for i, item in ipairs(items) do rows[i] = { name = item.name, text = item.caption, match = item.match, item = item } end
   function rows.poll() state.session:poll(state.at) end
   options.trigger, options.dressed = state.trigger, true
   return lint.look(rows, options)
@@ -74,25 +75,38 @@ local function some(list, most)
   return out
 end
 
-local function check_stage(session, self, store)
+-- The captions of a stage's pictures; a large folder is not read whole. Also the paths of all, and what `about` says.
+local function rows_of(session, self, store)
   local state, paths = stage.state(self), {}
   for _, step in ipairs(stage.lineage(self)) do
     local found = stage.state(step).pictures or {}
     table.move(found, 1, #found, #paths + 1, paths)
   end
   local caption, options, by_tags = about(self, session)
-  local rows, beside, read = {}, 0, some(paths, MOST)
+  local rows = { read = some(paths, MOST) }
   function rows.poll() session:poll(state.at) end
-  for _, path in ipairs(read) do
+  for _, path in ipairs(rows.read) do
     local row = row_of(path, caption and store)
     if row and caption and row.text then
       local listed = by_tags and row.asked
       if caption.options.tags then listed = caption.options.tags.on end
       row.out = dressing.dress(row.text, caption.options, { trigger = state.trigger, tags = listed })
     end
-    if row and not row.asked and row.text and row.text:find "%S" then beside = beside + 1 end
+    if row then
+      row.sha256 = store and store:seen(path)
+      row.asks = matched.text(row.out or row.text, state.trigger)
+      row.match = row.sha256 and row.asks and matched.last(store, row.sha256, row.asks)
+    end
     rows[#rows + 1] = row
   end
+  return rows, paths, options
+end
+
+local function check_stage(session, self, store)
+  local state = stage.state(self)
+  local rows, paths, options = rows_of(session, self, store)
+  local beside, read = 0, rows.read
+  for _, row in ipairs(rows) do if not row.asked and row.text and row.text:find "%S" then beside = beside + 1 end end
   options.trigger, options.count = state.trigger, set.count(beside, "caption") .. " beside the pictures"
   local findings = lint.look(rows, options)
   findings[#findings + 1] = lint.names(paths)
@@ -101,6 +115,21 @@ local function check_stage(session, self, store)
     if finding.level == "warning" then session:warn(text, state.at, "captions") else session:note(text) end
   end
   if #read < #paths and #rows > 0 then session:note(("captions were looked at for %d of %s"):format(#read, set.count(#paths))) end
+end
+
+-- How many numbers of a :score are there, and how many a run would compute. What :edit will make of a caption is not known here.
+local function check_score(session, self, store)
+  local state = stage.state(self)
+  for _, step in ipairs(stage.lineage(self)) do if stage.state(step).verb.name == "edit" then return end end
+  local rows, paths = rows_of(session, self, store)
+  local asked, words = {}, 0
+  for _, row in ipairs(rows) do
+    if row.asks then words = words + 1 end
+    if row.asks and row.sha256 then asked[#asked + 1] = { item = row, text = row.asks } end
+  end
+  local known = store and #asked > 0 and require("caption.matching").known(store, state.options, asked) or 0
+  session:note((":score knows the match of %d of %s%s; the others are computed when it runs"):format(known, set.count(words, "caption"),
+    #rows.read < #paths and (" (of %d pictures that were looked at)"):format(#rows.read) or ""))
 end
 
 --- Look at the captions that are there already. What is found becomes warnings and notes of the session.
@@ -118,6 +147,7 @@ function M.check(session)
     end
     if new then check_stage(session, last[i], store) end
   end
+  for _, made in ipairs(session.stages) do if stage.state(made).verb.name == "score" then check_score(session, made, store) end end
   if store then store:close() end
 end
 

@@ -4,7 +4,8 @@
 --     print(finding.text, table.concat(finding.names, ", "), finding.why, finding.hint)
 --   end
 --
--- A row is { name =, text =, raw = bytes of its file as they are?, out = the text as a trainer gets it?, asked = a model wrote it?, item =? }.
+-- A row is { name =, text =, raw = bytes of its file as they are?, out = the text as a trainer gets it?, asked = a model wrote it?, match = what :score
+-- found?, item =? }.
 -- It looks at words only: no picture is opened, nobody is asked.
 -- Each kind of trouble is a file in lint/ that returns fun(rows, options): finding?
 local alike = require "caption.lint.alike"
@@ -21,7 +22,7 @@ local M = { alike = alike.groups, names = require "caption.lint.names" }
 ---@field items calotype.item[] where rows have them
 
 local kinds = {} -- in the order in which they are told
-for i, name in ipairs { "encoding", "empty", "refusal", "opening", "markup", "trigger_missing", "trigger_doubled", "long", "language", "escapes" } do
+for i, name in ipairs { "encoding", "empty", "refusal", "opening", "markup", "match", "trigger_missing", "trigger_doubled", "long", "language", "escapes" } do
   kinds[i] = require("caption.lint." .. name)
 end
 kinds[#kinds + 1] = alike.find

@@ -45,7 +45,9 @@ end
 
 local function hint_of(path)
   local near = not fs.stat(path) and fs.nearest(path)
-  return near and ("did you mean %q?"):format(near) or "get the whole folder again from where it came from"
+  if near then return ("did you mean %q?"):format(near) end
+  return fs.stat(path) and "get the whole folder again from where it came from"
+    or "`calotype get hf:OWNER/NAME` brings the whole folder; ?blip, ?wd14 and ?score say which models of the hub there are"
 end
 
 --- Open the model while a recipe is read: what is wrong with it is told before anything is computed.
@@ -55,7 +57,7 @@ function M.declare(options, state, open)
   session:permit_base(options.model, at, "model")
   local model, message, code = open(options.model)
   if not model then
-    if not fs.stat(options.model) then message = ("there is no model %s"):format(options.model) end
+    if not fs.stat(options.model) then message, code = ("there is no model %s"):format(options.model), "NOTFOUND" end
     session:fail(at, message, { key = "model", value = true, hint = hint_of(options.model), code = code, world = true })
   end
 end
@@ -90,7 +92,7 @@ function M.batches(context, items, most, fit)
     local numbers, pictures = {}, {}
     while at < #items and #numbers < most do
       at = at + 1
-      if script.interrupted() > 0 then context.fail("stopped", { exit = 130, hint = "captions so far are kept" }) end
+      if script.interrupted() > 0 then context.fail("stopped", { exit = 130, hint = "what was done so far is kept" }) end
       local picture, why = picture_of(items[at], fit)
       if picture then numbers[#numbers + 1], pictures[#pictures + 1] = at, picture
       else context.warn(("%s is left without: %s"):format(items[at].path, (why:gsub("^" .. items[at].path:gsub("%p", "%%%0") .. ": ", "")))) end

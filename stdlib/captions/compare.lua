@@ -11,6 +11,7 @@ local hash = require "native.hash"
 local images = require "recipe.verbs.images"
 local json = require "native.json"
 local log = require "native.log"
+local matched = require "caption.matched"
 local named = require "captions.named"
 local page = require "captions.compare_page"
 local providers = require "recipe.providers"
@@ -128,6 +129,7 @@ end
 local function measure(columns, items)
   local pairs_of, of_picture = {}, {}
   for i, column in ipairs(columns) do
+    column.matches = {}
     column.lengths, column.seconds, column.cost, column.unknown, column.paid, column.count, column.shared = {}, {}, 0, 0, 0, 0, {}
     for n in ipairs(items) do
       local answer = column.texts[n]
@@ -137,6 +139,7 @@ local function measure(columns, items)
         answer.words = words_of.count(answer.text)
         column.lengths[#column.lengths + 1] = answer.words
         column.seconds[#column.seconds + 1] = row.seconds
+        column.matches[#column.matches + 1] = answer.match
         if row.prompt or row.cost then column.paid = column.paid + 1 end
         if row.cost then column.cost = column.cost + row.cost elseif row.prompt then column.unknown = column.unknown + 1 end
         if (row.model or "") ~= "" then column.model = row.model end
@@ -160,7 +163,7 @@ local function measure(columns, items)
   for _, column in ipairs(columns) do
     table.sort(column.lengths)
     table.sort(column.seconds)
-    column.words, column.agreement = mean(column.lengths), mean(column.shared)
+    column.words, column.agreement, column.match = mean(column.lengths), mean(column.shared), mean(column.matches)
     column.latency = column.seconds[(#column.seconds + 1) // 2]
   end
   for _, pair in ipairs(pairs_of) do pair.mean = mean(pair.values) end
@@ -170,14 +173,14 @@ end
 local function number(format, value) return value and format:format(value) or "-" end
 
 -- The table, as rows of cells; the first is its head.
-local function rows_of(columns, count)
-  local rows = { { "who", "captions", "words", "agreement", "cost", "seconds" } }
+local function rows_of(columns, count, scorer)
+  local rows = { { "who", "captions", "words", "agreement", "cost", "seconds", scorer and "match" or nil } }
   for _, column in ipairs(columns) do
     rows[#rows + 1] = { column.title .. (column.model and not column.title:find(column.model, 1, true) and " (" .. column.model .. ")" or ""),
       ("%d of %d"):format(column.count, count),
       column.words and ("%.0f (%d to %d)"):format(column.words, column.lengths[1], column.lengths[#column.lengths]) or "-",
       number("%.2f", column.agreement), column.paid > 0 and telling.sum(column.cost, column.unknown) or column.count > 0 and "free" or "-",
-      number("%.1f", column.latency) }
+      number("%.1f", column.latency), scorer and number("%.2f", column.match) or nil }
   end
   return rows
 end
@@ -195,8 +198,33 @@ local function put_table(rows)
   end
 end
 
+-- The options of :score for match=, or for the usual folder where it is there; nil: no model is asked how well captions belong to their pictures.
+local function scorer_of(session, path)
+  local score = require "recipe.verbs.score"
+  local usual = score.by_name.model.default
+  path = path or fs.grant(usual, "read") and usual
+  if not path then return nil end
+  local options = schema.read(score, { model = path }, { at = {} })
+  score.declare { options = options, session = session, at = {} }
+  return options
+end
+
+-- How well each answer belongs to its picture.
+local function score(context, options, columns, items)
+  local rows = {}
+  for _, column in ipairs(columns) do
+    for n, item in ipairs(items) do
+      local answer = column.texts[n]
+      local text = answer and matched.text(answer.text)
+      if text then rows[#rows + 1] = { item = item, text = text, answer = answer } end
+    end
+  end
+  local done = require("caption.matching").score(context, options, rows)
+  for i, row in ipairs(rows) do row.answer.match = done.values[i] end
+end
+
 -- What the asking will take, before anything is asked.
-local function put_plan(session, context, columns, items, folder, total)
+local function put_plan(session, context, columns, items, folder, total, scorer)
   session:say(("compare %s of %d in %s"):format(set.count(#items), total, folder))
   for _, column in ipairs(columns) do
     if column.with.provider ~= "sidecar" then
@@ -206,6 +234,7 @@ local function put_plan(session, context, columns, items, folder, total)
       session:say(("  %s: %d known, %d to ask%s"):format(column.title, plan.known, plan.asked, plan.asked > 0 and cost or ""))
     end
   end
+  if scorer then session:say(("  how well each belongs to its picture is asked of %s, on this machine"):format(scorer.model)) end
 end
 
 local function count_of(text)
@@ -215,7 +244,7 @@ local function count_of(text)
   return count
 end
 
---- compare FILE|FOLDER with=A,B[,C] [sample=8] [to=out/compare.html]
+--- compare FILE|FOLDER with=A,B[,C] [sample=8] [to=out/compare.html] [match=models/blip-itm-base-coco]
 ---@param words string[]
 ---@param params table<string, string>
 ---@return integer exit
@@ -224,6 +253,7 @@ function M.run(_, words, _, params)
   local count, to = count_of(params.sample), params.to or PAGE
   if not to:lower():find "%.html?$" then fail(("the page %s is not .html"):format(to), "for example to=" .. PAGE) end
   local columns = read_with(env, session, params.with)
+  local scorer = scorer_of(session, params.match)
   local context = { session = session, at = {}, aside = true, store = function() return session:store() end, account = function() end }
   function context.warn(text) session:warn(text) end
   function context.fail(message, more)
@@ -242,10 +272,11 @@ function M.run(_, words, _, params)
   for _, picture in ipairs(pictures) do if picture.path then paths[#paths + 1] = picture end end
   if #paths == 0 then fail(("no picture in %s can be read"):format(words[1]), nil, 1) end
   local items = sample_of(paths, count)
-  put_plan(session, context, columns, items, words[1], #paths)
+  put_plan(session, context, columns, items, words[1], #paths, scorer)
   local run = store:start_run { recipe = "captions compare " .. words[1], params = json.encode(params) }
   local ok, fault = script.call(function()
     for _, column in ipairs(columns) do answers(context, column, items) end
+    if scorer then score(context, scorer, columns, items) end
   end)
   native:finish_run(run, ok and "ok" or fault.exit == 130 and "interrupted" or "failed", ok and "" or tostring(fault.message or fault))
   if not ok then
@@ -259,7 +290,7 @@ function M.run(_, words, _, params)
   for _, name in ipairs(services) do session:say("  " .. tally.text(session.asked[name])) end
 
   local pairs_of, of_picture = measure(columns, items)
-  local rows = rows_of(columns, #items)
+  local rows = rows_of(columns, #items, scorer)
   put_table(rows)
   for _, pair in ipairs(#columns > 2 and pairs_of or {}) do
     if pair.mean then log.put_words(("  %s and %s agree by %.2f"):format(pair[1].title, pair[2].title, pair.mean)) end

@@ -16,6 +16,7 @@ local function facts(answer)
   local row, parts = answer.row or {}, { set.count(answer.words, "word") }
   if (row.model or "") ~= "" then parts[#parts + 1] = row.model end
   if row.cost or row.prompt then parts[#parts + 1] = telling.money(row.cost) end
+  if answer.match then parts[#parts + 1] = ("match %.2g"):format(answer.match) end
   if row.seconds then parts[#parts + 1] = ("%.1f s"):format(row.seconds) end
   return table.concat(parts, ", ")
 end

@@ -122,16 +122,16 @@ function M.try(part, build)
   return nil, ("%s: config.json and the weights are not of one model: %s"):format(part.path, said), "FORMAT"
 end
 
---- sha256 of a file: a checkpoint of gigabytes is read once, then known by its path, size and time.
+--- sha256 of a file: a checkpoint of gigabytes is read once, then known by its path, size and time. With `only_known` it is not read.
 ---@return string? sum
 ---@return string? message
 ---@return string? code
-function M.file_hash(store, path)
+function M.file_hash(store, path, only_known)
   local info, message, code = fs.stat(path)
   if not info then return nil, message, code end
   local key = ("%s|%d|%d"):format(fs.absolute(path) or path, info.size, info.mtime_ns)
   local known = store:get("file", key)
-  if known then return known end
+  if known or only_known then return known end
   local sum
   sum, message, code = hash.file(path, "hashing the model, MB")
   if not sum then return nil, message, code end
@@ -139,15 +139,17 @@ function M.file_hash(store, path)
   return sum
 end
 
---- What a part is, by content: its config and its files (those of `part.files` in its folder).
+--- What a part is, by content: its config and its files (those of `part.files` in its folder). With `known` no file is read: nil where one was never
+--- read before.
 ---@param part { path: string, config?: table, files: string[] }
+---@param known? boolean
 ---@return string? sum
 ---@return string? message
 ---@return string? code
-function M.fingerprint(store, part)
+function M.fingerprint(store, part, known)
   local rows = { json.encode(part.config or json.array(part.files)) }
   for _, file in ipairs(part.files) do
-    local sum, message, code = M.file_hash(store, part.path .. "/" .. file)
+    local sum, message, code = M.file_hash(store, part.path .. "/" .. file, known)
     if not sum then return nil, message, code end
     rows[#rows + 1] = sum
   end

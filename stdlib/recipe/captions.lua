@@ -18,7 +18,8 @@ calotype captions WORD FILE|FOLDER
   diff FILE|FOLDER            what the last change changed, word by word; between=A,B compares others: a provider, person, now, first,
                               a number of the log, a time (2026-11-20 or 2026-11-20T18:30)
   compare FOLDER with=A,B     several providers side by side on sample=8 pictures, as a table and as a page, to=out/compare.html; asks those
-                              that have not answered yet, and leaves the pictures' texts as they are
+                              that have not answered yet, and leaves the pictures' texts as they are; match=models/blip-itm-base-coco has each
+                              caption's match with its picture computed here, without it where that folder is there
 
 A picture is named by its path, its caption file, its name without the ending, or the first digits of its content as log shows them.
 Times are UTC. Captions are kept in the folder where recipes run, in .calotype (CALOTYPE_STORE).]]
@@ -28,7 +29,7 @@ local WORDS = {
   log = { module = "log", most = 1 },
   undo = { module = "undo", most = 2 },
   redo = { module = "undo", most = 2 },
-  compare = { module = "compare", most = 1, settings = { "with", "sample", "to" }, opens = true }, -- its own store, made when there is none
+  compare = { module = "compare", most = 1, settings = { "with", "sample", "to", "match" }, opens = true }, -- its own store, made when there is none
   diff = { module = "diff", most = 1, settings = { "between" } },
 }
 

@@ -19,6 +19,8 @@ M.list = {
     of = function(item) return item.noise end },
   { name = "blocking", unit = "", title = "steps at the borders of JPEG's squares; 1 none", digits = 2,
     of = function(item) return item.blocking end },
+  { name = "match", unit = "", title = "probability that the caption belongs to the picture (:score)", digits = 3,
+    of = function(item) return item.match end },
 }
 
 M.by_name = {}

@@ -5,7 +5,7 @@
 --   end)
 --
 -- An item is a plain table: path, name, stem, sha256, size, mtime_ns, width, height, format, orientation, brightness, entropy, sharpness,
--- phash, thumb, profile, caption, caption_by, trigger, weight, bucket, steps. Items are never changed, only copied with changes.
+-- phash, thumb, profile, caption, caption_by, match, trigger, weight, bucket, steps. Items are never changed, only copied with changes.
 local fs = require "native.fs"
 local hash = require "native.hash"
 local json = require "native.json"
@@ -21,6 +21,7 @@ local M = {}
 ---@field height? integer
 ---@field caption? string
 ---@field caption_by? { author: "human"|"model", provider: string, model?: string, path?: string }
+---@field match? number how well the caption belongs to it, 0 to 1, where :score asked
 ---@field trigger? string
 ---@field weight number
 ---@field steps string[] what was done to it, oldest first
@@ -63,6 +64,7 @@ function M.with(item, changes, step)
   local copy = {}
   for key, value in pairs(item) do copy[key] = value end
   for key, value in pairs(changes) do copy[key] = value end
+  if changes.caption and changes.caption ~= item.caption then copy.match = changes.match end -- it was the other caption's
   if step then
     copy.steps = M.copy(item.steps)
     copy.steps[#copy.steps + 1] = step
@@ -119,6 +121,7 @@ function M.digest(input)
     local b = item.bucket
     rows[#rows + 1] = { item.name, item.sha256, item.caption or json.null, item.trigger or json.null, item.weight, item.upright or false,
       item.caption_by and item.caption_by.author or json.null, b and ("%dx%d"):format(b.width, b.height) or json.null, json.array { table.unpack(item.steps) } }
+    table.insert(rows[#rows], item.match)
   end
   for _, reject in ipairs(input.rejected) do
     rows[#rows + 1] = { "rejected", reject.item.name, reject.item.sha256 or json.null, reject.verb, reject.reason }

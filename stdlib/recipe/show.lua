@@ -42,7 +42,7 @@ end
 ---@param title string
 ---@return string
 function M.set(result, title)
-  local formats, order, captions = {}, {}, 0
+  local formats, order, captions, matches = {}, {}, 0, {}
   local smallest, largest
   for _, item in ipairs(result.items) do
     local format = (item.format or item.extension or "?"):lower()
@@ -52,6 +52,7 @@ function M.set(result, title)
     end
     formats[format] = formats[format] + 1
     if item.caption then captions = captions + 1 end
+    matches[#matches + 1] = item.match
     if not smallest or item.width * item.height < smallest.width * smallest.height then smallest = item end
     if not largest or item.width * item.height > largest.width * largest.height then largest = item end
   end
@@ -62,6 +63,10 @@ function M.set(result, title)
   if #result.items > 0 then
     lines[#lines + 1] = ("  %s; %d x %d to %d x %d; %s"):format(table.concat(kinds, ", "), smallest.width, smallest.height, largest.width, largest.height,
       captions == #result.items and "all captioned" or captions == 0 and "no captions" or set.count(captions, "caption"))
+  end
+  if #matches > 0 then
+    local few = #matches < #result.items and (" (%d of %d)"):format(#matches, #result.items) or ""
+    lines[#lines + 1] = ("  match %s%s"):format(require("recipe.verbs.score").spread(matches), few)
   end
   for i, reject in ipairs(result.rejected) do
     if i > 8 then

@@ -61,7 +61,7 @@ function M.library()
   put "---A picture as callbacks get it.\n---@class calotype.picture"
   for _, field in ipairs { "path string", "name string", "stem string", "width integer as displayed", "height integer", "format string", "sharpness number",
     "entropy number bits", "brightness table<string, number> percentiles p1 p5 p50 p95 p99 in 0 to 1", "caption? string may be changed by :edit",
-    "weight number may be changed by :edit", "trigger? string" } do
+    "match? number how well the caption belongs to it, 0 to 1, after :score", "weight number may be changed by :edit", "trigger? string" } do
     put("---@field " .. field)
   end
   put ""

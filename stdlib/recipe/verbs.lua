@@ -9,7 +9,7 @@ local M = { by_name = {}, list = {}, methods = {}, of = {}, kinds = { "images", 
 for _, kind in ipairs(M.kinds) do M.of[kind] = { by_name = {}, methods = {} } end
 
 for _, file in ipairs {
-  "images", "join", "drawn", "orient", "reject", "dedupe", "caption", "edit", "keep_if", "take", "split", "weight", "bucket",
+  "images", "join", "drawn", "orient", "reject", "dedupe", "caption", "edit", "score", "keep_if", "take", "split", "weight", "bucket",
   "sheet", "preview", "export", "report", "expect", "train_lora", "samples", "lora_export", "lora_report",
 } do
   local verb = require("recipe.verbs." .. file)

@@ -1,6 +1,6 @@
 """Goldens of BLIP: what transformers says of a small random captioner and a small random matcher of captions and pictures.
 
-    python3 tests/golden/make_blip.py        (rewrites tests/golden/blip; torch and transformers, PyPI)
+    python3 tests/golden/make_blip.py        (rewrites tests/golden/blip; torch, transformers and pillow, PyPI)
 
 As in make_models.py: double precision from weights that are exact in f32. The logits of every step of a caption come with the
 tokens, so that a decoder which carries its keys and values from token to token can be compared step by step.
@@ -9,8 +9,9 @@ import json
 import os
 
 import torch
+from PIL import Image
 from safetensors.torch import save_file
-from transformers import BertTokenizer, BlipConfig, BlipForConditionalGeneration, BlipForImageTextRetrieval
+from transformers import BertTokenizer, BlipConfig, BlipImageProcessor, BlipForConditionalGeneration, BlipForImageTextRetrieval
 
 SEED = 20261121
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -19,6 +20,7 @@ torch.use_deterministic_algorithms(True)
 torch.set_num_threads(1)
 
 BOS, SEP, PAD, VOCABULARY = 94, 92, 0, 96
+CLS, DOT = 90, 93
 TEXT = dict(vocab_size=VOCABULARY, hidden_size=24, encoder_hidden_size=36, intermediate_size=40, num_hidden_layers=2, num_attention_heads=3,
             max_position_embeddings=16, layer_norm_eps=1e-12, hidden_act="gelu", bos_token_id=BOS, sep_token_id=SEP, pad_token_id=PAD, eos_token_id=2,
             projection_dim=16, is_decoder=True)
@@ -107,7 +109,19 @@ def matcher():
         ids[row, length:], mask[row, length:] = PAD, 0
     match = model(input_ids=ids, pixel_values=pixels, attention_mask=mask).itm_score
     near = model(input_ids=ids, pixel_values=pixels, attention_mask=mask, use_itm_head=False).itm_score
-    save("matcher.safetensors", {"pixels": pixels, "ids": ids, "mask": mask, "match": match, "near": near})
+    # As :score asks: [CLS] text [SEP], cut at the model's places and padded; numbers of words as tests/test_score.lua writes them.
+    texts, length = [[5, 6, 7], [40, DOT], [1 + i % 80 for i in range(3, 33)]], TEXT["max_position_embeddings"]
+    asked, seen = torch.full((3, length), PAD), torch.zeros(3, length, dtype=torch.long)
+    for row, text in enumerate(texts):
+        whole = [CLS] + text[: length - 2] + [SEP]
+        asked[row, : len(whole)], seen[row, : len(whole)] = torch.tensor(whole), 1
+    belongs = model(input_ids=asked, pixel_values=pixels, attention_mask=seen).itm_score.softmax(-1)[:, 1]
+    # And on the whole road, photographs made ready by transformers.
+    photos = [Image.open(os.path.join(HERE, "image", name)).convert("RGB") for name in ("photo-0.jpg", "photo-5.jpg")]
+    ready = BlipImageProcessor(size={"height": 32, "width": 32})(photos, return_tensors="pt").pixel_values.double()
+    photographed = model(input_ids=asked[:2], pixel_values=ready, attention_mask=seen[:2]).itm_score.softmax(-1)[:, 1]
+    save("matcher.safetensors", {"pixels": pixels, "ids": ids, "mask": mask, "match": match, "near": near, "belongs": belongs, "photos": photographed})
+    print("belongs:", belongs.tolist(), "photos:", photographed.tolist())
 
 
 # ---- the tokenizer ---------------------------------------------------------------------------------------------------

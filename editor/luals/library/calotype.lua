@@ -19,6 +19,7 @@
 ---@field entropy number bits
 ---@field brightness table<string, number> percentiles p1 p5 p50 p95 p99 in 0 to 1
 ---@field caption? string may be changed by :edit
+---@field match? number how well the caption belongs to it, 0 to 1, after :score
 ---@field weight number may be changed by :edit
 ---@field trigger? string
 
@@ -61,6 +62,8 @@ local lora = {}
 ---@field entropy_below? number|string information in the histogram; below about 3 a picture is nearly empty (a number or "lowest 10%" or "highest 10%", 0 to 10 bits)
 ---@field noise_above? number|string standard deviation of the noise in gray levels, in the calm parts; above about 12 it is seen. Fine texture all over counts, too (a number or "lowest 10%" or "highest 10%", 0 to 255)
 ---@field blocking_above? number|string steps at the borders of JPEG's squares; about 1.6 at quality 75, 2 at 50, 3 at 20 (a number or "lowest 10%" or "highest 10%", 1 to 1000)
+---@field match_below? number|string how sure the model of :score is that the caption belongs to the picture; below about 0.1 it mostly does not (a number or "lowest 10%" or "highest 10%", 0 to 1)
+---@field match_above? number|string the same: what is above goes, to look at the others (a number or "lowest 10%" or "highest 10%", 0 to 1)
 
 ---@class calotype.dedupe_options
 ---@field by? "phash"|"exact" how pictures are compared ("phash" or "exact", default "phash")
@@ -89,6 +92,13 @@ local lora = {}
 
 ---@class calotype.edit_options
 ---@field change? fun(picture: calotype.picture): any, any? gets a picture, returns it changed, or nil (a function, required)
+
+---@class calotype.score_options
+---@field by? "blip-itm" BLIP's image-text matching: softmax of its two answers ("blip-itm", default "blip-itm")
+---@field model? string its folder, as the Hugging Face hub has it (a path, default "models/blip-itm-base-coco")
+---@field batch? integer pictures looked at together; 4 on a CPU, 16 on a GPU when left out (a whole number, 1 to 64)
+---@field dtype? "f32"|"bf16"|"f16" how weights are held while it works; halves take half the memory ("f32", "bf16" or "f16", default "f32")
+---@field device? string "gpu", "cpu" or part of a name; a GPU where there is one when left out (text)
 
 ---@class calotype.keep_if_options
 ---@field test? fun(picture: calotype.picture): any, any? gets a picture, returns true to keep it (a function, required)
@@ -344,7 +354,12 @@ function images_set:caption(options) end
 ---@return calotype.images
 function images_set:edit(change, options) end
 
----Keep the pictures for which a function says true. It gets a picture's fields: name, width, height, sharpness, caption ... It may return a reason as its second value.
+---Ask a model on this machine whether each caption belongs to its picture: a number from 0 to 1, `match`, for :reject, :keep_if, reports and sheets. Nothing is sent, nothing costs, and no caption of a picture is asked about twice. The trigger is left out; a long caption is read up to 35 pieces of words. The model is Salesforce/blip-itm-base-coco of the hub (0.9 GB): `calotype get hf:NAME`.
+---@param options? calotype.score_options
+---@return calotype.images
+function images_set:score(options) end
+
+---Keep the pictures for which a function says true. It gets a picture's fields: name, width, height, sharpness, caption, match ... It may return a reason as its second value.
 ---@param test (fun(picture: calotype.picture): any, any?)|calotype.keep_if_options
 ---@param options? calotype.keep_if_options
 ---@return calotype.images

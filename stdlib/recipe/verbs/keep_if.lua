@@ -3,7 +3,7 @@ local set = require "recipe.set"
 
 local M = {
   name = "keep_if", version = 1, positional = "test",
-  doc = "Keep the pictures for which a function says true. It gets a picture's fields: name, width, height, sharpness, caption ... "
+  doc = "Keep the pictures for which a function says true. It gets a picture's fields: name, width, height, sharpness, caption, match ... "
     .. "It may return a reason as its second value.",
   example = "photos:keep_if(function(picture) return picture.width > picture.height end)",
   options = { { "test", "callback", required = true, doc = "gets a picture, returns true to keep it" } },

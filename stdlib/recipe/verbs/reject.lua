@@ -21,13 +21,29 @@ local M = {
       doc = "standard deviation of the noise in gray levels, in the calm parts; above about 12 it is seen. Fine texture all over counts, too" },
     { "blocking_above", "cut", side = "highest", min = 1, max = 1000, quantity = "blocking",
       doc = "steps at the borders of JPEG's squares; about 1.6 at quality 75, 2 at 50, 3 at 20" },
+    { "match_below", "cut", side = "lowest", min = 0, max = 1, quantity = "match",
+      doc = "how sure the model of :score is that the caption belongs to the picture; below about 0.1 it mostly does not" },
+    { "match_above", "cut", side = "highest", min = 0, max = 1, quantity = "match", doc = "the same: what is above goes, to look at the others" },
   },
 }
+
+-- Whether a number is there to cut by: that of a caption is only where :score asked for it.
+local function need_score(state)
+  local key = state.options.match_below and "match_below" or state.options.match_above and "match_above"
+  if not key then return end
+  local stage = require "recipe.stage"
+  for _, input in ipairs(state.inputs) do
+    for _, step in ipairs(stage.lineage(input)) do if stage.state(step).verb.name == "score" then return end end
+  end
+  state.session:fail(state.at, ("option '%s' of :reject needs a :score before it"):format(key),
+    { key = key, hint = 'for example :score { model = "models/blip-itm-base-coco" } before this :reject' })
+end
 
 function M.declare(state)
   if next(state.options) == nil then
     state.session:fail(state.at, ":reject has nothing to reject by", { hint = "for example :reject { side_below = 512 }" })
   end
+  need_score(state)
 end
 
 -- The number a share means for these pictures: items beyond it go. Ties with the last kept picture stay.
@@ -40,7 +56,7 @@ local function threshold_of(values, cut)
 end
 
 function M.run(context, options, input)
-  local cuts = {}
+  local cuts, unscored = {}, 0
   for _, option in ipairs(M.options) do
     local value = options[option.name]
     if value then
@@ -52,6 +68,7 @@ function M.run(context, options, input)
         quantity = quantity.name, option = option.name, below = option.side == "lowest", values = values,
         threshold = share and threshold_of(values, value) or value, text = share or tostring(value), share = share, line = context.line,
       }
+      if quantity.name == "match" then unscored = #input.items - #values end
     end
   end
   local by, together, order, reasons = {}, {}, {}, {} -- together: by what a picture was rejected, each picture once
@@ -84,6 +101,9 @@ function M.run(context, options, input)
     if wanted > (by[cut.quantity] or 0) then
       reasons[#reasons + 1] = ("the %s by %s would be %d, but pictures with the same value stay"):format(cut.share, cut.quantity, wanted)
     end
+  end
+  if unscored > 0 then
+    reasons[#reasons + 1] = ("%d without a match %s"):format(unscored, context.planning and "so far" or unscored == 1 and "stays" or "stay")
   end
   context.account(("%d kept, %d rejected%s"):format(#out.items, count, #reasons > 0 and ": " .. table.concat(reasons, ", ") or ""))
   return out

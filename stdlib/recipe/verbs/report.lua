@@ -31,6 +31,7 @@ local function figure(context, item, reason, id)
   local bytes = item.thumb and context.store():blob(item.thumb)
   local picture = bytes and html.picture(bytes, item.name) or '<img alt="" src="data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==">'
   local lines = { ('<span class="name">%s%s</span>'):format(e(item.name), item.width and (" · %d × %d"):format(item.width, item.height) or "") }
+  if item.match then lines[#lines + 1] = ('<span class="name">match %s</span>'):format(quantities.text(quantities.by_name.match, item.match)) end
   if item.profile then lines[#lines + 1] = ('<span class="name">colours meant as %s, taken as sRGB</span>'):format(e(item.profile)) end
   if reason then lines[#lines + 1] = ('<span class="reason">%s</span>'):format(e(reason)) end
   if item.caption then lines[#lines + 1] = e(item.caption) end

@@ -104,7 +104,8 @@ function M.run(context, options, input)
     sheet:text(x, line, fitted(cell.item.name, CELL), { size = SIZE, color = INK })
     line = line + SIZE + 5
     local size = cell.item.width and ("%d x %d"):format(cell.item.width, cell.item.height) or "unreadable"
-    sheet:text(x, line, size, { size = SIZE, color = FAINT })
+    if cell.item.match then size = ("%s, match %.2g"):format(size, cell.item.match) end
+    sheet:text(x, line, fitted(size, CELL), { size = SIZE, color = FAINT })
     for i, text in ipairs(wrapped(cell.reason or cell.item.caption or "", CELL, 2)) do
       sheet:text(x, line + i * (SIZE + 5), text, { size = SIZE, color = cell.reason and RED or INK })
     end
