@@ -56,7 +56,7 @@ static const command commands[] = {
     {"check", "FILE", "read a recipe and say what is wrong; nothing is computed, written or sent", RECIPE, "recipe.command", "check"},
     {"plan", "FILE", "what a run would do: pictures, captions to ask for, what they cost; nobody is asked", RECIPE, "recipe.plan", "run"},
     {"info", "FILE", "what a recipe is: header, parameters, what it touches and makes", RECIPE, "recipe.command", "info"},
-    {"show", "FILE", "what is in a picture, zip, safetensors file or folder", ONE, "recipe.command", "show"},
+    {"show", "FILE", "what is in a picture, zip, safetensors or PyTorch file, or folder", ONE, "recipe.command", "show"},
     {"view", "FOLDER", "a window: look at the pictures, write their captions, choose among them: calotype help view", WORDS, "window.view",
      "run"},
     {"captions", "WORD FILE", "the captions of a picture or a folder through time: calotype help captions", WORDS, "recipe.captions",

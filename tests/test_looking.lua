@@ -3,6 +3,7 @@ local fs = require "native.fs"
 local json = require "native.json"
 local log = require "native.log"
 local looking = require "caption.looking"
+local pickle = dofile "tests/pickle.lua"
 local recipes = dofile "tests/recipes.lua"
 local store = require "native.store"
 
@@ -161,11 +162,15 @@ end)
 local BROKEN = {
   { "the folder is not there", function() end, "there is no model @/gone", "blip", "gone" },
   { "no config", function(place) fs.remove(place.path "blip/config.json") end, "config.json", "blip" },
-  { "no weights", function(place) fs.remove(place.path "blip/model.safetensors") end, "no model.safetensors", "blip" },
-  { "only a pickle", function(place)
+  { "no weights", function(place) fs.remove(place.path "blip/model.safetensors") end, "no model.safetensors and no pytorch_model.bin", "blip" },
+  { "a pickle that is cut", function(place)
     fs.remove(place.path "blip/model.safetensors")
     place.write("blip/pytorch_model.bin", "PK")
-  end, "pytorch_model.bin", "blip" },
+  end, "pytorch_model.bin is not a zip archive, or is cut short", "blip" },
+  { "a pickle that runs something", function(place)
+    fs.remove(place.path "blip/model.safetensors")
+    place.write("blip/pytorch_model.bin", assert(fs.read "tests/golden/pickle/runs.bin"))
+  end, "pytorch_model.bin wants to run posix.system; only tensors are read", "blip" },
   { "no words", function(place) fs.remove(place.path "blip/vocab.txt") end, "no vocab.txt and no tokenizer.json", "blip" },
   { "too few words", function(place) place.write("blip/vocab.txt", table.concat(WORDS, "\n", 1, 80) .. "\n[UNK]\n[CLS]\n[SEP]\n") end,
     "vocab.txt has 83 words, the config's vocab_size is 96", "blip" },
@@ -203,10 +208,23 @@ test("a model's folder that is broken is told by check, with what to do", functi
     breaks(place)
     local done = place.check(([[images "@/photos":caption { with = %s { model = "@/%s" } }:sheet { to = "@/out/sheet.png" }]]):format(provider,
       folder or provider))
+    check.ok(not (done.text:find "whole folder again" and done.text:find "save the model again"), name .. ": " .. done.text)
     check.ok(done.exit == 1 or done.exit == 2, name .. ": " .. tostring(done.exit))
     check.contains(done.text, said, name)
-    check.ok(done.text:find "whole folder" or done.text:find "did you mean", name .. ": " .. done.text)
+    check.ok(done.text:find "whole folder" or done.text:find "did you mean" or done.text:find "save the model again", name .. ": " .. done.text)
   end
+end)
+
+test("blip: a model that is only there as pytorch_model.bin writes the same captions", function()
+  local place = place_with(2)
+  check.equal(place.run(SIDECARS:format(SHORT)).exit, 0)
+  local before = captions(place)
+  fs.remove(place.path "blip/model.safetensors")
+  pickle.write(place.path "blip/pytorch_model.bin", "tests/golden/blip/captioner/model.safetensors")
+  local done = place.run(SIDECARS:format(SHORT))
+  check.equal(done.exit, 0, done.text)
+  check.contains(done.log, "2 written") -- another file, so it is asked again
+  check.equal(captions(place), before)
 end)
 
 test("a vocabulary is found in tokenizer.json too", function()

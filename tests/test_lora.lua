@@ -6,6 +6,7 @@ local hash = require "native.hash"
 local json = require "native.json"
 local layers = require "models.layers"
 local lora_file = require "train.lora_file"
+local pickle = dofile "tests/pickle.lua"
 local safetensors = require "native.safetensors"
 local unet = require "models.unet"
 local weights = require "native.weights"
@@ -218,11 +219,17 @@ test("NaN among the weights of a model is told with the tensor", function()
   check.refused('tensor "conv_in.weight": 1 of its numbers are not finite, element 2 is the first', folder.load(net.g, net.ref, model.unet))
 end)
 
-test("the fp16 variant and a sharded model are found, a pickle is refused with the way out", function()
+test("the fp16 variant and a sharded model are found, and what PyTorch wrote", function()
   local function rename(to) return function(name, bytes) return name:gsub("unet/diffusion_pytorch_model.safetensors", to), bytes end end
   check.equal(folder.open(copy_model(rename "unet/diffusion_pytorch_model.fp16.safetensors")).unet.files, { "diffusion_pytorch_model.fp16.safetensors" })
-  check.refused("a Python pickle", folder.open(copy_model(rename "unet/diffusion_pytorch_model.bin")))
-  check.refused("no diffusion_pytorch_model.safetensors", folder.open(copy_model(rename "unet/else.safetensors")))
+  local pickled = copy_model(rename "unet/diffusion_pytorch_model.safetensors")
+  check.ok(fs.remove(pickled .. "/unet/diffusion_pytorch_model.safetensors"))
+  pickle.write(pickled .. "/unet/diffusion_pytorch_model.bin", tiny .. "/unet/diffusion_pytorch_model.safetensors")
+  check.equal(folder.open(pickled).unet.files, { "diffusion_pytorch_model.bin" })
+  check.refused("is not a zip archive", folder.open(copy_model(function(name, bytes)
+    return name:gsub("unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.bin"), name:find "^unet/.*%.safe" and "PK" or bytes
+  end)))
+  check.refused("no diffusion_pytorch_model.safetensors and no diffusion_pytorch_model.bin", folder.open(copy_model(rename "unet/else.safetensors")))
   local sharded = copy_model(rename "unet/part-1-of-1.safetensors")
   check.ok(fs.write(sharded .. "/unet/diffusion_pytorch_model.safetensors.index.json", '{"weight_map": {"conv_in.weight": "part-1-of-1.safetensors"}}'))
   check.equal(folder.open(sharded).unet.files, { "part-1-of-1.safetensors" })

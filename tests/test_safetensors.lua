@@ -18,7 +18,7 @@ test("a header becomes tables with shapes, offsets from the start of the file, a
   })
 end)
 
-test("no metadata is an empty table", function() check.equal(safetensors.open(made "{}"), { tensors = {}, metadata = {} }) end)
+test("no metadata is an empty table", function() check.equal(safetensors.open(made "{}"), { format = "safetensors", tensors = {}, metadata = {} }) end)
 
 test("a lying file is refused with its path", function()
   local path = made('{"w":{"dtype":"F16","shape":[2,3],"data_offsets":[0,12]}}', "short")

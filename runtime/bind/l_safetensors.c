@@ -1,6 +1,6 @@
-/* l_safetensors.c - native.safetensors: what a checkpoint holds, from its header. */
+/* l_safetensors.c - native.safetensors: what a checkpoint holds, from its header; PyTorch's files, too. */
 #include "bind/bind.h"
-#include "core/codec/safetensors.h"
+#include "core/codec/pickle.h"
 
 static int l_free(lua_State *L) {
   cal_st **shell = lua_touserdata(L, 1);
@@ -30,16 +30,19 @@ static void push_tensor(lua_State *L, const cal_st_tensor *t) {
   lua_setfield(L, -2, "size");
 }
 
-/* safetensors.open(path) -> { tensors = {name = {dtype, shape, offset, size}}, metadata = {key = text} } | nil, message,
- * code. Offsets are bytes from the start of the file, every one of them checked. */
+/* safetensors.open(path) -> { format = "safetensors" or "PyTorch", tensors = {name = {dtype, shape, offset, size}}, metadata =
+ * {key = text} } | nil, message, code. Offsets are bytes from the start of the file, every one of them checked; 0 where PyTorch's file
+ * has the numbers compressed. */
 static int l_open(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   cal_error err = {0};
   cal_st **shell = cal_push_shell(L, "calotype.safetensors", sizeof *shell);
-  *shell = cal_st_open(cal_bind_fs(L), path, &err);
+  *shell = cal_tensors_open(cal_bind_fs(L), path, &err);
   if (!*shell) return cal_push_refusal(L, &err);
   const cal_st *st = *shell;
-  lua_createtable(L, 0, 2);
+  lua_createtable(L, 0, 3);
+  lua_pushstring(L, cal_st_format(st));
+  lua_setfield(L, -2, "format");
   lua_createtable(L, 0, (int)cal_st_count(st));
   for (size_t i = 0; i < cal_st_count(st); i++) {
     push_tensor(L, &cal_st_tensors(st)[i]);

@@ -5,6 +5,7 @@
 #include "core/base/memory.h"
 #include "core/base/progress.h"
 #include "core/base/sha256.h"
+#include "core/codec/pickle.h"
 #include "core/train/weights.h"
 
 static const char WORK[] = "calotype.weights";
@@ -51,7 +52,7 @@ static int l_load(lua_State *L) {
   cal_error err = {0};
   work *w = cal_push_shell(L, WORK, sizeof *w);
   if (label) w->bar = cal_progress_new(label, (size_t)luaL_len(L, 3));
-  if (!(w->st = cal_st_open(cal_bind_fs(L), path, &err))) return cal_push_refusal(L, &err);
+  if (!(w->st = cal_tensors_open(cal_bind_fs(L), path, &err))) return cal_push_refusal(L, &err);
   lua_Integer total = 0;
   for (lua_Integer i = 1, count = luaL_len(L, 3); i <= count; i++) {
     lua_rawgeti(L, 3, i);

@@ -43,7 +43,8 @@ function M.depends(options, context, open)
   return prints[options]
 end
 
-local function hint_of(path)
+local function hint_of(path, message)
+  if part.advises(message) then return nil end
   local near = not fs.stat(path) and fs.nearest(path)
   if near then return ("did you mean %q?"):format(near) end
   return fs.stat(path) and "get the whole folder again from where it came from"
@@ -58,13 +59,13 @@ function M.declare(options, state, open)
   local model, message, code = open(options.model)
   if not model then
     if not fs.stat(options.model) then message, code = ("there is no model %s"):format(options.model), "NOTFOUND" end
-    session:fail(at, message, { key = "model", value = true, hint = hint_of(options.model), code = code, world = true })
+    session:fail(at, message, { key = "model", value = true, hint = hint_of(options.model, message), code = code, world = true })
   end
 end
 
 function M.model(options, context, open)
   local model, message, code = open(options.model)
-  if not model then context.fail(message, { code = code, hint = hint_of(options.model) }) end
+  if not model then context.fail(message, { code = code, hint = hint_of(options.model, message) }) end
   return model
 end
 

@@ -1,4 +1,5 @@
--- part.lua - a model's weights with their config: config.json beside safetensors, as diffusers and transformers keep them.
+-- part.lua - a model's weights with their config: config.json beside safetensors, as diffusers and transformers keep them, or beside
+-- what torch.save wrote (pytorch_model.bin), of which nothing but the tensors is read.
 --
 --   local unet = part.open("models/sd15/unet", { root = "unet", stem = "diffusion_pytorch_model", config = unet.config })
 --   local y = unet.predict(g, x, t, context, unet:weights(g), unet.config)
@@ -38,35 +39,48 @@ function M.read_config(path, root, read)
   return nil, ("%s: %s"):format(path, (tostring(problem):gsub("^" .. root .. ": ", ""):gsub("^the config's ", ""))), "FORMAT"
 end
 
--- Which files hold the tensors: plain, else fp16, else the parts that an index names. Returns a list of names.
-local function choose(path, stem)
-  for _, name in ipairs { stem .. ".safetensors", stem .. ".fp16.safetensors" } do
-    if fs.stat(path .. "/" .. name) then return { name } end
+-- The files that an index names.
+local function parts_of(path, name)
+  local index, message, code = M.read_json(path .. "/" .. name)
+  if not index then return nil, message, code end
+  local files, seen = {}, {}
+  for _, file in pairs(type(index.weight_map) == "table" and index.weight_map or {}) do
+    if type(file) ~= "string" or file:find "[/\\]" then return nil, ("%s/%s: a part is no file name"):format(path, name), "FORMAT" end
+    if not seen[file] then
+      seen[file] = true
+      files[#files + 1] = file
+    end
   end
-  for _, name in ipairs { stem .. ".safetensors.index.json", stem .. ".fp16.safetensors.index.json" } do
-    if fs.stat(path .. "/" .. name) then
-      local index, message, code = M.read_json(path .. "/" .. name)
-      if not index then return nil, message, code end
-      local files, seen = {}, {}
-      for _, file in pairs(type(index.weight_map) == "table" and index.weight_map or {}) do
-        if type(file) ~= "string" or file:find "[/\\]" then return nil, ("%s/%s: a part is no file name"):format(path, name), "FORMAT" end
-        if not seen[file] then
-          seen[file] = true
-          files[#files + 1] = file
+  table.sort(files)
+  if #files == 0 then return nil, ("%s/%s names no files"):format(path, name), "FORMAT" end
+  return files
+end
+
+-- Which files hold the tensors: safetensors before what torch.save wrote, of each plain, else fp16, else the parts that an index names.
+-- Returns a list of names.
+local function choose(path, stem)
+  local pytorch = stem == "model" and "pytorch_model" or stem -- as transformers calls it
+  for _, format in ipairs { { ".safetensors", { stem } }, { ".bin", { pytorch, stem } } } do
+    local ending, names = table.unpack(format)
+    for _, suffix in ipairs { "", ".index.json" } do
+      for _, variant in ipairs { "", ".fp16" } do
+        for _, start in ipairs(names) do
+          local name = start .. variant .. ending .. suffix
+          if fs.stat(path .. "/" .. name) then
+            if suffix == "" then return { name } end
+            return parts_of(path, name)
+          end
         end
       end
-      table.sort(files)
-      if #files == 0 then return nil, ("%s/%s names no files"):format(path, name), "FORMAT" end
-      return files
     end
   end
-  for _, name in ipairs { stem .. ".bin", "pytorch_" .. stem .. ".bin" } do
-    if fs.stat(path .. "/" .. name) then
-      return nil, ("%s: no %s.safetensors; there is only %s, a Python pickle: save the model again as safetensors"):format(path, stem, name), "NOTFOUND"
-    end
-  end
-  return nil, ("%s: no %s.safetensors"):format(path, stem), "NOTFOUND"
+  return nil, ("%s: no %s.safetensors and no %s.bin"):format(path, stem, pytorch), "NOTFOUND"
 end
+
+--- Whether a refusal of M.open says itself what to do: the folder is whole, but of another kind than is read.
+---@param message string
+---@return boolean
+function M.advises(message) return message:find("save the model again", 1, true) ~= nil end
 
 ---@class calotype.ModelPart
 ---@field root string first part of every path: "unet"

@@ -168,7 +168,7 @@ local function put_lora(meta, names, put)
 end
 
 -- What it is and its tensors by block; with `all`, every line of metadata and every tensor.
-local function show_safetensors(path, put, all)
+local function show_tensors(path, put, all)
   local file, message, code = safetensors.open(path)
   if not file then return refused(message, code) end
   local names, keys, meta = {}, {}, file.metadata or {}
@@ -176,7 +176,7 @@ local function show_safetensors(path, put, all)
   for key in pairs(meta) do keys[#keys + 1] = key end
   table.sort(names)
   table.sort(keys)
-  put(("%s  safetensors, %s, %s"):format(path, set.count(#names, "tensor"), outputs.size_text(fs.stat(path).size)))
+  put(("%s  %s, %s, %s"):format(path, file.format, set.count(#names, "tensor"), outputs.size_text(fs.stat(path).size)))
   if meta.ss_network_module or meta["modelspec.architecture"] then put_lora(meta, names, put) end
   local note = meta["calotype.checkpoint"] and json.decode(meta["calotype.checkpoint"])
   if type(note) == "table" and note.step then put(("  where a training stands: parameters and moments after step %s"):format(note.step)) end
@@ -287,7 +287,8 @@ function M.store(folder, put)
   return true
 end
 
-local SHOWERS = { zip = show_zip, safetensors = show_safetensors, state = show_safetensors, txt = show_text, caption = show_text,
+local SHOWERS = { zip = show_zip, txt = show_text, caption = show_text, safetensors = show_tensors, state = show_tensors, bin = show_tensors,
+  pt = show_tensors, pth = show_tensors, ckpt = show_tensors,
   lua = show_text, json = show_text, md = show_text, csv = show_text, html = show_page, htm = show_page }
 
 --- Show a file or a folder. True, or nil, message, code.

@@ -1,13 +1,14 @@
 """compare.py OLD NEW: are the goldens made just now those that are committed?
 
 Tables of numbers (.safetensors, .json) may differ by 1e-5 of a tensor's norm (another PyTorch adds in another order);
-everything else must be the same bytes. Pictures are not compared: another libjpeg may stand behind Pillow.
+everything else must be the same bytes. Not compared are pictures (another libjpeg may stand behind Pillow) and what torch.save
+writes (another PyTorch says more of itself; its tensors stand beside it).
 """
 import json
 import pathlib
 import sys
 
-from safetensors.numpy import load_file
+from safetensors.torch import load_file
 import numpy
 
 old, new = map(pathlib.Path, sys.argv[1:3])
@@ -29,7 +30,7 @@ def numbers(value):
 
 
 for path in sorted(p.relative_to(old) for p in old.rglob("*") if p.is_file()):
-    if path.parts[0] == "image" or path.suffix in (".py", ".md", ".sh", ".txt"):
+    if path.parts[0] == "image" or path.suffix in (".py", ".md", ".sh", ".txt", ".bin"):
         continue
     if not (new / path).exists():
         say(path, "was not made")
@@ -39,7 +40,7 @@ for path in sorted(p.relative_to(old) for p in old.rglob("*") if p.is_file()):
             say(path, f"other tensors: {sorted(a.keys() ^ b.keys())[:5]}")
             continue
         for name in a:
-            x, y = a[name].astype(numpy.float64), b[name].astype(numpy.float64)
+            x, y = a[name].double().numpy(), b[name].double().numpy()
             scale = max(numpy.linalg.norm(x), 1e-12)
             if x.shape != y.shape or numpy.linalg.norm(x - y) > 1e-5 * scale:
                 say(path, f"{name} differs by {numpy.linalg.norm(x - y) / scale:.1e}")

@@ -36,11 +36,14 @@ static int by_name(const void *a, const void *b) { return strcmp(((const cal_st_
 /* ---- reading ---- */
 
 struct cal_st {
-  cal_mapping map; /* of cal_st_open alone */
+  cal_mapping map; /* not of cal_st_open_bytes */
   cal_json *header;
   cal_st_tensor *tensors;
   cal_st_note *notes;
   size_t count, note_count;
+  const char *format; /* of cal_st_take, like the next two */
+  void *keep;
+  void (*release)(void *keep);
 };
 
 /* A name as it may stand in a message. */
@@ -191,13 +194,37 @@ void cal_st_close(cal_st *st) {
   cal_json_free(st->header);
   cal_free(st->tensors);
   cal_free(st->notes);
+  if (st->release) st->release(st->keep);
   cal_fs_unmap(&st->map);
   cal_free(st);
 }
 
 void cal_st_unneeded(const cal_st *st, const cal_st_tensor *t) {
-  if (st->map.data) cal_fs_unneeded(&st->map, t->data, t->size);
+  if (st->map.data && t->offset) cal_fs_unneeded(&st->map, t->data, t->size);
 }
+
+cal_st *cal_st_take(const char *format, cal_mapping map, cal_st_tensor *tensors, size_t count, void *keep, void (*release)(void *keep),
+                    cal_error *err) {
+  cal_st *st = cal_alloc_zero(1, sizeof *st, err);
+  if (!st) {
+    cal_free(tensors);
+    release(keep);
+    cal_fs_unmap(&map);
+    return NULL;
+  }
+  *st = (cal_st){.map = map, .tensors = tensors, .count = count, .format = format, .keep = keep, .release = release};
+  if (count) qsort(tensors, count, sizeof *tensors, by_name);
+  char room[128];
+  for (size_t i = 1; i < count; i++) {
+    if (strcmp(tensors[i - 1].name, tensors[i].name)) continue;
+    cal_fail(err, CAL_E_FORMAT, "tensor \"%s\" stands twice", shown(tensors[i].name, room));
+    cal_st_close(st);
+    return NULL;
+  }
+  return st;
+}
+
+const char *cal_st_format(const cal_st *st) { return st->format ? st->format : "safetensors"; }
 
 size_t cal_st_count(const cal_st *st) { return st->count; }
 const cal_st_tensor *cal_st_tensors(const cal_st *st) { return st->tensors; }

@@ -58,7 +58,7 @@ typedef struct {
   cal_st_dtype dtype;
   int rank; /* 0: a single number */
   uint64_t shape[CAL_ST_DIMENSIONS];
-  uint64_t offset, size;     /* bytes, from the start of the file */
+  uint64_t offset, size;     /* bytes, from the start of the file; 0: not in it as they are, but unpacked from it */
   const unsigned char *data; /* lives as long as the file is open; may be unaligned */
 } cal_st_tensor;
 
@@ -75,6 +75,13 @@ cal_st *cal_st_open(const cal_fs *fs, const char *path, cal_error *err);
 cal_st *cal_st_open_bytes(const void *bytes, size_t size, const char *name, cal_error *err); /* bytes are borrowed */
 void cal_st_close(cal_st *st);
 void cal_st_unneeded(const cal_st *st, const cal_st_tensor *t); /* was read: its pages may leave memory, and come back when they are read */
+
+/* The tensors of another format (pickle.h) behind the same questions. Takes `map`, the file (empty: somebody else's), `tensors`, which are
+ * sorted here, and `keep`, in which names and unpacked data live and which `release` frees when this is closed; all of them also when it
+ * fails: CAL_E_FORMAT for a name that stands twice. */
+cal_st *cal_st_take(const char *format, cal_mapping map, cal_st_tensor *tensors, size_t count, void *keep, void (*release)(void *keep),
+                    cal_error *err);
+const char *cal_st_format(const cal_st *st); /* "safetensors", or that of cal_st_take */
 
 size_t cal_st_count(const cal_st *st);
 const cal_st_tensor *cal_st_tensors(const cal_st *st); /* sorted by name */

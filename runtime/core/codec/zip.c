@@ -244,6 +244,9 @@ struct cal_zip {
   size_t count;
   const char **names; /* owned by libzip */
   uint64_t *sizes;
+  const unsigned char *bytes; /* of cal_zip_open_bytes: the archive itself */
+  size_t byte_count;
+  const unsigned char **views; /* of each entry, made when the first is asked for */
 };
 
 static cal_status take_list(cal_zip *z, cal_error *err) {
@@ -309,7 +312,11 @@ cal_zip *cal_zip_open(const cal_fs *fs, const char *path, cal_error *err) {
 
 cal_zip *cal_zip_open_bytes(const void *bytes, size_t size, const char *name, cal_error *err) {
   zip_source_t *source = zip_source_buffer_create(bytes, size, 0, NULL);
-  if (source) return open_source(source, name, err);
+  if (source) {
+    cal_zip *z = open_source(source, name, err);
+    if (z) z->bytes = bytes, z->byte_count = size;
+    return z;
+  }
   cal_fail(err, CAL_E_MEMORY, "%s: not enough memory to read it", name);
   return NULL;
 }
@@ -319,6 +326,7 @@ void cal_zip_close(cal_zip *z) {
   if (z->z) zip_discard(z->z);
   cal_free(z->names);
   cal_free(z->sizes);
+  cal_free(z->views);
   cal_free(z->path);
   cal_free(z);
 }
@@ -361,7 +369,7 @@ cal_status cal_zip_read(cal_zip *z, size_t index, uint64_t most, cal_buffer *out
     }
     if (got <= 0) break;
     out->size += (size_t)got;
-    if (out->size - before > claimed) break;
+    if (out->size - before > claimed || (status = cal_interrupt_check(err))) break;
   }
   if (!status && out->size - before != claimed)
     status = cal_fail(err, CAL_E_FORMAT, "%s: %s claims %llu bytes and has %s", z->path, name, (unsigned long long)claimed,
@@ -372,4 +380,84 @@ cal_status cal_zip_read(cal_zip *z, size_t index, uint64_t most, cal_buffer *out
     out->data[out->size] = 0;
   }
   return status;
+}
+
+/* ---- where stored bytes lie ----
+ *
+ * libzip does not tell where in the file an entry's bytes are, and copies them when it reads. The directory is walked again for that
+ * (PKWARE's APPNOTE 4.3), beside libzip's list: what is not the same in both is not pointed at. */
+
+static uint64_t number(const unsigned char *at, int width) {
+  uint64_t n = 0;
+  while (width--) n = n << 8 | at[width];
+  return n;
+}
+
+/* Where `size` bytes from `at` on begin with the signature PK `a` `b`; NULL when they do not, or are not there. */
+static const unsigned char *record(const cal_zip *z, uint64_t at, uint64_t size, char a, char b) {
+  if (at > z->byte_count || size > z->byte_count - at) return NULL;
+  const unsigned char *p = z->bytes + at;
+  return p[0] == 'P' && p[1] == 'K' && p[2] == (unsigned char)a && p[3] == (unsigned char)b ? p : NULL;
+}
+
+/* Where the central directory begins; UINT64_MAX when there is none. */
+static uint64_t find_directory(const cal_zip *z) {
+  const unsigned char *end = NULL;
+  uint64_t at = z->byte_count;
+  for (int comment = 0; !end && comment <= 0xffff && at >= 22u + (unsigned)comment; comment++) {
+    end = record(z, at - 22 - (unsigned)comment, 22, 5, 6);
+    if (end && number(end + 20, 2) != (unsigned)comment) end = NULL;
+  }
+  if (!end) return UINT64_MAX;
+  uint64_t directory = number(end + 16, 4), end_at = (uint64_t)(end - z->bytes);
+  if (directory != 0xffffffff) return directory;
+  const unsigned char *locator = end_at >= 20 ? record(z, end_at - 20, 20, 6, 7) : NULL;
+  const unsigned char *large = locator ? record(z, number(locator + 8, 8), 56, 6, 6) : NULL;
+  return large ? number(large + 48, 8) : UINT64_MAX;
+}
+
+/* Numbers of 32 bits that are full stand in the entry's extra field, in 64: size, packed size, place. False when they do not. */
+static bool widen(const unsigned char *extra, size_t length, uint64_t *const numbers[3]) {
+  while (length >= 4) {
+    size_t own = (size_t)number(extra + 2, 2), at = 0;
+    if (own > length - 4) return false;
+    for (int i = 0; i < 3 && number(extra, 2) == 1; i++) {
+      if (*numbers[i] != 0xffffffff) continue;
+      if (own - at < 8) return false;
+      *numbers[i] = number(extra + 4 + at, 8);
+      at += 8;
+    }
+    extra += 4 + own, length -= 4 + own;
+  }
+  return true;
+}
+
+static void find_views(cal_zip *z) {
+  uint64_t at = find_directory(z);
+  for (size_t i = 0; i < z->count; i++) {
+    const unsigned char *entry = record(z, at, 46, 1, 2);
+    if (!entry) return;
+    size_t name = (size_t)number(entry + 28, 2), extra = (size_t)number(entry + 30, 2),
+           all = 46 + name + extra + (size_t)number(entry + 32, 2);
+    if (!record(z, at, all, 1, 2)) return;
+    at += all;
+    uint64_t size = number(entry + 24, 4), packed = number(entry + 20, 4), place = number(entry + 42, 4);
+    if (!widen(entry + 46 + name, extra, (uint64_t *const[3]){&size, &packed, &place})) continue;
+    bool plain = !(number(entry + 8, 2) & 1) && number(entry + 10, 2) == 0 && packed == size && size == z->sizes[i];
+    if (!plain || strlen(z->names[i]) != name || memcmp(z->names[i], entry + 46, name) != 0) continue;
+    const unsigned char *own = record(z, place, 30, 3, 4);
+    if (!own) continue;
+    uint64_t from = place + 30 + number(own + 26, 2) + number(own + 28, 2);
+    if (from <= z->byte_count && size <= z->byte_count - from) z->views[i] = z->bytes + from;
+  }
+}
+
+const unsigned char *cal_zip_view(cal_zip *z, size_t index) {
+  if (!z->bytes) return NULL;
+  if (!z->views) {
+    z->views = cal_alloc_zero(z->count, sizeof *z->views, NULL);
+    if (!z->views) return NULL;
+    find_views(z);
+  }
+  return z->views[index];
 }

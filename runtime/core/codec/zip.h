@@ -56,7 +56,11 @@ uint64_t cal_zip_size(const cal_zip *z, size_t index);    /* as the archive clai
 bool cal_zip_find(const cal_zip *z, const char *name, size_t *index);
 
 /* Append an entry's bytes. CAL_E_LIMIT above `most`; CAL_E_FORMAT when size or checksum are not as claimed, or when it
- * is encrypted. */
+ * is encrypted; CAL_E_INTERRUPT at Ctrl-C. */
 cal_status cal_zip_read(cal_zip *z, size_t index, uint64_t most, cal_buffer *out, cal_error *err);
+
+/* The bytes of an entry that is stored as it is, in an archive that was opened from bytes: borrowed from those, cal_zip_size of them, their
+ * checksum not asked. NULL when there are no such bytes to point at (compressed, encrypted, a directory of two minds): read it then. */
+const unsigned char *cal_zip_view(cal_zip *z, size_t index);
 
 #endif
