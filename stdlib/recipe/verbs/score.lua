@@ -47,7 +47,7 @@ function M.run(context, options, input)
     elseif text then
       rows[#rows + 1], at[i] = { item = item, text = text }, #rows + 1
     else
-      without[#without + 1] = item.path
+      without[#without + 1] = item.name
     end
   end
   local done = context.planning and matching().plan(context, options, rows) or matching().score(context, options, rows)
