@@ -41,7 +41,7 @@ C_TEST_PROGRAMS := $(C_TESTS:tests/c/%.c=$(BUILD)/tests/%)
 HOST     := $(BUILD)/tests/host
 FAKE     := $(BUILD)/tests/fake
 
-.PHONY: window-pictures live goldens help deps deps-test deps-check build demo test test-ops check asan face fuzz bench doctor install clean fmt
+.PHONY: bench-captions window-pictures live goldens help deps deps-test deps-check build demo test test-ops check asan face fuzz bench doctor install clean fmt
 .DEFAULT_GOAL := help
 
 help: ## this text
@@ -150,6 +150,10 @@ bench: ## scan rate, start to prompt, check, captions again, a LoRA's step, a re
 	@tests/bench/lora.sh $(PROGRAM)
 	@tests/bench/net.sh $(HOST)
 	@tests/bench/window.sh $(HOST)
+
+bench-captions: ## BLIP against transformers in PyTorch, alternating; PYTHON=... has torch, transformers, pillow (PyPI)
+	@$(MAKE) -s --no-print-directory -j2 $(HOST)
+	@tests/bench/blip.sh $(HOST) $(or $(PYTHON),python3)
 
 goldens: ## optional: make the goldens again with PyTorch and its family (PyPI) and compare; PYTHON=... if you have them
 	@.ci/goldens
