@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "core/base/interrupt.h"
 #include "core/base/memory.h"
 #include "core/base/random.h"
 #include "core/codec/zip.h"
@@ -530,6 +531,26 @@ TEST(deep_nesting_loops_and_floods_end_in_a_sentence) {
   raw(P("]Nq\0a"));
   for (int i = 0; i <= 4 * CAL_PICKLE_VALUES; i++) raw("h\0a", 3);
   CHECK(made_refused("has") == CAL_E_LIMIT);
+  begin(); /* a large dictionary, half a million times in another under the name that is looked for */
+  raw(P("}(X\5\0\0\0modelq\3}q\0(Nq\1h\1"));
+  for (int i = 0; i < 500000; i++) raw(P("h\1h\1"));
+  op("u");
+  for (int i = 0; i < 500000 - 10; i++) raw(P("h\3h\0"));
+  op("u.");
+  made_refused("there are no tensors in it");
+  begin(); /* one name, long, for thousands of tensors */
+  op("}q");
+  raw("\0", 1);
+  raw("(X\0\0\x10\0", 6);
+  cal_buffer_reserve(&p, 1 << 20);
+  memset(p.data + p.size, 'n', 1 << 20);
+  p.size += 1 << 20;
+  raw(P("q\1"));
+  put_tensor(good());
+  raw(P("q\2"));
+  for (int i = 0; i < 10000; i++) raw(P("h\1h\2"));
+  op("u.");
+  made_refused("tensors of one name stand in it");
   begin(); /* more than is read at all */
   cal_buffer_reserve(&p, CAL_PICKLE_MOST);
   memset(p.data + p.size, 'N', CAL_PICKLE_MOST);
@@ -649,10 +670,43 @@ TEST(a_zip_bomb_is_refused_before_it_is_unpacked) {
   CHECK(!cal_pickle_open_bytes(file.data, file.size, "x.bin", &err) && err.code == CAL_E_LIMIT);
   CHECK(strstr(err.text, "x.bin: tensor \"w\": its numbers are compressed, and unpacked more than 1024 MB: take model.safetensors"));
   CHECK(cal_memory_peak() < before + (1 << 20));
+  /* Each of two is small enough, both together are not. */
+  tensor first = good();
+  first.count = BIG / 8, first.rank = first.strides = 1, first.shape[0] = 6, first.stride[0] = 1;
+  t.count = (int64_t)CAL_PICKLE_UNPACKED / 4, t.key = "1";
+  begin();
+  op("}");
+  text("first");
+  put_tensor(first);
+  op("s");
+  text("w");
+  put_tensor(t);
+  op("s.");
+  const cal_zip_entry two[] = {{.name = "a/data.pkl", .bytes = p.data, .size = p.size},
+                               {.name = "a/data/0", .bytes = zeros, .size = BIG / 2},
+                               {.name = "a/data/1", .bytes = zeros, .size = BIG}};
+  CHECK(!cal_zip_write(own, path, two, 3, CAL_ZIP_FOLDERS, NULL, &err));
+  file.size = 0;
+  CHECK(!cal_fs_read(own, path, 0, &file, &err));
+  for (size_t i = 0; i + 4 <= file.size; i++) {
+    const unsigned char megabyte[4] = {0, 0, BIG >> 16, 0}, gigabyte[4] = {0, 0, 0, 0x40};
+    if (!memcmp(file.data + i, megabyte, 4)) memcpy(file.data + i, gigabyte, 4);
+  }
+  CHECK(!cal_pickle_open_bytes(file.data, file.size, "x.bin", &err) && err.code == CAL_E_LIMIT && strstr(err.text, "tensor \"w\""));
   cal_fs_remove(own, path, NULL);
   cal_fs_free(own);
   cal_buffer_free(&file);
   free(zeros);
+}
+
+TEST(ctrl_c_ends_the_unpacking) {
+  cal_interrupt_raise();
+  cal_error err = {0};
+  CHECK(!cal_pickle_open(fs, golden("compressed.bin"), &err) && err.code == CAL_E_INTERRUPT);
+  cal_interrupt_clear();
+  cal_st *st = cal_pickle_open(fs, golden("compressed.bin"), &err);
+  CHECK(st);
+  cal_st_close(st);
 }
 
 TEST(without_memory_it_is_refused_at_every_point) {

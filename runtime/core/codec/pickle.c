@@ -565,7 +565,7 @@ static cal_status place(machine *m, archive *a, uint32_t arguments, cal_st_tenso
     if (!too_many) numbers *= t->shape[i];
   }
   if (empty) numbers = 0;
-  if (too_many || offset < 0 || (uint64_t)offset > there || numbers > there - (uint64_t)offset)
+  if (too_many || (uint64_t)offset > there || /* a negative one, too */ numbers > there - (uint64_t)offset)
     return cal_fail(m->err, CAL_E_FORMAT, "from number %lld on it does not lie within its storage of %llu", (long long)offset,
                     (unsigned long long)there);
   if (!contiguous)
@@ -604,7 +604,7 @@ static cal_status find_state(machine *m, uint32_t top, uint32_t *found) {
       next = item(m, item(m, next, &key), &it);
       const value *k = at(m, key);
       if (k->kind != TEXT || !same((const char *)m->bytes + k->is.text.at, k->is.text.size, below[i])) continue;
-      if (at(m, it)->kind != DICT || !count_tensors(m, it)) continue;
+      if (at(m, it)->kind != DICT || !count_tensors(m, it)) break; /* looked at once: it could stand there a million times */
       *found = it;
       return CAL_OK;
     }
@@ -621,6 +621,8 @@ static cal_status list_tensors(machine *m, archive *a, uint32_t state, cal_st_te
     next = item(m, item(m, next, &key), &it);
     if (at(m, it)->kind == TENSOR && at(m, key)->kind == TEXT) room += at(m, key)->is.text.size + 1;
   }
+  if (room > m->size) /* names that are not the same stand in the pickle beside one another */
+    return cal_fail(m->err, CAL_E_FORMAT, "%s: tensors of one name stand in it", m->path);
   a->names = cal_alloc(room, m->err);
   if (!*tensors || !a->names) return CAL_E_MEMORY;
   char *name = a->names;
