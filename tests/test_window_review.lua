@@ -603,6 +603,7 @@ test("a picture that goes away is shown as gone; one that becomes another is rea
   check.ok(p.items[2].sha256 ~= sha)
   check.equal({ p.items[2].width, p.items[2].caption }, { 300, "b" }) -- its caption file is still beside it
   check.equal(#view.watch:check(p.items), 0)
+  check.contains(p:told()[1].text, "became another picture") -- told when it was read anew
   check.equal(#p:told(), 0) -- told once
   check.ok(image.new(65, 48, { 40, 90, 200 }):save(p.items[1].path))
   view.watch:check(p.items)
