@@ -121,12 +121,15 @@ local function ask_one(context, with, items, open, tried, done, is_last)
     detail = detail or {}
     local i, tokens = open[n], detail.tokens or {}
     local told = fallback.told(detail, tried[i], question)
+    local person = context.missing and history.since(store, context.session.began, items[i].sha256) or nil
     local id = store:add_caption { sha = items[i].sha256, key = keys[n], text = text, author = provider.author, provider = with.provider,
       model = detail.model or "", detail = next(told) and json.encode(told) or question, prompt = detail.prompt, cost = detail.cost,
-      tokens_in = tokens.input, tokens_out = tokens.output and tokens.output + (tokens.thought or 0), seconds = detail.seconds, aside = context.aside,
+      tokens_in = tokens.input, tokens_out = tokens.output and tokens.output + (tokens.thought or 0), seconds = detail.seconds,
+      aside = context.aside or person ~= nil,
       spend = detail.model ~= nil and not detail.from, batch = detail.batch }
     done.written, written = done.written + 1, written + 1
     done.texts[i] = { text = text, by = author_of(provider.author, with.provider, keys[n], told, id, not context.aside) }
+    if person then done.texts[i] = { text = person.text, by = { author = "human", provider = person.provider, id = person.id, in_force = true } } end
     bar:set(written)
     if script.interrupted() > 0 and not provider.finishes then context.fail("stopped", { exit = 130, hint = "captions so far are kept" }) end
   end

@@ -26,6 +26,14 @@ function M.of_person(store, sha, text, twice)
   end
 end
 
+--- A person's text that is in force now and was not when a run read the pictures; `began`: by content the row that was in force then.
+---@param began table<string, integer|false>
+---@return table? row
+function M.since(store, began, sha)
+  local row = began[sha] ~= nil and store:caption_in_force(sha)
+  return row and row.author == "human" and row.id ~= began[sha] and row.text:find "%S" and row or nil
+end
+
 --- What a person wrote beside a picture, as a row to add. `mended`: what changed the text on the person's word.
 ---@param mended? string
 function M.row_of_person(sha, text, mended)

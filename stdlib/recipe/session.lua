@@ -24,7 +24,7 @@ function M.new(options)
     reads_only = options.mode == "check" or options.mode == "info" or options.mode == "plan",
     store_folder = options.store or script.env "CALOTYPE_STORE" or ".calotype", fresh = options.fresh,
     sinks = {}, stages = {}, outputs = {}, warnings = {}, warned = {}, notes = {}, inferred = {}, list = {}, written = {}, known = {},
-    modules = {}, findings = {}, bases = {}, asks = {},
+    modules = {}, findings = {}, bases = {}, asks = {}, stood = {}, began = {},
     to = options.say or function(text) log.say("info", text) end,
   }, Session)
   return self

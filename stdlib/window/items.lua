@@ -15,6 +15,8 @@ local state = require "window.state"
 
 local M = {}
 
+local NAMED = 4 -- captions that became others at the same moment and are named one by one
+
 --- The statistics of all files beside the pictures, from one listing of each folder.
 function M.stats_of(paths)
   local folders, stats = {}, {}
@@ -205,7 +207,7 @@ end
 ---@param quiet? boolean
 ---@return table[] changed
 function M.refresh(self, items, quiet)
-  local list = {}
+  local list, told = {}, {}
   for _, item in ipairs(items) do
     local before, file_before = item.caption, item.sidecar
     local now, message, _, stat = state.read(self.store, item)
@@ -222,12 +224,14 @@ function M.refresh(self, items, quiet)
       if item.caption ~= before then
         list[#list + 1] = item
         if not quiet then
-          self:tell("info", now.file and now.text == now.file.text and ("%s was changed by another program"):format(now.file.path)
-            or ("%s has another caption: %s"):format(item.name, item.by and (item.by.author == "human" and "a person's" or item.by.provider) or "none"))
+          told[#told + 1] = now.file and now.text == now.file.text and ("%s was changed by another program"):format(now.file.path)
+            or ("%s has another caption: %s"):format(item.name, item.by and (item.by.author == "human" and "a person's" or item.by.provider) or "none")
         end
       end
     end
   end
+  for i = 1, #told > NAMED and 1 or #told do self:tell("info", told[i]) end -- a run beside the window writes thousands
+  if #told > NAMED then self:tell("info", ("and %d more captions are others, by other programs"):format(#told - 1)) end
   if #list > 0 then self:changed() end
   return list
 end

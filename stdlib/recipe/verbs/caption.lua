@@ -149,6 +149,7 @@ function M.run(context, options, input)
   elseif #missing > 0 then
     local items = {}
     for n, i in ipairs(missing) do items[n] = input.items[i] end
+    context.missing = mode == "missing"
     context.aside = next(olds) ~= nil -- an answer that is joined to what is there is not the picture's text
     local done = context.planning and asking.plan(context, list, items) or asking.ask(context, list, items)
     for n, i in ipairs(missing) do texts[i] = done.texts[n] end

@@ -186,6 +186,7 @@ function M.run(context, options)
       if refusal then
         fail(message, refusal == "LIMIT" and "a caption is a sentence or two: is this another file?" or "save the caption file as UTF-8, or remove it", refusal)
       end
+      context.session.stood[item.path] = sidecar and sidecar.text or false
       if sidecar and sidecar.text:find "%S" then
         -- A caption that we wrote there ourselves is not a person's, unless a person changed it since.
         local ours = store:get("sidecar", item.sha256 .. ":" .. hash.sha256(sidecar.text))
@@ -205,6 +206,7 @@ function M.run(context, options)
         end
       end
       local row = rows[item.sha256]
+      context.session.began[item.sha256] = row and row.id or false
       if row and row.author == "human" and row.provider == "window" and row.text:find "%S"
         and not (item.caption_by and item.caption_by.author == "human") then
         -- It was written in the window and stands in no file, or in one that a recipe dressed since.
