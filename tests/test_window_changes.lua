@@ -211,6 +211,30 @@ test("a recipe uses what was written in the window, and the history of both is o
   p:close()
 end)
 
+test("a clock that was put back: files of the future are read once, and what is written into them then is seen", function()
+  local at = folder(2)
+  put(at .. "/photos/p1.txt", "a boat\n")
+  os.execute(("cd %s && touch -d 2037-01-01 photos/p1.txt photos/p2.png .calotype/*"):format(at))
+  local p = open(at)
+  local w, looked = watch.new(p), 0
+  local refresh = p.refresh
+  p.refresh = function(...)
+    looked = looked + 1
+    return refresh(...)
+  end
+  for second = 1, 20, 2 do check.equal(w:look(p.order, second), {}) end
+  check.equal({ looked, #p:told() }, { 0, 0 })
+  put(at .. "/photos/p1.txt", "a ship\n") -- now, and as long
+  check.equal(w:look(p.order, 30), { p.items[1] })
+  check.equal(p.items[1].caption, "a ship")
+  os.execute(("cd %s && touch -d 1999-01-01 photos/p1.txt"):format(at))
+  check.equal(w:look(p.order, 40), {})
+  check.equal(p.changes:write(p.items[1], "a raft"), true)
+  check.equal(p.changes:undo().count, 1)
+  check.equal({ p.items[1].caption, read(at .. "/photos/p1.txt") }, { "a ship", "a ship\n" })
+  p:close()
+end)
+
 test("a file that is touched, gone and back, or written anew as it was became no other picture; one with another content did", function()
   local at = folder(3)
   local p = open(at)

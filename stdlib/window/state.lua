@@ -78,7 +78,8 @@ end
 --- written just now is to be read again, not only looked at.
 ---@return { path: string, size: integer, mtime_ns: integer, young?: boolean }
 function M.sidecar(file)
-  return { path = file.path, size = file.size, mtime_ns = file.mtime_ns, young = os.time() - (file.mtime_ns or 0) // 1000000000 < 2 or nil }
+  local age = os.time() - (file.mtime_ns or 0) // 1000000000 -- a clock that was put back makes files of the future: those are not young for years
+  return { path = file.path, size = file.size, mtime_ns = file.mtime_ns, young = math.abs(age) < 2 or nil }
 end
 
 --- What was read becomes what is shown. True when that is something else than before.
