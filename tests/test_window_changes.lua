@@ -937,6 +937,24 @@ test("reloading finds what came and what went, and keeps the rest", function()
   p:close()
 end)
 
+test("dropped files that the disk has no room for are told before the first is copied", function()
+  local source, hubs = require "window.source", require "native.hub"
+  local at = folder(3)
+  local p = open(at)
+  local list = { at .. "/photos/p1.png", at .. "/photos/p2.png", at .. "/photos/gone.png" }
+  local bytes = fs.stat(list[1]).size + fs.stat(list[2]).size
+  check.equal(source.tight(p, list), nil)
+  local room = hubs.room
+  local restore <close> = setmetatable({}, { __close = function() hubs.room = room end }) -- luacheck: ignore
+  hubs.room = function() return bytes end
+  check.equal(source.tight(p, list), nil)
+  hubs.room = function() return bytes - 1 end
+  check.contains(source.tight(p, list), "0.0 MB are free there: not all of them will fit")
+  hubs.room = function() return nil, "not known", "IO" end
+  check.equal(source.tight(p, list), nil)
+  p:close()
+end)
+
 test("an empty folder can be opened, for files to be dropped on it", function()
   local at = tmp "empty"
   os.execute("mkdir -p " .. at .. "/photos")

@@ -13,7 +13,7 @@ local NAMED = 8 -- files that are named before it is done; the refused are all n
 ---@param paths string[]
 function M.opened(view, paths)
   local list, refused = source.expand(view.project, paths)
-  view.dropping = { paths = paths, list = list, refused = refused, row = 1 }
+  view.dropping = { paths = paths, list = list, refused = refused, row = 1, tight = source.tight(view.project, list) }
   if view.project.adding and not view.project.adding.done then -- more of the same
     view.dropping.begun = true
     view.project:begin_adding(paths)
@@ -39,8 +39,8 @@ end
 local function words_of(view, d, job)
   if not job then
     if #d.list == 0 then return "Nothing of this can be added." end
-    return ("%s, copied into %s with the caption files beside them. What you dropped stays where it is.%s"):format(set.count(#d.list),
-      view.project.title, #d.refused > 0 and (" %d cannot be added:"):format(#d.refused) or "")
+    return ("%s, copied into %s with the caption files beside them. %s%s"):format(set.count(#d.list),
+      view.project.title, d.tight or "What you dropped stays where it is.", #d.refused > 0 and (" %d cannot be added:"):format(#d.refused) or "")
   end
   local taken = set.count(#job.taken)
   if job.done then

@@ -14,6 +14,7 @@ local asking = require "recipe.asking"
 local buckets = require "recipe.buckets"
 local fs = require "native.fs"
 local hash = require "native.hash"
+local hubs = require "native.hub"
 local image = require "native.image"
 local images = require "recipe.verbs.images"
 local json = require "native.json"
@@ -323,6 +324,20 @@ function M.expand(project, paths)
     list[i] = nil
   end
   return list, refused
+end
+
+--- What is to be said before they are copied where the disk has not the room for all of them: nil where it has.
+---@param project table
+---@param list string[]
+---@return string? words
+function M.tight(project, list)
+  local bytes, free = 0, project.folder and hubs.room(project.folder)
+  for _, path in ipairs(list) do
+    local info = fs.stat(path)
+    bytes = bytes + (info and info.size or 0)
+  end
+  if not free or bytes <= free then return nil end
+  return ("They have %.1f MB, and only %.1f MB are free there: not all of them will fit."):format(bytes / 1e6, free / 1e6)
 end
 
 --- Copies of these pictures in the project's own folder, one in each call of `next`; false when there is none left.
