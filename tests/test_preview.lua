@@ -197,14 +197,10 @@ test("the window is a process of its own: a run opens one, the next run shows in
   while not store:get("preview window", "child") and os.time() < limit do os.execute "sleep 0.05" end
   check.ok(store:get("preview window", "child"), "the window says that it is there")
   check.contains(said(), "the open window shows them")
-  -- Which process that is only the system knows: the one that has these words.
-  local pipe = io.popen "pgrep -f 'calotype view preview:chil[d]$'"
-  for id in pipe:read "a":gmatch "%d+" do
-    local link = io.popen(("readlink /proc/%s/cwd"):format(id))
-    if (link:read "l" or "") == place.folder then os.execute(("kill -INT %s"):format(id)) end
-    link:close()
-  end
-  pipe:close()
+  -- Which process that is only the system knows: the one that has these words, in this folder.
+  os.execute(([[for of in /proc/[0-9]*; do
+    case $(tr '\0' ' ' <"$of/cmdline" 2>&1) in *'view preview:child ') [ "$(readlink "$of/cwd")" != '%s' ] || kill -INT "${of#/proc/}" ;; esac
+  done]]):format(place.folder))
   limit = os.time() + 30
   while store:get("preview window", "child") ~= "0" and os.time() < limit do os.execute "sleep 0.05" end
   check.equal(store:get("preview window", "child"), "0")
