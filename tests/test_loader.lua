@@ -151,13 +151,13 @@ test("what is no picture is an answer with its path and a code, whatever is aske
   local expected = { ["cut.png"] = "FORMAT", ["empty.png"] = "FORMAT", ["text.png"] = "FORMAT", ["fifo.png"] = "FORMAT", ["none.png"] = "NOTFOUND",
     ["."] = "FORMAT", ["huge.png"] = "LIMIT", ["dangling.png"] = "NOTFOUND", ["zero.png"] = "DENIED" }
   for round = 1, 2 do
-    for _, what in ipairs { "thumb", "picture", "identify", "measure" } do
+    for _, what in ipairs { "thumb", "picture", "identify", "measure", "fitted" } do
       local names = {}
       for name in pairs(expected) do
         names[#names + 1] = name
-        check.ok(l:ask(#names, { path = folder .. "/" .. name, what = what }))
+        check.ok(l:ask(#names, { path = folder .. "/" .. name, what = what, width = 9, height = 9 }))
       end
-      check.ok(l:ask(0, { path = paths[1], what = what }))
+      check.ok(l:ask(0, { path = paths[1], what = what, width = 9, height = 9 }))
       local got = answers(l)
       check.equal(got[0].error, nil)
       for tag, name in ipairs(names) do
@@ -271,8 +271,10 @@ test("misuse of the loader raises, with what was meant", function()
   local _, s = pictures(0)
   local l <close> = open(s)
   check.fails("option 'path' is missing", function() l:ask(1, { what = "thumb" }) end)
-  check.fails("option 'what': 'pixels' is not thumb, picture, identify or measure", function() l:ask(1, { path = "x", what = "pixels" }) end)
+  check.fails("option 'what': 'pixels' is not thumb, picture, identify, measure or fitted", function() l:ask(1, { path = "x", what = "pixels" }) end)
   check.fails("option 'side': -1 is not", function() l:ask(1, { path = "x", what = "picture", side = -1 }) end)
+  check.fails("option 'width': 0 is not 1 to", function() l:ask(1, { path = "x", what = "fitted", height = 4 }) end)
+  check.fails("option 'height': -4 is not 1 to", function() l:ask(1, { path = "x", what = "fitted", width = 4, height = -4 }) end)
   check.fails("integer", function() l:ask(1.5, { path = "x", what = "thumb" }) end)
   check.fails("option 'threads': 1000 is not", function() loader.open(s, { threads = 1000 }) end)
   check.refused("a path is empty", l:ask(1, { path = "", what = "thumb" }))

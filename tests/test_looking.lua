@@ -1,10 +1,15 @@
 -- Providers that look at pictures on this machine: blip {} and wd14 {}, on the whole road of a recipe.
+local device = require "native.device"
 local fs = require "native.fs"
+local hash = require "native.hash"
+local image = require "native.image"
 local json = require "native.json"
+local loader = require "native.loader"
 local log = require "native.log"
 local looking = require "caption.looking"
 local pickle = dofile "tests/pickle.lua"
 local recipes = dofile "tests/recipes.lua"
+local script = require "native.script"
 local store = require "native.store"
 
 local function copy(from, place, to, names)
@@ -51,7 +56,7 @@ local SHORT = BLIP:format(2, 5, "")
 
 local function row_of(place, name)
   local s <close> = assert(store.open(place.path "store"))
-  local row = s:captions(require("native.hash").sha256(place.read("photos/" .. name)))[1]
+  local row = s:captions(hash.sha256(place.read("photos/" .. name)))[1]
   row.detail = json.decode(row.detail)
   return row
 end
@@ -141,21 +146,94 @@ test("a picture that cannot be decoded, or is another one by now, is named in th
   local items, said = {}, {}
   for i = 1, 4 do
     local path = place.path(("photos/p%d.png"):format(i))
-    items[i] = { path = path, sha256 = require("native.hash").sha256(assert(fs.read(path))) }
+    items[i] = { path = path, sha256 = hash.sha256(assert(fs.read(path))) }
   end
   place.photo("p2.png", { seed = 9 })
   local half = place.read "photos/p3.png":sub(1, 200)
   place.write("photos/p3.png", half)
-  items[3].sha256 = require("native.hash").sha256(half)
-  local context = { warn = function(line) said[#said + 1] = line end, fail = error }
+  items[3].sha256 = hash.sha256(half)
+  local s <close> = assert(store.open(place.path "store"))
+  local context = { warn = function(line) said[#said + 1] = line end, fail = error, store = function() return { native = s } end }
   local got = {}
-  for numbers, floats in looking.batches(context, items, 2, function(picture) return picture:resize(4, 4) end) do
+  for numbers, floats in looking.batches(context, items, { device = device.open(), batch = 2, side = 4 }) do
     got[#got + 1] = { table.concat(numbers, " "), #floats }
   end
   check.equal(got, { { "1 4", 2 * 4 * 4 * 3 * 4 } })
   check.contains(said[1], "p2.png is left without: ")
   check.contains(said[1], "changed since it was looked at; run again")
   check.contains(said[2], "p3.png is left without: the PNG is cut off")
+end)
+
+-- Items of a folder's pictures, a context around a store, and the floats that a provider made of them by itself before.
+local function looked(place, count)
+  local items, expected, said = {}, {}, {}
+  for i = 1, count do
+    local path = place.path(("photos/p%d.png"):format(i))
+    local bytes = assert(fs.read(path))
+    items[i] = { path = path, sha256 = hash.sha256(bytes) }
+    expected[i] = image.floats { assert(image.decode(bytes, path)):rgb({ 255, 255, 255 }):resize(8, 8, "bicubic") }
+  end
+  local s = assert(store.open(place.path "store"))
+  return items, { warn = function(line) said[#said + 1] = line end, fail = error, store = function() return { native = s } end }, expected, said
+end
+
+test("pictures come in the items' order, the last batch short, also where they take longer to decode than the next", function()
+  local place = place_with(7)
+  place.photo("p1.png", { seed = 1, width = 1500, height = 1200 })
+  place.photo("p4.png", { seed = 4, width = 1500, height = 1200 })
+  local items, context, expected, said = looked(place, 7)
+  for _, most in ipairs { 1, 2, 3, 7, 20 } do
+    for _, cpu in ipairs { true, false } do -- one thread, or all there are
+      local got, all = {}, {}
+      local it = { info = function() return { cpu = cpu } end }
+      for numbers, floats in looking.batches(context, items, { device = it, batch = most, side = 8 }) do
+        check.ok(#numbers == most or numbers[#numbers] == 7)
+        got[#got + 1] = floats
+        table.move(numbers, 1, #numbers, #all + 1, all)
+      end
+      check.equal(all, { 1, 2, 3, 4, 5, 6, 7 })
+      check.ok(table.concat(got) == table.concat(expected), "batches of " .. most)
+    end
+  end
+  check.equal(said, {})
+end)
+
+test("the next batch is asked for before this one is worked on, and no more; the loader is closed however the loop ends", function()
+  local place = place_with(9)
+  local items, context = looked(place, 9)
+  local open, asked, closed = loader.open, 0, 0
+  loader.open = function(...)
+    local l = assert(open(...))
+    local shell = { pending = function() return l:pending() end, next = function() return l:next() end }
+    function shell.ask(_, tag, options)
+      asked = asked + 1
+      return l:ask(tag, options)
+    end
+    return setmetatable(shell, { __close = function() closed = closed + 1 l:close() end })
+  end
+  local _ <close> = setmetatable({}, { __close = function() loader.open = open end })
+  local how, seen = { device = device.open(), batch = 2, side = 8 }, {}
+  for _ in looking.batches(context, items, how) do seen[#seen + 1] = asked end
+  check.equal({ seen, closed }, { { 4, 6, 8, 9, 9 }, 1 })
+  for numbers in looking.batches(context, items, how) do
+    if numbers[1] == 3 then break end
+  end
+  check.equal(closed, 2)
+  check.fails("the device is gone", function()
+    for numbers in looking.batches(context, items, how) do error(#numbers == 2 and "the device is gone") end
+  end)
+  check.equal(closed, 3)
+  local interrupted = script.interrupted
+  local _ <close> = setmetatable({}, { __close = function() script.interrupted = interrupted end })
+  local stopping = { store = context.store, warn = error, fail = function(message, more) error(message .. more.exit, 0) end }
+  seen = 0
+  check.fails("stopped130", function()
+    for _ in looking.batches(stopping, items, how) do
+      seen = seen + 1
+      script.interrupted = function() return 1 end
+    end
+  end)
+  check.equal({ seen, closed }, { 1, 4 })
 end)
 
 -- Each: what is done to the folder, what `check` says of it.

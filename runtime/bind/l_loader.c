@@ -43,9 +43,16 @@ static int l_text(lua_State *L) {
   return 1;
 }
 
-static const char *const whats[] = {"thumb", "picture", "identify", "measure", NULL}; /* as cal_load_what */
+static const char *const whats[] = {"thumb", "picture", "identify", "measure", "fitted", NULL}; /* as cal_load_what */
+
+static int option_side(lua_State *L, const char *key, int least) {
+  const lua_Integer side = cal_option_integer(L, 3, key, 0);
+  if (side < least || side > CAL_IMAGE_SIDE) luaL_error(L, "option '%s': %I is not %d to %d", key, side, least, (int)CAL_IMAGE_SIDE);
+  return (int)side;
+}
 
 /* l:ask(tag, { path =, what = "thumb" | "picture" | "identify" | "measure", side = 0, urgency = 0 }) -> true | nil, message, code
+ * l:ask(tag, { path =, what = "fitted", width =, height =, square = false, urgency = 0 }): for a model, see loader.h
  * Asked again under a tag, only the new one is answered; when that is refused, the one before. side: of "picture", its long side at most so
  * many pixels; 0: as it is. */
 static int l_ask(lua_State *L) {
@@ -55,15 +62,20 @@ static int l_ask(lua_State *L) {
   lua_settop(L, 3);
   const char *path = cal_option_text(L, 3, "path", NULL);
   if (!path) luaL_error(L, "option 'path' is missing");
-  const lua_Integer side = cal_option_integer(L, 3, "side", 0);
-  if (side < 0 || side > CAL_IMAGE_SIDE) luaL_error(L, "option 'side': %I is not 0 to %d", side, (int)CAL_IMAGE_SIDE);
+  const int side = option_side(L, "side", 0);
   const double urgency = cal_option_number(L, 3, "urgency", 0);
   const char *wanted = cal_option_text(L, 3, "what", "");
   int what = 0;
   while (whats[what] && strcmp(whats[what], wanted)) what++;
-  if (!whats[what]) luaL_error(L, "option 'what': '%s' is not thumb, picture, identify or measure", wanted);
+  if (!whats[what]) luaL_error(L, "option 'what': '%s' is not thumb, picture, identify, measure or fitted", wanted);
   cal_error err = {0};
-  if (cal_loader_ask(l, &(cal_load_request){tag, path, (cal_load_what)what, (int)side, urgency}, &err)) return cal_push_refusal(L, &err);
+  cal_load_request request = {.tag = tag, .path = path, .what = (cal_load_what)what, .side = side, .urgency = urgency};
+  if (what == CAL_LOAD_FITTED) {
+    request.width = option_side(L, "width", 1);
+    request.height = option_side(L, "height", 1);
+    request.square = cal_option_boolean(L, 3, "square", 0);
+  }
+  if (cal_loader_ask(l, &request, &err)) return cal_push_refusal(L, &err);
   lua_pushboolean(L, 1);
   return 1;
 }

@@ -52,10 +52,8 @@ function M.ask(items, options, emit, context)
     beams = options.beams, longest = options.longest, shortest = options.shortest, penalty = options.penalty, memory = memory }
   if not it then context.fail(message, { code = code, key = "with" }) end
   local _ <close> = setmetatable({}, { __close = function() it:close() end })
-  local side = model.looks.side
-  local function fit(picture) return picture:resize(side, side, "bicubic") end
   local function poll() if script.interrupted() > 1 then return "stopped in the middle of a batch", "INTERRUPT" end end
-  for numbers, floats in looking.batches(context, items, math.min(batch, #items), fit) do
+  for numbers, floats in looking.batches(context, items, { device = device, batch = math.min(batch, #items), side = model.looks.side }) do
     local began = log.clock()
     local texts
     texts, message, code = it:write(floats, #numbers, poll)

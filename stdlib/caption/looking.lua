@@ -2,17 +2,21 @@
 --
 --   looking.declare(options, state, function(path) return hub_folder.blip(path, "captioner") end)    -- while a recipe is read
 --   local model = looking.model(options, context, open)
---   for numbers, floats in looking.batches(context, items, 4, fit) do ... end         -- numbers[k]: which item the kth picture is of
+--   for numbers, floats in looking.batches(context, items, { device = device, batch = 4, side = 384 }) do ... end
+--                                                                      -- numbers[k]: which item the kth picture is of
 --
 -- A picture that cannot be decoded, or is no longer the one that was looked at, is named and left out; the others are looked at.
 
 local fs = require "native.fs"
-local hash = require "native.hash"
 local image = require "native.image"
+local loader = require "native.loader"
 local part = require "models.part"
 local script = require "native.script"
+local sessions = require "recipe.session"
 
 local M = {}
+
+local WAIT = 0.002 -- seconds between looks for a picture that is not ready
 
 --- What such providers are asked for besides what their model is about.
 M.options = {
@@ -75,32 +79,51 @@ function M.device(options, context)
   return device, name, memory, options.batch or device:info().cpu and 4 or 16
 end
 
--- One picture as the model wants it; nil and why.
-local function picture_of(item, fit)
-  local bytes, message, code = fs.read(item.path)
-  if not bytes then return nil, message, code end
-  if hash.sha256(bytes) ~= item.sha256 then return nil, ("%s changed since it was looked at; run again"):format(item.path), "BUSY" end
-  local picture
-  picture, message, code = image.decode(bytes, item.path)
-  if not picture then return nil, message, code end
-  return fit(picture:rgb { 255, 255, 255 })
+-- Why the loader's answer has no picture to look at; nil: it has one.
+local function trouble_of(item, answer)
+  if answer.sha256 and answer.sha256 ~= item.sha256 then return ("%s changed since it was looked at; run again"):format(item.path) end
+  if answer.error then return (answer.error:gsub("^" .. item.path:gsub("%p", "%%%0") .. ": ", "")) end
 end
 
---- Batches of at most `most` pictures: numbers of the items, and image.floats of what fit(picture) made of each.
-function M.batches(context, items, most, fit)
-  local at = 0
-  return function()
-    local numbers, pictures = {}, {}
-    while at < #items and #numbers < most do
-      at = at + 1
+--- Batches of at most `how.batch` pictures of `how.side` x `how.side`: numbers of the items, and image.floats of their pictures. The loader's threads make
+--- the next batch ready while the device works on this one; a CPU that is the device lends them one thread.
+---@param how { device: table, batch: integer, side: integer, square: boolean? } square: a white border first, see core/dataset/loader.h
+function M.batches(context, items, how)
+  local pictures, message, code = loader.open(sessions.native_store(context.store()), { threads = how.device:info().cpu and 1 or 0 })
+  if not pictures then context.fail(message, { code = code }) end
+  local asked, at, come = 0, 0, {}
+  local function ask(last)
+    while asked < math.min(last, #items) do
+      asked = asked + 1
+      local ok, why, status = pictures:ask(asked, { path = items[asked].path, what = "fitted", width = how.side, height = how.side, square = how.square })
+      if not ok then context.fail(why, { code = status }) end
+    end
+  end
+  local function answer_of(n)
+    while true do
       if script.interrupted() > 0 then context.fail("stopped", { exit = 130, hint = "what was done so far is kept" }) end
-      local picture, why = picture_of(items[at], fit)
-      if picture then numbers[#numbers + 1], pictures[#pictures + 1] = at, picture
-      else context.warn(("%s is left without: %s"):format(items[at].path, (why:gsub("^" .. items[at].path:gsub("%p", "%%%0") .. ": ", "")))) end
+      if come[n] then return come[n] end
+      local answer = pictures:next()
+      if answer then come[answer.tag] = answer else script.pause(WAIT) end
+    end
+  end
+  local function batch()
+    local numbers, list = {}, {}
+    while at < #items and #numbers < how.batch do
+      at = at + 1
+      ask(at + how.batch)
+      local answer = answer_of(at)
+      come[at] = nil
+      local trouble = trouble_of(items[at], answer)
+      if trouble then context.warn(("%s is left without: %s"):format(items[at].path, trouble))
+      else numbers[#numbers + 1], list[#list + 1] = at, answer.image end
     end
     if #numbers == 0 then return nil end
-    return numbers, image.floats(pictures)
+    local floats = image.floats(list)
+    for _, picture in ipairs(list) do picture:close() end
+    return numbers, floats
   end
+  return batch, nil, nil, pictures -- the loop closes it, however it ends
 end
 
 return M

@@ -60,10 +60,10 @@ local function compute(context, options, open_, done)
   local it, message, code = scorer.open { model = model, device = device, dtype = options.dtype, batch = batch, memory = memory }
   if not it then context.fail(message, { code = code, key = "model" }) end
   local _ <close> = setmetatable({}, { __close = function() it:close() end })
-  local store, side, items = context.store(), model.looks.side, {}
+  local store, items = context.store(), {}
   for n, one in ipairs(open_) do items[n] = one.item end
   local bar <close> = log.progress("scores", #open_)
-  for numbers, floats in looking.batches(context, items, batch, function(picture) return picture:resize(side, side, "bicubic") end) do
+  for numbers, floats in looking.batches(context, items, { device = device, batch = batch, side = model.looks.side }) do
     local texts = {}
     for k, n in ipairs(numbers) do texts[k] = open_[n].text end
     local found

@@ -1,6 +1,5 @@
 -- Booru tags by SmilingWolf's WD14 taggers on this machine's device.
 local hub_folder = require "models.hub_folder"
-local image = require "native.image"
 local layers = require "models.layers"
 local log = require "native.log"
 local looking = require "caption.looking"
@@ -33,20 +32,6 @@ function M.question(options)
   local kept = looking.question(options)
   kept.style = "tags"
   return kept
-end
-
--- A white border makes it a square, then as large as the model's pictures.
-local function fitted(side)
-  return function(picture)
-    local w, h = picture:width(), picture:height()
-    if w ~= h then
-      local most = math.max(w, h)
-      local square = image.new(most, most, { 255, 255, 255 })
-      square:paste(picture, (most - w) // 2, (most - h) // 2)
-      picture = square
-    end
-    return picture:resize(side, side, "bicubic")
-  end
 end
 
 -- The tags of one picture, surest first, characters after what is seen.
@@ -101,7 +86,7 @@ function M.ask(items, options, emit, context)
   if not plan then context.fail(io, { code = code, key = "with" }) end
   local c, without = model.config, {}
   for _, tag in ipairs(options.without) do without[tags.plain(tag)] = true end
-  for numbers, floats in looking.batches(context, items, batch, fitted(c.side)) do
+  for numbers, floats in looking.batches(context, items, { device = device, batch = batch, side = c.side, square = true }) do
     local began = log.clock()
     plan:set(io.pixels, floats .. ("\0"):rep((batch - #numbers) * c.side * c.side * 12))
     local ok, message, why = plan:run "sample"

@@ -11,6 +11,7 @@ local hub_folder = require "models.hub_folder"
 local json = require "native.json"
 local log = require "native.log"
 local looking = require "caption.looking"
+local store = require "native.store"
 
 local function number(name, otherwise) return tonumber(os.getenv("BLIP_" .. name) or otherwise) end
 
@@ -22,13 +23,14 @@ test("bench", function()
   local model = assert(hub_folder.blip(os.getenv "BLIP", "captioner"))
   local it = assert(captioner.open { model = model, device = opened, dtype = os.getenv "BLIP_DTYPE" or "f32", batch = batch, prompt = "",
     beams = math.tointeger(number("BEAMS", 3)), longest = math.tointeger(number("LENGTH", 20)), shortest = 0, penalty = number("PENALTY", 1) })
-  local context = { warn = error, fail = error }
-  local function fit(picture) return picture:resize(model.looks.side, model.looks.side, "bicubic") end
+  local kept <close> = assert(store.open(tmp "store"))
+  local context = { warn = error, fail = error, store = function() return { native = kept } end }
+  local how = { device = opened, batch = batch, side = model.looks.side }
   local tokens, began
   for turn = 1, 2 do -- the first batch warms up
     local some = turn == 1 and table.move(items, 1, math.min(batch, #items), 1, {}) or items
     tokens, began = {}, log.clock()
-    for numbers, floats in looking.batches(context, some, batch, fit) do
+    for numbers, floats in looking.batches(context, some, how) do
       for _, found in ipairs(assert(it:write(floats, #numbers))) do tokens[#tokens + 1] = json.array(found.ids) end
     end
   end

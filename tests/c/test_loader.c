@@ -13,7 +13,10 @@
 #include "core/base/memory.h"
 #include "core/base/random.h"
 #include "core/dataset/scan.h"
+#include "core/image/decode.h"
+#include "core/image/draw.h"
 #include "core/image/encode.h"
+#include "core/image/resize.h"
 #include "test.h"
 
 static char folder[512], store_folder[600], path_text[700];
@@ -67,7 +70,9 @@ static bool next_within(cal_loader *l, cal_load_answer *answer, double seconds) 
 }
 
 static cal_status ask(cal_loader *l, int tag, cal_load_what what, double urgency) {
-  return cal_loader_ask(l, &(cal_load_request){.tag = tag, .path = path_of(tag), .what = what, .urgency = urgency}, NULL);
+  return cal_loader_ask(
+      l, &(cal_load_request){.tag = tag, .path = path_of(tag), .what = what, .urgency = urgency, .width = 6, .height = 6, .square = true},
+      NULL);
 }
 
 TEST(ten_thousand_tiny_pictures_come_all_and_once_and_the_next_time_from_the_store) {
@@ -119,7 +124,7 @@ TEST(asking_and_forgetting_at_random_answers_what_was_not_forgotten) {
     const int i = (int)cal_random_below(&r, COUNT);
     const unsigned what = (unsigned)cal_random_below(&r, 10);
     if (what < 5) {
-      CHECK(ask(l, i, (cal_load_what)(what % 4), (double)cal_random_below(&r, 5)) == CAL_OK);
+      CHECK(ask(l, i, (cal_load_what)what, (double)cal_random_below(&r, 5)) == CAL_OK);
       wanted[i] = 1;
     } else if (what < 8) {
       cal_loader_forget(l, i);
@@ -163,7 +168,8 @@ TEST(closing_waits_for_no_more_than_is_being_decoded) {
   tiny_pictures(40, 700);
   for (int round = 0; round < 8; round++) {
     cal_loader *l = open_loader(NULL);
-    for (int i = 0; i < 40; i++) CHECK(ask(l, i, round % 2 ? CAL_LOAD_MEASURE : CAL_LOAD_PICTURE, 0) == CAL_OK);
+    for (int i = 0; i < 40; i++)
+      CHECK(ask(l, i, (cal_load_what[]){CAL_LOAD_PICTURE, CAL_LOAD_MEASURE, CAL_LOAD_FITTED}[round % 3], 0) == CAL_OK);
     usleep((useconds_t)round * 4000);
     const double start = cal_clock();
     cal_loader_close(l);
@@ -284,6 +290,115 @@ TEST(a_thumbnail_that_is_none_is_made_anew) {
   cal_fs_free(fs);
 }
 
+/* What a provider of captions did by itself before: white behind, a white border, bicubic. */
+static cal_image *fitted_by_hand(const char *path, int width, int height, bool square) {
+  cal_error err = {0};
+  cal_image *im = cal_image_load(fs, path, NULL, NULL, &err), *rgb = im ? cal_image_rgb(im, NULL, &err) : NULL;
+  if (!rgb) return NULL;
+  const int side = im->width > im->height ? im->width : im->height;
+  cal_image *border = cal_image_new(square ? side : im->width, square ? side : im->height, 3, &err);
+  memset(border->pixels, 255, cal_image_size(border));
+  cal_draw_paste(border, rgb, (border->width - im->width) / 2, (border->height - im->height) / 2);
+  cal_image *made = cal_image_resize(border, width, height, CAL_BICUBIC, &err);
+  cal_image_free(border);
+  cal_image_free(rgb);
+  cal_image_free(im);
+  return made;
+}
+
+TEST(fitted_is_all_of_the_picture_on_white_in_exactly_the_size_that_was_asked_for) {
+  static const struct {
+    int width, height, channels;
+    const char *name;
+  } pictures[] = {
+      {61, 30, 3, "wide.png"}, {30, 61, 4, "tall.png"}, {33, 33, 1, "gray.png"}, {640, 1200, 3, "large.jpg"}, {7, 1, 4, "line.png"}};
+  static const int sizes[][2] = {{24, 24}, {50, 9}, {200, 300}};
+  set_up();
+  mkdir(folder, 0755);
+  cal_loader *l = open_loader(NULL);
+  cal_random r = cal_random_seed(11, 0);
+  for (size_t p = 0; p < sizeof pictures / sizeof *pictures; p++) {
+    cal_image *im = cal_image_new(pictures[p].width, pictures[p].height, pictures[p].channels, NULL);
+    cal_buffer bytes = {0};
+    for (size_t i = 0; i < cal_image_size(im); i++) im->pixels[i] = (unsigned char)cal_random_below(&r, 256);
+    snprintf(path_text, sizeof path_text, "%s/%s", folder, pictures[p].name);
+    CHECK(!cal_image_encode(im, p == 3 ? CAL_IMAGE_JPEG : CAL_IMAGE_PNG, NULL, &bytes, NULL));
+    FILE *f = fopen(path_text, "wb");
+    CHECK(f && fwrite(bytes.data, 1, bytes.size, f) == bytes.size);
+    fclose(f);
+    cal_buffer_free(&bytes);
+    for (int k = 0; k < 6; k++) {
+      const int width = sizes[k / 2][0], height = sizes[k / 2][1];
+      const cal_load_request request = {.path = path_text, .what = CAL_LOAD_FITTED, .width = width, .height = height, .square = k % 2};
+      cal_load_answer a;
+      CHECK(!cal_loader_ask(l, &request, NULL) && next_within(l, &a, 60));
+      CHECK(a.image && !a.error && a.width == im->width && a.height == im->height && strlen(a.sha) == 64);
+      cal_image *expected = fitted_by_hand(path_text, width, height, k % 2);
+      CHECK(expected && a.image && a.image->width == width && a.image->height == height && a.image->channels == 3);
+      CHECK(expected && a.image && !memcmp(a.image->pixels, expected->pixels, cal_image_size(expected)));
+      cal_image_free(expected);
+      cal_load_answer_free(&a);
+    }
+    cal_image_free(im);
+  }
+  static const int wrong[][2] = {{0, 9}, {9, 0}, {-1, 9}, {9, CAL_IMAGE_SIDE + 1}};
+  for (int i = 0; i < 4; i++) {
+    cal_error err = {0};
+    const cal_load_request request = {.path = "x.png", .what = CAL_LOAD_FITTED, .width = wrong[i][0], .height = wrong[i][1]};
+    CHECK(cal_loader_ask(l, &request, &err) == CAL_E_ARG && strstr(err.text, "x.png") && strstr(err.text, "fitted"));
+  }
+  CHECK(cal_loader_pending(l) == 0);
+  cal_loader_close(l);
+  cal_fs_free(fs);
+}
+
+TEST(a_border_that_would_be_too_large_is_told_and_without_it_the_picture_is_fitted) {
+  set_up();
+  mkdir(folder, 0755);
+  cal_image *im = cal_image_new(15000, 2, 3, NULL);
+  cal_buffer bytes = {0};
+  CHECK(im && !cal_image_encode(im, CAL_IMAGE_PNG, NULL, &bytes, NULL));
+  FILE *f = fopen(path_of(0), "wb");
+  CHECK(f && fwrite(bytes.data, 1, bytes.size, f) == bytes.size);
+  fclose(f);
+  cal_loader *l = open_loader(NULL);
+  for (int square = 0; square < 2; square++) {
+    const cal_load_request request = {.path = path_of(0), .what = CAL_LOAD_FITTED, .width = 8, .height = 8, .square = square};
+    cal_load_answer a;
+    CHECK(!cal_loader_ask(l, &request, NULL) && next_within(l, &a, 60));
+    CHECK(square ? !a.image && a.code == CAL_E_LIMIT && strstr(a.error, "15000 x 2 with a border") && strstr(a.error, path_of(0))
+                 : a.image && !a.error);
+    cal_load_answer_free(&a);
+  }
+  cal_loader_close(l);
+  cal_buffer_free(&bytes);
+  cal_image_free(im);
+  cal_fs_free(fs);
+}
+
+TEST(the_sha_of_what_was_fitted_is_that_of_its_bytes_whatever_the_store_says) {
+  set_up();
+  tiny_pictures(1, 8);
+  cal_loader *l = open_loader(NULL);
+  cal_store *s = cal_store_open(store_folder, NULL, NULL);
+  char wrong[CAL_SHA256_HEX], sha[CAL_SHA256_HEX];
+  memset(wrong, 'a', sizeof wrong - 1), wrong[sizeof wrong - 1] = 0;
+  cal_fs_info info;
+  bool found = false;
+  CHECK(s && !cal_fs_stat(fs, path_of(0), &info, NULL) && !cal_store_remember_file(s, &info, wrong, NULL));
+  cal_load_answer a;
+  CHECK(ask(l, 0, CAL_LOAD_IDENTIFY, 0) == CAL_OK && next_within(l, &a, 60) && !strcmp(a.sha, wrong)); /* the others believe it */
+  cal_load_answer_free(&a);
+  for (int round = 0; round < 2; round++) {
+    CHECK(ask(l, 0, CAL_LOAD_FITTED, 0) == CAL_OK && next_within(l, &a, 60) && a.image && strlen(a.sha) == 64 && strcmp(a.sha, wrong));
+    CHECK(!cal_store_file(s, &info, sha, &found, NULL) && found && !strcmp(sha, a.sha));
+    cal_load_answer_free(&a);
+  }
+  cal_store_close(s);
+  cal_loader_close(l);
+  cal_fs_free(fs);
+}
+
 TEST(a_kill_at_any_moment_leaves_a_sound_store_whose_thumbnails_are_there) {
   enum { COUNT = 400 };
   set_up();
@@ -299,7 +414,7 @@ TEST(a_kill_at_any_moment_leaves_a_sound_store_whose_thumbnails_are_there) {
     if (!child) {
       cal_loader *l = open_loader(NULL);
       cal_load_answer a;
-      for (int i = 0; l && i < COUNT; i++) ask(l, (i * 7 + round * 31) % COUNT, (cal_load_what)(i % 4), 0);
+      for (int i = 0; l && i < COUNT; i++) ask(l, (i * 7 + round * 31) % COUNT, (cal_load_what)(i % 5), 0);
       while (l && next_within(l, &a, 30) && write(ends[1], &byte, 1) == 1) cal_load_answer_free(&a);
       pause();
       _exit(1);
@@ -340,15 +455,17 @@ TEST(a_kill_at_any_moment_leaves_a_sound_store_whose_thumbnails_are_there) {
 
 TEST(without_memory_there_is_an_error_or_an_answer_with_one_and_nothing_is_lost) {
   set_up();
-  tiny_pictures(4, 60);
+  tiny_pictures(5, 60);
   int refused = 0, wrong = 0;
   for (long after = 0; after < 400; after += after < 150 ? 1 : 7) {
     cal_memory_fail_after(after);
     cal_error err = {0};
     cal_loader *l = cal_loader_open(fs, store_folder, &(cal_loader_options){.threads = 1}, &err);
     bool asked = l != NULL;
-    for (int i = 0; l && i < 4; i++)
-      asked = asked && !cal_loader_ask(l, &(cal_load_request){.tag = i, .path = path_of(i), .what = (cal_load_what)i}, &err);
+    for (int i = 0; l && i < 5; i++) {
+      const cal_load_request request = {.tag = i, .path = path_of(i), .what = (cal_load_what)i, .width = 70, .height = 20, .square = true};
+      asked = asked && !cal_loader_ask(l, &request, &err);
+    }
     CHECK(asked || err.code);
     refused += !asked;
     cal_load_answer a;

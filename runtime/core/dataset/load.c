@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/image/decode.h"
+#include "core/image/draw.h"
 #include "core/image/resize.h"
 
 enum { PIECE = 256 << 10 };
@@ -12,7 +13,8 @@ enum { PIECE = 256 << 10 };
 /* What is known of the file while it is worked on. */
 typedef struct {
   const cal_load_means *means;
-  const char *path;
+  const cal_load_request *request;
+  const char *path; /* the request's */
   cal_load_answer *answer;
   cal_fs_info info;
   bool known;       /* the store knew the file: answer->sha */
@@ -103,12 +105,19 @@ static int min_side(const cal_image_info *info, int side) {
   return least > 1 ? least : 1;
 }
 
+/* What a square around it takes besides. */
+static size_t cost_of_square(const cal_image_info *info) {
+  const size_t longer = (size_t)(info->width > info->height ? info->width : info->height);
+  return longer * longer > CAL_IMAGE_MAX_PIXELS ? 0 : 3 * longer * longer;
+}
+
 /* The bytes into memory. All that the job will hold is asked for at once: jobs that hold a part and wait for more could wait for
  * each other. */
 static bool read_bytes(job *j, int side) {
   cal_image_info info;
   size_t bytes = (size_t)j->info.size;
-  if (!cal_image_probe(j->means->fs, j->path, &info, NULL)) bytes += cost(&info, min_side(&info, side));
+  if (!cal_image_probe(j->means->fs, j->path, &info, NULL))
+    bytes += cost(&info, min_side(&info, side)) + (j->request->square ? cost_of_square(&info) : 0);
   if (j->means->take && !j->means->take(j->means->context, bytes))
     return cal_fail(&j->wrong, CAL_E_INTERRUPT, "%s: nobody asks for it any more", j->path), false;
   j->taken = bytes;
@@ -210,10 +219,52 @@ static void thumb(job *j) {
   keep(j, put ? &look : NULL, !j->answer->image);
 }
 
-static void picture(job *j, int side) {
+static void picture(job *j) {
+  const int side = j->request->side;
   cal_content_look look;
   if (!read_bytes(j, side)) return;
   j->answer->image = decode(j, side, &look);
+  keep(j, NULL, false);
+}
+
+static cal_image *instead(cal_image *im, cal_image *made) {
+  cal_image_free(im);
+  return made;
+}
+
+/* White at both ends of the shorter side; an odd pixel more of it comes after the picture. */
+static cal_image *squared(job *j, const cal_image *im) {
+  const int side = im->width > im->height ? im->width : im->height;
+  if ((long long)side * side > CAL_IMAGE_MAX_PIXELS)
+    return cal_fail(&j->wrong, CAL_E_LIMIT, "%s: %d x %d with a border that makes it a square is too large", j->path, im->width,
+                    im->height),
+           NULL;
+  cal_image *square = cal_image_new(side, side, 3, &j->wrong);
+  if (!square) return NULL;
+  memset(square->pixels, 255, cal_image_size(square));
+  cal_draw_paste(square, im, (side - im->width) / 2, (side - im->height) / 2);
+  return square;
+}
+
+static cal_image *fit(job *j, cal_image *im) {
+  const cal_load_request *r = j->request;
+  im = instead(im, cal_image_rgb(im, NULL, &j->wrong));
+  if (im && r->square && im->width != im->height) im = instead(im, squared(j, im));
+  if (im && stopped(j)) im = instead(im, NULL);
+  return im ? instead(im, cal_image_resize(im, r->width, r->height, CAL_BICUBIC, &j->wrong)) : NULL;
+}
+
+/* Who asks wants to know what exactly was decoded: what the store says of the file is not believed, and put right. */
+static void fitted(job *j) {
+  const bool known = j->known;
+  char before[CAL_SHA256_HEX];
+  memcpy(before, j->answer->sha, sizeof before);
+  j->known = false;
+  if (!read_bytes(j, 0)) return;
+  j->known = known && !strcmp(before, j->answer->sha);
+  cal_content_look look;
+  cal_image *im = decode(j, 0, &look);
+  if (im) j->answer->image = fit(j, im);
   keep(j, NULL, false);
 }
 
@@ -248,18 +299,19 @@ static void tell_measured(job *j) {
   if (j->answer->measures && !cal_content_recall_look(j->means->store, j->answer->sha, &look, &found, NULL) && found) tell_look(j, &look);
 }
 
-void cal_load(const cal_load_means *means, const char *path, int side, cal_load_answer *answer) {
-  job j = {.means = means, .path = path, .answer = answer};
-  if (look_up(&j)) switch (answer->what) {
+void cal_load(const cal_load_means *means, const cal_load_request *request, cal_load_answer *answer) {
+  job j = {.means = means, .request = request, .path = request->path, .answer = answer};
+  if (look_up(&j)) switch (request->what) {
       case CAL_LOAD_THUMB: thumb(&j); break;
-      case CAL_LOAD_PICTURE: picture(&j, side); break;
+      case CAL_LOAD_PICTURE: picture(&j); break;
       case CAL_LOAD_IDENTIFY: identify(&j); break;
       case CAL_LOAD_MEASURE: measure(&j), tell_measured(&j); break;
+      case CAL_LOAD_FITTED: fitted(&j); break;
     }
   cal_buffer_free(&j.bytes);
   if (means->give && j.taken) means->give(means->context, j.taken);
-  const bool got = answer->what == CAL_LOAD_IDENTIFY || answer->image || answer->measures;
-  if (!got && !j.wrong.code) cal_fail(&j.wrong, CAL_E_MEMORY, "%s: not enough memory", path);
+  const bool got = request->what == CAL_LOAD_IDENTIFY || answer->image || answer->measures;
+  if (!got && !j.wrong.code) cal_fail(&j.wrong, CAL_E_MEMORY, "%s: not enough memory", j.path);
   answer->code = j.wrong.code;
   if (j.wrong.code) answer->error = cal_copy_text(j.wrong.text, NULL); /* NULL: said by the code alone */
   if (j.unkept.code) answer->note = cal_copy_text(j.unkept.text, NULL);

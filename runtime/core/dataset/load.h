@@ -4,7 +4,8 @@
  *   cal_fs *fs = cal_fs_new(NULL, 0, &err);
  *   cal_load_means means = {.fs = fs, .store = cal_store_open(".calotype", NULL, &err)};
  *   cal_load_answer answer = {.what = CAL_LOAD_IDENTIFY};
- *   if (means.store) cal_load(&means, "photos/cat.jpg", 0, &answer);
+ *   cal_load_request request = {.what = CAL_LOAD_IDENTIFY, .path = "photos/cat.jpg"};
+ *   if (means.store) cal_load(&means, &request, &answer);
  *   cal_load_answer_free(&answer);
  *   cal_store_close(means.store);
  *   cal_fs_free(fs);
@@ -25,7 +26,7 @@ typedef struct {
   void *context;
 } cal_load_means;
 
-/* answer->what tells what; fills the rest but tag and path. */
-void cal_load(const cal_load_means *means, const char *path, int side, cal_load_answer *answer);
+/* Fills the answer but tag, path and what, which are the request's. */
+void cal_load(const cal_load_means *means, const cal_load_request *request, cal_load_answer *answer);
 
 #endif

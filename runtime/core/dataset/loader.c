@@ -15,10 +15,8 @@ static const double BUSY_SECONDS = 1; /* for another process that holds the stor
 
 /* A request on its way: in the heap, with a thread, or in the list of the finished. It is in the tree as long as it will be answered. */
 typedef struct item {
-  int64_t tag;
-  double urgency;
+  cal_load_request request; /* its path is the answer's */
   uint64_t serial;
-  int side;
   enum { WAITING, RUNNING, FINISHED } state;
   size_t at; /* in the heap */
   atomic_bool dropped;
@@ -59,12 +57,12 @@ static void free_item(item *it) {
 /* ---- by tag ---- */
 
 static int by_tag(const void *a, const void *b) {
-  const int64_t x = ((const item *)a)->tag, y = ((const item *)b)->tag;
+  const int64_t x = ((const item *)a)->request.tag, y = ((const item *)b)->request.tag;
   return (x > y) - (x < y);
 }
 
 static item *find(cal_loader *l, int64_t tag) {
-  item **found = tfind(&(item){.tag = tag}, &l->tree, by_tag);
+  item **found = tfind(&(item){.request.tag = tag}, &l->tree, by_tag);
   return found ? *found : NULL;
 }
 
@@ -75,7 +73,9 @@ static void leave_tree(cal_loader *l, const item *it) {
 
 /* ---- by urgency ---- */
 
-static bool before(const item *a, const item *b) { return a->urgency != b->urgency ? a->urgency > b->urgency : a->serial < b->serial; }
+static bool before(const item *a, const item *b) {
+  return a->request.urgency != b->request.urgency ? a->request.urgency > b->request.urgency : a->serial < b->serial;
+}
 
 static void put_at(cal_loader *l, size_t at, item *it) {
   l->heap[at] = it;
@@ -158,7 +158,7 @@ static void *work(void *context) {
     leave_heap(l, it);
     it->state = RUNNING;
     pthread_mutex_unlock(&l->lock);
-    cal_load(&means, it->answer.path, it->side, &it->answer);
+    cal_load(&means, &it->request, &it->answer);
     pthread_mutex_lock(&l->lock);
     finish(l, it);
   }
@@ -219,13 +219,14 @@ cal_status cal_loader_ask(cal_loader *l, const cal_load_request *r, cal_error *e
   if (!*r->path) return cal_fail(err, CAL_E_ARG, "a path is empty");
   if (isnan(r->urgency)) return cal_fail(err, CAL_E_ARG, "%s: its urgency is no number", r->path);
   if (r->side < 0 || r->side > CAL_IMAGE_SIDE) return cal_fail(err, CAL_E_ARG, "%s: a side of %d pixels", r->path, r->side);
+  if (r->what == CAL_LOAD_FITTED && (r->width < 1 || r->width > CAL_IMAGE_SIDE || r->height < 1 || r->height > CAL_IMAGE_SIDE))
+    return cal_fail(err, CAL_E_ARG, "%s: %d x %d pixels, to which it would be fitted", r->path, r->width, r->height);
   item *it = cal_alloc_zero(1, sizeof *it, err);
   if (!it) return CAL_E_MEMORY;
-  it->tag = it->answer.tag = r->tag;
+  it->request = *r;
+  it->answer.tag = r->tag;
   it->answer.what = r->what;
-  it->urgency = r->urgency;
-  it->side = r->side;
-  if (!(it->answer.path = cal_copy_text(r->path, err))) return free_item(it), CAL_E_MEMORY;
+  if (!(it->request.path = it->answer.path = cal_copy_text(r->path, err))) return free_item(it), CAL_E_MEMORY;
   pthread_mutex_lock(&l->lock);
   if (l->waiting == l->room) {
     item **heap = cal_resize(l->heap, (l->room ? 2 * l->room : 256) * sizeof *heap, err);

@@ -50,6 +50,7 @@ typedef enum {
   CAL_LOAD_PICTURE,  /* its long side at most `side` (0: as it is); never larger than the file's; not kept */
   CAL_LOAD_IDENTIFY, /* no pixels: sha256, size as displayed, format */
   CAL_LOAD_MEASURE,  /* the measures of dataset/scan.h */
+  CAL_LOAD_FITTED,   /* for a model: all of it on white, bicubic to exactly `width` x `height`, as Pillow does it; not kept */
 } cal_load_what;
 
 typedef struct {
@@ -57,19 +58,21 @@ typedef struct {
   const char *path;
   cal_load_what what;
   int side;
-  double urgency; /* higher first */
+  double urgency;    /* higher first */
+  int width, height; /* of FITTED, where its shape is changed, but: */
+  bool square;       /* a white border makes it a square before, at both ends of its shorter side */
 } cal_load_request;
 
 typedef struct {
   int64_t tag;
   char *path;
   cal_load_what what;
-  char sha[CAL_SHA256_HEX]; /* "" when the file could not be read */
+  char sha[CAL_SHA256_HEX]; /* "" when the file could not be read; of FITTED that of the bytes that were decoded, whatever the store knew */
   uint64_t size;            /* of the file, and its time */
   int64_t mtime_ns;
   int width, height; /* of the whole picture as displayed; 0: unknown */
   char format[8];
-  cal_image *image; /* of THUMB and PICTURE */
+  cal_image *image; /* of THUMB, PICTURE and FITTED; the last with three channels */
   char *measures;   /* of MEASURE: JSON, see scan.h */
   cal_status code;  /* what is wrong with this file, and the sentence: NOTFOUND, DENIED, FORMAT (also: no regular file), */
   char *error;      /* LIMIT (over CAL_PICTURE_MOST bytes), BUSY (it changed while it was read), MEMORY, MISSING, INTERRUPT */
