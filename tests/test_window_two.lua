@@ -157,7 +157,7 @@ test("a text that came between looking and writing is not written over", functio
   second(a)
   check.equal(a.items[2].caption, "from b")
   between(function() check.equal(b.changes:undo().count, 2) end)
-  check.equal(check.refused("another window was at work just now", a.changes:undo()), "BUSY")
+  check.equal(check.refused("another change came just now", a.changes:undo()), "BUSY")
   check.equal(file(at, 1), "picture 1\n")
   -- what is being typed stays, and is asked about
   second(a)

@@ -2,8 +2,9 @@
 --
 --   bars.top(view, rect.top(area, theme.size.bar))
 --   bars.status(view, rect.bottom(area, 22))
---   bars.waiting(view, rect.bottom(area, 34))             -- while a step waits for files that are read (window/reading.lua)
+--   bars.waiting(view, rect.bottom(area, 34))             -- while a step waits, or is done in slices (window/reading.lua)
 local console = require "window.console"
+local reading = require "window.reading"
 local rect = require "window.rect"
 local set = require "recipe.set"
 local theme = require "window.theme"
@@ -109,7 +110,7 @@ function M.status(self, area)
   else ui:label(inner, table.concat(parts, "  \u{B7}  "), { size = style.size, color = style.color }) end
 end
 
---- How far the files of a step that waits are read; the button that leaves it undone.
+--- How far a step is that waits, or is done in slices; the button that leaves it undone.
 function M.waiting(self, area)
   local ui, step = self.ui, self.project.waiting[1]
   ui.w:fill(area.x, area.y, area.width, area.height, ui.theme.panel)
@@ -118,10 +119,10 @@ function M.waiting(self, area)
   if ui:button("waiting stop", rect.right(inner, 84, 12), "Stop", { keys = "Esc", tip = "it is not done; what was read is known" }) then
     self:forget_waiting()
   end
-  local words = ("%s: %d of %d files are read"):format(step.title, step.at, step.all)
-  local width = ui:label(rect.left(inner, inner.width * 0.7, 12), words, { size = theme.size.small })
+  local words, part = reading.how_far(step)
+  local width = ui:label(rect.left(inner, inner.width * 0.7, 12), step.title .. ": " .. words, { size = theme.size.small })
   inner.x, inner.width = area.x + 22 + width, math.max(inner.x + inner.width - area.x - 22 - width, 0)
-  ui:progress(rect.inset(inner, 0, (inner.height - 8) / 2), step.at / math.max(step.all, 1))
+  ui:progress(rect.inset(inner, 0, (inner.height - 8) / 2), part)
 end
 
 return M

@@ -22,7 +22,7 @@
 -- trigger, out (its caption as it goes out).
 --
 -- A file each: items.lua (what is known of each), order.lua (filter, sorting, where one is), selection.lua, adding.lua,
--- reading.lua (steps that wait for files); and changes.lua.
+-- reading.lua (steps that wait for files, or are done in slices); and changes.lua.
 local adding = require "window.adding"
 local changes = require "window.changes"
 local fs = require "native.fs"
@@ -177,7 +177,8 @@ end
 
 -- --- Time passes ------------------------------------------------------------------------------------------------------------------------
 
---- A slice of what takes longer: caption files of a large step, steps whose files are read by now, a filter that counts tokens. True while there is more.
+--- A slice of what takes longer: caption files of a large step, steps whose files are read by now or that are about many, a filter that counts
+--- tokens. True while there is more.
 ---@param seconds? number
 ---@return boolean
 function Project:work(seconds)

@@ -11,6 +11,7 @@ local entries = require "window.entries"
 local fs = require "native.fs"
 local history = require "recipe.history"
 local json = require "native.json"
+local slices = require "window.slices"
 local state = require "window.state"
 local transaction = require "window.transaction"
 
@@ -61,6 +62,32 @@ function M.show_all(self, items)
   self.project:changed()
 end
 
+--- What is kept of a look: `moved` compares with it. `draft`, `shown`: what was typed and what was its caption when the step began.
+function M.looked(entry, draft, shown)
+  entry.sha, entry.draft, entry.shown = entry.item.sha256, draft, shown
+  return entry
+end
+
+--- After a pause: why a picture leaves the step, as it is not what was looked at; nil where it is. Keys that were typed meanwhile are a step to come.
+function M.moved(self, entry)
+  local item, typing = entry.item, self.typing
+  if not entry.sha then return nil end -- a mark: each change of one is an action, and the transaction finds that
+  if self.project.by_path[item.path] ~= item or item.sha256 ~= entry.sha then return "it became another picture by now" end
+  if item.draft ~= entry.draft or typing and typing ~= item and typing.draft and typing.sha256 == item.sha256 then return "it is being written" end
+  if item.caption ~= entry.shown and item.caption ~= entry.now.text then return "it has another text by now" end
+end
+
+--- Those that moved leave the list.
+function M.leave_moved(self, list, left)
+  for i = #list, 1, -1 do
+    local item, why = list[i].item, M.moved(self, list[i])
+    if why then
+      table.remove(list, i)
+      left[#left + 1] = { item = item, path = item.path, why = why, code = "BUSY" }
+    end
+  end
+end
+
 --- Within the transaction: those whose text in force became another since they were looked at (`rows`: its id by content) leave the step.
 ---@param steps table[]
 ---@param rows table<string, integer|false>
@@ -82,7 +109,7 @@ end
 
 -- A wish, looked at: { item, now, text, row?, file? }; { item, now, idle = true } where only what is being typed goes; nothing where it is there
 -- already. Second and third: why it cannot be. `in_force`: by content the id of the row that was in force then, false for none.
-local function looked(self, wish, known, in_force)
+local function looked(self, wish, known, in_force, draft, shown)
   local item = wish[1]
   local text, message, code = entries.text_of(wish[2])
   if not text then return nil, message, code end
@@ -92,15 +119,15 @@ local function looked(self, wish, known, in_force)
   now, message, code = M.look(self, item)
   if not now then return nil, message or "it cannot be read", code end
   in_force[item.sha256] = now.row and now.row.id or false
-  if now.text ~= item.caption and not known then
+  if now.text ~= shown and not known then
     if state.show(item, now) then self.project:changed() end
     return nil, "it has another text by now", "BUSY"
   end
   if text ~= now.text or wish.row then
     local file = now.file and now.file.path or self.project.settings.beside and (state.file_names(item.path)) or nil
-    return { item = item, now = now, text = text, row = wish.row, file = file }
+    return M.looked({ item = item, now = now, text = text, row = wish.row, file = file }, draft, shown)
   end
-  return item.draft and { item = item, now = now, idle = true } or nil
+  return item.draft and M.looked({ item = item, now = now, idle = true }, draft, shown) or nil
 end
 
 -- Its row in the store, written once for each content and text; what the step keeps of it.
@@ -129,21 +156,35 @@ local function show(self, entry)
   item.by = entry.text:find "%S" and { author = row.author, provider = row.provider, model = row.model ~= "" and row.model or nil } or nil
 end
 
+-- All wishes, looked at in slices where they are many: what is to be done, and those that are left.
+local function look_at_all(self, wishes, known, in_force)
+  local found, left, drafts, shown, paused = {}, {}, {}, {}, false
+  for i, wish in ipairs(wishes) do drafts[i], shown[i] = wish[1].draft or false, wish[1].caption end
+  for i, wish in ipairs(wishes) do
+    if slices.pause(i, #wishes) then
+      paused = true
+      local waits, code = captionfiles.ready(self)
+      if waits then return nil, waits, code end
+    end
+    local entry, why, code = looked(self, wish, known, in_force, drafts[i] or nil, shown[i])
+    if why then left[#left + 1] = { item = wish[1], path = wish[1].path, why = why, code = code } else found[#found + 1] = entry end
+  end
+  if paused then M.leave_moved(self, found, left) end
+  return found, left
+end
+
 --- Many captions as one step: in the store, in the caption files, on the screen. The count and those that were left as they are.
 --- wishes: { { item, text, row? }, ... }; `row` is one of the picture's own that comes back, else the text is a person's.
 --- known: what is there may be another text than the one that was shown (the person has seen it).
 function M.apply(self, wishes, title, known)
   local waits, why_waits = captionfiles.ready(self)
   if waits then return nil, waits, why_waits end
-  local found, left, files, in_force = {}, {}, {}, {}
+  local files, in_force = {}, {}
+  local found, left, refused = look_at_all(self, wishes, known, in_force)
+  if not found then return nil, left, refused end
   local steps, alone = {}, {} -- those whose text stands in the store alone come last: of copies it is their text that is in force then
-  for _, wish in ipairs(wishes) do
-    local entry, why, code = looked(self, wish, known, in_force)
-    if why then left[#left + 1] = { item = wish[1], path = wish[1].path, why = why, code = code }
-    elseif entry then
-      found[#found + 1] = entry
-      if not entry.idle then table.insert(entry.file and steps or alone, entry) end
-    end
+  for _, entry in ipairs(found) do
+    if not entry.idle then table.insert(entry.file and steps or alone, entry) end
   end
   table.move(alone, 1, #alone, #steps + 1, steps)
   if #found == 0 then return 0, left end

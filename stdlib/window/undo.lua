@@ -9,6 +9,7 @@ local captionfiles = require "window.captionfiles"
 local entries = require "window.entries"
 local history = require "recipe.history"
 local marks = require "window.marks"
+local slices = require "window.slices"
 local state = require "window.state"
 local step = require "window.step"
 local transaction = require "window.transaction"
@@ -54,7 +55,7 @@ local function look(self, entry, source, in_force)
     state.show(item, now)
     return nil, "it has another text by now", item
   end
-  return { entry = entry, item = item, now = now, rows = rows }
+  return step.looked({ entry = entry, item = item, now = now, rows = rows }, nil, item.caption)
 end
 
 -- The row of a side is in force again, written once for each content and text; the row that is in force then.
@@ -99,9 +100,11 @@ end
 local function put_back(self, action, way, todo, in_force, left)
   local source, target = way == "undo" and "to" or "from", way == "undo" and "from" or "to"
   local again = find(self, way)
-  if not again or again.id ~= action.id then must(nil, ("another window was at work just now; look, and %s again"):format(way), "BUSY") end
+  if not again or again.id ~= action.id then must(nil, ("another change came just now; look, and %s again"):format(way), "BUSY") end
   local texts, files, written, meant = {}, {}, {}, {}
-  for i = #todo, 1, -1 do if not todo[i].entry.mark then table.insert(texts, 1, table.remove(todo, i)) end end
+  local jobs = table.move(todo, 1, #todo, 1, {})
+  for i = #jobs, 1, -1 do todo[i] = nil end
+  for _, job in ipairs(jobs) do table.insert(job.entry.mark and todo or texts, job) end
   step.still(self, texts, in_force, left)
   for _, job in ipairs(todo) do must(self.store:mark(job.entry.sha, job.entry.mark, entries.plain(job.entry[target]))) end
   for _, job in ipairs(texts) do
@@ -121,11 +124,18 @@ local function back(self, way)
   if waits then return nil, waits, why_waits end
   local action = find(self, way)
   if not action then return nil, "nothing to " .. way end
-  local left, todo, in_force, files = {}, {}, {}, nil
-  for _, entry in ipairs(entries.of_action(action)) do
+  local left, todo, in_force, files, paused = {}, {}, {}, nil, false
+  local list = entries.of_action(action)
+  for i, entry in ipairs(list) do
+    if slices.pause(i, #list) then
+      paused = true
+      waits, why_waits = captionfiles.ready(self)
+      if waits then return nil, waits, why_waits end
+    end
     local job, why, item = look(self, entry, way == "undo" and "to" or "from", in_force)
     if job then todo[#todo + 1] = job else left[#left + 1] = { item = item, path = item and item.path or entry.path or "a picture", why = why } end
   end
+  if paused then step.leave_moved(self, todo, left) end
   local ok, message, code = transaction.run(self, function() files = put_back(self, action, way, todo, in_force, left) end)
   if not ok then return nil, message, code end
   local items, texts = {}, {}

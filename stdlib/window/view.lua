@@ -17,6 +17,7 @@ local log = require "native.log"
 local pictures = require "window.pictures"
 local preview = require "window.preview"
 local project = require "window.project"
+local reading = require "window.reading"
 local rect = require "window.rect"
 local run = require "window.run"
 local script = require "native.script"
@@ -78,7 +79,7 @@ function View:leave()
   local step = self.project.waiting[1]
   if step and not self.warned then
     self.warned = true
-    return self:say("warning", ("%s: %d of %d files are read. Wait, or close once more to leave it undone"):format(step.title, step.at, step.all))
+    return self:say("warning", ("%s: %s. Wait, or close once more to leave it undone"):format(step.title, (reading.how_far(step))))
   end
   self.closed = true
 end
@@ -103,9 +104,9 @@ function View:tell(ok, message)
   return ok
 end
 
---- A step on pictures: at once, or when their files are read (window/reading.lua); the bar says how far that is.
-function View:once_known(items, title, fn)
-  if not self.project:once_known(items, title, fn) then self.ui.moving = true end
+--- A step on pictures: at once, or when their files are read, or in slices (window/reading.lua); the bar says how far that is.
+function View:once_known(items, title, fn, way)
+  if not self.project:once_known(items, title, fn, way) then self.ui.moving = true end
 end
 
 --- What a plan shows (window/replace.lua), as a step; `said` when it is done.
@@ -126,15 +127,21 @@ function View:forget_waiting()
   return true
 end
 
---- Undo or redo, and say what that was. A step that waits is the last one.
-function View:step(way)
-  if self:forget_waiting() then return end
+local function step_back(self, way)
   local done, message = self.project.changes[way](self.project.changes)
   if not done then return self:say("info", message) end
   local left = done.left and #done.left or 0
   self:show_one_of(done.items)
   self:say("info", ("%s: %s%s"):format(way == "undo" and "undone" or "done again", done.title,
     left > 0 and ("; %s left, which says something else by now"):format(set.count(left)) or ""))
+end
+
+--- Undo or redo, and say what that was. A step that waits is the last one: it is not done, unless it goes the same way.
+function View:step(way)
+  local p = self.project
+  local last = p.waiting[#p.waiting]
+  if last and last.way ~= way and self:forget_waiting() then return end
+  self:once_known({}, way == "undo" and "Undo" or "Redo", function() step_back(self, way) end, way)
 end
 
 --- Go to one of these pictures, unless one is at one of them: what was changed elsewhere is to be seen.
@@ -406,7 +413,7 @@ local function close(view)
   local p = view.project
   view.window:close()
   preview.gone(p)
-  for _, step in ipairs(p.waiting) do log.say("warning", ("not done, its files were not all read: %s"):format(step.title)) end
+  for _, step in ipairs(p.waiting) do log.say("warning", ("not done: %s: %s"):format(step.title, (reading.how_far(step)))) end
   for _, lost in ipairs(p:close()) do
     log.say("error", lost.discarded and ("%s: %s. What was discarded is in the store still, and comes back"):format(lost.path, lost.why)
       or ("%s: %s. What was written and is kept nowhere:\n%s"):format(lost.path, lost.why, lost.text))
