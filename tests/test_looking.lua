@@ -125,8 +125,12 @@ test("blip: a prompt is how a caption begins", function()
   for _, text in pairs(captions(place)) do check.contains(text, "word1 word2") end
   local too_long = place.run(SIDECARS:format(BLIP:format(2, 3, ', prompt = "word1 word2"')))
   check.contains(too_long.text, "the prompt has 2 tokens, so a caption of 3 has no room")
-  check.equal(too_long.exit, 1)
-  check.contains(place.run(SIDECARS:format(BLIP:format(2, 40, ""))).text, "this model writes 16 at most")
+  check.equal(too_long.exit, 2)
+  check.contains(place.check(SIDECARS:format(BLIP:format(2, 6, ', prompt = "word1 qqq"'))).text, "no word for a part of the prompt")
+  check.contains(place.check(SIDECARS:format(BLIP:format(2, 6, ', prompt = "word1 [SEP]"'))).text, "[SEP] in it, which ends a text")
+  local beyond = place.check(SIDECARS:format(BLIP:format(2, 40, "")))
+  check.contains(beyond.text, "40 tokens are asked for; this model writes 16 at most")
+  check.equal(beyond.exit, 2)
   local least = place.check(SIDECARS:format('blip { model = "@/blip", shortest = 9, longest = 8 }'))
   check.contains(least.text, "shortest = 9 and longest = 8")
 end)
@@ -236,6 +240,42 @@ test("the next batch is asked for before this one is worked on, and no more; the
   check.equal({ seen, closed }, { 1, 4 })
 end)
 
+test("a model that is not there: the command that brings it is told", function()
+  local place = place_with(1)
+  local text = [[images "@/photos":caption { with = %s }:sheet { to = "@/out/sheet.png" }]]
+  check.contains(place.check(text:format "blip {}").text, "`calotype get hf:Salesforce/blip-image-captioning-base` brings it")
+  check.contains(place.check(text:format "wd14 {}").text, "`calotype get hf:SmilingWolf/wd-vit-tagger-v3` brings it")
+  check.contains(place.check(text:format 'blip { model = "@/m/blip-image-captioning-large" }').text,
+    "`calotype get hf:Salesforce/blip-image-captioning-large to=")
+end)
+
+test("ensemble: taggers vote, captioners are chosen from; both kinds together are refused", function()
+  local place = place_with(2)
+  copy(place.path "wd14", place, "other", { "config.json", "model.safetensors", "selected_tags.csv" })
+  local both = 'ensemble { wd14 { model = "@/wd14", threshold = 0.6 }, wd14 { model = "@/other", threshold = 0.6 } }'
+  check.equal(place.run(SIDECARS:format(both)).exit, 0)
+  local voted = captions(place)
+  local alone = place_with(2)
+  check.equal(alone.run(SIDECARS:format('wd14 { model = "@/wd14", threshold = 0.6 }')).exit, 0)
+  check.equal(voted, captions(alone)) -- of one opinion
+  local done = place.run(SIDECARS:format(('ensemble { %s, %s }'):format(SHORT, BLIP:format(2, 6, ""))))
+  check.equal(done.exit, 0, done.text)
+  local mixed = place.check(SIDECARS:format(('ensemble { %s, wd14 { model = "@/wd14" } }'):format(SHORT)))
+  check.contains(mixed.text, "has members that write tags and members that write sentences")
+end)
+
+test("blip: a model whose numbers run over is named", function()
+  local place = place_with(1)
+  local bytes = place.read "blip/model.safetensors"
+  local size = string.unpack("<I8", bytes)
+  local from = json.decode(bytes:sub(9, 8 + size))["vision_model.embeddings.patch_embedding.bias"].data_offsets[1] + 8 + size
+  place.write("blip/model.safetensors", bytes:sub(1, from) .. string.pack("<f", 3e38):rep(2) .. bytes:sub(from + 9))
+  local done = place.run(SIDECARS:format(SHORT))
+  check.equal(done.exit, 1)
+  check.contains(done.text, "blip: the logit of token 0 is not finite")
+  check.contains(done.text, "get the folder again")
+end)
+
 -- Each: what is done to the folder, what `check` says of it.
 local BROKEN = {
   { "the folder is not there", function() end, "there is no model @/gone", "blip", "gone" },
@@ -269,6 +309,14 @@ local BROKEN = {
   { "no tags", function(place) fs.remove(place.path "wd14/selected_tags.csv") end, "selected_tags.csv", "wd14" },
   { "too few tags", function(place) place.write("wd14/selected_tags.csv", "tag_id,name,category,count\n1,a,0,9\n") end,
     "selected_tags.csv has 1 tags, the config's num_classes is 20", "wd14" },
+  { "a tag with a control character", function(place)
+    place.write("wd14/selected_tags.csv", (place.read "wd14/selected_tags.csv":gsub("sky", "s\27[31mky")))
+  end, "line 17 has a tag with a control character", "wd14" },
+  { "a tag that is no text", function(place)
+    place.write("wd14/selected_tags.csv", (place.read "wd14/selected_tags.csv":gsub("sky", "s\xFFky")))
+  end, "line 17 has a tag with a control character, or that is not UTF-8", "wd14" },
+  { "a word with a NUL", function(place) place.write("blip/vocab.txt", (place.read "blip/vocab.txt":gsub("word7\n", "word7\0\n"))) end,
+    "vocab.txt: line 8 has a control character", "blip" },
   { "no CSV", function(place) place.write("wd14/selected_tags.csv", 'tag_id,name,category,count\n1,"a,0,9\n') end, "line 2 is no line of CSV", "wd14" },
   { "other columns", function(place) place.write("wd14/selected_tags.csv", "id,tag\n") end, 'names no columns "name" and "category"', "wd14" },
   { "another architecture", function(place)

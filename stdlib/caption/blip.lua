@@ -30,7 +30,9 @@ function M.check(options)
 end
 
 function M.declare(options, state)
-  looking.declare(options, state, open)
+  local model = looking.declare(options, state, open)
+  local prompt, message, code = captioner.prompt { model = model, prompt = options.prompt, longest = options.longest }
+  if not prompt then state.session:fail(state.at, message, { code = code, key = "longest", value = true, world = true }) end
 end
 
 M.question = looking.question
@@ -58,7 +60,8 @@ function M.ask(items, options, emit, context)
     local texts
     texts, message, code = it:write(floats, #numbers, poll)
     if not texts then
-      context.fail(message, code == "INTERRUPT" and { exit = 130, hint = "captions so far are kept" } or { code = code })
+      if code == "INTERRUPT" then context.fail(message, { exit = 130, hint = "captions so far are kept" }) end
+      context.fail(("%s: %s"):format(model.path, message), { code = code, hint = code == "FORMAT" and 'dtype = "f32", or get the folder again' or nil })
     end
     local each = (log.clock() - began) / #numbers
     for k, found in ipairs(texts) do

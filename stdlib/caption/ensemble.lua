@@ -26,7 +26,20 @@ local function question_of(member)
   return provider.question and provider.question(member.options) or member.options
 end
 
-local function tags_of(member) return member.options.style == "tags" end
+local function tags_of(member) return question_of(member).style == "tags" end -- wd14 {} writes nothing else
+
+-- Where the model of a member lies that looks here; a service's has a name, which its question holds.
+local function folder_of(member)
+  local model = member.options.model
+  return type(model) == "string" and model or ""
+end
+
+-- What a member is called beside its captions.
+local function name_of(member)
+  local model = member.options.model
+  if type(model) == "string" then model = { model:match "([^/]+)/*$" } end
+  return member.provider .. (model and " " .. table.concat(model, "/") or "")
+end
 
 function M.check(options)
   local members = options.members
@@ -39,13 +52,15 @@ function M.check(options)
     if tags_of(member) then tags = tags + 1 end
   end
   if tags > 0 and tags < #members then
-    return "has members that write tags and members that write sentences", 'give all of them style = "tags", or none', "members"
+    return "has members that write tags and members that write sentences",
+      "tags are voted on, of sentences one is chosen: all members write the one or the other", "members"
   end
   if options.votes and tags == 0 then return "has votes, but its members write sentences", 'tags are voted on: style = "tags"', "votes" end
   if options.votes and options.votes > #members then return ("wants %d votes of %d members"):format(options.votes, #members), nil, "votes" end
   for i, one in ipairs(members) do
     for j = i + 1, #members do
-      if one.provider == members[j].provider and json.encode(question_of(one)) == json.encode(question_of(members[j])) then
+      local other = members[j]
+      if one.provider == other.provider and json.encode { question_of(one), folder_of(one) } == json.encode { question_of(other), folder_of(other) } then
         return "has the same member twice", "name another model, or ask it something else", "members"
       end
     end
@@ -136,7 +151,7 @@ function M.ask(items, options, emit, context)
   local aside = setmetatable({ aside = true }, { __index = context }) -- what a member wrote is not the picture's caption
   for m, member in ipairs(options.members) do
     answers[m] = asking.ask(aside, member, items).texts
-    names[m] = member.provider .. (member.options.model and " " .. table.concat(member.options.model, "/") or "")
+    names[m] = name_of(member)
   end
   local tags = tags_of(options.members[1])
   for i in ipairs(items) do

@@ -44,7 +44,7 @@ function M.check(list)
     local asks = providers()[name].remote or name == "auto"
     if i < #list and not asks then
       return ("has %s {} before %s {}, which would never be asked"):format(name, list[i + 1].provider),
-        ("%s {} answers for every picture: put it last"):format(name)
+        ("%s {} asks no service that could be down or out of quota: put it last"):format(name)
     end
     for j = 1, i - 1 do
       if list[j].provider == name and json.encode(list[j].options) == json.encode(member.options) then

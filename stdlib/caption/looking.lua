@@ -47,15 +47,24 @@ function M.depends(options, context, open)
   return prints[options]
 end
 
+-- Who has the models that this was made for.
+local OWNERS = { ["blip-image-captioning-base"] = "Salesforce", ["blip-image-captioning-large"] = "Salesforce", ["blip-itm-base-coco"] = "Salesforce",
+  ["blip-itm-large-coco"] = "Salesforce", ["wd-vit-tagger-v3"] = "SmilingWolf", ["wd-vit-large-tagger-v3"] = "SmilingWolf" }
+
 local function hint_of(path, message)
   if part.advises(message) then return nil end
   local near = not fs.stat(path) and fs.nearest(path)
   if near then return ("did you mean %q?"):format(near) end
+  local name = path:match "([^/]+)/*$"
+  if not fs.stat(path) and OWNERS[name] then
+    return ("`calotype get hf:%s/%s%s` brings it"):format(OWNERS[name], name, path == "models/" .. name and "" or " to=" .. path)
+  end
   return fs.stat(path) and "get the whole folder again from where it came from"
     or "`calotype get hf:OWNER/NAME` brings the whole folder; ?blip, ?wd14 and ?score say which models of the hub there are"
 end
 
 --- Open the model while a recipe is read: what is wrong with it is told before anything is computed.
+---@return table model
 function M.declare(options, state, open)
   local session, at = state.session, state.at
   session:permit_device(at)
@@ -65,6 +74,7 @@ function M.declare(options, state, open)
     if not fs.stat(options.model) then message, code = ("there is no model %s"):format(options.model), "NOTFOUND" end
     session:fail(at, message, { key = "model", value = true, hint = hint_of(options.model, message), code = code, world = true })
   end
+  return model
 end
 
 function M.model(options, context, open)

@@ -95,6 +95,9 @@ function M.ask(items, options, emit, context)
     found, message, why = plan:get(io.probabilities)
     if not found then context.fail(message, { code = why }) end
     local each = (log.clock() - began) / #numbers
+    if found[1] ~= found[1] then
+      context.fail(("%s: what the model says of a tag is not a number"):format(model.path), { code = "FORMAT", hint = 'dtype = "f32", or get it again' })
+    end
     for k, n in ipairs(numbers) do
       local list = chosen(model, found, (k - 1) * c.tags, options, without)
       if #list == 0 then

@@ -37,6 +37,30 @@ local function prepare(it, o)
   return true
 end
 
+--- The tokens that texts begin with, and whether there is room for more: what can be said of `options` (model, prompt, longest) before anything
+--- is computed.
+---@return integer[]? prompt
+---@return string? message
+---@return string? code
+function captioner.prompt(options)
+  local c = options.model.config
+  local asked, message, code = options.model.words:tokens(options.prompt)
+  if not asked then return nil, message, code end
+  for _, mark in ipairs { "[UNK]", "[SEP]" } do
+    if options.model.words:decode(asked):find(mark, 1, true) then
+      return nil, mark == "[UNK]" and "this model has no word for a part of the prompt; letters, digits and points of its language are known"
+        or "the prompt has [SEP] in it, which ends a text", "ARG"
+    end
+  end
+  if #asked + 1 >= options.longest then
+    return nil, ("the prompt has %d tokens, so a caption of %d has no room"):format(#asked, options.longest), "ARG"
+  end
+  if options.longest > c.places then
+    return nil, ("%d tokens are asked for; this model writes %d at most"):format(options.longest, c.places), "ARG"
+  end
+  return { c.first, table.unpack(asked) }
+end
+
 --- options: model from hub_folder.blip, device, dtype "f32" | "f16" | "bf16", batch, prompt (text), beams, longest and shortest (tokens, those of the
 --- prompt with them), penalty, memory (bytes, nil: not looked at). The caller closes it.
 ---@return table? it
@@ -45,15 +69,9 @@ end
 function captioner.open(options)
   local o, model = options, options.model
   local it = setmetatable({ config = model.config, options = o, words = model.words }, Captioner)
-  local asked, message, code = model.words:tokens(o.prompt)
-  if not asked then return nil, message, code end
-  it.prompt = { model.config.first, table.unpack(asked) }
-  if #it.prompt >= o.longest then
-    return nil, ("the prompt has %d tokens, so a caption of %d has no room"):format(#asked, o.longest), "ARG"
-  end
-  if o.longest > model.config.places then
-    return nil, ("%d tokens are asked for; this model writes %d at most"):format(o.longest, model.config.places), "ARG"
-  end
+  local message, code
+  it.prompt, message, code = captioner.prompt(o)
+  if not it.prompt then return nil, message, code end
   local fine, ok
   fine, ok, message, code = pcall(prepare, it, o)
   if not fine then ok, message, code = nil, tostring(ok), "FORMAT" end

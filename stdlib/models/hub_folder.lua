@@ -15,6 +15,8 @@ local wd14 = require "models.wd14"
 
 local M = {}
 
+local CONTROL = "[\0-\8\11\12\14-\31\127]" -- all but tabs and ends of lines
+
 -- The lines of vocab.txt, from it or from tokenizer.json, and whether letters become small.
 local function vocabulary(path)
   local lower = true
@@ -26,6 +28,11 @@ local function vocabulary(path)
   if fs.stat(path .. "/vocab.txt") then
     local lines, message, code = fs.read(path .. "/vocab.txt", 64 << 20)
     if not lines then return nil, message, code end
+    local at = lines:find(CONTROL)
+    if at then
+      local _, before = lines:sub(1, at):gsub("\n", "")
+      return nil, ("%s/vocab.txt: line %d has a control character, which is no part of a word"):format(path, before + 1), "FORMAT"
+    end
     return lines, lower, "vocab.txt"
   end
   if not fs.stat(path .. "/tokenizer.json") then
@@ -36,7 +43,7 @@ local function vocabulary(path)
   local model = type(it.model) == "table" and it.model or {}
   local words, count, lines = type(model.vocab) == "table" and model.vocab or {}, 0, {}
   for word, id in pairs(words) do
-    if math.type(id) ~= "integer" or id < 0 or lines[id + 1] or type(word) ~= "string" or word:find "[\r\n]" then
+    if math.type(id) ~= "integer" or id < 0 or lines[id + 1] or type(word) ~= "string" or word:find(CONTROL) or word:find "[\r\n]" then
       return nil, ("%s/tokenizer.json: its vocabulary is no list of words and numbers"):format(path), "FORMAT"
     end
     lines[id + 1], count = word, count + 1
@@ -157,6 +164,9 @@ local function tag_list(path, count)
     else
       local name, category = list[columns.name], list[columns.category]
       if not name or name == "" or not category then return nil, ("%s: line %d has no name or no category"):format(path, number), "FORMAT" end
+      if name:find "%c" or not utf8.len(name) then
+        return nil, ("%s: line %d has a tag with a control character, or that is not UTF-8"):format(path, number), "FORMAT"
+      end
       rows[#rows + 1] = { name = name, category = CATEGORIES[category] or "general" }
     end
   end
