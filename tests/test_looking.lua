@@ -11,6 +11,7 @@ local pickle = dofile "tests/pickle.lua"
 local recipes = dofile "tests/recipes.lua"
 local script = require "native.script"
 local store = require "native.store"
+local native_text = require "native.text"
 
 local function copy(from, place, to, names)
   fs.make_folder(place.path(to))
@@ -262,6 +263,20 @@ test("ensemble: taggers vote, captioners are chosen from; both kinds together ar
   check.equal(done.exit, 0, done.text)
   local mixed = place.check(SIDECARS:format(('ensemble { %s, wd14 { model = "@/wd14" } }'):format(SHORT)))
   check.contains(mixed.text, "has members that write tags and members that write sentences")
+end)
+
+test("blip: Ctrl-C is noticed between two words, however large the batch is", function()
+  local place, best, interrupted, asked = place_with(2), native_text.best, script.interrupted, 0
+  local _ <close> = setmetatable({}, { __close = function() native_text.best, script.interrupted = best, interrupted end })
+  native_text.best = function(...)
+    asked = asked + 1
+    script.interrupted = function() return 1 end
+    return best(...)
+  end
+  local done = place.run(SIDECARS:format(BLIP:format(2, 16, "")))
+  check.equal(done.exit, 130, done.text)
+  check.contains(done.text, "captions so far are kept")
+  check.equal(asked, 2) -- the first word of both pictures
 end)
 
 test("blip: a model whose numbers run over is named", function()

@@ -54,7 +54,7 @@ function M.ask(items, options, emit, context)
     beams = options.beams, longest = options.longest, shortest = options.shortest, penalty = options.penalty, memory = memory }
   if not it then context.fail(message, { code = code, key = "with" }) end
   local _ <close> = setmetatable({}, { __close = function() it:close() end })
-  local function poll() if script.interrupted() > 1 then return "stopped in the middle of a batch", "INTERRUPT" end end
+  local function poll() if script.interrupted() > 0 then return "stopped between two words", "INTERRUPT" end end
   for numbers, floats in looking.batches(context, items, { device = device, batch = math.min(batch, #items), side = model.looks.side }) do
     local began = log.clock()
     local texts

@@ -51,8 +51,10 @@ end
 local OWNERS = { ["blip-image-captioning-base"] = "Salesforce", ["blip-image-captioning-large"] = "Salesforce", ["blip-itm-base-coco"] = "Salesforce",
   ["blip-itm-large-coco"] = "Salesforce", ["wd-vit-tagger-v3"] = "SmilingWolf", ["wd-vit-large-tagger-v3"] = "SmilingWolf" }
 
-local function hint_of(path, message)
-  if part.advises(message) then return nil end
+local NOT_ITS_FAULT = { MEMORY = true, LIMIT = true, DENIED = true, IO = true }
+
+local function hint_of(path, message, code)
+  if part.advises(message) or NOT_ITS_FAULT[code] then return nil end
   local near = not fs.stat(path) and fs.nearest(path)
   if near then return ("did you mean %q?"):format(near) end
   local name = path:match "([^/]+)/*$"
@@ -72,14 +74,14 @@ function M.declare(options, state, open)
   local model, message, code = open(options.model)
   if not model then
     if not fs.stat(options.model) then message, code = ("there is no model %s"):format(options.model), "NOTFOUND" end
-    session:fail(at, message, { key = "model", value = true, hint = hint_of(options.model, message), code = code, world = true })
+    session:fail(at, message, { key = "model", value = true, hint = hint_of(options.model, message, code), code = code, world = true })
   end
   return model
 end
 
 function M.model(options, context, open)
   local model, message, code = open(options.model)
-  if not model then context.fail(message, { code = code, hint = hint_of(options.model, message) }) end
+  if not model then context.fail(message, { code = code, hint = hint_of(options.model, message, code) }) end
   return model
 end
 
