@@ -428,7 +428,8 @@ static void fly(item *it, double now) {
                                     .largest = it->to ? MOST_FILE : t->options.largest,
                                     .sink = it->to ? take_piece : NULL,
                                     .sink_context = it,
-                                    .once = it->class == CAL_RETRY_BILLED || (it->most_lost && it->lost + 1 >= it->most_lost)};
+                                    /* Kept connections may all be as dead as the one that was lost. */
+                                    .once = it->class == CAL_RETRY_BILLED || it->lost || (it->most_lost && it->lost + 1 >= it->most_lost)};
   cal_error err = {0};
   cal_fs_file_discard(it->out); /* what an attempt before brought */
   it->out = NULL;
