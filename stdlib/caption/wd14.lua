@@ -4,7 +4,6 @@ local layers = require "models.layers"
 local log = require "native.log"
 local looking = require "caption.looking"
 local part = require "models.part"
-local size_text = require("recipe.outputs").size_text
 local tags = require "caption.tags"
 local wd14 = require "models.wd14"
 
@@ -59,22 +58,8 @@ end
 local function prepare(model, device, dtype, batch, memory)
   local g = layers.new { device = device, dtype = dtype, forward = true }
   local io = wd14.tagger(g, model.part:weights(g), model.config, { batch = batch })
-  local sizes, message, code = device:sizes(g.graph)
-  if not sizes then return nil, message, code end
-  local all = sizes.weights + sizes.arena + sizes.inputs + sizes.constants
-  if all > memory then
-    return nil, ("%s: %d pictures at once need %s, there are %s; a smaller batch or dtype = \"bf16\" need less"):format(model.path, batch, size_text(all),
-      size_text(memory)), "LIMIT"
-  end
-  local plan
-  plan, message, code = device:plan(g.graph)
+  local plan, message, code = part.plan(g, model.part, { device = device, batch = batch, memory = memory })
   if not plan then return nil, message, code end
-  local loaded
-  loaded, message, code = part.load(g, plan, model.part)
-  if not loaded then
-    plan:close()
-    return nil, message, code
-  end
   return plan, io
 end
 

@@ -9,7 +9,6 @@ local blip = require "models.blip"
 local generate = require "models.generate"
 local layers = require "models.layers"
 local part = require "models.part"
-local size_text = require("recipe.outputs").size_text
 local text = require "native.text"
 
 local captioner = {}
@@ -22,19 +21,9 @@ local function prepare(it, o)
   local g = layers.new { device = o.device, dtype = o.dtype, forward = true }
   it.io = blip.captioner(g, o.model.part:weights(g), it.config, { batch = o.batch, beams = o.beams, prompt = #it.prompt, length = o.longest,
     mean = o.model.looks.mean, spread = o.model.looks.spread })
-  local sizes, message, code = o.device:sizes(g.graph)
-  if not sizes then return nil, message, code end
-  local all = sizes.weights + sizes.states + sizes.arena + sizes.inputs + sizes.constants
-  if o.memory and all > o.memory then
-    return nil, ("%s: captions of %d pictures at once need %s, there are %s; a smaller batch, fewer beams or dtype = \"bf16\" need less"):format(o.model.path,
-      o.batch, size_text(all), size_text(o.memory)), "LIMIT"
-  end
-  it.plan, message, code = o.device:plan(g.graph)
-  if not it.plan then return nil, message, code end
-  local loaded
-  loaded, message, code = part.load(g, it.plan, o.model.part)
-  if not loaded then return nil, message, code end
-  return true
+  local message, code
+  it.plan, message, code = part.plan(g, o.model.part, o, "a smaller batch, fewer beams")
+  return it.plan, message, code
 end
 
 --- The tokens that texts begin with, and whether there is room for more: what can be said of `options` (model, prompt, longest) before anything

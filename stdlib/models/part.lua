@@ -193,4 +193,30 @@ function M.load(g, target, part)
   return true
 end
 
+--- The plan of a graph that looks at `batch` pictures at once, with the part's weights in it. Refused before anything is taken where it needs more
+--- than `memory` (nil: not looked at). fewer: what would need less, for that sentence.
+---@param o { device: userdata, batch: integer, memory?: number }
+---@param fewer? string
+---@return userdata? plan
+---@return string? message
+---@return string? code
+function M.plan(g, part, o, fewer)
+  local sizes, message, code = o.device:sizes(g.graph)
+  if not sizes then return nil, message, code end
+  local all = sizes.weights + sizes.states + sizes.arena + sizes.inputs + sizes.constants
+  if o.memory and all > o.memory then
+    local size_text = require("recipe.outputs").size_text
+    return nil, ("%s: %d pictures at once need %s, there are %s; %s or dtype = \"bf16\" need less"):format(part.path, o.batch, size_text(all),
+      size_text(o.memory), fewer or "a smaller batch"), "LIMIT"
+  end
+  local plan
+  plan, message, code = o.device:plan(g.graph)
+  if not plan then return nil, message, code end
+  local loaded
+  loaded, message, code = M.load(g, plan, part)
+  if loaded then return plan end
+  plan:close()
+  return nil, message, code
+end
+
 return M

@@ -7,7 +7,6 @@
 local blip = require "models.blip"
 local layers = require "models.layers"
 local part = require "models.part"
-local size_text = require("recipe.outputs").size_text
 
 local scorer = {}
 
@@ -21,19 +20,9 @@ Scorer.__index = Scorer
 local function prepare(it, o)
   local g = layers.new { device = o.device, dtype = o.dtype, forward = true }
   it.io = blip.matcher(g, o.model.part:weights(g), it.config, { batch = o.batch, length = it.length, mean = o.model.looks.mean, spread = o.model.looks.spread })
-  local sizes, message, code = o.device:sizes(g.graph)
-  if not sizes then return nil, message, code end
-  local all = sizes.weights + sizes.arena + sizes.inputs + sizes.constants
-  if o.memory and all > o.memory then
-    return nil, ("%s: %d pictures at once need %s, there are %s; a smaller batch or dtype = \"bf16\" need less"):format(o.model.path, o.batch,
-      size_text(all), size_text(o.memory)), "LIMIT"
-  end
-  it.plan, message, code = o.device:plan(g.graph)
-  if not it.plan then return nil, message, code end
-  local loaded
-  loaded, message, code = part.load(g, it.plan, o.model.part)
-  if not loaded then return nil, message, code end
-  return true
+  local message, code
+  it.plan, message, code = part.plan(g, o.model.part, o)
+  return it.plan, message, code
 end
 
 --- options: model from hub_folder.blip, device, dtype "f32" | "f16" | "bf16", batch, memory (bytes, nil: not looked at). The caller closes it.
