@@ -275,7 +275,7 @@ test("blip: Ctrl-C is noticed between two words, however large the batch is", fu
   end
   local done = place.run(SIDECARS:format(BLIP:format(2, 16, "")))
   check.equal(done.exit, 130, done.text)
-  check.contains(done.text, "captions so far are kept")
+  check.contains(done.text, "what was done so far is kept")
   check.equal(asked, 2) -- the first word of both pictures
 end)
 
@@ -289,6 +289,35 @@ test("blip: a model whose numbers run over is named", function()
   check.equal(done.exit, 1)
   check.contains(done.text, "blip: the logit of token 0 is not finite")
   check.contains(done.text, "get the folder again")
+end)
+
+test("wd14: a model whose numbers run over, in any picture of a batch, is named; Ctrl-C keeps what there is", function()
+  local tagger = require "models.tagger"
+  local place, look = place_with(2), tagger.open
+  local _ <close> = setmetatable({}, { __close = function() tagger.open = look end })
+  local function run(change)
+    tagger.open = function(options)
+      local it, message, code = look(options)
+      if it then change(it) end
+      return it, message, code
+    end
+    return place.run(SIDECARS:format 'wd14 { model = "@/wd14", threshold = 0.5 }')
+  end
+  local done = run(function(it)
+    local plan = it.plan
+    it.plan = { set = function(_, ...) plan:set(...) end, run = function(_, ...) return plan:run(...) end, close = function() plan:close() end,
+      get = function(_, ...)
+        local found = plan:get(...)
+        for i = it.config.tags + 1, 2 * it.config.tags do found[i] = 0 / 0 end -- of the second picture
+        return found
+      end }
+  end)
+  check.equal(done.exit, 1)
+  check.contains(done.text, "wd14: what it says of a tag is not a number")
+  check.contains(done.text, 'dtype = "f32", or get the folder again')
+  done = run(function(it) function it.look() return nil, "stopped", "INTERRUPT" end end)
+  check.equal(done.exit, 130)
+  check.contains(done.text, "what was done so far is kept")
 end)
 
 -- Each: what is done to the folder, what `check` says of it.

@@ -50,19 +50,16 @@ end
 function M.ask(items, options, emit, context)
   local model = looking.model(options, context, open)
   local device, _, memory, batch = looking.device(options, context)
-  local it, message, code = captioner.open { model = model, device = device, dtype = options.dtype, batch = math.min(batch, #items), prompt = options.prompt,
-    beams = options.beams, longest = options.longest, shortest = options.shortest, penalty = options.penalty, memory = memory }
+  batch = math.min(batch, #items)
+  local it <close>, message, code = captioner.open { model = model, device = device, dtype = options.dtype, batch = batch, memory = memory,
+    prompt = options.prompt, beams = options.beams, longest = options.longest, shortest = options.shortest, penalty = options.penalty }
   if not it then context.fail(message, { code = code, key = "with" }) end
-  local _ <close> = setmetatable({}, { __close = function() it:close() end })
   local function poll() if script.interrupted() > 0 then return "stopped between two words", "INTERRUPT" end end
-  for numbers, floats in looking.batches(context, items, { device = device, batch = math.min(batch, #items), side = model.looks.side }) do
+  for numbers, floats in looking.batches(context, items, { device = device, batch = batch, side = model.looks.side }) do
     local began = log.clock()
     local texts
     texts, message, code = it:write(floats, #numbers, poll)
-    if not texts then
-      if code == "INTERRUPT" then context.fail(message, { exit = 130, hint = "captions so far are kept" }) end
-      context.fail(("%s: %s"):format(model.path, message), { code = code, hint = code == "FORMAT" and 'dtype = "f32", or get the folder again' or nil })
-    end
+    if not texts then looking.fail(context, model, message, code) end
     local each = (log.clock() - began) / #numbers
     for k, found in ipairs(texts) do
       local item = items[numbers[k]]

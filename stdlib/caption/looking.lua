@@ -91,6 +91,14 @@ function M.device(options, context)
   return device, name, memory, options.batch or device:info().cpu and 4 or 16
 end
 
+local KEPT = "what was done so far is kept"
+
+--- The model did not answer: it was stopped, its numbers ran over, the device failed.
+function M.fail(context, model, message, code)
+  if code == "INTERRUPT" then context.fail(message, { code = code, hint = KEPT }) end
+  context.fail(("%s: %s"):format(model.path, message), { code = code, hint = code == "FORMAT" and 'dtype = "f32", or get the folder again' or nil })
+end
+
 -- Why the loader's answer has no picture to look at; nil: it has one.
 local function trouble_of(item, answer)
   if answer.sha256 and answer.sha256 ~= item.sha256 then return ("%s changed since it was looked at; run again"):format(item.path) end
@@ -113,7 +121,7 @@ function M.batches(context, items, how)
   end
   local function answer_of(n)
     while true do
-      if script.interrupted() > 0 then context.fail("stopped", { exit = 130, hint = "what was done so far is kept" }) end
+      if script.interrupted() > 0 then context.fail("stopped", { exit = 130, hint = KEPT }) end
       if come[n] then return come[n] end
       local answer = pictures:next()
       if answer then come[answer.tag] = answer else script.pause(WAIT) end

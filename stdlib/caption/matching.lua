@@ -19,7 +19,6 @@ local M = {}
 
 local VERSION = 1
 local KIND = "match"
-local KEPT = "scores so far are kept"
 
 local function open(path) return hub_folder.blip(path, "matcher") end
 
@@ -57,9 +56,8 @@ local function compute(context, options, open_, done)
   local model = looking.model(options, context, open)
   local device, _, memory, batch = looking.device(options, context)
   batch = math.min(batch, #open_)
-  local it, message, code = scorer.open { model = model, device = device, dtype = options.dtype, batch = batch, memory = memory }
+  local it <close>, message, code = scorer.open { model = model, device = device, dtype = options.dtype, batch = batch, memory = memory }
   if not it then context.fail(message, { code = code, key = "model" }) end
-  local _ <close> = setmetatable({}, { __close = function() it:close() end })
   local store, items = context.store(), {}
   for n, one in ipairs(open_) do items[n] = one.item end
   local bar <close> = log.progress("scores", #open_)
@@ -68,7 +66,7 @@ local function compute(context, options, open_, done)
     for k, n in ipairs(numbers) do texts[k] = open_[n].text end
     local found
     found, message, code = it:score(floats, texts)
-    if not found then context.fail(message, { code = code, hint = code == "INTERRUPT" and KEPT or nil }) end
+    if not found then looking.fail(context, model, message, code) end
     store:batch(function()
       for k, one in ipairs(found) do
         local asked = open_[numbers[k]]
@@ -95,7 +93,7 @@ function M.score(context, options, rows)
   local asked = question(options, looking.depends(options, context, open))
   local done, open_ = look(store, asked, rows)
   if #open_ > 0 then
-    local _ <close> = alone.asking(store, function() context.fail("stopped", { exit = 130, hint = KEPT }) end)
+    local _ <close> = alone.asking(store, function() context.fail("stopped", { exit = 130, hint = "scores so far are kept" }) end)
     done, open_ = look(store, asked, rows)
     if #open_ > 0 then compute(context, options, open_, done) end
   end

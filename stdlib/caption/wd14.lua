@@ -1,11 +1,9 @@
 -- Booru tags by SmilingWolf's WD14 taggers on this machine's device.
 local hub_folder = require "models.hub_folder"
-local layers = require "models.layers"
 local log = require "native.log"
 local looking = require "caption.looking"
-local part = require "models.part"
+local tagger = require "models.tagger"
 local tags = require "caption.tags"
-local wd14 = require "models.wd14"
 
 local function open(path) return hub_folder.wd14(path) end
 
@@ -54,37 +52,22 @@ local function chosen(model, numbers, from, options, without)
   return list
 end
 
--- The plan for a batch, with its weights in it.
-local function prepare(model, device, dtype, batch, memory)
-  local g = layers.new { device = device, dtype = dtype, forward = true }
-  local io = wd14.tagger(g, model.part:weights(g), model.config, { batch = batch })
-  local plan, message, code = part.plan(g, model.part, { device = device, batch = batch, memory = memory })
-  if not plan then return nil, message, code end
-  return plan, io
-end
-
 function M.ask(items, options, emit, context)
   local model = looking.model(options, context, open)
   local device, _, memory, batch = looking.device(options, context)
   batch = math.min(batch, #items)
-  local plan <close>, io, code = prepare(model, device, options.dtype, batch, memory)
-  if not plan then context.fail(io, { code = code, key = "with" }) end
-  local c, without = model.config, {}
+  local it <close>, message, code = tagger.open { model = model, device = device, dtype = options.dtype, batch = batch, memory = memory }
+  if not it then context.fail(message, { code = code, key = "with" }) end
+  local count, without = #model.tags, {}
   for _, tag in ipairs(options.without) do without[tags.plain(tag)] = true end
-  for numbers, floats in looking.batches(context, items, { device = device, batch = batch, side = c.side, square = true }) do
+  for numbers, floats in looking.batches(context, items, { device = device, batch = batch, side = model.config.side, square = true }) do
     local began = log.clock()
-    plan:set(io.pixels, floats .. ("\0"):rep((batch - #numbers) * c.side * c.side * 12))
-    local ok, message, why = plan:run "sample"
-    if not ok then context.fail(message, { code = why }) end
     local found
-    found, message, why = plan:get(io.probabilities)
-    if not found then context.fail(message, { code = why }) end
+    found, message, code = it:look(floats, #numbers)
+    if not found then looking.fail(context, model, message, code) end
     local each = (log.clock() - began) / #numbers
-    if found[1] ~= found[1] then
-      context.fail(("%s: what the model says of a tag is not a number"):format(model.path), { code = "FORMAT", hint = 'dtype = "f32", or get it again' })
-    end
     for k, n in ipairs(numbers) do
-      local list = chosen(model, found, (k - 1) * c.tags, options, without)
+      local list = chosen(model, found, (k - 1) * count, options, without)
       if #list == 0 then
         context.warn(("%s is left without: no tag is as sure as %g; a lower threshold gives more"):format(items[n].path, options.threshold))
       else

@@ -1,13 +1,11 @@
 -- captioner.lua - BLIP at work: pictures in, texts out, a batch at a time.
 --
---   local it, message, code = captioner.open { model = hub_folder.blip(path, "captioner"), device =, dtype =, batch = 4, prompt = "a picture of",
+--   local it <close>, message, code = captioner.open { model = hub_folder.blip(path, "captioner"), device =, dtype =, batch = 4, prompt = "a picture of",
 --     beams = 3, longest = 20, shortest = 5, penalty = 1, memory = bytes }
---   local texts = it:write(floats, 3)                  -- { { ids, score, text } ... } of 3 pictures; floats: image.floats of as many
---   it:close()
+--   local texts = it:write(floats, 3)           -- { { text =, ids =, score =, ended = }, ... } of 3 pictures; floats: image.floats of as many
 
 local blip = require "models.blip"
 local generate = require "models.generate"
-local layers = require "models.layers"
 local part = require "models.part"
 local text = require "native.text"
 
@@ -15,16 +13,6 @@ local captioner = {}
 
 local Captioner = {}
 Captioner.__index = Captioner
-
--- The plan for these options, with its weights in it.
-local function prepare(it, o)
-  local g = layers.new { device = o.device, dtype = o.dtype, forward = true }
-  it.io = blip.captioner(g, o.model.part:weights(g), it.config, { batch = o.batch, beams = o.beams, prompt = #it.prompt, length = o.longest,
-    mean = o.model.looks.mean, spread = o.model.looks.spread })
-  local message, code
-  it.plan, message, code = part.plan(g, o.model.part, o, "a smaller batch, fewer beams")
-  return it.plan, message, code
-end
 
 --- The tokens that texts begin with, and whether there is room for more: what can be said of `options` (model, prompt, longest) before anything
 --- is computed.
@@ -57,24 +45,19 @@ end
 ---@return string? code
 function captioner.open(options)
   local o, model = options, options.model
-  local it = setmetatable({ config = model.config, options = o, words = model.words }, Captioner)
-  local message, code
-  it.prompt, message, code = captioner.prompt(o)
-  if not it.prompt then return nil, message, code end
-  local fine, ok
-  fine, ok, message, code = pcall(prepare, it, o)
-  if not fine then ok, message, code = nil, tostring(ok), "FORMAT" end
-  if not ok then
-    it:close()
-    return nil, message, code
-  end
-  return it
+  local prompt, message, code = captioner.prompt(o)
+  if not prompt then return nil, message, code end
+  local plan, io
+  plan, io, code = part.plan(model.part, o, function(g, w)
+    return blip.captioner(g, w, model.config, { batch = o.batch, beams = o.beams, prompt = #prompt, length = o.longest, mean = model.looks.mean,
+      spread = model.looks.spread })
+  end, "a smaller batch, fewer beams")
+  if not plan then return nil, io, code end
+  return setmetatable({ config = model.config, options = o, words = model.words, prompt = prompt, plan = plan, io = io }, Captioner)
 end
 
-function Captioner:close()
-  if self.plan then self.plan:close() end
-  self.plan = nil
-end
+function Captioner:close() self.plan:close() end
+Captioner.__close = Captioner.close
 
 -- What every beam reads now, and where it goes on from; a picture whose texts are done reads padding.
 local function rows(writers, beams, pad)

@@ -193,14 +193,20 @@ function M.load(g, target, part)
   return true
 end
 
---- The plan of a graph that looks at `batch` pictures at once, with the part's weights in it. Refused before anything is taken where it needs more
---- than `memory` (nil: not looked at). fewer: what would need less, for that sentence.
----@param o { device: userdata, batch: integer, memory?: number }
+--- The plan of a model at work, with the part's weights in it: build(g, handle) makes the graph that looks at `o.batch` pictures at once and gives its
+--- inputs and outputs. Refused before anything is taken where it needs more than `o.memory` (nil: not looked at). fewer: what would need less, for
+--- that sentence.
+---@param part calotype.ModelPart
+---@param o { device: userdata, dtype?: string, batch: integer, memory?: number }
+---@param build fun(g: table, handle: table): table
 ---@param fewer? string
 ---@return userdata? plan
----@return string? message
+---@return table|string io what build gave
 ---@return string? code
-function M.plan(g, part, o, fewer)
+function M.plan(part, o, build, fewer)
+  local g = layers.new { device = o.device, dtype = o.dtype, forward = true }
+  local fine, io = pcall(build, g, part:weights(g))
+  if not fine then return nil, tostring(io), "FORMAT" end
   local sizes, message, code = o.device:sizes(g.graph)
   if not sizes then return nil, message, code end
   local all = sizes.weights + sizes.states + sizes.arena + sizes.inputs + sizes.constants
@@ -214,7 +220,7 @@ function M.plan(g, part, o, fewer)
   if not plan then return nil, message, code end
   local loaded
   loaded, message, code = M.load(g, plan, part)
-  if loaded then return plan end
+  if loaded then return plan, io end
   plan:close()
   return nil, message, code
 end

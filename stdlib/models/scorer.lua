@@ -1,11 +1,9 @@
 -- scorer.lua - BLIP's matcher at work: pictures and texts in, how sure it is that each text belongs to its picture out, a batch at a time.
 --
---   local it, message, code = scorer.open { model = hub_folder.blip(path, "matcher"), device =, dtype =, batch = 4, memory = bytes }
+--   local it <close>, message, code = scorer.open { model = hub_folder.blip(path, "matcher"), device =, dtype =, batch = 4, memory = bytes }
 --   local found = it:score(floats, { "a red door", "a cat" })     -- { { match = 0.97, cut = 0 }, ... }; floats: image.floats of as many pictures
---   it:close()
 
 local blip = require "models.blip"
-local layers = require "models.layers"
 local part = require "models.part"
 
 local scorer = {}
@@ -16,36 +14,23 @@ scorer.MOST = 35
 local Scorer = {}
 Scorer.__index = Scorer
 
--- The plan for these options, with its weights in it.
-local function prepare(it, o)
-  local g = layers.new { device = o.device, dtype = o.dtype, forward = true }
-  it.io = blip.matcher(g, o.model.part:weights(g), it.config, { batch = o.batch, length = it.length, mean = o.model.looks.mean, spread = o.model.looks.spread })
-  local message, code
-  it.plan, message, code = part.plan(g, o.model.part, o)
-  return it.plan, message, code
-end
-
 --- options: model from hub_folder.blip, device, dtype "f32" | "f16" | "bf16", batch, memory (bytes, nil: not looked at). The caller closes it.
 ---@return table? it
 ---@return string? message
 ---@return string? code
 function scorer.open(options)
-  local config = options.model.config
-  local it = setmetatable({ config = config, options = options, words = options.model.words, last = options.model.words:id "[SEP]",
-    length = math.min(scorer.MOST, config.places) }, Scorer)
-  local fine, ok, message, code = pcall(prepare, it, options)
-  if not fine then ok, message, code = nil, tostring(ok), "FORMAT" end
-  if not ok then
-    it:close()
-    return nil, message, code
-  end
-  return it
+  local model, config = options.model, options.model.config
+  local length = math.min(scorer.MOST, config.places)
+  local plan, io, code = part.plan(model.part, options, function(g, w)
+    return blip.matcher(g, w, config, { batch = options.batch, length = length, mean = model.looks.mean, spread = model.looks.spread })
+  end)
+  if not plan then return nil, io, code end
+  return setmetatable({ config = config, options = options, words = model.words, last = model.words:id "[SEP]", length = length, plan = plan, io = io },
+    Scorer)
 end
 
-function Scorer:close()
-  if self.plan then self.plan:close() end
-  self.plan = nil
-end
+function Scorer:close() self.plan:close() end
+Scorer.__close = Scorer.close
 
 --- For each of at most `batch` pictures, f32 bytes [count, side, side, 3] from -1 to 1, and its text: match, the probability from 0 to 1 that the text
 --- belongs to it, and cut, how many pieces of words were too many. A picture has `why` instead of a match where its text cannot be read, or no number
