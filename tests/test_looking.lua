@@ -343,6 +343,9 @@ local BROKEN = {
   { "heads that do not fit", function(place)
     place.write("blip/config.json", (place.read "blip/config.json":gsub('"num_attention_heads": 3', '"num_attention_heads": 5')))
   end, "24 channels do not fall into 5 heads", "blip" },
+  { "a block less than the weights have", function(place)
+    place.write("wd14/config.json", (place.read "wd14/config.json":gsub('"depth": 2', '"depth": 1')))
+  end, 'the config has no place for tensor "blocks.1.attn.proj.bias"', "wd14" },
   { "other pictures", function(place) place.write("blip/preprocessor_config.json", '{"size": {"height": 384, "width": 384}}') end,
     "32 x 32, the config's image_size, is expected", "blip" },
   { "another resize", function(place) place.write("blip/preprocessor_config.json", '{"resample": 2}') end, "resample is 2; 3, bicubic, is expected", "blip" },

@@ -104,7 +104,8 @@ local function merge(x, c)
   return x:permute({ 1, 3, 2, 4 }):reshape { shape[1], shape[3], c.width }
 end
 
--- What the language model says of the next token: [rows, width] -> f32 [rows, vocabulary]. The last weight is the embedding's.
+-- What the language model says of the next token: [rows, width] -> f32 [rows, vocabulary]. The last weight is the embedding's: files that have
+-- it a second time (cls.predictions.decoder) are read as transformers reads them.
 local function logits(g, x, w, c)
   local head = w.cls.predictions
   x = g.layer_norm(g[c.act](g.linear(x, head.transform.dense, c.width)), head.transform.LayerNorm, c.epsilon)
@@ -193,8 +194,8 @@ function blip.captioner(g, w, c, options)
 end
 
 --- What says whether texts belong to pictures. Segment "sample" reads pixels f32 [B, side, side, 3] (-1 to 1), ids i32 [B, length] and mask f32
---- [B, length], 0 for tokens and it.unseen for padding; gives match f32 [B, 2], logits of "does not" and "does", and near f32 [B], the
---- cosine of both as each is seen alone.
+--- [B, length], 0 for tokens and it.unseen for padding; gives match f32 [B, 2], the logits of "does not" and "does". The cosine of both as each is
+--- seen alone (vision_proj and text_proj) is not made.
 ---@param options { batch: integer, length: integer, mean?: number[], spread?: number[] }
 function blip.matcher(g, w, c, options)
   local B, T = options.batch, options.length
@@ -217,8 +218,5 @@ function blip.matcher(g, w, c, options)
   g.graph:output("sample", it.match)
   return it
 end
-
---- Tensors that files carry and these graphs have no use for: what is tied to another, what only training needed.
-blip.idle = { "position_ids", "cls.predictions.decoder.weight", "cls.predictions.decoder.bias", "vision_proj", "text_proj" }
 
 return blip

@@ -82,6 +82,19 @@ local function looks(path, side)
   return it
 end
 
+-- Whether config.json belongs to the weights: the graph finds its tensors, and of its blocks ("encoder.layer.3.") none is left over. Tensors besides
+-- blocks may be: heads that others use, a table that is there twice.
+local function fits(it, build)
+  local unused, message, code = part.try(it, build)
+  if not unused then return nil, message, code end
+  for _, name in ipairs(unused) do
+    if name:find "%f[%w]%d+%." then
+      return nil, ("%s: config.json and the weights are not of one model: the config has no place for tensor \"%s\""):format(it.path, name), "FORMAT"
+    end
+  end
+  return true
+end
+
 local KINDS = { captioner = "text_decoder.bert.embeddings.word_embeddings.weight", matcher = "itm_head.weight" }
 local OTHER = { captioner = "says whether texts belong to pictures and writes none", matcher = "writes captions" }
 
@@ -111,12 +124,12 @@ function M.blip(path, kind)
   end
   model.looks, message, code = looks(path, c.vision.side)
   if not model.looks then return nil, message, code end
-  local fits
-  fits, message, code = part.try(it, function(g, w)
+  local fine
+  fine, message, code = fits(it, function(g, w)
     if kind == "captioner" then blip.captioner(g, w, c, { batch = 1, beams = 1, prompt = 1, length = 2 })
     else blip.matcher(g, w, c, { batch = 1, length = 2 }) end
   end)
-  if not fits then return nil, message, code end
+  if not fine then return nil, message, code end
   -- What decides what it says: the weights and the words, by content.
   table.insert(it.files, from)
   return model
@@ -187,9 +200,9 @@ function M.wd14(path)
   local model = { path = path, part = it, config = wd14.config(it.config) }
   model.tags, message, code = tag_list(path .. "/selected_tags.csv", model.config.tags)
   if not model.tags then return nil, message, code end
-  local fits
-  fits, message, code = part.try(it, function(g, w) wd14.tagger(g, w, model.config, { batch = 1 }) end)
-  if not fits then return nil, message, code end
+  local fine
+  fine, message, code = fits(it, function(g, w) wd14.tagger(g, w, model.config, { batch = 1 }) end)
+  if not fine then return nil, message, code end
   table.insert(it.files, "selected_tags.csv")
   return model
 end

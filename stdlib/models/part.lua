@@ -124,13 +124,17 @@ end
 
 --- Whether the config belongs to its tensors: build(g, handle, config) makes the model once as a graph, which takes a hundredth of a second and
 --- no memory to speak of.
----@return boolean? ok
+---@return string[]? unused the tensors that it has no use for
 ---@return string? message
 ---@return string? code
 function M.try(part, build)
   local g = layers.new()
   local ok, problem = pcall(build, g, part:weights(g), part.config)
-  if ok then return true end
+  if ok then
+    local unused = g.unused()
+    for i, name in ipairs(unused) do unused[i] = name:sub(#part.root + 2) end
+    return unused
+  end
   local said = tostring(problem)
   if said:sub(1, #part.root + 2) == part.root .. ": " then said = said:sub(#part.root + 3) end
   return nil, ("%s: config.json and the weights are not of one model: %s"):format(part.path, said), "FORMAT"

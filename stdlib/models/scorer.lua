@@ -8,7 +8,7 @@ local part = require "models.part"
 
 local scorer = {}
 
---- Pieces of words that are read of a text, [CLS] and [SEP] with them: so it was trained (BLIP's blip_itm.py).
+--- Pieces of words that are read of a text, [CLS] and [SEP] with them: so it was trained (BLIP's blip_retrieval.py).
 scorer.MOST = 35
 
 local Scorer = {}
