@@ -21,7 +21,8 @@ local WAIT = 0.002 -- seconds between looks for a picture that is not ready
 --- What such providers are asked for besides what their model is about.
 M.options = {
   { "batch", "integer", min = 1, max = 64, doc = "pictures looked at together; 4 on a CPU, 16 on a GPU when left out" },
-  { "dtype", "choice", choices = { "f32", "bf16", "f16" }, default = "f32", doc = "how weights are held; f16 takes half the memory on a GPU, bf16 everywhere" },
+  { "dtype", "choice", choices = { "f32", "bf16", "f16" }, default = "f32",
+    doc = "how weights are held; bf16 and f16 take half the memory. On a CPU rather bf16: f16 is computed as f32 there" },
   { "device", "text", doc = "\"gpu\", \"cpu\" or part of a name; a GPU where there is one when left out" },
 }
 

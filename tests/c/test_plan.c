@@ -1,5 +1,7 @@
 /* test_plan.c - a schedule on a device: training steps against the host's loops, the same bits twice, and every refusal. */
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "bind/embedded.h"
 #include "core/base/interrupt.h"
@@ -30,6 +32,36 @@ static void close_device(void) { cal_context_close(device()); }
   if (!c) SKIP("needs an OpenCL device")
 
 static bool starts(const char *text, const char *with) { return !strncmp(text, with, strlen(with)); }
+
+/* In a process of its own, which opens oneDNN as on a CPU with AVX2 and no more; the first test: no thread runs yet. */
+TEST(bf16_is_oneDNNs_work_too_on_a_CPU_that_has_none) {
+  enum { SKIPPED = 40 };
+  fflush(stdout);
+  const pid_t child = fork();
+  if (child == 0) {
+    setenv("ONEDNN_MAX_CPU_ISA", "AVX2", 1);
+    cal_error err = {0};
+    cal_context *c = device();
+    if (!c || !c->native) _exit(SKIPPED);
+    cal_graph *g = cal_graph_new();
+    enum { SIDE = 64 };
+    cal_value x = cal_graph_input(g, "x", CAL_BF16, SHAPE(1, SIDE, SIDE, 8)), w = cal_graph_weight(g, "w", CAL_BF16, SHAPE(16, 8)),
+              k = cal_graph_weight(g, "k", CAL_BF16, SHAPE(8, 3, 3, 8));
+    cal_graph_output(g, CAL_SAMPLE, cal_linear(g, x, w, 0));
+    cal_graph_output(g, CAL_SAMPLE, cal_conv2d(g, x, k, (cal_conv){1, 1, 1, 1, 1}));
+    cal_schedule *s = cal_schedule_new(g, NULL, &err);
+    cal_plan *p = s ? cal_plan_new(c, s, NULL, &err) : NULL;
+    int done = 0;
+    for (int i = 0; p && i < s->segment[CAL_SAMPLE].steps; i++) done += !strcmp(cal_plan_choice(p, CAL_SAMPLE, i), "onednn");
+    bool good = p && done == 2 && !cal_plan_run(p, CAL_SAMPLE, &err);
+    if (!good) printf("  %d of 2 by onednn: %s\n", done, err.text), fflush(stdout);
+    _exit(good ? 0 : 1);
+  }
+  int status = -1;
+  CHECK(child > 0 && waitpid(child, &status, 0) == child);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED) SKIP("needs a CPU device with native functions");
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
 
 /* A small picture network with everything a training step has: convolution, norm, attention, loss, gradients that are added
  * up, AdamW on the flat buffers, and no update when the gradient is not finite. */
@@ -277,6 +309,54 @@ TEST(a_frozen_weight_that_is_written_again_is_seen) {
     cal_schedule_free(s);
     cal_graph_free(g);
   }
+}
+
+/* What oneDNN cannot multiply as it is stored is copied a few columns at a time: of a weight that two steps read no f32 copy is there, and
+ * the numbers at the seams are right, whichever way the weight lies. */
+TEST(a_large_weight_in_halves_takes_half_the_memory_in_any_number_of_steps) {
+  DEVICE(c);
+  enum { M = 3, K = 1000, N = 4201 }; /* 16.8 MB as f32 */
+  size_t taken[3] = {0};
+  for (cal_dtype dtype = CAL_F32; dtype <= CAL_BF16; dtype++) {
+    cal_error err = {0};
+    cal_graph *g = cal_graph_new();
+    const cal_value in[3] = {cal_graph_input(g, "x", dtype, SHAPE(M, K)), cal_graph_weight(g, "rows", dtype, SHAPE(N, K)),
+                             cal_graph_weight(g, "columns", dtype, SHAPE(K, N))};
+    const cal_value out[3] = {cal_linear(g, in[0], in[1], 0), cal_matmul(g, in[0], in[2], 0),
+                              cal_linear(g, cal_scale(g, in[0], 2), in[1], 0)};
+    for (int i = 0; i < 3; i++) cal_graph_output(g, CAL_SAMPLE, out[i]);
+    cal_schedule *s = cal_schedule_new(g, NULL, &err);
+    const size_t before = cal_memory_in_use();
+    cal_plan *p = s ? cal_plan_new(c, s, NULL, &err) : NULL;
+    taken[dtype] = cal_memory_in_use() - before;
+    cal_reference *ref = cal_reference_new(g, CAL_IN_DOUBLE, &err);
+    double *wide = malloc(sizeof(double) * K * N), *expected = malloc(sizeof(double) * M * N);
+    float *numbers = malloc(sizeof(float) * K * N);
+    CHECK(p && ref && wide && expected && numbers);
+    for (int i = 0; p && ref && i < 3; i++) {
+      const int64_t count = cal_shape_count(cal_graph_shape(g, in[i]));
+      random_floats(numbers, count, 90 + (uint64_t)i, 0.1);
+      for (int64_t j = 0; j < count; j++) wide[j] = numbers[j];
+      cal_numbers_to(dtype, wide, count, numbers);
+      cal_numbers_of(dtype, numbers, count, wide);
+      CHECK(!cal_plan_write(p, in[i], numbers, (size_t)count * cal_dtype_size(dtype), &err) && !cal_reference_set(ref, in[i], wide, &err));
+    }
+    CHECK(p && ref && !cal_plan_run(p, CAL_SAMPLE, &err) && !cal_reference_run(ref, CAL_SAMPLE, &err));
+    for (int i = 0; p && ref && i < 3; i++) {
+      CHECK(!cal_plan_read(p, out[i], numbers, (size_t)M * N * cal_dtype_size(dtype), &err) &&
+            !cal_reference_get(ref, out[i], expected, &err));
+      cal_numbers_of(dtype, numbers, (int64_t)M * N, wide);
+      double worst = 0;
+      for (int j = 0; j < M * N; j++) worst = fmax(worst, fabs(wide[j] - expected[j]));
+      CHECK_NEAR(worst, 0, dtype == CAL_F32 ? 1e-5 : dtype == CAL_F16 ? 2e-3 : 1e-2);
+    }
+    free(wide), free(expected), free(numbers);
+    cal_reference_free(ref);
+    cal_plan_free(p);
+    cal_schedule_free(s);
+    cal_graph_free(g);
+  }
+  if (c->cpu) CHECK(taken[CAL_F16] < taken[CAL_F32] / 2 + (6 << 20) && taken[CAL_BF16] < taken[CAL_F32] / 2 + (6 << 20));
 }
 
 TEST(a_gradient_that_is_not_finite_changes_nothing_but_itself) {
