@@ -265,6 +265,32 @@ test("ensemble: taggers vote, captioners are chosen from; both kinds together ar
   check.contains(mixed.text, "has members that write tags and members that write sentences")
 end)
 
+test("wd14: what it writes is a list of tags for whoever shortens it, joins it or stands in a list with it", function()
+  local place = place_with(2)
+  local names = {}
+  for i = 1, 20 do names[i] = ("%d,%s,%d,1"):format(i, i == 1 and "general" or ("blue_door_%d"):format(i), i == 1 and 9 or 0) end
+  place.write("wd14/selected_tags.csv", "tag_id,name,category,count\n" .. table.concat(names, "\n") .. "\n")
+  local function with(threshold) return ('wd14 { model = "@/wd14", threshold = %g }'):format(threshold) end
+  local function told(recipe)
+    local done = place.run(recipe .. ':export { as = "sidecars", to = "@/out" }')
+    check.equal(done.exit, 0, done.text)
+    return captions(place)
+  end
+  local all = told('images "@/photos":caption { with = ' .. with(0.01) .. " }")
+  for _, text in pairs(told('images "@/photos":caption { with = ' .. with(0.01) .. ', trigger = "zkr", words_above = 3 }')) do
+    check.equal(text, "zkr") -- no half of "blue door 8"
+  end
+  local one = place.run(('images "@/photos/p1.png":caption { with = wd14 { model = "@/wd14", threshold = 0.01, without = { %s } } }'):format(
+    '"' .. all.p1:match "^[^,]+, (.*)$":gsub(", ", '", "') .. '"') .. ':caption { with = ' .. with(0.01) .. ', append = true }:export { as = "sidecars", to = "@/out" }')
+  check.equal(one.exit, 0, one.text)
+  check.equal(captions(place).p1, all.p1)
+  for list, complaint in pairs { [("{ gemini {}, %s }"):format(with(0.5))] = "has wd14 {}, which writes tags, and gemini {}, which writes sentences",
+    [('{ gemini { style = "tags" }, %s }'):format(SHORT)] = "has gemini {}, which writes tags, and blip {}, which writes sentences" } do
+    check.contains(place.check(SIDECARS:format(list)).text, complaint)
+  end
+  check.equal(place.check(SIDECARS:format(('{ gemini { style = "tags" }, %s }'):format(with(0.5)))).exit, 0)
+end)
+
 test("blip: Ctrl-C is noticed between two words, however large the batch is", function()
   local place, best, interrupted, asked = place_with(2), native_text.best, script.interrupted, 0
   local _ <close> = setmetatable({}, { __close = function() native_text.best, script.interrupted = best, interrupted end })

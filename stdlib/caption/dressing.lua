@@ -76,11 +76,12 @@ end
 ---@param new string
 ---@param mode "append"|"prepend"
 ---@param listed? boolean the new text is a list of tags
+---@param was? boolean the one that is there is one, too, were it of a single tag
 ---@return string
-function M.joined(there, new, mode, listed)
+function M.joined(there, new, mode, listed, was)
   local a, b = there, new
   if mode == "prepend" then a, b = new, there end
-  if tags.listed(there) and (listed or tags.listed(new)) then return tags.unite(a, b) end
+  if (was or tags.listed(there)) and (listed or tags.listed(new)) then return tags.unite(a, b) end
   return words.join(a, b)
 end
 

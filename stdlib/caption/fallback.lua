@@ -51,12 +51,13 @@ function M.check(list)
         return ("has %s {} twice in its list"):format(name), "name another model"
       end
     end
-    if asks then
-      if member.options.style == "tags" then tags = name else sentences = name end
+    if asks or not providers()[name].instant then
+      if require("recipe.providers").writes_tags(member) then tags = name else sentences = name end
     end
   end
   if tags and sentences then
-    return ("has %s {}, which writes tags, and %s {}, which writes sentences"):format(tags, sentences), 'give all of them style = "tags", or none'
+    return ("has %s {}, which writes tags, and %s {}, which writes sentences"):format(tags, sentences),
+      'all of them write tags (style = "tags", or wd14 {}), or none does'
   end
 end
 

@@ -6,6 +6,7 @@ local dressing = require "caption.dressing"
 local fs = require "native.fs"
 local lint = require "caption.lint"
 local matched = require "caption.matched"
+local providers = require "recipe.providers"
 local set = require "recipe.set"
 local stage = require "recipe.stage"
 local stores = require "native.store"
@@ -31,7 +32,7 @@ local function about(self, session)
   local with = caption and asking.members(caption.options.with)[1]
   local asked = with and with.options or {}
   if asked.language and not (asked.style == "tags" and asked.tag_language == "en") then options.language = asked.language end
-  return caption, options, asked.style == "tags"
+  return caption, options, with and providers.writes_tags(with) or false
 end
 
 --- What is worth saying about the captions of these pictures as they are now.

@@ -25,4 +25,13 @@ for _, name in ipairs { "gemini", "openai", "huggingface", "blip", "wd14", "ense
   M.list[#M.list + 1] = provider
 end
 
+--- Whether a provider with these options writes lists of tags.
+---@param with { provider: string, options: table }
+---@return boolean
+function M.writes_tags(with)
+  local provider, members = M.by_name[with.provider], with.options.members
+  if members then return M.writes_tags(members[1]) end -- all or none of them do
+  return (provider.question and provider.question(with.options) or with.options).style == "tags"
+end
+
 return M

@@ -6,6 +6,7 @@ local fallback = require "caption.fallback"
 local hash = require "native.hash"
 local history = require "recipe.history"
 local json = require "native.json"
+local providers = require "recipe.providers"
 local set = require "recipe.set"
 local tags = require "caption.tags"
 local trigger = require "recipe.trigger"
@@ -159,10 +160,10 @@ function M.run(context, options, input)
 
   local by_tags, tags_of = false, {} -- a provider's own words are tags
   for _, with in ipairs(list) do
-    if with.options.style == "tags" then by_tags, tags_of[with.provider] = true, true end
+    if providers.writes_tags(with) then by_tags, tags_of[with.provider] = true, true end
   end
   local function joined(item, old, new)
-    local id, in_force, text = row_of(store, item, dressing.joined(old.text, new.text, mode, by_tags), old, new, mode)
+    local id, in_force, text = row_of(store, item, dressing.joined(old.text, new.text, mode, by_tags, old.by.provider == "wd14"), old, new, mode)
     local by = set.with(new.by, { id = id, in_force = in_force, parts = mode == "append" and { old.by, new.by } or { new.by, old.by } })
     if old.by.author == "human" then by.existing = old.text end
     count.joined = count.joined + 1
