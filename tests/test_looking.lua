@@ -146,6 +146,42 @@ test("blip: what goes in circles is named and left out, the others are captioned
   check.contains(said, "penalty = 1.3 or other words as prompt may help")
 end)
 
+test("what a model had no usable words for is not looked at again before another question is asked", function()
+  local place = place_with(4)
+  local captioner = require "models.captioner"
+  local open, opened = captioner.open, 0
+  local _ <close> = setmetatable({}, { __close = function() captioner.open = open end })
+  captioner.open = function(...)
+    opened = opened + 1
+    return open(...)
+  end
+  local circles = [[images "@/photos":caption { with = blip { model = "@/blip", beams = 1, longest = 16, shortest = %d } }:sheet { to = "@/out/sheet.png" }]]
+  check.contains(place.run(circles:format(12)).log, "3 written, 1 without")
+  place.photo("p5.png", { seed = 4, width = 100, height = 52 })
+  for runs = 2, 3 do
+    if runs == 3 then place.write("photos/p6.png", place.read "photos/p5.png") end
+    local done, said = warned(place, circles:format(12))
+    check.equal({ done.exit, opened }, { 0, 2 }, done.text)
+    check.contains(said, "1 picture is left without as in an earlier run: p3.png; penalty = 1.3 or other words as prompt may help")
+  end
+  check.contains(place.run(circles:format(11)).log, "written")
+  check.equal(opened, 3)
+  local none = [[images "@/photos":caption { with = wd14 { model = "@/wd14", threshold = 1, character_threshold = 1 } }:sheet { to = "@/out/sheet.png" }]]
+  local _, first = warned(place, none)
+  check.contains(first, "p6.png is left without: no tag is as sure as 1; a lower threshold gives more")
+  local _, again = warned(place, none)
+  check.contains(again, "6 pictures are left without as in an earlier run: p1.png, p2.png, p3.png and 3 more; a lower threshold gives more")
+end)
+
+test("blip: words of any script are a caption", function()
+  local place, lines = place_with(2), { table.unpack(WORDS) }
+  for i, word in ipairs(lines) do if word:find "^word" then lines[i] = utf8.char(0x4E00 + 7 * i) end end
+  place.write("blip/vocab.txt", table.concat(lines, "\n") .. "\n")
+  local done, said = warned(place, SIDECARS:format(SHORT))
+  check.equal({ done.exit, said }, { 0, "" }, done.text)
+  for _, text in pairs(captions(place)) do check.ok(utf8.len(text) > 2 and not text:find "%w", text) end
+end)
+
 test("a picture that cannot be decoded, or is another one by now, is named in the middle of a batch; the others are looked at", function()
   local place = place_with(4)
   local items, said = {}, {}
@@ -305,12 +341,18 @@ test("blip: Ctrl-C is noticed between two words, however large the batch is", fu
   check.equal(asked, 2) -- the first word of both pictures
 end)
 
+-- A model with numbers put in at a tensor's beginning.
+local function numbers_in(place, file, tensor, ...)
+  local bytes = place.read(file)
+  local size = string.unpack("<I8", bytes)
+  local from = json.decode(bytes:sub(9, 8 + size))[tensor].data_offsets[1] + 8 + size
+  local new = string.pack("<" .. ("f"):rep(select("#", ...)), ...)
+  place.write(file, bytes:sub(1, from) .. new .. bytes:sub(from + #new + 1))
+end
+
 test("blip: a model whose numbers run over is named", function()
   local place = place_with(1)
-  local bytes = place.read "blip/model.safetensors"
-  local size = string.unpack("<I8", bytes)
-  local from = json.decode(bytes:sub(9, 8 + size))["vision_model.embeddings.patch_embedding.bias"].data_offsets[1] + 8 + size
-  place.write("blip/model.safetensors", bytes:sub(1, from) .. string.pack("<f", 3e38):rep(2) .. bytes:sub(from + 9))
+  numbers_in(place, "blip/model.safetensors", "vision_model.embeddings.patch_embedding.bias", 3e38, 3e38)
   local done = place.run(SIDECARS:format(SHORT))
   check.equal(done.exit, 1)
   check.contains(done.text, "blip: the logit of token 0 is not finite")

@@ -4,6 +4,7 @@ local hub_folder = require "models.hub_folder"
 local log = require "native.log"
 local looking = require "caption.looking"
 local script = require "native.script"
+local words = require "caption.words"
 
 local function open(path) return hub_folder.blip(path, "captioner") end
 
@@ -47,7 +48,11 @@ local function circle(ids)
   end
 end
 
-function M.ask(items, options, emit, context)
+local ADVICE = "penalty = 1.3 or other words as prompt may help"
+
+function M.ask(asked, options, emit, context)
+  local items, at = looking.open(context, asked, ADVICE)
+  if #items == 0 then return end
   local model = looking.model(options, context, open)
   local device, _, memory, batch = looking.device(options, context)
   batch = math.min(batch, #items)
@@ -62,14 +67,14 @@ function M.ask(items, options, emit, context)
     if not texts then looking.fail(context, model, message, code) end
     local each = (log.clock() - began) / #numbers
     for k, found in ipairs(texts) do
-      local item = items[numbers[k]]
+      local n, item = at[numbers[k]], items[numbers[k]]
       local body = table.move(found.ids, 2, #found.ids - (found.ended and 1 or 0), 1, {})
-      if not found.text:find "%w" then
-        context.warn(("%s is left without: BLIP had no words for it"):format(item.path))
+      if words.count(found.text) == 0 then
+        looking.leave(context, n, item, "BLIP had no words for it")
       elseif circle(body) then
-        context.warn(("%s is left without: its caption goes in circles (%q); penalty = 1.3 or other words as prompt may help"):format(item.path, found.text))
+        looking.leave(context, n, item, ("its caption goes in circles (\"%s\"); %s"):format(found.text, ADVICE))
       else
-        emit(numbers[k], found.text, { model = model.path:match "([^/]+)/*$", prompt = options.prompt, seconds = each, cost = 0,
+        emit(n, found.text, { model = model.path:match "([^/]+)/*$", prompt = options.prompt, seconds = each, cost = 0,
           finish = not found.ended and "length" or nil })
       end
     end

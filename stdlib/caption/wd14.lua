@@ -52,7 +52,11 @@ local function chosen(model, numbers, from, options, without)
   return list
 end
 
-function M.ask(items, options, emit, context)
+local ADVICE = "a lower threshold gives more"
+
+function M.ask(asked, options, emit, context)
+  local items, at = looking.open(context, asked, ADVICE)
+  if #items == 0 then return end
   local model = looking.model(options, context, open)
   local device, _, memory, batch = looking.device(options, context)
   batch = math.min(batch, #items)
@@ -69,9 +73,9 @@ function M.ask(items, options, emit, context)
     for k, n in ipairs(numbers) do
       local list = chosen(model, found, (k - 1) * count, options, without)
       if #list == 0 then
-        context.warn(("%s is left without: no tag is as sure as %g; a lower threshold gives more"):format(items[n].path, options.threshold))
+        looking.leave(context, at[n], items[n], ("no tag is as sure as %g; %s"):format(options.threshold, ADVICE))
       else
-        emit(n, tags.join(list), { model = model.path:match "([^/]+)/*$", seconds = each, cost = 0 })
+        emit(at[n], tags.join(list), { model = model.path:match "([^/]+)/*$", seconds = each, cost = 0 })
       end
     end
   end
