@@ -86,10 +86,33 @@ test("wd14: pictures are made ready as timm's are: white behind, a white border,
   check.equal(done.exit, 0, done.text)
   -- The tags of tests/golden/wd14/golden.safetensors from 0.495 on, which none is nearer to than 0.02; another JPEG decoder moves them by less.
   check.equal(captions(place), {
-    ["photo-0"] = '^_^, a, b, tree, blue eyes, poster (object), outdoors, red hair, hatsune miku, saber (fate)',
+    ["photo-0"] = '^_^, a b, tree, blue eyes, poster (object), outdoors, red hair, hatsune miku, saber (fate)',
     ["photo-5"] = '^_^, smile, no humans, "quoted", sky, 1girl, hatsune miku, saber (fate)',
     ["resize-alpha"] = '^_^, no humans, long hair, solo, smile, sky, "quoted", hatsune miku, saber (fate)',
   })
+end)
+
+test("wd14: a tag with a comma is one tag, one that stands twice in the list is given once; without takes either way of writing it", function()
+  local place = place_with(1)
+  local with = 'wd14 { model = "@/wd14", threshold = 0.01, character_threshold = 1%s }'
+  local list = place.read "wd14/selected_tags.csv":gsub("sky", "Long Hair")
+  place.write("wd14/selected_tags.csv", list)
+  local function given(more)
+    check.equal(place.run(SIDECARS:format(with:format(more))).exit, 0)
+    local text = captions(place).p1
+    return select(2, ("," .. text .. ","):gsub(", ?a b%f[,]", "")), select(2, text:gsub("long hair", "")), select(2, text:gsub(", *b%f[,]", ""))
+  end
+  check.equal({ given "" }, { 1, 1, 0 })
+  check.equal({ given ', without = { "a,_b", "long_hair" }' }, { 0, 0, 0 })
+  check.equal({ given ', without = { "A b" }' }, { 0, 1, 0 })
+end)
+
+test("wd14: a rating that no tag of the model gives is told by check", function()
+  local place = place_with(1)
+  place.write("wd14/selected_tags.csv", (place.read "wd14/selected_tags.csv":gsub(",9,", ",5,")))
+  local done = place.check(SIDECARS:format 'wd14 { model = "@/wd14", rating = true }')
+  check.contains(done.text, "this tagger does not rate pictures: no line of @/wd14/selected_tags.csv has category 9")
+  check.equal(place.check(SIDECARS:format 'wd14 { model = "@/wd14" }').exit, 0)
 end)
 
 test("blip: a folder is captioned; how many go at once changes no text", function()
@@ -418,9 +441,6 @@ local BROKEN = {
     "32 x 32, the config's image_size, is expected", "blip" },
   { "another resize", function(place) place.write("blip/preprocessor_config.json", '{"resample": 2}') end, "resample is 2; 3, bicubic, is expected", "blip" },
   { "no spread", function(place) place.write("blip/preprocessor_config.json", '{"image_std": [0, 1, 1]}') end, "image_std is [0,1,1]", "blip" },
-  { "a BLIP that does not write", function(place)
-    for _, name in ipairs { "config.json", "model.safetensors" } do place.write("blip/" .. name, assert(fs.read("tests/golden/blip/matcher/" .. name))) end
-  end, "says whether texts belong to pictures and writes none", "blip" },
   { "no tags", function(place) fs.remove(place.path "wd14/selected_tags.csv") end, "selected_tags.csv", "wd14" },
   { "too few tags", function(place) place.write("wd14/selected_tags.csv", "tag_id,name,category,count\n1,a,0,9\n") end,
     "selected_tags.csv has 1 tags, the config's num_classes is 20", "wd14" },
@@ -432,11 +452,18 @@ local BROKEN = {
   end, "line 17 has a tag with a control character, or that is not UTF-8", "wd14" },
   { "a word with a NUL", function(place) place.write("blip/vocab.txt", (place.read "blip/vocab.txt":gsub("word7\n", "word7\0\n"))) end,
     "vocab.txt: line 8 has a control character", "blip" },
+  { "a word that is no text", function(place) place.write("blip/vocab.txt", (place.read "blip/vocab.txt":gsub("word7\n", "word\xE9\n"))) end,
+    "vocab.txt: line 8 is not UTF-8", "blip" },
+  { "a word twice", function(place) place.write("blip/vocab.txt", (place.read "blip/vocab.txt":gsub("word7\n", "word3\r\n"))) end,
+    'token "word3" comes twice (lines 4 and 8)', "blip" },
+  { "empty lines", function(place) place.write("blip/vocab.txt", place.read "blip/vocab.txt" .. "\n\n") end,
+    'token "" comes twice (lines 95 and 96)', "blip" },
+  { "a flood of words", function(place) place.write("blip/vocab.txt", ("word\n"):rep(4 << 20)) end,
+    "vocab.txt has more than 16 MB, so it is no list of words", "blip" },
+  { "a flood of tags", function(place) place.write("wd14/selected_tags.csv", ("1,abc,0,1\n"):rep(4 << 20)) end,
+    "selected_tags.csv has 40 MB, so it is no list of 20 tags; at most 4 MB are read", "wd14" },
   { "no CSV", function(place) place.write("wd14/selected_tags.csv", 'tag_id,name,category,count\n1,"a,0,9\n') end, "line 2 is no line of CSV", "wd14" },
   { "other columns", function(place) place.write("wd14/selected_tags.csv", "id,tag\n") end, 'names no columns "name" and "category"', "wd14" },
-  { "another architecture", function(place)
-    place.write("wd14/config.json", (place.read "wd14/config.json":gsub("vit_base_patch16_224", "swinv2_base_window8_256")))
-  end, "is no plain vision transformer; wd-vit-tagger-v3", "wd14" },
   { "a class token", function(place)
     place.write("wd14/config.json", (place.read "wd14/config.json":gsub('"class_token": false', '"class_token": true')))
   end, "has a class_token", "wd14" },
@@ -452,7 +479,8 @@ test("a model's folder that is broken is told by check, with what to do", functi
     check.ok(not (done.text:find "whole folder again" and done.text:find "save the model again"), name .. ": " .. done.text)
     check.ok(done.exit == 1 or done.exit == 2, name .. ": " .. tostring(done.exit))
     check.contains(done.text, said, name)
-    check.ok(done.text:find "whole folder" or done.text:find "did you mean" or done.text:find "save the model again", name .. ": " .. done.text)
+    check.ok(done.text:find "whole folder" or done.text:find "did you mean" or done.text:find "save the model again"
+      or done.text:find "brings", name .. ": " .. done.text)
   end
 end)
 
@@ -468,7 +496,17 @@ test("blip: a model that is only there as pytorch_model.bin writes the same capt
   check.equal(captions(place), before)
 end)
 
-test("a vocabulary is found in tokenizer.json too", function()
+test("a vocabulary whose lines end as on Windows, with a mark of UTF-8 before them, writes the same captions", function()
+  local place = place_with(2)
+  check.equal(place.run(SIDECARS:format(SHORT)).exit, 0)
+  local before = captions(place)
+  place.write("blip/vocab.txt", "\xEF\xBB\xBF" .. place.read "blip/vocab.txt":gsub("\n", "\r\n"))
+  local done = place.run(SIDECARS:format(SHORT))
+  check.contains(done.log, "2 written", done.text)
+  check.equal(captions(place), before)
+end)
+
+test("a vocabulary is found in tokenizer.json too, and whether letters become small", function()
   local place = place_with(1)
   local vocabulary = {}
   for i, word in ipairs(WORDS) do vocabulary[word] = i - 1 end
@@ -476,6 +514,12 @@ test("a vocabulary is found in tokenizer.json too", function()
   place.write("blip/tokenizer.json", json.encode { model = { type = "WordPiece", vocab = vocabulary } })
   local done = place.run(SIDECARS:format(SHORT))
   check.equal(done.exit, 0, done.text)
+  local prompted = BLIP:format(2, 6, ', prompt = "Word7"')
+  check.equal(place.check(SIDECARS:format(prompted)).exit, 0)
+  place.write("blip/tokenizer.json", json.encode { model = { type = "WordPiece", vocab = vocabulary }, normalizer = { type = "BertNormalizer", lowercase = false } })
+  check.contains(place.check(SIDECARS:format(prompted)).text, "no word for a part of the prompt")
+  place.write("blip/tokenizer_config.json", '{"do_lower_case": true}')
+  check.equal(place.check(SIDECARS:format(prompted)).exit, 0)
   place.write("blip/tokenizer.json", json.encode { model = { type = "BPE", vocab = vocabulary } })
   check.contains(place.check(SIDECARS:format(SHORT)).text, "a WordPiece vocabulary, numbered from 0, is expected")
 end)

@@ -323,9 +323,6 @@ local BROKEN = {
     "vocab.txt has 83 words, the config's vocab_size is 96" },
   { "other shapes", function(place) place.write("itm/config.json", (place.read "itm/config.json":gsub('"hidden_size": 24', '"hidden_size": 30'))) end,
     "config.json and the weights are not of one model" },
-  { "a BLIP that writes", function(place)
-    for _, name in ipairs { "config.json", "model.safetensors" } do place.write("itm/" .. name, assert(fs.read(GOLDEN .. "captioner/" .. name))) end
-  end, "this BLIP writes captions" },
 }
 
 test("score: a model's folder that is broken is told by check, with what to do, and nothing is computed", function()

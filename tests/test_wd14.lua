@@ -4,6 +4,7 @@ local hub_folder = require "models.hub_folder"
 local json = require "native.json"
 local layers = require "models.layers"
 local part = require "models.part"
+local tag_list = require "models.tag_list"
 local wd14 = require "models.wd14"
 
 local golden = "tests/golden/wd14/"
@@ -50,4 +51,42 @@ test("wd14: names, quotes and categories of selected_tags.csv", function()
   local tags = check.ok(hub_folder.wd14(golden)).tags
   check.equal({ tags[1], tags[5].name, tags[10].name, tags[11].name, tags[12].name, tags[13] },
     { { name = "general", category = "rating" }, "1girl", "poster_(object)", '"quoted"', "a,_b", { name = "hatsune_miku", category = "character" } })
+end)
+
+-- What is read of a selected_tags.csv of these bytes.
+local function read(bytes, count)
+  local path = tmp "tags.csv"
+  assert(fs.write(path, bytes))
+  return tag_list.read(path, count)
+end
+
+local HEAD = "tag_id,name,category,count\n"
+
+test("tags: lines end as they like, a mark of UTF-8 before them is nothing, names in quotes may have commas, columns any order", function()
+  local expected = { { name = "general", category = "rating" }, { name = "a,_b", category = "general" }, { name = "miku", category = "character" },
+    { name = '"', category = "general" } }
+  local rows = { "1,general,9,5", '2,"a,_b",0,4', "3,miku,4,3", '4,"""",1,2' } -- 1: Danbooru's artists
+  for _, ending in ipairs { "\n", "\r\n", "\r", "\n\n" } do
+    local bytes = "tag_id,name,category,count" .. ending .. table.concat(rows, ending)
+    check.equal(read(bytes, 4), expected, ("%q"):format(ending))
+    check.equal(read("\xEF\xBB\xBF" .. bytes .. ending, 4), expected, ("%q"):format(ending))
+  end
+  check.equal(read('"category","name"\n0,x\n', 1), { { name = "x", category = "general" } })
+end)
+
+test("tags: what is no list of this model's tags is refused with the line", function()
+  check.refused("has 2 tags, the config's num_classes is 3; both come with the same model", read(HEAD .. "1,a,0,9\n2,b,0,8\n", 3))
+  check.refused("has 2 tags, the config's num_classes is 1", read(HEAD .. "1,a,0,9\n2,b,0,8\n", 1))
+  check.refused("has 0 tags", read(HEAD, 1))
+  check.refused('its first line names no columns "name" and "category"', read("tag_id,name\n1,a\n", 1))
+  check.refused("line 4 has no name or no category", read(HEAD .. "\r\n\r\n1,,0,9\n", 1))
+  check.refused("line 2 has no name or no category", read(HEAD .. "1,a\n", 1))
+  check.refused("line 2 has 5 fields, the first line 4; a name with a comma stands in quotes", read(HEAD .. "1,a,_b,0,9\n", 1))
+  check.refused("line 3 has a category that is no number; 0 is general, 4 a character, 9 a rating", read(HEAD .. "1,a,0,9\n2,b,general,8\n", 2))
+  check.refused("line 2 has a tag with a control character, or that is not UTF-8", read(HEAD .. "1,a\xff,0,9\n", 1))
+  check.refused("line 2 has a tag with a control character", read(HEAD:gsub("\n", "\r\n") .. "1,a\0b,0,9\n", 1))
+  check.refused("line 2 is no line of CSV", read(HEAD .. '1,"a,0,9\n', 1))
+  check.refused("line 2 is no line of CSV", read(HEAD .. '1,"' .. ('""'):rep(1 << 20) .. '",0,9\n', 1)) -- at once: 2 MB of doubled quotes took minutes
+  check.equal(check.refused("cannot be opened", tag_list.read(tmp "gone.csv", 1)), "NOTFOUND")
+  check.refused("has 9 MB, so it is no list of 20 tags; at most 4 MB are read", read(HEAD .. ("1,abcdefghijk,0,9\n"):rep(1 << 19), 20))
 end)

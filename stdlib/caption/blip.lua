@@ -1,12 +1,9 @@
 -- Captions by BLIP on this machine's device: no key, no network, nothing to pay.
 local captioner = require "models.captioner"
-local hub_folder = require "models.hub_folder"
 local log = require "native.log"
 local looking = require "caption.looking"
 local script = require "native.script"
 local words = require "caption.words"
-
-local function open(path) return hub_folder.blip(path, "captioner") end
 
 local M = {
   name = "blip", version = 1, author = "model",
@@ -31,13 +28,13 @@ function M.check(options)
 end
 
 function M.declare(options, state)
-  local model = looking.declare(options, state, open)
+  local model = looking.declare(options, state, "captioner")
   local prompt, message, code = captioner.prompt { model = model, prompt = options.prompt, longest = options.longest }
   if not prompt then state.session:fail(state.at, message, { code = code, key = "longest", value = true, world = true }) end
 end
 
 M.question = looking.question
-function M.depends(_, options, context) return looking.depends(options, context, open) end
+function M.depends(_, options, context) return looking.depends(options, context, "captioner") end
 
 -- The words that a text repeats at its end without coming further: a run of up to 8 pieces said three times, one of them four times.
 local function circle(ids)
@@ -53,7 +50,7 @@ local ADVICE = "penalty = 1.3 or other words as prompt may help"
 function M.ask(asked, options, emit, context)
   local items, at = looking.open(context, asked, ADVICE)
   if #items == 0 then return end
-  local model = looking.model(options, context, open)
+  local model = looking.model(options, context, "captioner")
   local device, _, memory, batch = looking.device(options, context)
   batch = math.min(batch, #items)
   local it <close>, message, code = captioner.open { model = model, device = device, dtype = options.dtype, batch = batch, memory = memory,

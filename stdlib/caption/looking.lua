@@ -1,7 +1,7 @@
 -- looking.lua - what providers share that look at pictures here, on the device: the model's folder, its fingerprint, batches of pictures.
 --
---   looking.declare(options, state, function(path) return hub_folder.blip(path, "captioner") end)    -- while a recipe is read
---   local model = looking.model(options, context, open)
+--   looking.declare(options, state, "captioner")                       -- while a recipe is read; kinds are those of models/kind.lua
+--   local model = looking.model(options, context, "captioner")
 --   for numbers, floats in looking.batches(context, items, { device = device, batch = 4, side = 384 }) do ... end
 --                                                                      -- numbers[k]: which item the kth picture is of
 --
@@ -9,7 +9,9 @@
 
 local fs = require "native.fs"
 local hash = require "native.hash"
+local hub_folder = require "models.hub_folder"
 local image = require "native.image"
+local kinds = require "models.kind"
 local lint = require "caption.lint"
 local loader = require "native.loader"
 local part = require "models.part"
@@ -42,9 +44,9 @@ end
 local prints = setmetatable({}, { __mode = "k" })
 
 --- The model by content, once for each recipe's options.
-function M.depends(options, context, open)
+function M.depends(options, context, kind)
   if not prints[options] then
-    local sum, message, code = part.fingerprint(context.store(), M.model(options, context, open).part)
+    local sum, message, code = part.fingerprint(context.store(), M.model(options, context, kind).part)
     if not sum then context.fail(message, { code = code }) end
     prints[options] = sum
   end
@@ -69,23 +71,31 @@ local function hint_of(path, message, code)
     or "`calotype get hf:OWNER/NAME` brings the whole folder; ?blip, ?wd14 and ?score say which models of the hub there are"
 end
 
+-- The model, or what is wrong, the code and what to do: another kind than was wanted is told as what it is.
+local function opened(path, kind)
+  local model, message, code = hub_folder.open(path, kind)
+  if model then return model end
+  if not fs.stat(path) then message, code = ("there is no model %s"):format(path), "NOTFOUND" end
+  local other, advice
+  if not NOT_ITS_FAULT[code] then other, advice = kinds.instead(path, kind) end
+  return nil, other or message, code, advice or hint_of(path, message, code)
+end
+
 --- Open the model while a recipe is read: what is wrong with it is told before anything is computed.
+---@param kind "captioner"|"matcher"|"tagger"
 ---@return table model
-function M.declare(options, state, open)
+function M.declare(options, state, kind)
   local session, at = state.session, state.at
   session:permit_device(at)
   session:permit_base(options.model, at, "model")
-  local model, message, code = open(options.model)
-  if not model then
-    if not fs.stat(options.model) then message, code = ("there is no model %s"):format(options.model), "NOTFOUND" end
-    session:fail(at, message, { key = "model", value = true, hint = hint_of(options.model, message, code), code = code, world = true })
-  end
+  local model, message, code, hint = opened(options.model, kind)
+  if not model then session:fail(at, message, { key = "model", value = true, hint = hint, code = code, world = true }) end
   return model
 end
 
-function M.model(options, context, open)
-  local model, message, code = open(options.model)
-  if not model then context.fail(message, { code = code, hint = hint_of(options.model, message, code) }) end
+function M.model(options, context, kind)
+  local model, message, code, hint = opened(options.model, kind)
+  if not model then context.fail(message, { code = code, hint = hint }) end
   return model
 end
 

@@ -20,9 +20,7 @@ local M = {}
 local VERSION = 1
 local KIND = "match"
 
-local function open(path) return hub_folder.blip(path, "matcher") end
-
-function M.declare(options, state) looking.declare(options, state, open) end
+function M.declare(options, state) looking.declare(options, state, "matcher") end
 
 -- What a number depends on besides the picture and its text.
 local function question(options, print)
@@ -53,7 +51,7 @@ end
 
 local function compute(context, options, open_, done)
   local scorer = require "models.scorer"
-  local model = looking.model(options, context, open)
+  local model = looking.model(options, context, "matcher")
   local device, _, memory, batch = looking.device(options, context)
   batch = math.min(batch, #open_)
   local it <close>, message, code = scorer.open { model = model, device = device, dtype = options.dtype, batch = batch, memory = memory }
@@ -90,7 +88,7 @@ end
 function M.score(context, options, rows)
   if #rows == 0 then return { values = {}, known = 0, computed = 0, cut = 0 } end
   local store = context.store()
-  local asked = question(options, looking.depends(options, context, open))
+  local asked = question(options, looking.depends(options, context, "matcher"))
   local done, open_ = look(store, asked, rows)
   if #open_ > 0 then
     local _ <close> = alone.asking(store, function() context.fail("stopped", { exit = 130, hint = "scores so far are kept" }) end)
@@ -109,7 +107,7 @@ end
 ---@return { values: table<integer, number>, known: integer, open: integer }
 function M.plan(context, options, rows)
   if #rows == 0 then return { values = {}, known = 0, open = 0 } end
-  local done = look(context.store(), question(options, looking.depends(options, context, open)), rows)
+  local done = look(context.store(), question(options, looking.depends(options, context, "matcher")), rows)
   done.open = #rows - done.known
   return done
 end
@@ -118,7 +116,7 @@ end
 ---@param rows { item: { sha256: string }, text: string }[]
 ---@return integer known
 function M.known(store, options, rows)
-  local model = open(options.model)
+  local model = hub_folder.open(options.model, "matcher")
   local print = model and part.fingerprint(store, model.part, true)
   return print and look(store, question(options, print), rows).known or 0
 end

@@ -2,6 +2,7 @@
 --
 --   tags.tidy("Long_Hair, ^_^, long hair, solo", { without = { "solo" } })     --> "long hair, ^_^"
 --   tags.unite("1girl, solo", "solo, red hair")                                --> "1girl, solo, red hair"
+--   tags.one "a,_b"                                                            --> "a b"
 --   tags.escaped "miku (vocaloid)"                                             --> "miku \\(vocaloid\\)"
 --
 -- Tags are kept as they are meant, without backslashes; those are written on the way out, for prompts where brackets are weights.
@@ -23,6 +24,11 @@ function M.plain(tag)
   if not FACES[tag] then tag = tag:gsub("_", " ") end
   return (tag:gsub("%s+", " "):gsub("^ ", ""):gsub(" $", ""))
 end
+
+--- A tag as one in a list: a comma in it, which would make two of it there and in every trainer, becomes a space.
+---@param tag string
+---@return string
+function M.one(tag) return M.plain((tag:gsub("，", " "):gsub("、", " "):gsub("[,\r\n]", " "))) end
 
 --- The tags of a text, in order, without the spaces around them; empty ones are left out.
 ---@param s string

@@ -1,16 +1,13 @@
 -- Booru tags by SmilingWolf's WD14 taggers on this machine's device.
-local hub_folder = require "models.hub_folder"
 local log = require "native.log"
 local looking = require "caption.looking"
 local tagger = require "models.tagger"
 local tags = require "caption.tags"
 
-local function open(path) return hub_folder.wd14(path) end
-
 local M = {
   name = "wd14", version = 1, author = "model",
   doc = "Booru tags by SmilingWolf's WD14 tagger on this machine: nothing is sent, nothing costs. Of the hub's models SmilingWolf/wd-vit-tagger-v3 (0.4 GB) "
-    .. "and wd-vit-large-tagger-v3: `calotype get hf:NAME`.",
+    .. "and wd-vit-large-tagger-v3: `calotype get hf:NAME`. A comma in a tag becomes a space: commas part tags.",
   example = 'photos:caption { with = wd14 { threshold = 0.35 }, tags = {} }',
   options = {
     { "model", "path", default = "models/wd-vit-tagger-v3", doc = "its folder, as the Hugging Face hub has it" },
@@ -22,8 +19,16 @@ local M = {
   },
 }
 
-function M.declare(options, state) looking.declare(options, state, open) end
-function M.depends(_, options, context) return looking.depends(options, context, open) end
+function M.declare(options, state)
+  local model = looking.declare(options, state, "tagger")
+  local rates = not options.rating
+  for _, tag in ipairs(model.tags) do rates = rates or tag.category == "rating" end
+  if not rates then
+    state.session:fail(state.at, ("this tagger does not rate pictures: no line of %s/selected_tags.csv has category 9"):format(options.model),
+      { key = "rating", value = true, hint = "leave rating out", code = "FORMAT", world = true })
+  end
+end
+function M.depends(_, options, context) return looking.depends(options, context, "tagger") end
 
 function M.question(options)
   local kept = looking.question(options)
@@ -38,16 +43,20 @@ local function chosen(model, numbers, from, options, without)
     local p = numbers[from + i]
     if tag.category == "rating" then
       if not best or p > best.p then best = { name = tag.name, p = p, i = i } end
-    elseif p >= (tag.category == "character" and options.character_threshold or options.threshold) and not without[tags.plain(tag.name)]
+    elseif p >= (tag.category == "character" and options.character_threshold or options.threshold) and not without[tags.one(tag.name)]
       and (tag.category ~= "character" or options.character_threshold < 1) then
       table.insert(lists[tag.category], { name = tag.name, p = p, i = i })
     end
   end
-  local list = {}
+  local list, said = {}, {}
   if options.rating and best then list[1] = best.name end
   for _, category in ipairs { "general", "character" } do
     table.sort(lists[category], function(a, b) if a.p ~= b.p then return a.p > b.p end return a.i < b.i end)
-    for _, tag in ipairs(lists[category]) do list[#list + 1] = tags.plain(tag.name) end
+    for _, tag in ipairs(lists[category]) do
+      local name = tags.one(tag.name)
+      if not said[name] then list[#list + 1] = name end -- a list may have a tag twice, or with other underscores
+      said[name] = true
+    end
   end
   return list
 end
@@ -57,13 +66,13 @@ local ADVICE = "a lower threshold gives more"
 function M.ask(asked, options, emit, context)
   local items, at = looking.open(context, asked, ADVICE)
   if #items == 0 then return end
-  local model = looking.model(options, context, open)
+  local model = looking.model(options, context, "tagger")
   local device, _, memory, batch = looking.device(options, context)
   batch = math.min(batch, #items)
   local it <close>, message, code = tagger.open { model = model, device = device, dtype = options.dtype, batch = batch, memory = memory }
   if not it then context.fail(message, { code = code, key = "with" }) end
   local count, without = #model.tags, {}
-  for _, tag in ipairs(options.without) do without[tags.plain(tag)] = true end
+  for _, tag in ipairs(options.without) do without[tags.one(tag)] = true end
   for numbers, floats in looking.batches(context, items, { device = device, batch = batch, side = model.config.side, square = true }) do
     local began = log.clock()
     local found

@@ -8,8 +8,10 @@
 
 local blip = require "models.blip"
 local fs = require "native.fs"
+local kinds = require "models.kind"
 local layers = require "models.layers"
 local part = require "models.part"
+local tag_list = require "models.tag_list"
 local text = require "native.text"
 local wd14 = require "models.wd14"
 
@@ -17,23 +19,41 @@ local M = {}
 
 local CONTROL = "[\0-\8\11\12\14-\31\127]" -- all but tabs and ends of lines
 
+local WORDS_MOST = 16 << 20 -- bytes; BERT's are 0.2 MB, those of a hundred languages 1 MB
+
+local function line_of(lines, at) return select(2, lines:sub(1, at - 1):gsub("\n", "")) + 1 end
+
+-- " (lines 7 and 90)": the first two lines of vocab.txt with the same word; "" where there are none.
+local function twice(lines)
+  local seen, number = {}, 0
+  for word in (lines:gsub("\n$", "") .. "\n"):gmatch "([^\n]*)\n" do
+    word, number = word:gsub("\r$", ""), number + 1
+    if seen[word] then return (" (lines %d and %d)"):format(seen[word], number) end
+    seen[word] = number
+  end
+  return ""
+end
+
 -- The lines of vocab.txt, from it or from tokenizer.json, and whether letters become small.
 local function vocabulary(path)
-  local lower = true
+  local lower
   if fs.stat(path .. "/tokenizer_config.json") then
     local config, message, code = part.read_json(path .. "/tokenizer_config.json")
     if not config then return nil, message, code end
-    if config.do_lower_case == false then lower = false end
+    if config.do_lower_case ~= nil then lower = config.do_lower_case ~= false end
   end
   if fs.stat(path .. "/vocab.txt") then
-    local lines, message, code = fs.read(path .. "/vocab.txt", 64 << 20)
+    local lines, message, code = fs.read(path .. "/vocab.txt", WORDS_MOST)
+    if code == "LIMIT" then return nil, ("%s/vocab.txt has more than %d MB, so it is no list of words"):format(path, WORDS_MOST >> 20), "FORMAT" end
     if not lines then return nil, message, code end
+    lines = lines:gsub("^\xEF\xBB\xBF", "")
     local at = lines:find(CONTROL)
     if at then
-      local _, before = lines:sub(1, at):gsub("\n", "")
-      return nil, ("%s/vocab.txt: line %d has a control character, which is no part of a word"):format(path, before + 1), "FORMAT"
+      return nil, ("%s/vocab.txt: line %d has a control character, which is no part of a word"):format(path, line_of(lines, at)), "FORMAT"
     end
-    return lines, lower, "vocab.txt"
+    at = select(2, utf8.len(lines))
+    if at then return nil, ("%s/vocab.txt: line %d is not UTF-8"):format(path, line_of(lines, at)), "FORMAT" end
+    return lines, lower ~= false, "vocab.txt"
   end
   if not fs.stat(path .. "/tokenizer.json") then
     return nil, ("%s: no vocab.txt and no tokenizer.json; the words come with the model they were learned with"):format(path), "NOTFOUND"
@@ -51,7 +71,8 @@ local function vocabulary(path)
   if model.type ~= "WordPiece" or count == 0 or #lines ~= count then
     return nil, ("%s/tokenizer.json: a WordPiece vocabulary, numbered from 0, is expected"):format(path), "FORMAT"
   end
-  return table.concat(lines, "\n"), lower, "tokenizer.json"
+  if lower == nil and type(it.normalizer) == "table" then lower = it.normalizer.lowercase ~= false end
+  return table.concat(lines, "\n"), lower ~= false, "tokenizer.json"
 end
 
 -- What preprocessor_config.json says becomes of a picture; without one what the model was trained with.
@@ -95,9 +116,6 @@ local function fits(it, build)
   return true
 end
 
-local KINDS = { captioner = "text_decoder.bert.embeddings.word_embeddings.weight", matcher = "itm_head.weight" }
-local OTHER = { captioner = "says whether texts belong to pictures and writes none", matcher = "writes captions" }
-
 --- BLIP's folder. kind: "captioner", which writes, or "matcher", which says whether a text belongs to a picture.
 ---@param path string
 ---@param kind "captioner"|"matcher"
@@ -108,15 +126,14 @@ function M.blip(path, kind)
   local it, message, code = part.open(path, { root = "blip", stem = "model", config = blip.config })
   if not it then return nil, message, code end
   local c = blip.config(it.config)
-  local other = kind == "captioner" and "matcher" or "captioner"
-  if not it.tensors[KINDS[kind]] and it.tensors[KINDS[other]] then
-    return nil, ("%s: this BLIP %s"):format(path, OTHER[kind]), "FORMAT"
-  end
+  if (kinds.blip(it.tensors) or kind) ~= kind then return nil, kinds.instead(path, kind) or path .. ": another BLIP", "FORMAT" end
   local model = { path = path, part = it, config = c }
   local lines, lower, from = vocabulary(path)
   if not lines then return nil, lower, from end
   model.words, message, code = text.wordpiece(lines, lower)
-  if not model.words then return nil, ("%s/%s: %s"):format(path, from, message), code end
+  if not model.words then
+    return nil, ("%s/%s: %s%s"):format(path, from, message, code == "FORMAT" and from == "vocab.txt" and twice(lines) or ""), code
+  end
   -- [DEC] and [ENC] stand behind BERT's words and in no file.
   local count = model.words:size()
   if count > c.vocabulary or count + 2 < c.vocabulary then
@@ -135,60 +152,6 @@ function M.blip(path, kind)
   return model
 end
 
--- The fields of a line of CSV (RFC 4180): between commas, or in quotes, where two stand for one.
-local function fields(line)
-  local list, at = {}, 1
-  repeat
-    local quoted, after = line:match('^"([^"]*)()', at)
-    if quoted then
-      while line:sub(after, after + 1) == '""' do
-        local more, next_ = line:match('^([^"]*)()', after + 2)
-        quoted, after = quoted .. '"' .. more, next_
-      end
-      if line:sub(after, after) ~= '"' then return nil end
-      after = after + 1
-    else
-      quoted, after = line:match("^([^,]*)()", at)
-    end
-    list[#list + 1], at = quoted, after + 1
-    local between = line:sub(after, after)
-    if between ~= "," and between ~= "" then return nil end
-  until after > #line
-  return list
-end
-
-local CATEGORIES = { ["0"] = "general", ["4"] = "character", ["9"] = "rating" }
-
--- selected_tags.csv: { name =, category = } in the order of the model's outputs.
-local function tag_list(path, count)
-  local bytes, message, code = fs.read(path, 64 << 20)
-  if not bytes then return nil, message, code end
-  local rows, number, columns = {}, 0, nil
-  for line in bytes:gsub("^\xEF\xBB\xBF", ""):gmatch "[^\r\n]+" do
-    number = number + 1
-    local list = fields(line)
-    if not list then return nil, ("%s: line %d is no line of CSV"):format(path, number), "FORMAT" end
-    if not columns then
-      columns = {}
-      for i, name in ipairs(list) do columns[name] = i end
-      if not columns.name or not columns.category then
-        return nil, ("%s: its first line names no columns \"name\" and \"category\""):format(path), "FORMAT"
-      end
-    else
-      local name, category = list[columns.name], list[columns.category]
-      if not name or name == "" or not category then return nil, ("%s: line %d has no name or no category"):format(path, number), "FORMAT" end
-      if name:find "%c" or not utf8.len(name) then
-        return nil, ("%s: line %d has a tag with a control character, or that is not UTF-8"):format(path, number), "FORMAT"
-      end
-      rows[#rows + 1] = { name = name, category = CATEGORIES[category] or "general" }
-    end
-  end
-  if #rows ~= count then
-    return nil, ("%s has %d tags, the config's num_classes is %d; both come with the same model"):format(path, #rows, count), "FORMAT"
-  end
-  return rows
-end
-
 --- The tagger's folder: config.json as timm writes it, model.safetensors, selected_tags.csv.
 ---@param path string
 ---@return { path: string, part: calotype.ModelPart, config: table, tags: { name: string, category: "general"|"character"|"rating" }[] }? model
@@ -198,13 +161,21 @@ function M.wd14(path)
   local it, message, code = part.open(path, { root = "wd14", stem = "model", config = wd14.config })
   if not it then return nil, message, code end
   local model = { path = path, part = it, config = wd14.config(it.config) }
-  model.tags, message, code = tag_list(path .. "/selected_tags.csv", model.config.tags)
+  model.tags, message, code = tag_list.read(path .. "/selected_tags.csv", model.config.tags)
   if not model.tags then return nil, message, code end
   local fine
   fine, message, code = fits(it, function(g, w) wd14.tagger(g, w, model.config, { batch = 1 }) end)
   if not fine then return nil, message, code end
   table.insert(it.files, "selected_tags.csv")
   return model
+end
+
+--- The folder of a model that looks at pictures.
+---@param path string
+---@param kind "captioner"|"matcher"|"tagger"
+function M.open(path, kind)
+  if kind == "tagger" then return M.wd14(path) end
+  return M.blip(path, kind)
 end
 
 return M

@@ -56,9 +56,11 @@ local function parts_of(path, name)
   return files
 end
 
--- Which files hold the tensors: safetensors before what torch.save wrote, of each plain, else fp16, else the parts that an index names.
--- Returns a list of names.
-local function choose(path, stem)
+--- Which files of a folder hold the tensors: safetensors before what torch.save wrote, of each plain, else fp16, else the parts that an index names.
+---@return string[]? names
+---@return string? message
+---@return string? code
+function M.files(path, stem)
   local pytorch = stem == "model" and "pytorch_model" or stem -- as transformers calls it
   for _, format in ipairs { { ".safetensors", { stem } }, { ".bin", { pytorch, stem } } } do
     local ending, names = table.unpack(format)
@@ -105,7 +107,7 @@ function M.open(path, kind)
   local message, code
   part.config, message, code = M.read_config(path .. "/config.json", kind.root, kind.config)
   if not part.config then return nil, message, code end
-  part.files, message, code = choose(path, kind.stem)
+  part.files, message, code = M.files(path, kind.stem)
   if not part.files then return nil, message, code end
   part.tensors, part.original = {}, {}
   for _, name in ipairs(part.files) do

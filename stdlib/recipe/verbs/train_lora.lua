@@ -86,7 +86,9 @@ local function open_base(path, fail)
         fail(("%s is no base"):format(path), ("%s inside it is one"):format(entry.path), "NOTFOUND")
       end
     end
-    fail(("%s is no base"):format(path), A_BASE, "NOTFOUND")
+    local it = require("models.kind").of(path)
+    fail(it and ("%s is %s, no base"):format(path, it.text) or ("%s is no base"):format(path), it and it.use and ("%s reads it; %s"):format(it.use, A_BASE)
+      or A_BASE, "NOTFOUND")
   end
   if #lacking > 0 then
     fail(("the base %s lacks %s"):format(path, table.concat(lacking, ", ")), "get the whole folder again from where it came from", "NOTFOUND")
