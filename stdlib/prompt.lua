@@ -19,7 +19,7 @@ function M.help(topic)
       .. "_ is the last result; Ctrl-C stops what runs; Ctrl-D or exit leaves.\n"
       .. (require "recipe.help".text "" or "")
   end
-  return require "recipe.help".text(topic)
+  return (require "recipe.help".text(topic)) -- its second value says whether there is such a topic
 end
 
 -- Values ------------------------------------------------------------------------------------------------------------

@@ -84,6 +84,27 @@ test("log tells prompts, money, comparisons and what was paid for nothing", func
   check.contains(ends(0, folder, "show .calotype"), "\n  3 requests to services: $0.0016 and 1 of unknown price\n")
 end)
 
+test("log says what a model on this machine was asked with, where that is not the usual; a prompt of no words is none", function()
+  local folder = project(1)
+  local s = check.ok(store.open(folder .. "/.calotype"))
+  local sha = sha_of(folder .. "/photos/p1.png")
+  local function add(key, detail, prompt)
+    check.ok(s:add_caption { sha = sha, key = key, text = key, author = "model", provider = "blip", model = "base", detail = detail, prompt = prompt, cost = 0,
+      spend = true })
+  end
+  add("k1", '{"model":"base"}', "")
+  add("k2", '{"weights":"5e87564200","settings":{"beams":3,"longest":8,"penalty":1.5,"shortest":5}}', "a picture of")
+  add("k3", '{"weights":"5e87564200","settings":7}')
+  check.ok(s:add_caption { sha = sha, key = "k4", text = "k4", author = "model", provider = "wd14", model = "vit", cost = 0, spend = true,
+    detail = '{"weights":"d3be337100","settings":{"threshold":0.5,"rating":true,"without":["solo","1girl"]}}' })
+  s:close()
+  local shown = ends(0, folder, "captions log photos/p1.png")
+  for _, line in ipairs { "  blip base, free\n      k1\n", "  blip base, a picture of, weights 5e875642, longest 8, penalty 1.5, free\n      k2\n",
+    "  blip base, weights 5e875642, free\n      k3\n", "  wd14 vit, weights d3be3371, threshold 0.5, rating true, without solo 1girl, free\n" } do
+    check.contains(shown, line)
+  end
+end)
+
 test("log says of a text that was put together what it was, and of the answer in it what it was for", function()
   local folder = project(1)
   put(folder .. "/photos/p1.txt", "a boat\n")
@@ -92,6 +113,11 @@ test("log says of a text that was put together what it was, and of the answer in
   check.contains(shown, "  fake, for a longer text\n")
   check.contains(shown, "  fake, put after what was there\n      a boat")
   check.ok(not shown:find("comparison", 1, true), shown)
+  folder = project(2)
+  put(folder .. "/photos/p1.txt", "a boat\n")
+  caption(folder, "fake {}, append = true") -- to p2 nothing is joined: its text is the answer alone
+  shown = ends(0, folder, "captions log photos/p2.png")
+  check.ok(shown:find "%*  1  [%d%-: ]+  fake\n", shown)
   folder = project(1)
   caption(folder, "ensemble { fake {}, fake { seed = 2 } }")
   shown = ends(0, folder, "captions log photos/p1.png")

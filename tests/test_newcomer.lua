@@ -260,6 +260,8 @@ test("help is understood at the prompt as it is typed", function()
     place.write("lines", line .. "\n")
     check.contains(shell(place, "calotype repl <lines"), "A recipe is: images from folders")
   end
+  place.write("lines", "help wd15\n")
+  check.contains(shell(place, "calotype repl <lines"), "there is no help on 'wd15'; did you mean 'wd14'?")
   place.write("lines", "helper = 3\nhelper\nhelp = 4\nhelp + 1\n")
   check.contains(shell(place, "calotype repl <lines"), "3\n5")
 end)

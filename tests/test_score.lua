@@ -173,6 +173,11 @@ test("score: plan and check say how many are known and how many would be compute
   check.contains(place.check(recipe()).out, ":score knows the match of 2 of 3 captions")
   check.contains(place.plan(recipe()).out, "match: 1 to compute, 2 known, 1 without a caption; ")
   check.contains(place.plan('images "@/photos":caption { with = fake {} }' .. SCORE .. SHEET).out, "match: 2 to compute, 2 known")
+  local none = place_with(2, { true, true })
+  local told = none.check(recipe())
+  check.contains(told.out .. told.text .. told.log, "no picture has a caption that :score could look at; a :caption before it writes them")
+  told = none.check('images "@/photos":caption { with = fake {} }' .. SCORE .. SHEET)
+  check.contains(told.out .. told.log, ":score finds no caption yet")
   check.ok(not place.check('images "@/photos":edit(function(p) p.caption = "a" return p end)' .. SCORE .. SHEET).out:find ":score knows")
 end)
 

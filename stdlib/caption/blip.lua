@@ -13,10 +13,14 @@ local M = {
   options = {
     { "model", "path", default = "models/blip-image-captioning-base", doc = "its folder, as the Hugging Face hub has it" },
     { "prompt", "text", default = "", doc = "the words that captions go on from" },
-    { "beams", "integer", min = 1, max = 16, default = 3, doc = "texts that are followed at once; 1 takes the likeliest word each time" },
-    { "longest", "integer", min = 2, max = 512, unit = "tokens", default = 30, doc = "most pieces of words of a caption, prompt and end with them" },
-    { "shortest", "integer", min = 0, max = 512, unit = "tokens", default = 5, doc = "it does not end before it has so many" },
-    { "penalty", "number", min = 1, max = 10, default = 1, doc = "more than 1 makes words that were said less likely: against captions that go in circles" },
+    { "beams", "integer", min = 1, max = 16, default = 3, elsewhere = { "num_beams" },
+      doc = "texts that are followed at once; 1 takes the likeliest word each time" },
+    { "longest", "integer", min = 2, max = 512, unit = "tokens", default = 30, elsewhere = { "max_length", "max_new_tokens", "max_tokens" },
+      doc = "most pieces of words of a caption, prompt and end with them" },
+    { "shortest", "integer", min = 0, max = 512, unit = "tokens", default = 5, elsewhere = { "min_length", "min_new_tokens" },
+      doc = "it does not end before it has so many" },
+    { "penalty", "number", min = 1, max = 10, default = 1, elsewhere = { "repetition_penalty" },
+      doc = "more than 1 makes words that were said less likely: against captions that go in circles" },
     table.unpack(looking.options),
   },
 }
@@ -30,7 +34,8 @@ end
 function M.declare(options, state)
   local model = looking.declare(options, state, "captioner")
   local prompt, message, code = captioner.prompt { model = model, prompt = options.prompt, longest = options.longest }
-  if not prompt then state.session:fail(state.at, message, { code = code, key = "longest", value = true, world = true }) end
+  if not prompt then state.session:fail(state.at, message, { code = code, key = "longest", value = true, world = true,
+    hint = options.longest > model.config.places and ("write longest = %d, or less"):format(model.config.places) or nil }) end
 end
 
 M.question = looking.question
@@ -45,10 +50,12 @@ local function circle(ids)
   end
 end
 
-local ADVICE = "penalty = 1.3 or other words as prompt may help"
+local function advice(options)
+  return ("penalty = %g or other words as prompt may help"):format(options.penalty < 1.3 and 1.3 or math.min(options.penalty + 0.5, 10))
+end
 
 function M.ask(asked, options, emit, context)
-  local items, at = looking.open(context, asked, ADVICE)
+  local items, at = looking.open(context, asked, advice(options))
   if #items == 0 then return end
   local model = looking.model(options, context, "captioner")
   local device, _, memory, batch = looking.device(options, context)
@@ -69,10 +76,11 @@ function M.ask(asked, options, emit, context)
       if words.count(found.text) == 0 then
         looking.leave(context, n, item, "BLIP had no words for it")
       elseif circle(body) then
-        looking.leave(context, n, item, ("its caption goes in circles (\"%s\"); %s"):format(found.text, ADVICE))
+        looking.leave(context, n, item, ("its caption goes in circles (\"%s\"); %s"):format(found.text, advice(options)))
       else
-        emit(n, found.text, { model = model.path:match "([^/]+)/*$", prompt = options.prompt, seconds = each, cost = 0,
-          finish = not found.ended and "length" or nil })
+        local told = looking.told(options, context, "captioner", each)
+        told.prompt, told.finish = options.prompt ~= "" and options.prompt or nil, not found.ended and "length" or nil
+        emit(n, found.text, told)
       end
     end
   end

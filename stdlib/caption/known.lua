@@ -128,6 +128,12 @@ local function check_score(session, self, store)
     if row.asks then words = words + 1 end
     if row.asks and row.sha256 then asked[#asked + 1] = { item = row, text = row.asks } end
   end
+  if words == 0 and #rows.read == #paths then
+    local writes = false
+    for _, step in ipairs(stage.lineage(self)) do writes = writes or stage.state(step).verb.name == "caption" end
+    if writes then return session:note ":score finds no caption yet; it computes the match of those that the run brings" end
+    return session:warn("no picture has a caption that :score could look at; a :caption before it writes them", state.at, "captions")
+  end
   local known = store and #asked > 0 and require("caption.matching").known(store, state.options, asked) or 0
   session:note((":score knows the match of %d of %s%s; the others are computed when it runs"):format(known, set.count(words, "caption"),
     #rows.read < #paths and (" (of %d pictures that were looked at)"):format(#rows.read) or ""))

@@ -25,7 +25,7 @@ local WAIT = 0.002 -- seconds between looks for a picture that is not ready
 
 --- What such providers are asked for besides what their model is about.
 M.options = {
-  { "batch", "integer", min = 1, max = 64, doc = "pictures looked at together; 4 on a CPU, 16 on a GPU when left out" },
+  { "batch", "integer", min = 1, max = 64, elsewhere = { "batch_size" }, doc = "pictures looked at together; 4 on a CPU, 16 on a GPU when left out" },
   { "dtype", "choice", choices = { "f32", "bf16", "f16" }, default = "f32",
     doc = "how weights are held; bf16 and f16 take half the memory. On a CPU rather bf16: f16 is computed as f32 there" },
   { "device", "text", doc = "\"gpu\", \"cpu\" or part of a name; a GPU where there is one when left out" },
@@ -61,12 +61,17 @@ local NOT_ITS_FAULT = { MEMORY = true, LIMIT = true, DENIED = true, IO = true }
 
 local function hint_of(path, message, code)
   if part.advises(message) or NOT_ITS_FAULT[code] then return nil end
+  local name = path:match "([^/:]+)/*$" or path
+  local here, owner = "models/" .. name, path:match "^hf:([%w%-_.]+)/" or OWNERS[name]
+  -- A folder that the recipe does not name has no stat here, but what lies near a name may be told.
+  if not fs.stat(path) and path ~= here and fs.nearest(here .. "~") == here then return ("did you mean %q?"):format(here) end
+  if not fs.stat(path) and owner then
+    local named = path ~= here and (not path:find "/" or path:find "^hf:" or path == owner .. "/" .. name) -- as the hub names it
+    return ("`calotype get hf:%s/%s%s` brings it"):format(owner, name, (path == here or named) and "" or " to=" .. path)
+      .. (named and (", for model = %q"):format(here) or "")
+  end
   local near = not fs.stat(path) and fs.nearest(path)
   if near then return ("did you mean %q?"):format(near) end
-  local name = path:match "([^/]+)/*$"
-  if not fs.stat(path) and OWNERS[name] then
-    return ("`calotype get hf:%s/%s%s` brings it"):format(OWNERS[name], name, path == "models/" .. name and "" or " to=" .. path)
-  end
   return fs.stat(path) and "get the whole folder again from where it came from"
     or "`calotype get hf:OWNER/NAME` brings the whole folder; ?blip, ?wd14 and ?score say which models of the hub there are"
 end
@@ -91,6 +96,15 @@ function M.declare(options, state, kind)
   local model, message, code, hint = opened(options.model, kind)
   if not model then session:fail(at, message, { key = "model", value = true, hint = hint, code = code, world = true }) end
   return model
+end
+
+--- What is kept with each answer of a model that looks here: whose it is, and what it was asked with.
+---@param seconds number that one picture took
+---@return table detail as recipe/providers.lua describes it
+function M.told(options, context, kind, seconds)
+  local settings = M.question(options)
+  settings.prompt = nil
+  return { model = options.model:match "([^/]+)/*$", weights = M.depends(options, context, kind), settings = settings, seconds = seconds, cost = 0 }
 end
 
 function M.model(options, context, kind)

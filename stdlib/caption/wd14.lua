@@ -7,14 +7,14 @@ local tags = require "caption.tags"
 local M = {
   name = "wd14", version = 1, author = "model",
   doc = "Booru tags by SmilingWolf's WD14 tagger on this machine: nothing is sent, nothing costs. Of the hub's models SmilingWolf/wd-vit-tagger-v3 (0.4 GB) "
-    .. "and wd-vit-large-tagger-v3: `calotype get hf:NAME`. A comma in a tag becomes a space: commas part tags.",
-  example = 'photos:caption { with = wd14 { threshold = 0.35 }, tags = {} }',
+    .. "and wd-vit-large-tagger-v3 (1.3 GB): `calotype get hf:NAME`. A comma in a tag becomes a space: commas part tags.",
+  example = 'photos:caption { with = wd14 { threshold = 0.35 }, tags = { first = { "1girl", "solo" } } }',
   options = {
     { "model", "path", default = "models/wd-vit-tagger-v3", doc = "its folder, as the Hugging Face hub has it" },
-    { "threshold", "number", min = 0.01, max = 1, default = 0.35, doc = "how sure it must be of a tag" },
+    { "threshold", "number", min = 0.01, max = 1, default = 0.35, elsewhere = { "general_threshold", "thresh" }, doc = "how sure it must be of a tag" },
     { "character_threshold", "number", min = 0.01, max = 1, default = 0.75, doc = "how sure of who somebody is; 1 names nobody" },
     { "rating", "boolean", default = false, doc = "begin with how it rates the picture: general, sensitive, questionable, explicit" },
-    { "without", "list", of = "text", default = {}, doc = "these tags are never given" },
+    { "without", "list", of = "text", default = {}, elsewhere = { "undesired_tags", "exclude_tags" }, doc = "these tags are never given" },
     table.unpack(looking.options),
   },
 }
@@ -84,7 +84,7 @@ function M.ask(asked, options, emit, context)
       if #list == 0 then
         looking.leave(context, at[n], items[n], ("no tag is as sure as %g; %s"):format(options.threshold, ADVICE))
       else
-        emit(at[n], tags.join(list), { model = model.path:match "([^/]+)/*$", seconds = each, cost = 0 })
+        emit(at[n], tags.join(list), looking.told(options, context, "tagger", each))
       end
     end
   end

@@ -2,6 +2,7 @@
 local json = require "native.json"
 local log = require "native.log"
 local named = require "captions.named"
+local providers = require "recipe.providers"
 local script = require "native.script"
 local set = require "recipe.set"
 local telling = require "captions.telling"
@@ -18,12 +19,27 @@ local function joined(row, used)
   return JOINED[told.mode]
 end
 
+-- What a model on this machine was asked with, where it is not what it is asked with by itself: "longest 8, penalty 1.3".
+local function settings_of(row, told, parts)
+  local provider = providers.by_name[row.provider]
+  if type(told) ~= "table" or type(told.weights) ~= "string" or not provider then return end
+  local settings = type(told.settings) == "table" and told.settings or {}
+  parts[#parts + 1] = "weights " .. told.weights:sub(1, 8)
+  for _, option in ipairs(provider.options) do
+    local value = settings[option.name]
+    local shown = type(value) == "table" and table.concat(value, " ") or tostring(value)
+    if value ~= nil and shown ~= "" and value ~= option.default then parts[#parts + 1] = option.name .. " " .. shown end
+  end
+end
+
 -- What one row is, without its text: "a person", "gemini gemini-3.8-flash, prompt 4be1a3f2, $0.0012, 2.1 s".
 local function origin(row, numbers, paid, used)
   local parts = { telling.who(row) }
-  local hashed = row.prompt and row.prompt:find "^%x+$" -- else what was asked has no words: image-to-text
-  if row.prompt then parts[#parts + 1] = hashed and "prompt " .. row.prompt:sub(1, 8) or row.prompt end
+  local asked = row.prompt ~= "" and row.prompt or nil
+  local hashed = asked and #asked == 64 and asked:find "^%x+$" -- else it stands as it was: how a text was begun, image-to-text
+  if asked then parts[#parts + 1] = hashed and "prompt " .. asked:sub(1, 8) or asked end
   local detail = json.decode(row.detail or "")
+  settings_of(row, detail, parts)
   local fallback = type(detail) == "table" and detail.fallback
   if type(fallback) == "table" and #fallback > 0 then parts[#parts + 1] = "after " .. table.concat(fallback, "; ") end
   if row.restores then parts[#parts + 1] = ("put back from %d"):format(numbers[row.restores] or 0) end

@@ -147,8 +147,11 @@ function M.blip(path, kind)
     else blip.matcher(g, w, c, { batch = 1, length = 2 }) end
   end)
   if not fine then return nil, message, code end
-  -- What decides what it says: the weights and the words, by content.
+  -- What decides what it says: the weights, the words and what becomes of pictures, by content.
   table.insert(it.files, from)
+  for _, name in ipairs { "preprocessor_config.json", "tokenizer_config.json" } do
+    if fs.stat(path .. "/" .. name) then table.insert(it.files, name) end
+  end
   return model
 end
 

@@ -86,6 +86,9 @@ local function known_of(row)
   return told
 end
 
+-- Whether an answer about this item does not become its text: context.aside is true for all, or has the items.
+local function is_aside(context, item) return context.aside == true or type(context.aside) == "table" and context.aside[item] or false end
+
 -- The answers that the store has, and which items have none: the first of the list that answered a picture is the one.
 local function look(context, list, items)
   local store, keys = context.store(), {}
@@ -100,8 +103,10 @@ local function look(context, list, items)
     end
     if row then
       done.known = done.known + 1
-      if not row.in_force then done.chosen[#done.chosen + 1] = row.id end
-      done.texts[i] = { text = row.text, by = author_of(row.author, with.provider, key, known_of(row), row.id, row.in_force or not context.aside) }
+      local aside = is_aside(context, item)
+      if not row.in_force and not aside then done.chosen[#done.chosen + 1] = row.id end
+      local by = author_of(row.author, with.provider, key, known_of(row), row.id, row.in_force or not aside)
+      done.texts[i] = { text = row.text, by = by }
     else
       open[#open + 1] = i
     end
@@ -125,10 +130,10 @@ local function ask_one(context, with, items, open, tried, done, is_last)
     local id = store:add_caption { sha = items[i].sha256, key = keys[n], text = text, author = provider.author, provider = with.provider,
       model = detail.model or "", detail = next(told) and json.encode(told) or question, prompt = detail.prompt, cost = detail.cost,
       tokens_in = tokens.input, tokens_out = tokens.output and tokens.output + (tokens.thought or 0), seconds = detail.seconds,
-      aside = context.aside or person ~= nil,
+      aside = is_aside(context, items[i]) or person ~= nil,
       spend = detail.model ~= nil and not detail.from, batch = detail.batch }
     done.written, written = done.written + 1, written + 1
-    done.texts[i] = { text = text, by = author_of(provider.author, with.provider, keys[n], told, id, not context.aside) }
+    done.texts[i] = { text = text, by = author_of(provider.author, with.provider, keys[n], told, id, not is_aside(context, items[i])) }
     if person then done.texts[i] = { text = person.text, by = { author = "human", provider = person.provider, id = person.id, in_force = true } } end
     bar:set(written)
     if script.interrupted() > 0 and not provider.finishes then context.fail("stopped", { exit = 130, hint = "captions so far are kept" }) end
@@ -161,9 +166,9 @@ local function ask_one(context, with, items, open, tried, done, is_last)
   return left, why
 end
 
---- Ask for the missing ones. With context.aside the answers are kept, but do not become the pictures' texts. A provider gets a context of
---- its own: store(), key(n) of the nth item asked for, tick(note) where nothing comes for a while, spent(row) for money that brought no
---- caption, elsewhere(n, why) where somebody else can be asked for the nth item, fail, warn, session.
+--- Ask for the missing ones. With context.aside (true, or the items that it is about) the answers are kept, but do not become the pictures'
+--- texts. A provider gets a context of its own: store(), key(n) of the nth item asked for, tick(note) where nothing comes for a while,
+--- spent(row) for money that brought no caption, elsewhere(n, why) where somebody else can be asked for the nth item, fail, warn, session.
 ---@param list table a provider, or several in turn
 ---@param items calotype.item[]
 ---@return { texts: table<integer, { text: string, by: table }>, known: integer, written: integer }
@@ -174,7 +179,7 @@ function M.ask(context, list, items)
   for _, with in ipairs(list) do waits = waits or #open > 0 and not providers.by_name[with.provider].instant end
   local _ <close> = waits and alone.asking(store, function() context.fail("stopped", { exit = 130 }) end) or nil
   if waits then done, open = look(context, list, items) end
-  if not context.aside then history.use(store, done.chosen) end
+  history.use(store, done.chosen)
   local tried = {}
   for m, with in ipairs(list) do
     if #open == 0 then break end

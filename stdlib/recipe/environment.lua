@@ -210,6 +210,7 @@ function M.new(options)
       end
       return { provider = provider.name, version = provider.version, options = read }
     end
+    schema.provider_of[base[provider.name]] = provider.name
   end
 
   -- At the prompt, where one looks at things in passing.

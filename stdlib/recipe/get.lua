@@ -85,7 +85,10 @@ local function about(hub, asked)
   local path = "/api/models/" .. hubs.escape(asked.repository, true)
   if asked.revision then path = path .. "/revision/" .. hubs.escape(asked.revision) end
   local text, message, code = hub:get(asked.repository, path)
-  if not text then refuse(message, code) end
+  if not text then
+    refuse(message, code, code == "NETWORK" and message:find("no network", 1, true)
+      and ("with a network the same command goes on; the folder of another machine does as well, as models/%s"):format(asked.repository:match "[^/]+$") or nil)
+  end
   local info = decode(text, asked.repository, "what the hub says of it cannot be read")
   local card = type(info.cardData) == "table" and info.cardData or {}
   local licence = card.license

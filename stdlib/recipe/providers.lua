@@ -10,7 +10,8 @@
 --   estimate fun(items, options, context)   what asking for them would take, for `calotype plan`; may be absent
 --   finishes true: after Ctrl-C it keeps what it has paid for and stops by itself
 --   remote   true: it asks others, and hands on what it cannot answer: context.elsewhere(n, why), where that is there
--- detail: model, prompt, cost (dollars; nil: unknown), tokens = { input, output, thought }, finish, fallback, settings.
+-- detail: model, prompt, cost (dollars; nil: unknown), tokens = { input, output, thought }, finish, fallback, settings; of a model on this machine
+-- weights, the sha256 of its config and files.
 -- A script writes `template { text = "..." }` and gets { provider = "template", version = 1, options = { ... } }.
 local schema = require "recipe.schema"
 

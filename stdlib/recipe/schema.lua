@@ -10,7 +10,7 @@
 --   integer number text choice boolean path folder provider cut callback list money range stage table any options
 -- A cut is a number or "lowest 10%" / "highest 5%"; a range is a number or { from, to }; a list takes one value for { value }. "options" is
 -- a table with options of its own, { "sample", "options", options = { ... } }; with alone = "unet" a lone value stands for that one. A provider
--- with several = true may be a list of them.
+-- with several = true may be a list of them. elsewhere = { "num_beams" } are the names that other programs have for it.
 local place = require "recipe.place"
 local suggest = require "recipe.suggest"
 local trigger = require "recipe.trigger"
@@ -32,6 +32,7 @@ local M = {}
 ---@field several? boolean
 ---@field options? calotype.option[] of a table of options
 ---@field alone? string which of them a lone value stands for
+---@field elsewhere? string[] what other programs call it
 ---@field doc string
 
 ---@class calotype.schema
@@ -132,6 +133,10 @@ function M.range_text(option)
   return nil
 end
 
+--- Functions of recipes that make a provider, with its name: for those who forget to call them.
+M.provider_of = setmetatable({}, { __mode = "k" })
+local provider_names, is_provider = {}, {}
+
 -- Each reader: value, option, context -> canonical value, or nil, complaint, hint. `false` is a value for booleans.
 local readers = {}
 
@@ -139,21 +144,36 @@ local function in_range(value, option)
   if value ~= value or value == math.huge or value == -math.huge then return nil, ("is not a number (%s)"):format(value) end
   if math.type(value) == "integer" and math.abs(value) > 1 << 53 then return nil, ("is %d; whole numbers end at 2^53 here"):format(value) end
   if (option.min and value < option.min) or (option.max and value > option.max) then
-    return nil, ("is %s; it must be %s"):format(number_text(value), M.range_text(option))
+    local percent = option.max == 1 and option.type ~= "integer" and value >= 5 and value <= 100
+    return nil, ("is %s; it must be %s"):format(number_text(value), M.range_text(option)),
+      percent and ("%s percent are written %s"):format(number_text(value), number_text(value / 100)) or nil
   end
   return value
 end
 
 local function wrong(value, option) return nil, ("takes %s, not %s"):format(M.type_text(option), M.show(value)) end
 
+-- What was meant by "0.35" or "35%" where a number is taken.
+local function number_hint(value)
+  local number, percent = tostring(value):match "^%s*(%-?%d*%.?%d+)%s*(%%?)%s*$"
+  if type(value) ~= "string" or not number then return nil end
+  return percent == "" and ("write %s, without quotes"):format(number) or ("%s percent are written %s"):format(number, number_text(tonumber(number) / 100))
+end
+
 function readers.integer(value, option)
   local whole = math.type(value) == "integer" and value or (type(value) == "number" and math.tointeger(value))
-  if not whole then return wrong(value, option) end
+  if not whole then
+    local _, complaint = wrong(value, option)
+    return nil, complaint, number_hint(value)
+  end
   return in_range(whole, option)
 end
 
 function readers.number(value, option)
-  if type(value) ~= "number" then return wrong(value, option) end
+  if type(value) ~= "number" then
+    local _, complaint = wrong(value, option)
+    return nil, complaint, number_hint(value)
+  end
   return in_range(value, option)
 end
 
@@ -240,7 +260,8 @@ function readers.provider(value, option, context)
     return list, complaint, hint
   end
   if type(value) ~= "table" or type(value.provider) ~= "string" then
-    local hint = type(value) == "function" and "call it: template {}" or type(value) == "string" and ("write " .. (value:match "^%l+$" or "template") .. " {}")
+    local meant = type(value) == "function" and M.provider_of[value] or is_provider[value] and value or suggest.closest(value, provider_names) or "template"
+    local hint = type(value) == "function" and ("call it: %s {}"):format(meant) or type(value) == "string" and ("write %s {}"):format(meant)
     local complaint = select(2, wrong(value, option))
     return nil, complaint, hint or nil
   end
@@ -333,6 +354,7 @@ local registry = {} -- key -> { schema names in the order they were defined }
 ---@return calotype.schema
 function M.define(spec)
   spec.kind, spec.version, spec.by_name = spec.kind or "verb", spec.version or 1, {}
+  if spec.kind == "provider" then provider_names[#provider_names + 1], is_provider[spec.name] = spec.name, true end
   spec.options = spec.options or {}
   for _, option in ipairs(spec.options) do
     option.name, option.type = option[1], option[2]
@@ -374,6 +396,9 @@ local function refuse_unknown(spec, key, context)
     hint = "this key belongs to " .. table.concat(owners, ", ")
   end
   local near, edits = suggest.closest(key, option_names(spec))
+  for _, option in ipairs(spec.options) do
+    for _, name in ipairs(option.elsewhere or {}) do if name == key then near, edits = option.name, 0 end end
+  end
   if near and not (hint and edits > 2) then
     hint = ("did you mean '%s'?"):format(near) .. (hint and " (" .. hint .. ")" or "")
   end

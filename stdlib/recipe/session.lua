@@ -289,7 +289,8 @@ function Session:device(wish, at)
   if not known then
     local opened, message, code = require("native.device").open { wish = wish }
     if not opened then
-      self:fail(at, message, { exit = 1, key = wish and "device", value = true, code = code, hint = "`calotype doctor` shows which devices there are" })
+      self:fail(at, message, { exit = 1, key = wish and "device", value = true, code = code,
+        hint = (wish and "without `device` the best is taken, a part of a name chooses one; " or "") .. "`calotype doctor` shows which devices there are" })
     end
     local info = opened:info()
     local name = info.name

@@ -467,7 +467,7 @@ function huggingface(options) end
 ---@return calotype.provider
 function blip(options) end
 
----Booru tags by SmilingWolf's WD14 tagger on this machine: nothing is sent, nothing costs. Of the hub's models SmilingWolf/wd-vit-tagger-v3 (0.4 GB) and wd-vit-large-tagger-v3: `calotype get hf:NAME`.
+---Booru tags by SmilingWolf's WD14 tagger on this machine: nothing is sent, nothing costs. Of the hub's models SmilingWolf/wd-vit-tagger-v3 (0.4 GB) and wd-vit-large-tagger-v3 (1.3 GB): `calotype get hf:NAME`. A comma in a tag becomes a space: commas part tags.
 ---@param options? calotype.wd14_options
 ---@return calotype.provider
 function wd14(options) end

@@ -149,9 +149,12 @@ function M.run(context, options, input)
       { hint = auto.HINT, notes = { "the first is " .. input.items[missing[1]].path } })
   elseif #missing > 0 then
     local items = {}
-    for n, i in ipairs(missing) do items[n] = input.items[i] end
-    context.missing = mode == "missing"
-    context.aside = next(olds) ~= nil -- an answer that is joined to what is there is not the picture's text
+    local aside = {} -- an answer that is joined to what is there is not the picture's text
+    for n, i in ipairs(missing) do
+      items[n] = input.items[i]
+      if olds[i] then aside[items[n]] = true end
+    end
+    context.missing, context.aside = mode == "missing", next(aside) and aside or nil
     local done = context.planning and asking.plan(context, list, items) or asking.ask(context, list, items)
     for n, i in ipairs(missing) do texts[i] = done.texts[n] end
     count.known, count.written, count.asked = done.known, done.written, done.asked or 0

@@ -21,9 +21,10 @@ local M = {
       doc = "standard deviation of the noise in gray levels, in the calm parts; above about 12 it is seen. Fine texture all over counts, too" },
     { "blocking_above", "cut", side = "highest", min = 1, max = 1000, quantity = "blocking",
       doc = "steps at the borders of JPEG's squares; about 1.6 at quality 75, 2 at 50, 3 at 20" },
-    { "match_below", "cut", side = "lowest", min = 0, max = 1, quantity = "match",
+    { "match_below", "cut", side = "lowest", min = 0, max = 1, quantity = "match", elsewhere = { "score_below" },
       doc = "how sure the model of :score is that the caption belongs to the picture; below about 0.1 it mostly does not" },
-    { "match_above", "cut", side = "highest", min = 0, max = 1, quantity = "match", doc = "the same: what is above goes, to look at the others" },
+    { "match_above", "cut", side = "highest", min = 0, max = 1, quantity = "match", elsewhere = { "score_above" },
+      doc = "the same: what is above goes, to look at the others" },
   },
 }
 
