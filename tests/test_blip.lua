@@ -1,9 +1,13 @@
 local blip = require "models.blip"
+local captions = require "models.captioner"
 local device = require "native.device"
 local fs = require "native.fs"
 local generate = require "models.generate"
+local goldens = dofile "tests/goldens.lua"
+local hub_folder = require "models.hub_folder"
 local json = require "native.json"
 local layers = require "models.layers"
+local recipes = dofile "tests/recipes.lua"
 local safetensors = require "native.safetensors"
 local text = require "native.text"
 local weights = require "native.weights"
@@ -12,31 +16,10 @@ local golden = "tests/golden/blip/"
 
 local function config(part) return json.decode(assert(fs.read(golden .. part .. "/config.json"))) end
 
--- The numbers of a golden file.
-local function numbers(path, name)
-  local bytes = assert(fs.read(golden .. path))
-  local size = string.unpack("<I8", bytes)
-  local t = json.decode(bytes:sub(9, 8 + size))[name]
-  local list, at = {}, 9 + size + t.data_offsets[1]
-  local format, count = t.dtype == "I32" and "<i4" or "<f", 1
-  for _, n in ipairs(t.shape) do count = count * n end
-  for i = 1, count do list[i], at = string.unpack(format, bytes, at) end
-  return list, t.shape
-end
+local function numbers(path, name) return goldens.numbers(golden .. path, name) end
 
--- Goldens' pixels are normalised, [B, C, H, W]; ours are from -1 to 1, [B, H, W, C].
-local function pixels(path)
-  local list, shape = numbers(path, "pixels")
-  local B, C, H, W = table.unpack(shape)
-  local mean, spread = { 0.48145466, 0.4578275, 0.40821073 }, { 0.26862954, 0.26130258, 0.27577711 }
-  local out = {}
-  for b = 0, B - 1 do
-    for i = 0, H * W - 1 do
-      for c = 1, C do out[#out + 1] = 2 * (list[(b * C + c - 1) * H * W + i + 1] * spread[c] + mean[c]) - 1 end
-    end
-  end
-  return out
-end
+-- Goldens' pixels are normalised; ours are from -1 to 1.
+local function pixels(path) return (goldens.pixels(golden .. path, "pixels", goldens.unblip)) end
 
 local function far(a, b)
   check.equal(#a, #b)
@@ -114,13 +97,13 @@ local function write(plan, it, c, options, how, seen)
 end
 
 test("blip: captions, greedy and of beams, are transformers', token by token", function()
-  local captions = json.decode(assert(fs.read(golden .. "captions.json")))
+  local ways = json.decode(assert(fs.read(golden .. "captions.json")))
   local given = pixels "captioner.safetensors"
   local names = {}
-  for name in pairs(captions) do names[#names + 1] = name end
+  for name in pairs(ways) do names[#names + 1] = name end
   table.sort(names)
   for _, name in ipairs(names) do
-    local golden_of = captions[name]
+    local golden_of = ways[name]
     local o = golden_of.options
     local options = { batch = 3, beams = o.num_beams, prompt = 1 + #golden_of.prompt, length = o.max_length }
     local plan, it, c = captioner(options)
@@ -153,6 +136,57 @@ test("blip: captions, greedy and of beams, are transformers', token by token", f
     check.ok(worst < 1e-4, ("%s: logits are off by %.2e"):format(name, worst))
     plan:close()
   end
+end)
+
+-- The captioner of the goldens as a folder of the hub, whose preprocessor_config.json says that pixels are taken as they are: -1 to 1.
+local function plain_model()
+  local place = recipes.new(tmp "place")
+  goldens.model(place, "blip/captioner", "blip")
+  place.write("blip/preprocessor_config.json", '{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}')
+  return assert(hub_folder.blip(place.path "blip", "captioner"))
+end
+
+test("captioner: the ids of a batch that is not full are transformers', pixels prepared as the folder says", function()
+  local model, count = plain_model(), 0
+  local floats = goldens.floats((goldens.pixels(golden .. "captioner.safetensors", "pixels", function(x) return x end)))
+  for name, way in pairs(json.decode(assert(fs.read(golden .. "captions.json")))) do
+    local o, words = way.options, {}
+    for i, id in ipairs(way.prompt) do words[i] = goldens.words[id + 1] end
+    if o.length_penalty == 1 then
+      count = count + 1
+      local it <close> = assert(captions.open { model = model, device = device.open(), dtype = "f32", batch = 4, prompt = table.concat(words, " "),
+        beams = o.num_beams, longest = o.max_length, shortest = o.min_length, penalty = o.repetition_penalty })
+      for b, made in ipairs(assert(it:write(floats, 3))) do
+        local row = way.pictures[b][1]
+        check.equal(made.ids, table.move(row, 1, #made.ids, 1, {}), name)
+        check.ok(made.ended == (made.ids[#made.ids] == model.config.last) and (made.ended or #made.ids == o.max_length), name)
+      end
+    end
+  end
+  check.equal(count, 14)
+end)
+
+test("captioner: a text is what people write: no blanks before points, none around apostrophes and hyphens, no special tokens", function()
+  local words = assert(text.wordpiece(assert(fs.read(golden .. "vocab.txt"))))
+  local function said(sentence)
+    local ids = words:tokens(sentence)
+    return captions.spoken(words, { 3, table.unpack(ids) }, words:id "[SEP]")
+  end
+  check.equal(said "the man's t-shirt, in the front! is? a - b", "the man's t-shirt, in the front! is? a-b")
+  check.equal(captions.spoken(words, { 7, words:id "dog", words:size(), words:id "s", words:id "[SEP]" }, words:id "[SEP]"), "dog s")
+end)
+
+test("blip: 8 heads of a width of 768 are the 12 that all were trained with; other widths have what they say", function()
+  local function heads(text_config) return blip.config({ text_config = text_config, vision_config = {} }).heads end
+  check.equal({ heads {}, heads { num_attention_heads = 8 }, heads { num_attention_heads = 8, hidden_size = 512 } }, { 12, 12, 8 })
+end)
+
+test("generate: of texts that are as good the one of the earlier beam comes first, then the smaller id", function()
+  local writer = generate.writer { prompt = { 1 }, last = 0, beams = 2, most = 4 }
+  assert(writer:step(function() return { 9, 8, 7, 6 }, { -1, -1, -1, -1 } end))
+  check.equal({ writer:row(1), writer:row(2) }, { 6, 7, 1 })
+  assert(writer:step(function(b) return b == 1 and { 5, 4, 3, 2 } or { 5, 4, 3, 1 }, { -1, -1, -1, -1 } end))
+  check.equal({ { writer:row(1) }, { writer:row(2) } }, { { 2, 1 }, { 3, 1 } })
 end)
 
 test("blip: what the picture becomes is transformers'", function()

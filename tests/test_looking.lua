@@ -1,7 +1,9 @@
 -- Providers that look at pictures on this machine: blip {} and wd14 {}, on the whole road of a recipe.
 local device = require "native.device"
 local fs = require "native.fs"
+local goldens = dofile "tests/goldens.lua"
 local hash = require "native.hash"
+local hub_folder = require "models.hub_folder"
 local image = require "native.image"
 local json = require "native.json"
 local loader = require "native.loader"
@@ -11,6 +13,7 @@ local pickle = dofile "tests/pickle.lua"
 local recipes = dofile "tests/recipes.lua"
 local script = require "native.script"
 local store = require "native.store"
+local tagger = require "models.tagger"
 local native_text = require "native.text"
 
 local function copy(from, place, to, names)
@@ -18,17 +21,14 @@ local function copy(from, place, to, names)
   for _, name in ipairs(names) do place.write(to .. "/" .. name, assert(fs.read(from .. "/" .. name))) end
 end
 
-local WORDS = { "[PAD]" }
-for i = 1, 88 do WORDS[#WORDS + 1] = "word" .. i end
-for _, word in ipairs { "[UNK]", "[CLS]", "[MASK]", "[SEP]", "." } do WORDS[#WORDS + 1] = word end
+local WORDS = goldens.words
 
 -- A place with `count` pictures and both models of the goldens in it.
 local function place_with(count)
   local place = recipes.new(tmp "place")
   for i = 1, count do place.photo(("p%d.png"):format(i), { seed = i, width = 60 + 10 * i, height = 50 }) end
-  copy("tests/golden/blip/captioner", place, "blip", { "config.json", "model.safetensors" })
-  place.write("blip/vocab.txt", table.concat(WORDS, "\n") .. "\n")
-  copy("tests/golden/wd14", place, "wd14", { "config.json", "model.safetensors", "selected_tags.csv" })
+  goldens.model(place, "blip/captioner", "blip")
+  goldens.model(place, "wd14", "wd14")
   return place
 end
 
@@ -77,6 +77,52 @@ test("wd14: a folder is tagged, the surest first, characters last; a second run 
   check.contains(place.run(SIDECARS:format(with)).log, "3 known")
   local row = row_of(place, "p1.png")
   check.equal({ row.provider, row.model, row.cost }, { "wd14", "wd14", 0 })
+end)
+
+-- `open` of captioner or tagger, until the test ends: what it gives is `it`, whatever is asked.
+local function instead(of, it)
+  local open = of.open
+  of.open = function() return setmetatable(it, { __close = function() end }) end
+  return setmetatable({}, { __close = function() of.open = open end })
+end
+
+test("wd14: each kind of tag has its threshold; 1 names nobody, however sure the model is; other tags in the folder are asked for again", function()
+  local place = place_with(1)
+  local sure = { solo = 0.7, sky = 0.9, smile = 0.59, tree = 0.7, explicit = 0.2, general = 0.1, ["hatsune_miku"] = 1, ["saber_(fate)"] = 0.65 }
+  local function with(more) return SIDECARS:format(('wd14 { model = "@/wd14", threshold = 0.6%s }'):format(more)) end
+  local function tags(more)
+    local found = {}
+    for i, tag in ipairs(hub_folder.wd14(place.path "wd14").tags) do found[i] = sure[tag.name] or 0 end
+    local _ <close> = instead(tagger, { look = function() return found end })
+    check.equal(place.run(with(more)).exit, 0)
+    return captions(place).p1
+  end
+  check.equal(tags "", "sky, solo, tree, hatsune miku")
+  check.equal(tags ", character_threshold = 0.5", "sky, solo, tree, hatsune miku, saber (fate)")
+  check.equal(tags ", character_threshold = 1, rating = true", "explicit, sky, solo, tree")
+  check.contains(place.plan(with "").out, "1 known")
+  place.write("wd14/selected_tags.csv", (place.read "wd14/selected_tags.csv":gsub("solo", "alone")))
+  check.contains(place.plan(with "").out, "1 to ask for")
+end)
+
+test("blip: what its texts become: words, ends and circles; a row says of which prompt and whether it was cut", function()
+  local place, longest = place_with(1), 6
+  local function write(ids, ended)
+    longest = longest + 1 -- another question
+    local it = { write = function() return { { ids = ids, ended = ended, text = #ids > 2 and "word" .. ids[2] or "." } } end }
+    local _ <close> = instead(require "models.captioner", it)
+    local done, said = warned(place, ([[images "@/photos":caption { with = blip { model = "@/blip", prompt = "word1", longest = %d } }
+      :sheet { to = "@/out/sheet.png" }]]):format(longest))
+    check.equal(done.exit, 0, done.text)
+    return said
+  end
+  check.contains(write({ 94, 92 }, true), "BLIP had no words for it")
+  check.contains(write({ 94, 5, 7, 7, 7, 7, 92 }, true), "goes in circles (\"word5\")")
+  check.contains(write({ 94, 5, 1, 2, 1, 2, 1, 2 }, false), "goes in circles")
+  check.equal(write({ 94, 6, 7, 7, 7, 7, 5 }, false), "") -- what it came out of again is no circle
+  local row = row_of(place, "p1.png")
+  check.equal({ row.text, row.prompt, row.detail.finish }, { "word6", "word1", "length" })
+  check.equal(write({ 94, 5, 7, 7, 7, 92 }, true), "") -- and "very, very, very" is said
 end)
 
 test("wd14: pictures are made ready as timm's are: white behind, a white border, bicubic, blue first", function()
@@ -178,6 +224,8 @@ test("blip: a prompt is how a caption begins", function()
   check.contains(too_long.text, "the prompt has 2 tokens, so a caption of 3 has no room")
   check.equal(too_long.exit, 2)
   check.contains(place.check(SIDECARS:format(BLIP:format(2, 6, ', prompt = "word1 qqq"'))).text, "no word for a part of the prompt")
+  place.write("blip/tokenizer_config.json", '{"do_lower_case": false}')
+  check.contains(place.check(SIDECARS:format(BLIP:format(2, 6, ', prompt = "Word1"'))).text, "no word for a part of the prompt")
   check.contains(place.check(SIDECARS:format(BLIP:format(2, 6, ', prompt = "word1 [SEP]"'))).text, "[SEP] in it, which ends a text")
   local beyond = place.check(SIDECARS:format(BLIP:format(2, 40, "")))
   check.contains(beyond.text, "40 tokens are asked for; this model writes 16 at most")
@@ -416,7 +464,6 @@ test("blip: a model whose numbers run over is named", function()
 end)
 
 test("wd14: a model whose numbers run over, in any picture of a batch, is named; Ctrl-C keeps what there is", function()
-  local tagger = require "models.tagger"
   local place, look = place_with(2), tagger.open
   local _ <close> = setmetatable({}, { __close = function() tagger.open = look end })
   local function run(change)

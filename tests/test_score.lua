@@ -1,6 +1,7 @@
 -- :score, how well captions belong to their pictures: the numbers, what is made of them, and what may be wrong.
 local fs = require "native.fs"
 local device = require "native.device"
+local goldens = dofile "tests/goldens.lua"
 local hash = require "native.hash"
 local hub_folder = require "models.hub_folder"
 local json = require "native.json"
@@ -13,15 +14,10 @@ local stores = require "native.store"
 
 local GOLDEN = "tests/golden/blip/"
 
-local WORDS = { "[PAD]" }
-for i = 1, 88 do WORDS[#WORDS + 1] = "word" .. i end
-for _, word in ipairs { "[UNK]", "[CLS]", "[MASK]", "[SEP]", "." } do WORDS[#WORDS + 1] = word end
+local WORDS = goldens.words
 
 -- The small matcher of the goldens, as a folder of the hub.
-local function matcher(place, name)
-  for _, file in ipairs { "config.json", "model.safetensors" } do place.write(name .. "/" .. file, assert(fs.read(GOLDEN .. "matcher/" .. file))) end
-  place.write(name .. "/vocab.txt", table.concat(WORDS, "\n") .. "\n")
-end
+local function matcher(place, name) goldens.model(place, "blip/matcher", name) end
 
 -- A place with `count` pictures, captions beside all but those that `without` names, and a matcher.
 local function place_with(count, without)
@@ -54,28 +50,12 @@ local function last(place, name, text)
   return matched.last(s, hash.sha256(place.read("photos/" .. name)), text)
 end
 
-local function numbers(name)
-  local bytes = assert(fs.read(GOLDEN .. "matcher.safetensors"))
-  local size = string.unpack("<I8", bytes)
-  local t = json.decode(bytes:sub(9, 8 + size))[name]
-  local list, at, count = {}, 9 + size + t.data_offsets[1], 1
-  for _, n in ipairs(t.shape) do count = count * n end
-  for i = 1, count do list[i], at = string.unpack("<f", bytes, at) end
-  return list, t.shape
-end
+local function numbers(name) return goldens.numbers(GOLDEN .. "matcher.safetensors", name) end
 
--- The goldens' pixels are normalised, [B, C, H, W]; the scorer wants -1 to 1, [B, H, W, C].
-local function floats()
-  local list, shape = numbers "pixels"
-  local B, C, H, W = table.unpack(shape)
-  local mean, spread = { 0.48145466, 0.4578275, 0.40821073 }, { 0.26862954, 0.26130258, 0.27577711 }
-  local out = {}
-  for b = 0, B - 1 do
-    for i = 0, H * W - 1 do
-      for c = 1, C do out[#out + 1] = string.pack("<f", 2 * (list[(b * C + c - 1) * H * W + i + 1] * spread[c] + mean[c]) - 1) end
-    end
-  end
-  return table.concat(out), C * H * W * 4
+-- The goldens' pixels and the bytes of one picture; of(x, channel) makes of normalised ones what the scorer is to get: -1 to 1.
+local function floats(of)
+  local list, shape = goldens.pixels(GOLDEN .. "matcher.safetensors", "pixels", of or goldens.unblip)
+  return goldens.floats(list), #list // shape[1] * 4
 end
 
 local function open(place, options)
@@ -126,6 +106,18 @@ test("scorer: a text that cannot be read and a model without numbers leave that 
   it:close()
 end)
 
+test("scorer: pixels are prepared as preprocessor_config.json says; [SEP] written in a text does not end it", function()
+  local place, expected = place_with(0), numbers "belongs"
+  place.write("itm/preprocessor_config.json", '{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}')
+  local plain, each = floats(function(x) return x end)
+  local it <close> = assert(open(place, { dtype = "f32", batch = 2 }))
+  local found = assert(it:score(plain:sub(1, 2 * each), { "word5 word6 word7", "word40." }))
+  for k, one in ipairs(found) do check.near(one.match, expected[k], 1e-5) end
+  local one = plain:sub(1, each)
+  found = assert(it:score(one .. one, { "word5 [SEP] word6 word7", "word5 [SEP] word7 word6" }))
+  check.ok(math.abs(found[1].match - found[2].match) > 1e-4, "what stands behind [SEP] is read")
+end)
+
 test("score: photographs with captions beside them get transformers' numbers; the trigger is no part of what is asked", function()
   local place, expected = place_with(0), numbers "photos"
   for i, name in ipairs { "photo-0", "photo-5" } do
@@ -159,6 +151,24 @@ test("score: no number is computed twice; another text, picture, model or dtype 
   place.write("photos/copy.png", place.read "photos/p3.png") -- the same picture and words
   place.write("photos/copy.txt", place.read "photos/p3.txt")
   check.contains(place.run(recipe()).log, "match: 4 known")
+end)
+
+test("score: of pictures and words that are there twice one is looked at", function()
+  local place, score, seen = place_with(2), scorer.open, 0
+  local _ <close> = setmetatable({}, { __close = function() scorer.open = score end })
+  place.write("photos/copy.png", place.read "photos/p2.png")
+  place.write("photos/copy.txt", place.read "photos/p2.txt")
+  scorer.open = function(...)
+    local it = assert(score(...))
+    local asked = it.score
+    function it:score(floats_, texts)
+      seen = seen + #texts
+      return asked(self, floats_, texts)
+    end
+    return it
+  end
+  check.contains(place.run(recipe()).log, "match: 3 computed; ")
+  check.equal(seen, 2)
 end)
 
 test("score: plan and check say how many are known and how many would be computed, and compute none", function()

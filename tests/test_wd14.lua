@@ -1,7 +1,7 @@
 local device = require "native.device"
 local fs = require "native.fs"
+local goldens = dofile "tests/goldens.lua"
 local hub_folder = require "models.hub_folder"
-local json = require "native.json"
 local layers = require "models.layers"
 local part = require "models.part"
 local tag_list = require "models.tag_list"
@@ -9,32 +9,12 @@ local wd14 = require "models.wd14"
 
 local golden = "tests/golden/wd14/"
 
-local function numbers(path, name)
-  local bytes = assert(fs.read(golden .. path))
-  local size = string.unpack("<I8", bytes)
-  local t = json.decode(bytes:sub(9, 8 + size))[name]
-  local list, at, count = {}, 9 + size + t.data_offsets[1], 1
-  for _, n in ipairs(t.shape) do count = count * n end
-  for i = 1, count do list[i], at = string.unpack("<f", bytes, at) end
-  return list, t.shape
-end
-
--- [B, blue green red, H, W] to [B, H, W, red green blue].
-local function pixels()
-  local list, shape = numbers("golden.safetensors", "pixels")
-  local B, C, H, W = table.unpack(shape)
-  local out = {}
-  for b = 0, B - 1 do
-    for i = 1, H * W do
-      for c = C - 1, 0, -1 do out[#out + 1] = list[(b * C + c) * H * W + i] end
-    end
-  end
-  return out, B
-end
+local function numbers(name) return goldens.numbers(golden .. "golden.safetensors", name) end
 
 test("wd14: probabilities are timm's", function()
   local model = check.ok(hub_folder.wd14(golden))
-  local given, B = pixels()
+  local given, shape = goldens.pixels(golden .. "golden.safetensors", "pixels", function(x) return x end, { 3, 2, 1 }) -- of blue, green, red
+  local B = shape[1]
   local g = layers.new { forward = true }
   local it = wd14.tagger(g, model.part:weights(g), model.config, { batch = B })
   local plan <close> = assert(device.open():plan(g.graph))
@@ -42,7 +22,7 @@ test("wd14: probabilities are timm's", function()
   check.equal(#g.unused(), 0)
   plan:set(it.pixels, given)
   assert(plan:run "sample")
-  local got, expected = plan:get(it.probabilities), numbers("golden.safetensors", "probabilities")
+  local got, expected = plan:get(it.probabilities), numbers "probabilities"
   check.equal(#got, #expected)
   for i, x in ipairs(expected) do check.ok(math.abs(got[i] - x) < 1e-4, ("number %d: %g, %g expected"):format(i, got[i], x)) end
 end)
@@ -89,4 +69,13 @@ test("tags: what is no list of this model's tags is refused with the line", func
   check.refused("line 2 is no line of CSV", read(HEAD .. '1,"' .. ('""'):rep(1 << 20) .. '",0,9\n', 1)) -- at once: 2 MB of doubled quotes took minutes
   check.equal(check.refused("cannot be opened", tag_list.read(tmp "gone.csv", 1)), "NOTFOUND")
   check.refused("has 9 MB, so it is no list of 20 tags; at most 4 MB are read", read(HEAD .. ("1,abcdefghijk,0,9\n"):rep(1 << 19), 20))
+end)
+
+test("wd14: what config.json does not say is timm's", function()
+  local function config(args) return wd14.config { architecture = "vit_large_patch14_224", num_classes = 7, model_args = args } end
+  local c = config { class_token = false }
+  check.equal({ c.width, c.layers, c.heads, c.inner, c.patch, c.side, c.epsilon, c.act }, { 1024, 24, 16, 4096, 14, 448, 1e-6, "gelu" })
+  c = config { class_token = false, embed_dim = 96, depth = 3, num_heads = 2, mlp_ratio = 2.5, img_size = 28, act_layer = "gelu_tanh" }
+  check.equal({ c.width, c.layers, c.heads, c.inner, c.side, c.act }, { 96, 3, 2, 240, 28, "gelu_tanh" })
+  check.fails("has fc_norm", config, { class_token = false, fc_norm = true })
 end)

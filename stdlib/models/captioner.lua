@@ -85,11 +85,15 @@ local function choose(writers, logits, vocabulary, row)
   return true
 end
 
--- A text without prompt's first and the end's token, as people write: no blanks before points or around apostrophes and hyphens.
-local function spoken(self, ids)
+--- The words of a text as people write them: without its first token and `last`, no blanks before points or around apostrophes and hyphens.
+---@param words userdata the tokenizer
+---@param ids integer[]
+---@param last integer the end's token
+---@return string
+function captioner.spoken(words, ids, last)
   local list = {}
-  for i, id in ipairs(ids) do if i > 1 and id ~= self.config.last and id < self.words:size() then list[#list + 1] = id end end
-  local said = self.words:decode(list)
+  for i, id in ipairs(ids) do if i > 1 and id ~= last and id < words:size() then list[#list + 1] = id end end
+  local said = words:decode(list)
   return (said:gsub(" ([%.,!%?;:])", "%1"):gsub("(%w) (['%-]) (%w)", "%1%2%3"):gsub("(%w) (['%-]) (%w)", "%1%2%3"))
 end
 
@@ -142,7 +146,7 @@ function Captioner:write(floats, count, poll)
   local texts = {}
   for b, writer in ipairs(writers) do
     local best = writer:texts()[1]
-    texts[b] = { ids = best.ids, score = best.score, ended = best.ids[#best.ids] == c.last, text = spoken(self, best.ids) }
+    texts[b] = { ids = best.ids, score = best.score, ended = best.ids[#best.ids] == c.last, text = captioner.spoken(self.words, best.ids, c.last) }
   end
   return texts
 end
