@@ -491,6 +491,29 @@ test("wd14: a model whose numbers run over, in any picture of a batch, is named;
   check.contains(done.text, "what was done so far is kept")
 end)
 
+test("Ctrl-C after a batch was looked at keeps all of its captions, and the next run asks for the others", function()
+  local interrupted = script.interrupted
+  local _ <close> = setmetatable({}, { __close = function() script.interrupted = interrupted end })
+  for with, name in pairs { ['wd14 { model = "@/wd14", threshold = 0.5, batch = 3 }'] = "tagger", [BLIP:format(2, 5, ", batch = 3")] = "captioner" } do
+    local place, models = place_with(5), require("models." .. name)
+    local open <const>, method = models.open, name == "tagger" and "look" or "write"
+    function models.open(options)
+      local it = assert(open(options))
+      local work = it[method]
+      it[method] = function(...)
+        local found, message, code = work(...)
+        script.interrupted = function() return 1 end
+        return found, message, code
+      end
+      return it
+    end
+    local done = place.run(SIDECARS:format(with))
+    models.open, script.interrupted = open, interrupted
+    check.equal(done.exit, 130, done.text)
+    check.contains(place.run(SIDECARS:format(with)).log, "captions: 2 written, 3 known")
+  end
+end)
+
 -- Each: what is done to the folder, what `check` says of it.
 local BROKEN = {
   { "the folder is not there", function() end, "there is no model @/gone", "blip", "gone" },

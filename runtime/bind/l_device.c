@@ -131,13 +131,14 @@ static cal_schedule_options schedule_options(lua_State *L, const device_box *dev
   return (cal_schedule_options){.largest_chunk = (int64_t)device->c->largest_buffer, .no_fusion = !cal_option_boolean(L, 3, "fusion", 1)};
 }
 
-/* device:plan(graph [, {candidate=, or_portable=true, wait_each=, fusion=true, like=plan}]) -> plan | nil, message, code */
+/* device:plan(graph [, {candidate=, or_portable=true, wait_each=, hasty=, fusion=true, like=plan}]) -> plan | nil, message, code */
 static int l_plan(lua_State *L) {
   device_box *device = check_device(L);
   cal_graph_box *graph = cal_check_graph(L, 2);
   cal_plan_options options = {.candidate = cal_option_text(L, 3, "candidate", NULL),
                               .or_portable = cal_option_boolean(L, 3, "or_portable", 1),
                               .wait_each = cal_option_boolean(L, 3, "wait_each", 0),
+                              .hasty = cal_option_boolean(L, 3, "hasty", 0),
                               .like = like_of(L)};
   cal_schedule_options place = schedule_options(L, device);
   plan_box *box = cal_push_shell(L, PLAN, sizeof *box);

@@ -1,5 +1,6 @@
 /* l_hash.c - native.hash: names by content, bytes as text, and numbers by seed. */
 #include "bind/bind.h"
+#include "core/base/interrupt.h"
 #include "core/base/progress.h"
 #include "core/base/random.h"
 #include "core/base/sha256.h"
@@ -25,9 +26,10 @@ static int l_base64(lua_State *L) {
   return cal_push_buffer(L, &text);
 }
 
-enum { PIECE = 1 << 24 };
+enum { PIECE = 1 << 22 };
 
-/* hash.file(path [, label]) -> the sha256 of a file's content | nil, message, code. With a label, a bar in MB says how far it is. */
+/* hash.file(path [, label]) -> the sha256 of a file's content | nil, message, code. With a label, a bar in MB says how far it is, and
+ * Ctrl-C ends it (INTERRUPT). */
 static int l_file(lua_State *L) {
   const char *path = luaL_checkstring(L, 1), *label = luaL_optstring(L, 2, NULL);
   cal_error err = {0};
@@ -37,14 +39,17 @@ static int l_file(lua_State *L) {
   char hex[CAL_SHA256_HEX];
   cal_sha256 hash;
   cal_sha256_start(&hash);
-  for (size_t at = 0; at < map.size; at += PIECE) {
+  cal_status status = CAL_OK;
+  for (size_t at = 0; at < map.size && !status; at += PIECE) {
     size_t size = map.size - at < PIECE ? map.size - at : PIECE;
     cal_sha256_add(&hash, map.data + at, size);
     cal_progress_set(bar, (at + size) / 1000000);
+    if (label) status = cal_interrupt_check(&err);
   }
   cal_sha256_end(&hash, hex);
   cal_progress_free(bar);
   cal_fs_unmap(&map);
+  if (status) return cal_push_refusal(L, &err);
   lua_pushstring(L, hex);
   return 1;
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "bind/tensor.h"
+#include "core/base/interrupt.h"
 #include "core/base/memory.h"
 #include "core/base/progress.h"
 #include "core/base/sha256.h"
@@ -43,7 +44,7 @@ static int l_work_text(lua_State *L) {
 }
 
 /* weights.load(path, plan or reference, {{value=, name=, kernel=}, ...} [, label]) -> bytes read | nil, message, code. One tensor at a time
- * is in memory. `name`: in the file. With a label, a bar over the tensors says how far it is. */
+ * is in memory. `name`: in the file. With a label, a bar over the tensors says how far it is, and Ctrl-C ends it (INTERRUPT). */
 static int l_load(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   cal_graph_box *graph = cal_check_target(L, 2);
@@ -84,6 +85,10 @@ static int l_load(lua_State *L) {
     total += (lua_Integer)t->size;
     cal_progress_set(w->bar, (size_t)i);
     lua_pop(L, 4);
+    if (label && cal_interrupt_check(&err)) {
+      release(w);
+      return cal_push_refusal(L, &err);
+    }
   }
   release(w);
   lua_pushinteger(L, total);

@@ -6,7 +6,7 @@ local script = require "native.script"
 local words = require "caption.words"
 
 local M = {
-  name = "blip", version = 1, author = "model",
+  name = "blip", version = 1, author = "model", finishes = true,
   doc = "A short sentence by BLIP on this machine: nothing is sent, nothing costs. Of the hub's models Salesforce/blip-image-captioning-base (1 GB) and "
     .. "-large (1.9 GB): `calotype get hf:NAME`. `prompt` is how each caption begins.",
   example = 'photos:caption { with = blip { model = "models/blip-image-captioning-base", prompt = "a picture of" } }',

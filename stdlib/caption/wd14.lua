@@ -5,7 +5,7 @@ local tagger = require "models.tagger"
 local tags = require "caption.tags"
 
 local M = {
-  name = "wd14", version = 1, author = "model",
+  name = "wd14", version = 1, author = "model", finishes = true,
   doc = "Booru tags by SmilingWolf's WD14 tagger on this machine: nothing is sent, nothing costs. Of the hub's models SmilingWolf/wd-vit-tagger-v3 (0.4 GB) "
     .. "and wd-vit-large-tagger-v3 (1.3 GB): `calotype get hf:NAME`. A comma in a tag becomes a space: commas part tags.",
   example = 'photos:caption { with = wd14 { threshold = 0.35 }, tags = { first = { "1girl", "solo" } } }',

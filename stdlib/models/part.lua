@@ -199,7 +199,7 @@ function M.load(g, target, part)
   return true
 end
 
---- The plan of a model at work, with the part's weights in it: build(g, handle) makes the graph that looks at `o.batch` pictures at once and gives its
+--- The plan of a model at work, which the first Ctrl-C stops, with the part's weights in it: build(g, handle) makes the graph that looks at `o.batch` pictures at once and gives its
 --- inputs and outputs. Refused before anything is taken where it needs more than `o.memory` (nil: not looked at). fewer: what would need less, for
 --- that sentence.
 ---@param part calotype.ModelPart
@@ -222,7 +222,7 @@ function M.plan(part, o, build, fewer)
       size_text(o.memory), fewer or "a smaller batch"), "LIMIT"
   end
   local plan
-  plan, message, code = o.device:plan(g.graph)
+  plan, message, code = o.device:plan(g.graph, { hasty = true })
   if not plan then return nil, message, code end
   local loaded
   loaded, message, code = M.load(g, plan, part)

@@ -509,6 +509,29 @@ TEST(the_second_interrupt_stops_inside_a_segment_and_the_plan_can_run_again) {
   cal_graph_free(n.g);
 }
 
+TEST(the_first_interrupt_stops_a_hasty_plan_which_can_run_again) {
+  DEVICE(c);
+  cal_error err = {0};
+  network n = new_network();
+  made m = make(c, &n, &(cal_plan_options){.hasty = true}, &err);
+  CHECK(m.p != NULL);
+  if (!m.p) return;
+  set_weights(m.p, &n);
+  float loss = 0, clean = 0;
+  step(m.p, &n, 0, &clean);
+  CHECK(!cal_plan_finish(m.p, &err));
+  set_weights(m.p, &n);
+  cal_interrupt_raise();
+  CHECK(cal_plan_run(m.p, CAL_ACCUMULATE, &err) == CAL_E_INTERRUPT);
+  cal_plan_finish(m.p, NULL);
+  cal_interrupt_clear();
+  step(m.p, &n, 0, &loss);
+  CHECK(!cal_plan_finish(m.p, &err));
+  CHECK(loss == clean);
+  drop(m);
+  cal_graph_free(n.g);
+}
+
 TEST(a_plan_on_a_cpu_is_few_calls_and_can_wait_after_each_step) {
   DEVICE(c);
   if (!c->native) SKIP("no native functions on this device");

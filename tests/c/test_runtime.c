@@ -1,6 +1,8 @@
 /* The runtime when memory ends, and the devices. */
 #include "bind/fault.h"
 #include "bind/runtime.h"
+#include "core/base/interrupt.h"
+#include "core/base/progress.h"
 #include "core/cl/device.h"
 #include "test.h"
 
@@ -63,6 +65,36 @@ TEST(lua_is_refused_more_than_its_cap) {
   CHECK_TEXT(lua_tostring(rt->L, -1), "not enough memory");
   CHECK(rt->used <= rt->cap);
   CHECK(luaL_dostring(rt->L, "collectgarbage() return 1") == LUA_OK);
+  cal_runtime_free(rt);
+}
+
+/* Large files: minutes on a slow disk. Those without a bar are small, and what Ctrl-C keeps may need them. */
+TEST(ctrl_c_ends_what_reads_a_model_with_a_bar) {
+  cal_runtime *rt = cal_runtime_new(&(cal_runtime_options){0}, NULL);
+  CHECK(rt != NULL);
+  if (!rt) return;
+  cal_progress_quiet(1);
+  CHECK(!cal_fs_grant(rt->fs, "tests", CAL_FS_READ, NULL));
+  CHECK(luaL_dostring(
+            rt->L,
+            "local layers, part = require 'models.layers', require 'models.part'\n"
+            "it = part.open('tests/golden/wd14', { root = 'wd14', stem = 'model', config = require('models.wd14').config })\n"
+            "g = layers.new()\n"
+            "g.graph:output('sample', g.linear(g.input('x', 'f32', { 1, 24 }), it:weights(g).head, 20))\n"
+            "ref = require('native.graph').reference(g.graph)\n"
+            "function codes()\n"
+            "  local file, kept = 'tests/golden/wd14/model.safetensors', require 'native.hash'\n"
+            "  local said = {}\n"
+            "  for _, label in ipairs { false, 'label' } do said[#said + 1] = select(3, kept.file(file, label or nil)) or 'read' end\n"
+            "  said[3] = select(3, part.load(g, ref, it)) or 'read'\n"
+            "  return table.concat(said, ' ')\n"
+            "end\n"
+            "return codes()") == LUA_OK);
+  CHECK_TEXT(lua_tostring(rt->L, -1), "read read read");
+  cal_interrupt_raise();
+  CHECK(luaL_dostring(rt->L, "return codes()") == LUA_OK);
+  CHECK_TEXT(lua_tostring(rt->L, -1), "read INTERRUPT INTERRUPT");
+  cal_interrupt_clear();
   cal_runtime_free(rt);
 }
 

@@ -70,13 +70,16 @@ static cal_chunk *chunk_of(void *plan, const cal_place *place) {
 
 /* ---- native steps --------------------------------------------------------------------------------------------------- */
 
-/* In the device's queue, on a thread of the driver. The second Ctrl-C is seen between two steps. */
+/* Whether to leave what is running. */
+static bool unwanted(const cal_plan *p) { return cal_interrupt_level() > (p->options.hasty ? 0 : 1); }
+
+/* In the device's queue, on a thread of the driver. The Ctrl-C that counts is seen between two steps. */
 static void CL_CALLBACK run_natives(void *args) {
   const native_call *call = *(native_call **)args;
   cal_plan *p = call->plan;
   const segment *s = &p->segment[call->segment];
   for (int i = call->what.first; i < call->what.first + call->what.count && !p->abandoned && p->failed_step < 0; i++) {
-    if (cal_interrupt_level() > 1) p->abandoned = true;
+    if (unwanted(p)) p->abandoned = true;
     else if (!s->prepared[i].run(s->prepared[i].state)) p->failed_segment = (int)call->segment, p->failed_step = i;
   }
 }
@@ -374,7 +377,7 @@ cal_status cal_plan_run(cal_plan *p, cal_segment index, cal_error *err) {
     }
     if (code) status = cal_opencl_fail(err, code, "%s: %s", step->path, step_name(step));
     else if (p->options.wait_each) status = check(p, err);
-    if (!status && cal_interrupt_level() > 1) status = cal_fail(err, CAL_E_INTERRUPT, "interrupted: the step that was running is lost");
+    if (!status && unwanted(p)) status = cal_fail(err, CAL_E_INTERRUPT, "interrupted: the step that was running is lost");
   }
   if (before) cl.ReleaseEvent(before);
   if (!status) {

@@ -29,6 +29,7 @@ typedef struct {
   const char *candidate; /* only this one ("portable", "native", "onednn", "clblast"); NULL: the first that takes a step */
   bool or_portable;      /* with `candidate`: the portable kernel where it does not take a step, instead of a refusal */
   bool wait_each;        /* wait after each step: a failure names the step it belongs to, and each step is timed */
+  bool hasty;            /* the first Ctrl-C leaves a segment half-way, not the second: what is asked for again loses little */
   /* Weights, states and groups are those of this plan (of the same context), not copies: one set of weights for several
    * resolutions, batches, and for sampling between steps. Both graphs must declare them alike and in the same order; groups
    * that only one of them uses are fine. Each plan may be freed first. */
@@ -46,7 +47,8 @@ cal_status cal_plan_write(cal_plan *p, cal_value v, const void *bytes, size_t si
 /* A part of a weight or state, so that files can be streamed: `at` counts bytes. */
 cal_status cal_plan_write_part(cal_plan *p, cal_value v, size_t at, const void *bytes, size_t size, cal_error *err);
 
-/* Enqueue a segment. CAL_E_INTERRUPT on the second Ctrl-C: the segment was left half-way, its results mean nothing. */
+/* Enqueue a segment. CAL_E_INTERRUPT on the second Ctrl-C (on the first where the plan is hasty): the segment was left half-way, its
+ * results mean nothing. */
 cal_status cal_plan_run(cal_plan *p, cal_segment segment, cal_error *err);
 
 /* What a segment has made, a state, a weight, an input. Waits for all that was enqueued; tells of what failed on the way. */
