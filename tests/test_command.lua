@@ -211,6 +211,12 @@ end)
 test("doctor says what is missing and how to get it", function()
   local out = select(2, run("doctor", nil, "OCL_ICD_VENDORS=" .. tmp "none"))
   check.contains(out, "apt-get install pocl-opencl-icd")
+  out = select(2, run("doctor", nil, "POCL_CACHE_DIR=/dev/null/cache")) -- a home that cannot be written to
+  if not out:find "OpenCL devices\n  %+" then check.contains(out, "let HOME, XDG_CACHE_HOME or POCL_CACHE_DIR name a folder that you can write to") end
+  if program:find "asan" then return end -- needs terabytes of addresses
+  local doctor <close> = assert(io.popen(("ulimit -v 300000; %s doctor 2>&1"):format(program)))
+  out = doctor:read "a"
+  if not out:find "OpenCL devices\n  %+" then check.contains(out, "within 307 MB, all that this process may have (ulimit -v)") end
 end)
 
 test("wrong memory settings are refused with the value", function()

@@ -199,9 +199,9 @@ function M.load(g, target, part)
   return true
 end
 
---- The plan of a model at work, which the first Ctrl-C stops, with the part's weights in it: build(g, handle) makes the graph that looks at `o.batch` pictures at once and gives its
---- inputs and outputs. Refused before anything is taken where it needs more than `o.memory` (nil: not looked at). fewer: what would need less, for
---- that sentence.
+--- The plan of a model at work, which the first Ctrl-C stops, with the part's weights in it: build(g, handle) makes the graph that looks at
+--- `o.batch` pictures at once and gives its inputs and outputs. Refused before anything is taken where it needs more than `o.memory` (nil: not looked
+--- at). fewer: what would need less, for that sentence.
 ---@param part calotype.ModelPart
 ---@param o { device: userdata, dtype?: string, batch: integer, memory?: number }
 ---@param build fun(g: table, handle: table): table

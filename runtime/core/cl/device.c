@@ -1,6 +1,7 @@
 #include "core/cl/device.h"
 
 #include <string.h>
+#include <sys/resource.h>
 
 #include "core/base/memory.h"
 
@@ -64,6 +65,25 @@ static void describe(cl_platform_id platform, cl_device_id id, cal_device *d) {
   d->doubles = device_number(id, CL_DEVICE_DOUBLE_FP_CONFIG) != 0;
 }
 
+/* A driver is a library: one that the process has no room for is as if there were none. */
+static cal_status no_driver(cl_int code, cal_error *err) {
+  struct rlimit most;
+  if (code == -1001 && !getrlimit(RLIMIT_AS, &most) && most.rlim_cur != RLIM_INFINITY)
+    return cal_opencl_fail(err, code, "looking for OpenCL drivers within %llu MB, all that this process may have (ulimit -v)",
+                           (unsigned long long)most.rlim_cur / 1000000);
+  return cal_opencl_fail(err, code, "looking for OpenCL drivers");
+}
+
+static cal_status no_device(cl_platform_id first, cl_uint count, cal_error *err) {
+  char name[128];
+  platform_text(first, CL_PLATFORM_NAME, name, sizeof name);
+  if (count == 1 && strcmp(name, "Portable Computing Language") == 0)
+    return cal_fail(err, CAL_E_DEVICE,
+                    "OpenCL's driver for the processor, PoCL, gives no device; so it does where it cannot write what it compiled: let "
+                    "HOME, XDG_CACHE_HOME or POCL_CACHE_DIR name a folder that you can write to");
+  return cal_fail(err, CAL_E_DEVICE, "OpenCL has %u platform%s (%s) but no device", count, count == 1 ? "" : "s", name);
+}
+
 cal_status cal_device_list(cal_device **list, size_t *count, cal_error *err) {
   *list = NULL;
   *count = 0;
@@ -72,7 +92,7 @@ cal_status cal_device_list(cal_device **list, size_t *count, cal_error *err) {
   cl_uint platform_count = 0;
   cl_int code = cl.GetPlatformIDs(PLATFORMS, platforms, &platform_count);
   if (code == CL_SUCCESS && platform_count == 0) code = -1001;
-  if (code) return cal_opencl_fail(err, code, "looking for OpenCL drivers");
+  if (code) return no_driver(code, err);
   if (platform_count > PLATFORMS) platform_count = PLATFORMS;
   cal_device *devices = cal_alloc_zero(DEVICES, sizeof *devices, err);
   if (!devices) return err ? err->code : CAL_E_MEMORY;
@@ -86,7 +106,7 @@ cal_status cal_device_list(cal_device **list, size_t *count, cal_error *err) {
     }
   if (*count == 0) {
     cal_free(devices);
-    return cal_fail(err, CAL_E_DEVICE, "OpenCL has %u platform%s but no device", platform_count, platform_count == 1 ? "" : "s");
+    return no_device(platforms[0], platform_count, err);
   }
   *list = devices;
   return CAL_OK;
