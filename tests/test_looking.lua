@@ -215,6 +215,31 @@ test("with each answer is kept whose it is: the model by content, and what it wa
   check.ok(row.detail.weights:find "^%x+$")
 end)
 
+test("blip: one plan serves a folder: pictures are read once a batch, then it runs once for each word of all beams; nothing is built between", function()
+  local layers, part = require "models.layers", require "models.part"
+  local place, plan_of, new_graph, ran, plans, graphs = place_with(5), part.plan, layers.new, {}, 0, 0
+  local _ <close> = setmetatable({}, { __close = function() part.plan, layers.new = plan_of, new_graph end })
+  part.plan = function(...)
+    local plan, io, code = plan_of(...)
+    plans = plans + 1
+    layers.new = function(...)
+      graphs = graphs + 1
+      return new_graph(...)
+    end
+    local shell = {}
+    for _, name in ipairs { "set", "bytes", "get", "close" } do shell[name] = function(_, ...) return plan[name](plan, ...) end end
+    function shell.run(_, step)
+      ran[#ran + 1] = step:sub(1, 1)
+      return plan:run(step)
+    end
+    return setmetatable(shell, { __close = function() plan:close() end }), io, code
+  end
+  local done = place.run(SIDECARS:format((BLIP:format(3, 12, ", batch = 2"):gsub("shortest = 3", "shortest = 12"))))
+  check.equal({ plans, graphs }, { 1, 0 })
+  -- Three batches; the pictures and the first token make the first word, and each further one of twelve is a step.
+  check.equal(table.concat(ran), ("a" .. ("s"):rep(10)):rep(3), done.text)
+end)
+
 test("blip: a prompt is how a caption begins", function()
   local place = place_with(2)
   local done = place.run(SIDECARS:format(BLIP:format(2, 6, ', prompt = "word1 Word2"')))
