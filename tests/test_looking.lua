@@ -486,6 +486,10 @@ test("blip: a model whose numbers run over is named", function()
   check.equal(done.exit, 1)
   check.contains(done.text, "blip: the logit of token 0 is not finite")
   check.contains(done.text, "get the folder again")
+  numbers_in(place, "blip/model.safetensors", "vision_model.embeddings.patch_embedding.bias", 0 / 0)
+  done = place.run(SIDECARS:format(SHORT))
+  check.contains(done.text, "1 of its numbers are not finite")
+  check.contains(done.text, "get the whole folder again")
 end)
 
 test("wd14: a model whose numbers run over, in any picture of a batch, is named; Ctrl-C keeps what there is", function()
@@ -610,6 +614,26 @@ test("a model's folder that is broken is told by check, with what to do", functi
     check.ok(done.text:find "whole folder" or done.text:find "did you mean" or done.text:find "save the model again"
       or done.text:find "brings", name .. ": " .. done.text)
   end
+end)
+
+test("what is wrong with a folder is told with the command that brings it, and of other dtypes what to save them as", function()
+  local place = place_with(1)
+  local text = [[images "@/photos":caption { with = blip { model = "@/%s" } }:sheet { to = "@/out/sheet.png" }]]
+  copy("tests/golden/blip/captioner", place, "m/blip-image-captioning-base", { "config.json", "model.safetensors" })
+  check.contains(place.check(text:format "m/blip-image-captioning-base").text, "get the whole folder again: `calotype get hf:Salesforce/blip-image-captioning-base to=")
+  fs.remove(place.path "blip/vocab.txt")
+  check.contains(place.check(text:format "blip").text, "get the whole folder again from where it came from")
+  place.write("blip/calotype.json", '{"from":"hf:some/one","files":{}}')
+  check.contains(place.check(text:format "blip").text, "get the whole folder again: `calotype get hf:some/one to=")
+  place.write("blip/vocab.txt", table.concat(WORDS, "\n") .. "\n")
+  local bytes = place.read "blip/model.safetensors"
+  local whole = bytes:gsub('("text_decoder%.cls%.predictions%.bias":{[^}]*"dtype":)"F32"', '%1"I32"')
+  if whole == bytes then whole = bytes:gsub('"dtype":"F32"', '"dtype":"I32"', 1) end
+  place.write("blip/model.safetensors", whole)
+  local done = place.check(text:format "blip")
+  check.contains(done.text, "has the dtype I32; F32, F16 and BF16 are weights")
+  check.contains(done.text, "save the model again as one of these")
+  check.ok(not done.text:find "not of one model", done.text)
 end)
 
 test("blip: a model that is only there as pytorch_model.bin writes the same captions", function()

@@ -62,7 +62,7 @@ function M.ask(asked, options, emit, context)
   batch = math.min(batch, #items)
   local it <close>, message, code = captioner.open { model = model, device = device, dtype = options.dtype, batch = batch, memory = memory,
     prompt = options.prompt, beams = options.beams, longest = options.longest, shortest = options.shortest, penalty = options.penalty }
-  if not it then context.fail(message, { code = code, key = "with" }) end
+  if not it then looking.unready(context, model, "with", message, code) end
   local function poll() if script.interrupted() > 0 then return "stopped between two words", "INTERRUPT" end end
   for numbers, floats in looking.batches(context, items, { device = device, batch = batch, side = model.looks.side }) do
     local began = log.clock()

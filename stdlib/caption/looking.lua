@@ -17,6 +17,7 @@ local loader = require "native.loader"
 local part = require "models.part"
 local script = require "native.script"
 local sessions = require "recipe.session"
+local source = require "hub.source"
 local set = require "recipe.set"
 
 local M = {}
@@ -61,6 +62,7 @@ local NOT_ITS_FAULT = { MEMORY = true, LIMIT = true, DENIED = true, IO = true }
 
 local function hint_of(path, message, code)
   if part.advises(message) or NOT_ITS_FAULT[code] then return nil end
+  if message:find("has the dtype", 1, true) then return "save the model again as one of these: in transformers model.half().save_pretrained(FOLDER)" end
   local name = path:match "([^/:]+)/*$" or path
   local here, owner = "models/" .. name, path:match "^hf:([%w%-_.]+)/" or OWNERS[name]
   -- A folder that the recipe does not name has no stat here, but what lies near a name may be told.
@@ -72,7 +74,10 @@ local function hint_of(path, message, code)
   end
   local near = not fs.stat(path) and fs.nearest(path)
   if near then return ("did you mean %q?"):format(near) end
-  return fs.stat(path) and "get the whole folder again from where it came from"
+  local noted = source.read(path)
+  local from = noted and noted.from or owner and ("hf:%s/%s"):format(owner, name)
+  return fs.stat(path) and "get the whole folder again" .. (from and (": `calotype get %s%s`"):format(from, path == here and "" or " to=" .. path)
+    or " from where it came from")
     or "`calotype get hf:OWNER/NAME` brings the whole folder; ?blip, ?wd14 and ?score say which models of the hub there are"
 end
 
@@ -111,6 +116,12 @@ function M.model(options, context, kind)
   local model, message, code, hint = opened(options.model, kind)
   if not model then context.fail(message, { code = code, hint = hint }) end
   return model
+end
+
+--- The model could not be made ready.
+---@param key string the option to show
+function M.unready(context, model, key, message, code)
+  context.fail(message, { code = code, key = key, hint = hint_of(model.path, message, code) })
 end
 
 --- The device that was wished for, its name, the bytes it has, and how many pictures go at once.
@@ -154,7 +165,7 @@ end
 
 -- Why the loader's answer has no picture to look at; nil: it has one.
 local function trouble_of(item, answer)
-  if answer.sha256 and answer.sha256 ~= item.sha256 then return ("%s changed since it was looked at; run again"):format(item.path) end
+  if answer.sha256 and answer.sha256 ~= item.sha256 then return "it changed since it was looked at; run again" end
   if answer.error then return (answer.error:gsub("^" .. item.path:gsub("%p", "%%%0") .. ": ", "")) end
 end
 

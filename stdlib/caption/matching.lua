@@ -55,7 +55,7 @@ local function compute(context, options, open_, done)
   local device, _, memory, batch = looking.device(options, context)
   batch = math.min(batch, #open_)
   local it <close>, message, code = scorer.open { model = model, device = device, dtype = options.dtype, batch = batch, memory = memory }
-  if not it then context.fail(message, { code = code, key = "model" }) end
+  if not it then looking.unready(context, model, "model", message, code) end
   local store, items = context.store(), {}
   for n, one in ipairs(open_) do items[n] = one.item end
   local bar <close> = log.progress("scores", #open_)

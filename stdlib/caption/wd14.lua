@@ -70,7 +70,7 @@ function M.ask(asked, options, emit, context)
   local device, _, memory, batch = looking.device(options, context)
   batch = math.min(batch, #items)
   local it <close>, message, code = tagger.open { model = model, device = device, dtype = options.dtype, batch = batch, memory = memory }
-  if not it then context.fail(message, { code = code, key = "with" }) end
+  if not it then looking.unready(context, model, "with", message, code) end
   local count, without = #model.tags, {}
   for _, tag in ipairs(options.without) do without[tags.one(tag)] = true end
   for numbers, floats in looking.batches(context, items, { device = device, batch = batch, side = model.config.side, square = true }) do

@@ -139,7 +139,8 @@ function M.try(part, build)
   end
   local said = tostring(problem)
   if said:sub(1, #part.root + 2) == part.root .. ": " then said = said:sub(#part.root + 3) end
-  return nil, ("%s: config.json and the weights are not of one model: %s"):format(part.path, said), "FORMAT"
+  local apart = said:find("has the dtype", 1, true) and "" or "config.json and the weights are not of one model: "
+  return nil, ("%s: %s%s"):format(part.path, apart, said), "FORMAT"
 end
 
 --- sha256 of a file: a checkpoint of gigabytes is read once, then known by its path, size and time. With `only_known` it is not read.
