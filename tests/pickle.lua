@@ -29,17 +29,18 @@ local function tensor(it, key)
     .. "tQ" .. number(0) .. numbers(it.shape) .. numbers(strides) .. "\x89ccollections\nOrderedDict\n)RtR"
 end
 
---- Write the tensors of `from` (those that keep(name) wants) to `path`.
+--- Write the tensors of `from` (those that keep(name) wants) to `path`, under names that begin with `front`.
 ---@param path string
 ---@param from string
 ---@param keep? fun(name: string): boolean
-function M.write(path, from, keep)
+---@param front? string
+function M.write(path, from, keep, front)
   local bytes, file = assert(fs.read(from)), assert(safetensors.open(from))
   local program, entries = { "\x80\2}(" }, {}
   for name, it in pairs(file.tensors) do
     if not keep or keep(name) then
       local key = tostring(#entries)
-      program[#program + 1] = text(name) .. tensor(it, key)
+      program[#program + 1] = text((front or "") .. name) .. tensor(it, key)
       entries[#entries + 1] = { name = "archive/data/" .. key, bytes = bytes:sub(it.offset + 1, it.offset + it.size) }
     end
   end

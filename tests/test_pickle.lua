@@ -60,14 +60,34 @@ test("what is no archive of tensors is refused with what to do instead", functio
   for name, said in pairs {
     ["runs.bin"] = "pytorch_model.bin wants to run posix.system; only tensors are read: take model.safetensors where there is one, or save the model again",
     ["legacy.bin"] = "pytorch_model.bin is a Python pickle without an archive around it, as PyTorch wrote them before version 1.6",
+    ["whole.bin"] = "pytorch_model.bin is a whole model as Python keeps it (torch.nn.modules.container.Sequential), not its tensors: take model.safetensors",
+    ["float8.bin"] = "pytorch_model.bin has numbers of a kind that is not read (float8, or whole ones without a sign): take model.safetensors",
     ["transposed.bin"] = 'pytorch_model.bin: tensor "cut": its numbers do not lie one after the other',
   } do
     local model, message, code = open { ["pytorch_model.bin"] = golden(name) }
     check.refused(said, model, message, code)
     check.ok(part.advises(message), name)
   end
+  local tar = ("\0"):rep(257) .. "ustar" .. ("\0"):rep(250)
+  check.refused("pytorch_model.bin is a tar archive, as PyTorch wrote them before version 0.1.10; it is not read: take model.safetensors",
+    open { ["pytorch_model.bin"] = tar })
   check.refused("pytorch_model.bin is not a zip archive, or is cut short", open { ["pytorch_model.bin"] = golden("kinds.bin"):sub(1, -100) })
   check.refused("Not a safetensors file", open { ["pytorch_model.bin"] = "version https://git-lfs.github.com/spec/v1" })
+end)
+
+test("a LoRA, and weights of another model, beside a config are told as that", function()
+  local kind = require "models.kind"
+  local config = assert(fs.read "tests/golden/blip/captioner/config.json")
+  local lora = folder_of { ["config.json"] = config, ["pytorch_model.bin"] = function(path)
+    pickle.write(path, GOLDEN .. "module.safetensors", nil, "lora_A.")
+  end }
+  local said, advice = kind.instead(lora, "captioner")
+  check.contains(said, "is a LoRA, which changes another model, not a BLIP that writes captions")
+  check.contains(advice, "calotype get hf:Salesforce/blip-image-captioning-base")
+  local matcher = folder_of { ["config.json"] = config, ["pytorch_model.bin"] = function(path)
+    pickle.write(path, "tests/golden/blip/matcher/model.safetensors")
+  end }
+  check.contains(kind.instead(matcher, "captioner"), "is a BLIP that says whether texts belong to pictures")
 end)
 
 test("show tells the tensors of a PyTorch file by block, and all of them", function()

@@ -45,10 +45,9 @@ TEST(what_torch_saved_is_read_as_safetensors_has_it) {
   static const struct {
     const char *file, *expected;
     size_t count;
-  } cases[] = {{"kinds.bin", "kinds.safetensors", 15},
-               {"module.bin", "module.safetensors", 7},
-               {"compressed.bin", "module.safetensors", 7},
-               {"model.bin", "module.safetensors", 4}};
+  } cases[] = {{"kinds.bin", "kinds.safetensors", 15},      {"module.bin", "module.safetensors", 7},
+               {"compressed.bin", "module.safetensors", 7}, {"protocol4.bin", "module.safetensors", 7},
+               {"protocol5.bin", "module.safetensors", 7},  {"model.bin", "module.safetensors", 4}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     cal_error err = {0};
     cal_st *st = cal_tensors_open(fs, golden(cases[i].file), &err);
@@ -92,6 +91,11 @@ TEST(what_torch_saved_and_is_no_contiguous_tensor_is_refused_in_a_sentence) {
   golden_refused("transposed.bin", "transposed.bin: tensor \"cut\": its numbers do not lie one after the other");
   golden_refused("legacy.bin", "before version 1.6; it is not read: take model.safetensors");
   golden_refused("runs.bin", "runs.bin wants to run posix.system; only tensors are read: take model.safetensors");
+  golden_refused("whole.bin",
+                 "whole.bin is a whole model as Python keeps it (torch.nn.modules.container.Sequential), not its tensors: take "
+                 "model.safetensors where there is one, or save the model again as that (its state_dict())");
+  golden_refused("float8.bin",
+                 "float8.bin has numbers of a kind that is not read (float8, or whole ones without a sign): take model.safetensors");
 }
 
 TEST(safetensors_are_opened_by_the_same_function) {
@@ -349,7 +353,7 @@ TEST(every_name_of_python_but_those_of_tensors_is_refused_with_it) {
 
 TEST(every_other_instruction_is_refused) {
   static const char known[] =
-      "(N\x88\x89JKM\x8aGX)]}t\x85\x86\x87"
+      "(N\x88\x89JKM\x8aGX\x8c\x8d\x93\x94\x95)]}t\x85\x86\x87"
       "aesuqrhjcRbQ.";
   for (int c = 1; c < 256; c++) {
     if (strchr(known, c)) continue;
@@ -401,6 +405,18 @@ TEST(a_broken_pickle_is_refused_with_the_byte) {
       {P("X\1\0\0\0\xff"), "a text is not UTF-8"},
       {P("X\xff\xff\xff\xffzz"), "it ends in the middle"},
       {P("X\0\0\0\x80zz"), "it ends in the middle"},
+      {P("\x8c\4zz"), "it ends in the middle"},
+      {P("\x8c\1\xff"), "a text is not UTF-8"},
+      {P("\x8d\2\0\0\0\0\0\0\x80zz"), "it ends in the middle"},
+      {P("\x8d\xff\xff\xff\xff\xff\xff\xff\xffzz"), "it ends in the middle"},
+      {P("\x95\1\0\0"), "it ends in the middle"},
+      {P("\x94"), "its stack is empty"},
+      {P("(\x94"), "a mark stands where a value is expected"},
+      {P("N\x94h\1"), "it asks for what it did not remember"},
+      {P("\x8c\2os\x8c\6system\x93)R."), "wants to run os.system"},
+      {P("\x8c\2osN\x93"), "None stands where a text is expected"},
+      {P("N\x8c\2os\x93"), "None stands where a text is expected"},
+      {P("\x8c\2os\x93"), "its stack is empty"},
       {P("NR"), "None stands where a tuple is expected"},
       {P("N)R"), "None stands where a name is expected"},
       {P("ctorch\nFloatStorage\n)R"), "a storage is called"},
@@ -431,8 +447,11 @@ TEST(a_broken_pickle_is_refused_with_the_byte) {
   op("N.");
   made_refused("it does not begin as a pickle does");
   cal_buffer_free(&p);
-  op("\x80\4N.");
-  made_refused("is of protocol 4; 2, what torch.save writes, is read: take model.safetensors");
+  op("\x80\6N.");
+  made_refused("is of protocol 6; 2 to 5 are read: take model.safetensors");
+  cal_buffer_free(&p);
+  op("\x80\1N.");
+  made_refused("is of protocol 1; 2 to 5 are read");
 }
 
 TEST(names_that_cannot_be_tensors_are_refused) {
@@ -589,9 +608,9 @@ static void hold(const char *bytes, size_t size) {
 }
 
 TEST(a_file_that_is_cut_or_changed_anywhere_is_refused_or_read_within_itself) {
-  static const char *const files[] = {"module.bin", "compressed.bin"};
+  static const char *const files[] = {"module.bin", "compressed.bin", "protocol4.bin"};
   cal_random random = cal_random_seed(20261121, 0);
-  for (size_t f = 0; f < 2; f++) {
+  for (size_t f = 0; f < sizeof files / sizeof *files; f++) {
     cal_buffer file = {0};
     CHECK(!cal_fs_read(fs, golden(files[f]), 0, &file, NULL));
     for (size_t n = 0; n < file.size; n++) {
@@ -633,6 +652,10 @@ TEST(an_archive_that_torch_did_not_write_is_refused) {
   zip_refused((part[]){data, {"b/data/0", six, sizeof six}}, 2, "tensor \"w\": its numbers are not in the file");
   zip_refused((part[]){data, {"../data/0", six, sizeof six}}, 2, "\"..\"");
   cal_error err = {0};
+  char tar[512] = {0};
+  memcpy(tar + 257, "ustar", 5);
+  CHECK(!cal_pickle_open_bytes(tar, sizeof tar, "x.bin", &err) &&
+        strstr(err.text, "x.bin is a tar archive, as PyTorch wrote them before version 0.1.10; it is not read: take model.safetensors"));
   CHECK(!cal_pickle_open_bytes("PK", 2, "x.bin", &err) && strstr(err.text, "x.bin is not a zip archive, or is cut short"));
   CHECK(!cal_pickle_open_bytes(NULL, 0, "x.bin", &err) && strstr(err.text, "x.bin"));
 }

@@ -49,6 +49,10 @@ torch.save(net.state_dict(), path("module.bin"))
 torch.save({"epoch": 7, "lr": 1e-4, "name": "net", "best": None, "sizes": [3, 2], "steps": 1 << 40, "model": dict(net.named_parameters())}, path("model.bin"))
 expect("module", net.state_dict())
 
+# Newer ways to write the same program, which torch.save takes when asked.
+torch.save(net.state_dict(), path("protocol4.bin"), pickle_protocol=4)
+torch.save(net.state_dict(), path("protocol5.bin"), pickle_protocol=5)
+
 # The same archive compressed by another program.
 with zipfile.ZipFile(path("module.bin")) as old, zipfile.ZipFile(path("compressed.bin"), "w", zipfile.ZIP_DEFLATED) as new:
     for info in old.infolist():
@@ -65,3 +69,5 @@ class Runs:
 
 
 torch.save({"w": torch.randn(2), "x": Runs()}, path("runs.bin"))
+torch.save(torch.nn.Sequential(torch.nn.Linear(3, 2)), path("whole.bin"))
+torch.save({"w": torch.zeros(2, dtype=torch.float8_e4m3fn)}, path("float8.bin"))

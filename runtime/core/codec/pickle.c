@@ -155,8 +155,12 @@ static cal_status make_long(machine *m) {
   return make(m, (value){.kind = NUMBER, .is.number = number_of(bytes, *width)});
 }
 
-static cal_status make_text(machine *m) {
-  const unsigned char *length = take(m, 4), *text = length ? take(m, (size_t)number_of(length, 4) & UINT32_MAX) : NULL;
+/* `width`: bytes of its length. */
+static cal_status make_text(machine *m, int width) {
+  const unsigned char *length = take(m, (size_t)width);
+  uint64_t bytes = 0;
+  for (int i = width; length && i--;) bytes = bytes << 8 | length[i];
+  const unsigned char *text = length && bytes <= m->size ? take(m, (size_t)bytes) : NULL;
   if (!text) return cut(m);
   size_t size = (size_t)(m->bytes + m->at - text);
   if (!cal_utf8_valid((const char *)text, size, NULL)) return broken(m, "a text is not UTF-8");
@@ -167,32 +171,62 @@ static cal_status skip_real(machine *m) { return take(m, 8) ? make(m, (value){.k
 
 /* ---- names of Python ---- */
 
-static cal_status deny(machine *m, const char *module, size_t module_size, const char *name, size_t name_size) {
-  cal_buffer shown = {0};
-  cal_buffer_add_printable(&shown, module, module_size < 100 ? module_size : 100);
-  cal_buffer_add_byte(&shown, '.');
-  cal_buffer_add_printable(&shown, name, name_size < 100 ? name_size : 100);
-  for (size_t i = 0; i < shown.size; i++)
-    if (shown.data[i] == '\n' || shown.data[i] == '\t') shown.data[i] = ' ';
-  cal_status status = cal_fail(m->err, CAL_E_FORMAT, "%s wants to run %s; only tensors are read: " INSTEAD, m->path,
-                               shown.failed ? "a function of Python" : shown.data);
-  cal_buffer_free(&shown);
-  return status;
+/* Classes of these are parts of models. */
+static bool of_a_model(const char *module, size_t size) {
+  static const char *const begin[] = {"__main__", "torch.nn.modules.", "transformers.", "timm.", "diffusers.", "models.", "lavis."};
+  for (size_t i = 0; i < sizeof begin / sizeof *begin; i++)
+    if (size >= strlen(begin[i]) && memcmp(module, begin[i], strlen(begin[i])) == 0) return true;
+  return false;
 }
 
 static bool same(const char *text, size_t size, const char *expected) {
   return size == strlen(expected) && memcmp(text, expected, size) == 0;
 }
 
+static cal_status deny(machine *m, const char *module, size_t module_size, const char *name, size_t name_size) {
+  if (same(module, module_size, "torch._utils") && same(name, name_size, "_rebuild_tensor_v3"))
+    return cal_fail(m->err, CAL_E_FORMAT, "%s has numbers of a kind that is not read (float8, or whole ones without a sign): " INSTEAD,
+                    m->path);
+  cal_buffer shown = {0};
+  cal_buffer_add_printable(&shown, module, module_size < 100 ? module_size : 100);
+  cal_buffer_add_byte(&shown, '.');
+  cal_buffer_add_printable(&shown, name, name_size < 100 ? name_size : 100);
+  for (size_t i = 0; i < shown.size; i++)
+    if (shown.data[i] == '\n' || shown.data[i] == '\t') shown.data[i] = ' ';
+  const char *it = shown.failed ? "a function of Python" : shown.data;
+  cal_status status =
+      of_a_model(module, module_size)
+          ? cal_fail(m->err, CAL_E_FORMAT, "%s is a whole model as Python keeps it (%s), not its tensors: " INSTEAD " (its state_dict())",
+                     m->path, it)
+          : cal_fail(m->err, CAL_E_FORMAT, "%s wants to run %s; only tensors are read: " INSTEAD, m->path, it);
+  cal_buffer_free(&shown);
+  return status;
+}
+
+static cal_status find_global(machine *m, const char *module, size_t module_size, const char *name, size_t name_size) {
+  for (size_t i = 0; i < sizeof globals / sizeof *globals; i++)
+    if (same(module, module_size, globals[i].module) && same(name, name_size, globals[i].name))
+      return make(m, (value){.kind = GLOBAL, .is.number = globals[i].means});
+  return deny(m, module, module_size, name, name_size);
+}
+
+/* The two lines that follow. */
 static cal_status make_global(machine *m) {
   const char *module = (const char *)m->bytes + m->at, *middle = memchr(module, '\n', m->size - m->at);
   const char *name = middle ? middle + 1 : NULL, *end = name ? memchr(name, '\n', m->size - (size_t)(name - (const char *)m->bytes)) : NULL;
   if (!end) return cut(m);
   m->at = (size_t)(end + 1 - (const char *)m->bytes);
-  for (size_t i = 0; i < sizeof globals / sizeof *globals; i++)
-    if (same(module, (size_t)(middle - module), globals[i].module) && same(name, (size_t)(end - name), globals[i].name))
-      return make(m, (value){.kind = GLOBAL, .is.number = globals[i].means});
-  return deny(m, module, (size_t)(middle - module), name, (size_t)(end - name));
+  return find_global(m, module, (size_t)(middle - module), name, (size_t)(end - name));
+}
+
+/* The two texts on the stack. */
+static cal_status make_stack_global(machine *m) {
+  uint32_t module, name;
+  cal_status status = pop_kind(m, TEXT, &name);
+  if (!status) status = pop_kind(m, TEXT, &module);
+  if (status) return status;
+  const value a = *at(m, module), b = *at(m, name);
+  return find_global(m, (const char *)m->bytes + a.is.text.at, a.is.text.size, (const char *)m->bytes + b.is.text.at, b.is.text.size);
 }
 
 /* ---- lists, tuples, dictionaries ---- */
@@ -343,17 +377,21 @@ static cal_status memo_index(machine *m, int width, size_t *index) {
   return *index < CAL_PICKLE_STACK ? CAL_OK : refuse(m, CAL_E_LIMIT, "it remembers more values than any model has");
 }
 
-static cal_status put(machine *m, int width) {
-  size_t index;
+static cal_status remember(machine *m, size_t index) {
   uint32_t top;
-  cal_status status = memo_index(m, width, &index);
-  if (!status) status = pop(m, &top);
+  cal_status status = pop(m, &top);
   if (!status) status = grow(m, &m->memo, index + 1, sizeof top, CAL_PICKLE_STACK);
   if (status) return status;
   uint32_t *memo = m->memo.data;
   while (m->memo.count <= index) memo[m->memo.count++] = NOTHING;
   memo[index] = top;
   return push(m, top);
+}
+
+static cal_status put(machine *m, int width) {
+  size_t index;
+  cal_status status = memo_index(m, width, &index);
+  return status ? status : remember(m, index);
 }
 
 static cal_status get(machine *m, int width) {
@@ -377,7 +415,12 @@ static cal_status step(machine *m, unsigned char op) {
     case 'M': return make_number(m, 2, false);
     case 0x8a: return make_long(m);
     case 'G': return skip_real(m);
-    case 'X': return make_text(m);
+    case 'X': return make_text(m, 4);
+    case 0x8c: return make_text(m, 1);
+    case 0x8d: return make_text(m, 8);
+    case 0x93: return make_stack_global(m);
+    case 0x94: return remember(m, m->memo.count);
+    case 0x95: return take(m, 8) ? CAL_OK : cut(m); /* a frame: how much may be read ahead */
     case ')': return make_items(m, TUPLE);
     case ']': return make_items(m, LIST);
     case '}': return make_items(m, DICT);
@@ -406,9 +449,8 @@ static cal_status step(machine *m, unsigned char op) {
 /* The value that the program leaves. */
 static cal_status run(machine *m, uint32_t *result) {
   if (m->size < 2 || m->bytes[0] != 0x80) return broken(m, "it does not begin as a pickle does");
-  if (m->bytes[1] != 2)
-    return cal_fail(m->err, CAL_E_FORMAT, "%s: its data.pkl is of protocol %d; 2, what torch.save writes, is read: " INSTEAD, m->path,
-                    m->bytes[1]);
+  if (m->bytes[1] < 2 || m->bytes[1] > 5)
+    return cal_fail(m->err, CAL_E_FORMAT, "%s: its data.pkl is of protocol %d; 2 to 5 are read: " INSTEAD, m->path, m->bytes[1]);
   m->at = 2;
   for (;;) {
     m->op = m->at;
@@ -664,15 +706,18 @@ static bool is_bare(const unsigned char *bytes, size_t size) {
   return size >= 2 && bytes[0] == 0x80 && bytes[1] >= 1 && bytes[1] <= 5 && header_length(bytes, size) > CAL_ST_HEADER_MOST;
 }
 
+/* What the first PyTorch wrote: an archive of tar. */
+static bool is_tar(const unsigned char *bytes, size_t size) { return size >= 512 && memcmp(bytes + 257, "ustar", 5) == 0; }
+
 static cal_st *open_map(cal_mapping map, bool mapped, const char *path, cal_error *err) {
   cal_error own = {0};
   if (!err) err = &own;
-  archive *a = is_bare(map.data, map.size) ? NULL : cal_alloc_zero(1, sizeof *a, err);
+  const char *old = is_bare(map.data, map.size)  ? "a Python pickle without an archive around it, as PyTorch wrote them before version 1.6"
+                    : is_tar(map.data, map.size) ? "a tar archive, as PyTorch wrote them before version 0.1.10"
+                                                 : NULL;
+  archive *a = old ? NULL : cal_alloc_zero(1, sizeof *a, err);
   if (!a) {
-    if (is_bare(map.data, map.size))
-      cal_fail(err, CAL_E_FORMAT,
-               "%s is a Python pickle without an archive around it, as PyTorch wrote them before version 1.6; it is not read: " INSTEAD,
-               path);
+    if (old) cal_fail(err, CAL_E_FORMAT, "%s is %s; it is not read: " INSTEAD, path, old);
     if (mapped) cal_fs_unmap(&map);
     return NULL;
   }
@@ -715,7 +760,7 @@ cal_st *cal_pickle_open_bytes(const void *bytes, size_t size, const char *name, 
 cal_st *cal_tensors_open(const cal_fs *fs, const char *path, cal_error *err) {
   cal_mapping map;
   if (cal_fs_map(fs, path, &map, err)) return NULL;
-  bool pickle = is_zip(map.data, map.size) || is_bare(map.data, map.size);
+  bool pickle = is_zip(map.data, map.size) || is_bare(map.data, map.size) || is_tar(map.data, map.size);
   cal_fs_unmap(&map);
   return pickle ? cal_pickle_open(fs, path, err) : cal_st_open(fs, path, err);
 }

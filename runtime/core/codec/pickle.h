@@ -11,10 +11,10 @@
  *
  * Such a file is a zip: NAME/data.pkl, a pickle (Python's program that builds objects), and NAME/data/0, 1 ... with the numbers, stored
  * as they are, so that tensors point into the mapped file. A pickle may name any function of Python and have it called. Here nothing is
- * called. What is read are the instructions of protocol 2 that torch.save writes:
- * - PROTO STOP MARK, NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT BINUNICODE,
+ * called. What is read are the instructions that torch.save writes, of protocol 2 as it does by itself, and of 3 to 5:
+ * - PROTO FRAME STOP MARK, NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT SHORT_BINUNICODE BINUNICODE BINUNICODE8,
  * - EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3, EMPTY_LIST APPEND APPENDS, EMPTY_DICT SETITEM SETITEMS,
- * - BINPUT LONG_BINPUT BINGET LONG_BINGET, GLOBAL REDUCE BUILD BINPERSID,
+ * - BINPUT LONG_BINPUT MEMOIZE BINGET LONG_BINGET, GLOBAL STACK_GLOBAL REDUCE BUILD BINPERSID,
  *
  * and the names torch._utils._rebuild_tensor_v2, torch._utils._rebuild_parameter, collections.OrderedDict and torch.*Storage (Float, Half,
  * BFloat16, Double, Long, Int, Short, Char, Byte, Bool). Stack, memo and values are bounded and nothing recurses.
@@ -38,7 +38,7 @@
 /* Bytes of data.pkl; values on its stack, in its memo, and made by it; bytes that are unpacked where numbers are compressed. */
 enum { CAL_PICKLE_MOST = 16 << 20, CAL_PICKLE_STACK = 1 << 20, CAL_PICKLE_VALUES = 1 << 21, CAL_PICKLE_UNPACKED = 1 << 30 };
 
-/* NULL and CAL_E_FORMAT (anything of Python that is no tensor, by its name; no such zip, the old format without one, a
+/* NULL and CAL_E_FORMAT (anything of Python that is no tensor, by its name; a whole model; no such zip, the old formats without one, a
  * broken pickle with the byte in data.pkl, numbers of a big-endian machine; with the tensor's name: not contiguous, beyond its storage),
  * CAL_E_LIMIT (the bounds above, more than 8 dimensions), or what the fs says. Asked by the functions of safetensors.h. */
 cal_st *cal_pickle_open(const cal_fs *fs, const char *path, cal_error *err);
