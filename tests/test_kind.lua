@@ -126,3 +126,52 @@ test("train_lora tells what its base is instead", function()
   check.contains(done.text, 'blip { model = "@/m/blip" } reads it; a base is a folder as diffusers keeps it')
   check.contains(place.check(text:format "none").text, "@/m/none is an empty folder, no base")
 end)
+
+-- The hub's program keeps a model's files in blobs, and links to them.
+local function linked(place, from, to)
+  fs.make_folder(place.path(from .. "/blobs"))
+  fs.make_folder(place.path(to))
+  for _, name in ipairs(BLIP) do
+    place.write(("%s/blobs/%s"):format(from, name), place.read("m/blip/" .. name))
+    check.ok(os.execute(("ln -s '%s/blobs/%s' '%s/%s'"):format(place.path(from), name, place.path(to), name)))
+  end
+end
+
+test("a model where huggingface_hub keeps it is read through its links, those that lead elsewhere are told with what to do", function()
+  local place = place_of()
+  local words = { "[PAD]" }
+  for i = 1, 88 do words[#words + 1] = "word" .. i end
+  for _, word in ipairs { "[UNK]", "[CLS]", "[MASK]", "[SEP]", "." } do words[#words + 1] = word end
+  local text = [[images "@/photos":caption { with = blip { model = "@/%s", longest = 8 } }:sheet { to = "@/out/s.png" }]]
+  linked(place, "cache/models--a--b", "cache/models--a--b/snapshots/0123")
+  check.ok(os.execute(("cd '%s' && for f in *; do ln -sf ../../blobs/$f $f; done"):format(place.path "cache/models--a--b/snapshots/0123")))
+  place.write("cache/models--a--b/snapshots/0123/vocab.txt", table.concat(words, "\n"))
+  local done = place.check(text:format "cache/models--a--b/snapshots/0123")
+  check.equal(done.exit, 0, done.text)
+  check.contains(place.run(text:format "cache/models--a--b/snapshots/0123").log, "reads @/photos, @/cache/models--a--b ")
+  local header = [[recipe "x" { allow = { read = { "@/photos", "@/%s" }, write = { "@/out" }, gpu = true } } ]]
+  done = place.check(header:format "cache/models--a--b" .. text:format "cache/models--a--b/snapshots/0123")
+  check.equal(done.exit, 0, done.text)
+  done = place.check(header:format "cache/models--a--b/snapshots/0123" .. text:format "cache/models--a--b/snapshots/0123")
+  check.equal(done.exit, 3)
+  check.contains(done.text, "does not allow it to read @/cache/models--a--b")
+
+  linked(place, "cache/models--a--b", "elsewhere") -- all of it
+  linked(place, "cache/models--a--b", "cache/models--c--d/snapshots/0123") -- to another model's files
+  for _, folder in ipairs { "elsewhere", "cache/models--c--d/snapshots/0123" } do
+    done = place.check(text:format(folder))
+    check.contains(done.text, "@/" .. folder .. "/config.json leads out of the folders")
+    check.contains(done.text, ("links that lead out of @/%s are not followed; `cp -rL @/%s COPY` makes a folder"):format(folder, folder))
+    check.equal(done.exit, 3)
+  end
+  fs.make_folder(place.path "weights") -- the large file alone
+  place.write("weights/config.json", place.read "m/blip/config.json")
+  check.ok(os.execute(("ln -s '%s' '%s'"):format(place.path "m/blip/model.safetensors", place.path "weights/model.safetensors")))
+  done = place.check(text:format "weights")
+  check.contains(done.text, "@/weights/model.safetensors leads out of the folders")
+  check.contains(done.text, "`cp -rL @/weights COPY`")
+  fs.remove(place.path "weights/model.safetensors")
+  place.write("weights/model.safetensors", place.read "m/blip/model.safetensors")
+  check.ok(os.execute(("ln -s '%s' '%s'"):format(place.path "cache/models--a--b/snapshots/0123/vocab.txt", place.path "weights/vocab.txt")))
+  check.contains(place.check(text:format "weights").text, "@/weights/vocab.txt leads out of the folders")
+end)

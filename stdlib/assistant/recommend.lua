@@ -3,6 +3,7 @@
 --   local advice = recommend.run { folder = "photos", goal = "character", base = "models/sd15" }
 --   advice.rows[1]    -- { name = "resolution", value = 512, reason = "what the base draws; ..." }
 --   advice.text       -- the recipe
+local cache = require "hub.cache"
 local analyze = require "assistant.analyze"
 local auto = require "caption.auto"
 local consult = require "assistant.consult"
@@ -63,7 +64,7 @@ end
 local function open_base(given)
   local path = given ~= "" and given:gsub("(.)/+$", "%1") or found_base() or DEFAULT_BASE
   local problem
-  local _, _, code = fs.grant(path, "read")
+  local _, _, code = fs.grant(cache.root(path), "read")
   if code == "NOTFOUND" and given == "" then return path, nil, ("there is no base %s; base=FOLDER names one"):format(path) end
   local model = require("recipe.verbs.train_lora").open_base(path, function(message, hint, what)
     problem = { message, hint, what }

@@ -7,6 +7,7 @@
 --
 -- A picture that cannot be decoded, or is no longer the one that was looked at, is named and left out; the others are looked at.
 
+local cache = require "hub.cache"
 local fs = require "native.fs"
 local hash = require "native.hash"
 local hub_folder = require "models.hub_folder"
@@ -88,7 +89,7 @@ local function opened(path, kind)
   if not fs.stat(path) then message, code = ("there is no model %s"):format(path), "NOTFOUND" end
   local other, advice
   if not NOT_ITS_FAULT[code] then other, advice = kinds.instead(path, kind) end
-  return nil, other or message, code, advice or hint_of(path, message, code)
+  return nil, other or message, code, advice or cache.advice(path, message) or hint_of(path, message, code)
 end
 
 --- Open the model while a recipe is read: what is wrong with it is told before anything is computed.

@@ -42,7 +42,9 @@ local function vocabulary(path)
     if not config then return nil, message, code end
     if config.do_lower_case ~= nil then lower = config.do_lower_case ~= false end
   end
-  if fs.stat(path .. "/vocab.txt") then
+  local there, refused, why = part.there(path .. "/vocab.txt")
+  if there == nil then return nil, refused, why end
+  if there then
     local lines, message, code = fs.read(path .. "/vocab.txt", WORDS_MOST)
     if code == "LIMIT" then return nil, ("%s/vocab.txt has more than %d MB, so it is no list of words"):format(path, WORDS_MOST >> 20), "FORMAT" end
     if not lines then return nil, message, code end

@@ -115,15 +115,17 @@ local function folder(path)
   if not readable and #formats > 0 and (not it or it.kind ~= "base") then
     it = it or { kind = "other", text = "a model" }
     it.foreign, it.use = formats[1], nil
+  elseif it and not readable and it.kind ~= "base" then
+    it.bare, it.use = true, nil
   end
   return it
 end
 
 --- What lies there: kind ("captioner", "matcher", "tagger", "answerer", "comparer", "base", "lora", "file", "nothing", "other"), text in a few words,
 --- use: what reads it, in the words of a recipe; foreign: its weights, where there are none that are read; closed: a tagger of a build that is
---- not read. nil where nothing can be said.
+--- not read; bare: weights are missing. nil where nothing can be said.
 ---@param path string
----@return { kind: string, text: string, use: string?, foreign: { name: string, format: string }?, closed: boolean? }?
+---@return { kind: string, text: string, use: string?, foreign: { name: string, format: string }?, closed: boolean?, bare: boolean? }?
 function M.of(path)
   local info = fs.stat(path)
   if not info then return nil end

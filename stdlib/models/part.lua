@@ -56,6 +56,18 @@ local function parts_of(path, name)
   return files
 end
 
+--- Whether a file is there. nil, why and the code where that cannot be said: a link that leads out of the folder, a folder that is closed.
+---@param path string
+---@return boolean? there
+---@return string? message
+---@return string? code
+function M.there(path)
+  local info, message, code = fs.stat(path)
+  if info then return true end
+  if code == "NOTFOUND" then return false end
+  return nil, message, code
+end
+
 --- Which files of a folder hold the tensors: safetensors before what torch.save wrote, of each plain, else fp16, else the parts that an index names.
 ---@return string[]? names
 ---@return string? message
@@ -68,7 +80,9 @@ function M.files(path, stem)
       for _, variant in ipairs { "", ".fp16" } do
         for _, start in ipairs(names) do
           local name = start .. variant .. ending .. suffix
-          if fs.stat(path .. "/" .. name) then
+          local there, message, code = M.there(path .. "/" .. name)
+          if there == nil then return nil, message, code end
+          if there then
             if suffix == "" then return { name } end
             return parts_of(path, name)
           end

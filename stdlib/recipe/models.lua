@@ -4,8 +4,10 @@
 local fs = require "native.fs"
 local hubs = require "native.hub"
 local json = require "native.json"
+local kinds = require "models.kind"
 local known = require "caption.models"
 local log = require "native.log"
+local safetensors = require "native.safetensors"
 local script = require "native.script"
 local source = require "hub.source"
 local suggest = require "recipe.suggest"
@@ -15,7 +17,8 @@ local M = {}
 M.help = [[
 calotype models ls [in=FOLDER]
 
-  ls           models that lie in models/ (in= names another folder): what they are, how large, where from, whether all of it is there;
+  ls           models that lie in models/ (in= names another folder): what they are, how large, what reads them, where from, whether all of
+               it is there; in=~/.cache/huggingface/hub lists those of huggingface_hub;
                then the remote models that are known, with their prices and the day on which those were; CALOTYPE_MODELS=FILE adds others
 
 calotype get hf:OWNER/NAME brings one.]]
@@ -30,16 +33,22 @@ end
 
 local function text_of(value) return type(value) == "string" and value or nil end
 
--- What a folder is, in a few words; nil when it is no model.
+-- What a folder is, in a few words, and which words of a recipe read it; nil when it is no model.
 local function kind(folder, files)
-  local index = read_json(folder .. "/model_index.json")
-  if index then return text_of(index._class_name) or "diffusers" end
+  local it = kinds.of(folder)
+  if it and it.kind ~= "base" and it.kind ~= "other" and it.kind ~= "nothing" then
+    return it.text:gsub("^an? ", "") .. (it.foreign and (" (only %s)"):format(it.foreign.format) or it.bare and ", no weights" or ""), it.use
+  end
+  if it and it.kind == "base" then
+    local index = read_json(folder .. "/model_index.json")
+    return index and text_of(index._class_name) or "diffusers", it.use
+  end
   local config = read_json(folder .. "/config.json")
   if config then
     local architectures = type(config.architectures) == "table" and config.architectures or {}
     return text_of(config._class_name) or text_of(architectures[1]) or text_of(config.model_type) or "config.json"
   end
-  for _, ending in ipairs { "safetensors", "gguf" } do
+  for _, ending in ipairs { "safetensors", "gguf", "bin", "onnx" } do
     for _, file in ipairs(files) do if file.path:find("%." .. ending .. "$") then return ending end end
   end
 end
@@ -54,7 +63,7 @@ local function row(folder)
     if file.path:find "%.%x+%.part$" then parts = parts + 1 end
   end
   local noted, broken = source.read(folder)
-  local what = kind(folder, files)
+  local what, use = kind(folder, files)
   if not what and not noted and parts == 0 then return nil end
   local from = broken or ""
   if noted then
@@ -64,6 +73,7 @@ local function row(folder)
     if gone > 0 then from = ("%s; %d %s missing or changed"):format(from, gone, gone == 1 and "file is" or "files are") end
   end
   if parts > 0 then from = from .. (from == "" and "" or "; ") .. "unfinished: calotype get goes on" end
+  if use then from = use .. (from == "" and "" or "; ") .. from end
   return { folder, what or "?", hubs.size(size), from }
 end
 
@@ -71,6 +81,8 @@ end
 local function lone(file)
   local ending = file.path:match "%.(%w+)$"
   if ending == "safetensors" or ending == "gguf" or ending == "ckpt" then return { file.path, ending, hubs.size(file.size), "" } end
+  local tensors = (ending == "bin" or ending == "pt" or ending == "pth") and safetensors.open(file.path)
+  if tensors then return { file.path, tensors.format, hubs.size(file.size), "" } end
 end
 
 -- `right`: the column that is a number.
@@ -95,8 +107,10 @@ local function here(folder)
   if not list and code ~= "NOTFOUND" then fail(message, nil, code == "DENIED" and 3 or 1) end
   local rows = {}
   for _, item in ipairs(list or {}) do
-    local cells = item.kind == "folder" and row(item.path) or item.kind == "file" and lone(item) or nil
-    if cells then rows[#rows + 1] = cells end
+    local folders = item.kind == "folder" and { item } or {}
+    if item.path:find "models%-%-[^/]+$" then folders = fs.list(item.path .. "/snapshots") or folders end -- see hub/cache.lua
+    for _, it in ipairs(folders) do rows[#rows + 1] = row(it.path) end
+    rows[#rows + 1] = item.kind == "file" and lone(item) or nil
   end
   if #rows == 0 then
     log.put_words((list and "%s: no models; calotype get hf:OWNER/NAME brings one"

@@ -4,6 +4,7 @@
 --
 -- Modes: "run"; "check" and "info" (nothing is computed, nothing is written); "plan" (pictures are looked at, nobody is asked, no output
 -- is written); "live" (the prompt: sinks run at once).
+local cache = require "hub.cache"
 local fs = require "native.fs"
 local json = require "native.json"
 local log = require "native.log"
@@ -227,6 +228,7 @@ end
 
 --- The recipe wants to read a base here; no output may lie in it, whichever comes first.
 function Session:permit_base(path, at, key)
+  path = cache.root(path)
   self:permit(path, "read", at, key)
   for _, want in ipairs(self.inferred) do
     if want.rights == "write" then check_not_in_base(self, path, want.path, want.at) end

@@ -6,6 +6,7 @@
 --   filter.compile("tokens:>75", { tokens = t.counter })
 --   tokens.triggers("zkr, a zkr door", "zkr")          --> { { 1, 3 }, { 8, 10 } }: bytes, whole words only
 local folder = require "models.folder"
+local cache = require "hub.cache"
 local fs = require "native.fs"
 local places = require "caption.places"
 local trigger = require "recipe.trigger"
@@ -22,7 +23,7 @@ function M.new(options)
   local base = options and options.base
   if base then
     local path = base:gsub("/+$", "") .. "/tokenizer"
-    fs.grant(path, "read")
+    fs.grant(cache.root(path), "read")
     local tokenizer, length = folder.tokenizer(path)
     if tokenizer then
       self.tokenizer = tokenizer

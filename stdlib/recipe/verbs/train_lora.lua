@@ -96,7 +96,10 @@ local function open_base(path, fail)
   local ok, model, message, code = pcall(require("models.folder").open, path)
   if not ok then fail(tostring(model), nil, "FORMAT") end
   local again = "get the whole folder again from where it came from"
-  if not model then fail(message, code == "FORMAT" and not require("models.part").advises(message) and again or nil, code) end
+  if not model then
+    local links = require("hub.cache").advice(path, message)
+    fail(message, links or code == "FORMAT" and not require("models.part").advises(message) and again or nil, code)
+  end
   if not model.scheduler then fail(("%s: no scheduler_config.json"):format(path .. "/scheduler"), nil, "NOTFOUND") end
   -- Configs and shapes are compared here, so that a wrong one is told before anything is computed.
   for _, read in ipairs { function() return sampler().multiple(model) end, function() return require("models.schedule").noise(model.scheduler) end } do
