@@ -14,6 +14,7 @@ local log = require "native.log"
 local looking = require "caption.looking"
 local matched = require "caption.matched"
 local part = require "models.part"
+local scorer = require "models.scorer"
 
 local M = {}
 
@@ -50,7 +51,6 @@ local function look(store, question_, rows)
 end
 
 local function compute(context, options, open_, done)
-  local scorer = require "models.scorer"
   local model = looking.model(options, context, "matcher")
   local device, _, memory, batch = looking.device(options, context)
   batch = math.min(batch, #open_)

@@ -1,10 +1,8 @@
 local asking = require "recipe.asking"
 local looking = require "caption.looking"
 local matched = require "caption.matched"
+local matching = require "caption.matching"
 local set = require "recipe.set"
-
--- The models are loaded when a recipe asks for them: the prompt does not wait.
-local function matching() return require "caption.matching" end
 
 local M = {
   name = "score", version = 1,
@@ -21,7 +19,7 @@ local M = {
 
 function M.label(options) return "score " .. options.by end
 
-function M.declare(state) matching().declare(state.options, state) end
+function M.declare(state) matching.declare(state.options, state) end
 
 -- "p1.png, p2.png and 3 more"
 local function some(names)
@@ -50,7 +48,7 @@ function M.run(context, options, input)
       without[#without + 1] = item.name
     end
   end
-  local done = context.planning and matching().plan(context, options, rows) or matching().score(context, options, rows)
+  local done = context.planning and matching.plan(context, options, rows) or matching.score(context, options, rows)
   local values = {}
   local out = set.map(input, function(item, i)
     local value = at[i] and done.values[at[i]]
