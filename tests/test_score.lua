@@ -325,6 +325,7 @@ test("score: Ctrl-C stops between batches, and the numbers so far are kept", fun
   check.ok(ok, done)
   check.equal(done.exit, 130)
   check.contains(done.text, "so far is kept")
+  check.ok(last(place, "p1.png", "word1 word3")) -- for those who only look, too
   check.contains(place.run(recipe()).log, "match: 1 computed, 4 known")
 end)
 

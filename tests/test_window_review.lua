@@ -221,7 +221,7 @@ test("the menu has by the mouse what has no button; F10 opens it, too, and one t
   press(view, "escape")
   check.equal(view.ui.menu, nil)
   press(view, "f10")
-  for _ = 1, 3 do press(view, "tab") end
+  for _ = 1, 4 do press(view, "tab") end
   press(view, "return")
   check.equal(view.dialog, require "window.replacebox")
   press(view, "escape")

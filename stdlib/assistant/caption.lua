@@ -101,7 +101,7 @@ end
 
 --- What can be done where nobody would write: a sentence.
 M.NOBODY = "put a key into .env (GEMINI_API_KEY=...), or the address of a server of your own (OPENAI_BASE_URL=http://localhost:8080), or say "
-  .. 'with=template text="a photo of [trigger]" trigger=WORD for one sentence for all'
+  .. 'with=blip, a model on this machine (calotype help blip), or with=template text="a photo of [trigger]" trigger=WORD for one sentence for all'
 
 --- The command ends where a picture would be without words and nobody is there to ask.
 function M.look_ahead(path, o, options)

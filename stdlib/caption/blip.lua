@@ -64,6 +64,7 @@ function M.ask(asked, options, emit, context)
     prompt = options.prompt, beams = options.beams, longest = options.longest, shortest = options.shortest, penalty = options.penalty }
   if not it then looking.unready(context, model, "with", message, code) end
   local function poll() if script.interrupted() > 0 then return "stopped between two words", "INTERRUPT" end end
+  local left = 0
   for numbers, floats in looking.batches(context, items, { device = device, batch = batch, side = model.looks.side }) do
     local began = log.clock()
     local texts
@@ -74,8 +75,10 @@ function M.ask(asked, options, emit, context)
       local n, item = at[numbers[k]], items[numbers[k]]
       local body = table.move(found.ids, 2, #found.ids - (found.ended and 1 or 0), 1, {})
       if words.count(found.text) == 0 then
+        left = left + 1
         looking.leave(context, n, item, "BLIP had no words for it")
       elseif circle(body) then
+        left = left + 1
         looking.leave(context, n, item, ("its caption goes in circles (\"%s\"); %s"):format(found.text, advice(options)))
       else
         local told = looking.told(options, context, "captioner", each)
@@ -83,6 +86,7 @@ function M.ask(asked, options, emit, context)
         emit(n, found.text, told)
       end
     end
+    if left > 0 and context.tick then context.tick(("%d left without"):format(left)) end
   end
 end
 

@@ -79,14 +79,23 @@ local function hint_of(path, message, code)
   local from = noted and noted.from or owner and ("hf:%s/%s"):format(owner, name)
   return fs.stat(path) and "get the whole folder again" .. (from and (": `calotype get %s%s`"):format(from, path == here and "" or " to=" .. path)
     or " from where it came from")
-    or "`calotype get hf:OWNER/NAME` brings the whole folder; ?blip, ?wd14 and ?score say which models of the hub there are"
+    or "`calotype get hf:OWNER/NAME` brings the whole folder; `calotype help blip` (wd14, score) says which models of the hub there are"
+end
+
+--- What to say where a model's folder is not there; nil: it is, whatever is in it.
+---@return string? message, string? hint
+function M.absent(path)
+  if fs.stat(path) then return nil end
+  local message = ("there is no model %s"):format(path)
+  return message, hint_of(path, message, "NOTFOUND")
 end
 
 -- The model, or what is wrong, the code and what to do: another kind than was wanted is told as what it is.
 local function opened(path, kind)
   local model, message, code = hub_folder.open(path, kind)
   if model then return model end
-  if not fs.stat(path) then message, code = ("there is no model %s"):format(path), "NOTFOUND" end
+  local absent = M.absent(path)
+  if absent then message, code = absent, "NOTFOUND" end
   local other, advice
   if not NOT_ITS_FAULT[code] then other, advice = kinds.instead(path, kind) end
   return nil, other or message, code, advice or cache.advice(path, message) or hint_of(path, message, code)
@@ -125,8 +134,9 @@ function M.unready(context, model, key, message, code)
   context.fail(message, { code = code, key = key, hint = hint_of(model.path, message, code) })
 end
 
---- The device that was wished for, its name, the bytes it has, and how many pictures go at once.
+--- The device that was wished for, its name, the bytes it has, and how many pictures go at once. Whoever waits is told that the model comes first.
 function M.device(options, context)
+  if context.tick then context.tick "the model is made ready" end
   local device, name, memory = context.session:device(options.device, context.at)
   return device, name, memory, options.batch or device:info().cpu and 4 or 16
 end

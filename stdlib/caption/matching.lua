@@ -65,17 +65,20 @@ local function compute(context, options, open_, done)
     local found
     found, message, code = it:score(floats, texts)
     if not found then looking.fail(context, model, message, code) end
-    store:batch(function()
+    store:batch(function() -- a run that is stopped leaves what it found to those who only look, too
+      local new = false
       for k, one in ipairs(found) do
         local asked = open_[numbers[k]]
         if one.match then
           store:put(KIND, asked.key, ("%.17g"):format(one.match))
+          new = matched.note(store, asked.item.sha256, asked.text, one.match) or new
           for _, i in ipairs(asked.at) do done.values[i] = one.match end
           done.computed, done.cut = done.computed + #asked.at, done.cut + (one.cut > 0 and #asked.at or 0)
         else
           context.warn(("%s is left without: %s"):format(asked.item.path, one.why))
         end
       end
+      if new then matched.told(store) end
     end)
     bar:set(numbers[#numbers])
   end
@@ -96,9 +99,11 @@ function M.score(context, options, rows)
     if #open_ > 0 then compute(context, options, open_, done) end
   end
   store:batch(function()
+    local new = false
     for i, row in ipairs(rows) do
-      if done.values[i] then matched.note(store, row.item.sha256, row.text, done.values[i]) end
+      if done.values[i] then new = matched.note(store, row.item.sha256, row.text, done.values[i]) or new end
     end
+    if new then matched.told(store) end
   end)
   return done
 end

@@ -12,7 +12,7 @@ local tags = require "window.tags"
 
 local M = {}
 
-local MORE = { "captionbox", "compare", "console", "exportbox", "filterhelp", "jobs", "replacebox", "sidepane", "training", "twins" }
+local MORE = { "captionbox", "compare", "console", "exportbox", "filterhelp", "jobs", "replacebox", "scorebox", "sidepane", "training", "twins" }
 
 -- Aside, for a reason; or back again without one.
 local function put_aside(view, items, reason)

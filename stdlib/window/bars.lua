@@ -12,7 +12,7 @@ local theme = require "window.theme"
 local M = {}
 
 local NARROW, GAP = 760, 6
-local SORTS = { "path", "name", "caption", "length", "author", "stars", "changed", "size", "width", "height", "pixels", "sharpness", "entropy" }
+local SORTS = { "path", "name", "caption", "length", "author", "stars", "changed", "size", "width", "height", "pixels", "sharpness", "entropy", "match" }
 
 -- What stands right of the filter, from the left: a button's `how`, with its id, its words and what it does. `wide`: a narrow window leaves it to
 -- the menu.

@@ -7,7 +7,11 @@
 -- captions appear as they come (window.jobs). A person's caption stays unless `replace` is on. All that came is one step, which can be undone.
 local auto = require "caption.auto"
 local caption = require "assistant.caption"
+local fs = require "native.fs"
 local jobs = require "window.jobs"
+local looking = require "caption.looking"
+local planbox = require "window.planbox"
+local providers = require "recipe.providers"
 local rect = require "window.rect"
 local script = require "native.script"
 local set = require "recipe.set"
@@ -18,29 +22,65 @@ local trigger = require "recipe.trigger"
 
 local M = {}
 
-local WRITERS = { "auto", "gemini", "openai", "huggingface", "template" }
-local FIELDS = { "model", "text", "trigger", "spend" } -- that are typed
+local WRITERS = { "auto", "gemini", "openai", "huggingface", "blip", "wd14", "template" }
+local LOCAL = { blip = true, wd14 = true } -- at work on this machine: their model is a folder
 local LABEL = 96
+
+-- What is typed: its name here, the option it is (another name where it is not the same for all), whose it is (nil: of all that have such an option).
+local FIELDS = {
+  { name = "model", remote = true, title = "model", hint = "the one that the environment or the table of models names" },
+  { name = "blip", option = "model", by = "blip", title = "folder" },
+  { name = "prompt", by = "blip", title = "begins with", hint = "words that each caption goes on from: a picture of" },
+  { name = "penalty", by = "blip", title = "penalty" },
+  { name = "wd14", option = "model", by = "wd14", title = "folder" },
+  { name = "threshold", by = "wd14", title = "tags" },
+  { name = "character_threshold", by = "wd14", title = "characters" },
+  { name = "text", title = "text", hint = "a photo of {stem}" },
+  { name = "trigger", title = "trigger", hint = "the made-up word, if there is one" },
+  { name = "spend", title = "at most $", hint = "no ceiling; 0.50 is half a dollar" },
+}
 
 -- --- what is wanted -------------------------------------------------------------------------------------------------------------------------
 
--- Which pictures may be meant; what is put aside is asked about by nobody.
-local function scopes(view)
+--- Which pictures may be meant; what is put aside is asked about by nobody.
+---@param rule { lacks: fun(item: table): boolean; lacking: string; wants?: fun(item: table): boolean } wants: nothing else is meant
+---@return { name: string, items: table[], left: integer }[]
+function M.scopes(view, rule)
   local p = view.project
   local list = {}
-  local function scope(name, items)
+  local function scope(name, items, counted)
     local kept = {}
-    for _, item in ipairs(items) do if not item.reject and not item.error then kept[#kept + 1] = item end end
-    if #kept > 0 then list[#list + 1] = { name = name, items = kept, left = #items - #kept } end
+    for _, item in ipairs(items) do if not item.reject and not item.error and (not rule.wants or rule.wants(item)) then kept[#kept + 1] = item end end
+    if #kept > 0 then list[#list + 1] = { name = counted and ("%s (%d)"):format(name, #kept) or name, items = kept, left = #items - #kept } end
   end
   scope("this one", { p:current() })
   local selected = p:selection()
-  if #selected > 1 then scope(("the selected (%d)"):format(#selected), selected) end
+  if #selected > 1 then scope("the selected", selected, true) end
   local without = {}
-  for _, item in ipairs(p.order) do if not item.caption:find "%S" then without[#without + 1] = item end end
-  scope(("those without (%d)"):format(#without), without)
-  if #p.order > 1 and #p.order ~= #without then scope(("all that are shown (%d)"):format(#p.order), p.order) end
+  for _, item in ipairs(p.order) do if rule.lacks(item) then without[#without + 1] = item end end
+  scope(rule.lacking, without, true)
+  if #p.order > 1 and #p.order ~= #without then scope("all that are shown", p.order, true) end
   return list
+end
+
+local function writer_of(box) return box.writers[box.writer] end
+
+-- A provider's option: its default is what an empty field stands for.
+local function option_of(provider, name)
+  for _, option in ipairs(providers.by_name[provider].options) do if option[1] == name then return option end end
+end
+
+-- Where the model of a writer on this machine lies; it is looked at there, by this program's own hand.
+local function folder_of(writer, typed)
+  local folder = typed:match "^%s*(.-)%s*$"
+  if folder == "" then folder = option_of(writer, "model").default end
+  fs.grant(folder, "read")
+  return folder
+end
+
+local function hint_of(field)
+  local option = option_of(field.by, field.option or field.name)
+  return settings.shown(option) .. (option[2] == "number" and ": " .. option.doc or "")
 end
 
 --- Ready for one more; what was chosen last is still there.
@@ -50,18 +90,25 @@ function M.opened(view)
   local kept = type(p.settings.captioning) == "table" and p.settings.captioning or {}
   local writers = table.move(WRITERS, 1, #WRITERS, 1, {})
   if view.fakes then writers[#writers + 1] = "fake" end
-  local box = { writers = writers, writer = 1, scopes = scopes(view), scope = 1, chosen = {}, fields = {}, replace = false,
+  local box = { writers = writers, writer = 1, scope = 1, chosen = {}, fields = {}, replace = false,
+    scopes = M.scopes(view, { lacks = function(item) return not item.caption:find "%S" end, lacking = "those without" }),
     take = math.type(kept.take) == "integer" and kept.take >= 1 and kept.take or 1, begun = kept.begun == true }
   box.another = box.begun -- a run that was stopped goes on with the answers that it has
-  for i, name in ipairs(writers) do if name == kept.with then box.writer = i end end
-  for i, scope in ipairs(box.scopes) do if scope.name:find("selected", 1, true) then box.scope = i end end
-  for _, name in ipairs(FIELDS) do box.fields[name] = text.new(kept[name] or (name == "trigger" and p.trigger) or "", { single = true }) end
-  box.chosen.style, box.chosen.focus = kept.style, kept.focus
   local name, why = auto.choose()
   box.alone = not name
   box.auto = name and ("auto is %s here: %s says so"):format(name, why) or "auto: " .. caption.NOBODY
+  for i, writer in ipairs(writers) do
+    local first = not kept.with and box.alone and box.writer == 1 and LOCAL[writer] and folder_of(writer, "")
+    if writer == kept.with or first and not looking.absent(first) then box.writer = i end
+  end
+  for i, scope in ipairs(box.scopes) do if scope.name:find("selected", 1, true) then box.scope = i end end
+  for _, field in ipairs(FIELDS) do
+    local was = kept[field.name]
+    box.fields[field.name] = text.new(type(was) == "string" and was or field.name == "trigger" and p.trigger or "", { single = true })
+  end
+  box.chosen.style, box.chosen.focus = kept.style, kept.focus
   box.has = function(option) -- whether this writer has such an option
-    local spec = caption.settings { with = writers[box.writer] }
+    local spec = caption.settings { with = writer_of(box) }
     return spec.by_name[option]
   end
   view.captioning = box
@@ -74,13 +121,25 @@ local function take_of(box)
   return box.begun and box.take > 1 and box.take or box.take + 1
 end
 
+-- What can be typed for this writer: the field, what stands in it, and its option's name.
+local function typed(box)
+  local i, writer = 0, writer_of(box)
+  return function()
+    repeat
+      i = i + 1
+      local field = FIELDS[i]
+      local option = field and (field.option or field.name)
+      if field and (not field.by or field.by == writer) and not (field.remote and LOCAL[writer]) and box.has(option) then
+        return field, box.fields[field.name]:text():match "^%s*(.-)%s*$", option
+      end
+    until not field
+  end
+end
+
 -- What was chosen as the command's settings: texts, as they would be typed; those that this writer has.
 local function given(box)
-  local values = { with = box.writers[box.writer], to = "", replace = box.replace and "yes" or nil }
-  for _, name in ipairs(FIELDS) do
-    local typed = box.fields[name]:text()
-    if box.has(name) and typed:find "%S" then values[name] = typed:match "^%s*(.-)%s*$" end
-  end
+  local values = { with = writer_of(box), to = "", replace = box.replace and "yes" or nil }
+  for _, words, option in typed(box) do if words ~= "" then values[option] = words end end
   for _, name in ipairs { "style", "focus" } do if box.has(name) then values[name] = box.chosen[name] end end
   local take = take_of(box)
   values.take = take and ("%d"):format(take) or nil
@@ -101,9 +160,9 @@ end
 
 local function keep(view)
   local box = view.captioning
-  local kept = { with = box.writers[box.writer], style = box.chosen.style, focus = box.chosen.focus, take = take_of(box) or box.take,
+  local kept = { with = writer_of(box), style = box.chosen.style, focus = box.chosen.focus, take = take_of(box) or box.take,
     begun = take_of(box) ~= nil or nil }
-  for _, name in ipairs(FIELDS) do kept[name] = box.fields[name]:text() end
+  for _, field in ipairs(FIELDS) do kept[field.name] = box.fields[field.name]:text() end
   view.project.settings.captioning = kept
   local word = kept.trigger:match "^%s*(.-)%s*$"
   if word ~= "" then view.project.settings.trigger, view.project.trigger = word, word end
@@ -114,31 +173,7 @@ end
 local function plan(view)
   local box = view.captioning
   box.recipe, box.trouble = recipe_of(box)
-  if not box.recipe then return end
-  box.lines, box.planned = {}, nil
-  box.child, box.trouble = jobs.child(view, { title = "plan", recipe = box.recipe, plan = true })
-end
-
--- What a line of the plan says of this run: its steps are known, their names are as long as all the pictures'.
-local function plain(words)
-  if words:find "^plan: " or words:find "^expect " then return nil end
-  return words:match "^images .-(%d+ pictures?[:,;].*)$" or words:match "^caption %S+%s+captions: (.*)$" or words
-end
-
-local function read_plan(box)
-  if not box.child then return end
-  local lines, code = box.child:read()
-  for _, line in ipairs(lines) do
-    local kind, words = jobs.sorted(line.text)
-    words = kind == "info" and plain(words) or kind ~= "info" and words or nil
-    if kind and words and words:find "%S" then box.lines[#box.lines + 1] = { kind = kind, text = words } end
-  end
-  if code then box.child, box.planned = nil, code end
-end
-
-local function forget_plan(box)
-  if box.child then box.child:close() end
-  box.child, box.lines, box.planned = nil, nil, nil
+  if box.recipe then planbox.start(view, box, box.recipe, LOCAL[writer_of(box)] and { planbox.HERE } or nil) end
 end
 
 -- --- doing it -------------------------------------------------------------------------------------------------------------------------------
@@ -169,10 +204,14 @@ local function ask(view, box)
           or ("captions by a model for %s"):format(set.count(count))
       end, word and function(caption_text) return (trigger.once(caption_text, word)) end or nil)
       if not count then return ("%s; they cannot be undone here: %s"):format(words, trouble) end
-      return ("%s; %s"):format(count == 0 and "no new caption" or set.count(count, "new caption") .. ", Ctrl+Z takes them back", words)
+      local left, parts = 0, { count == 0 and "no new caption" or set.count(count, "new caption") .. ", Ctrl+Z takes them back" }
+      for _, item in ipairs(scope.items) do if not item.caption:find "%S" then left = left + 1 end end
+      if code == 0 and left > 0 then parts[2] = ("%s left without"):format(set.count(left) .. (left == 1 and " is" or " are")) end
+      parts[#parts + 1] = words
+      return table.concat(parts, "; "), #parts == 3 and "warning" or nil
     end })
   if not job then return view:say("bad", message) end
-  view:say("info", ("asks for the captions of %s; the button below stops it"):format(about))
+  view:say("info", ("%s the captions of %s; the button below stops it"):format(LOCAL[writer_of(box)] and "writes" or "asks for", about))
 end
 
 local function begin(view)
@@ -197,9 +236,15 @@ local function choice(view, name, area)
   end
 end
 
-local HINTS = { model = "the one that the environment or the table of models names", text = "a photo of {stem}", trigger = "the made-up word, if there is one",
-  spend = "no ceiling; 0.50 is half a dollar" }
-local TITLES = { model = "model", text = "text", trigger = "trigger", spend = "at most $" }
+-- What is to be said of who writes, before anything is asked.
+local function about(box)
+  local writer = writer_of(box)
+  if writer == "auto" then return box.auto, box.alone end
+  if not LOCAL[writer] then return nil end
+  local message, hint = looking.absent(folder_of(writer, box.fields[writer]:text()))
+  if message then return message .. (hint and ": " .. hint or ""), true end
+  return planbox.HERE
+end
 
 local function wishes(view, area)
   local ui, box = view.ui, view.captioning
@@ -212,9 +257,10 @@ local function wishes(view, area)
   for i, scope in ipairs(box.scopes) do names[i] = scope.name end
   box.scope = ui:tabs("caption scope", line "for", names, box.scope)
   box.writer = ui:tabs("caption writer", line "by", box.writers, box.writer)
-  if box.writers[box.writer] == "auto" then
+  local words, lacking = about(box)
+  if words then
     local r = rect.new(area.x + LABEL, area.y, area.width - LABEL, area.height)
-    local high = ui:paragraph(r, box.auto, { size = theme.size.small, color = box.alone and ui.theme.warning or ui.theme.faint })
+    local high = ui:paragraph(r, words, { size = theme.size.small, color = lacking and ui.theme.warning or ui.theme.faint })
     rect.top(area, high, 8)
   end
   local said
@@ -224,11 +270,8 @@ local function wishes(view, area)
     ui:label(rect.left(r, 50), "focus", { color = ui.theme.faint })
     choice(view, "focus", r)
   end
-  for _, name in ipairs(FIELDS) do
-    if box.has(name) then
-      local r = line(TITLES[name])
-      said = ui:field("caption " .. name, r, box.fields[name], { hint = HINTS[name] }) or said
-    end
+  for field in typed(box) do
+    said = ui:field("caption " .. field.name, line(field.title), box.fields[field.name], { hint = field.hint or hint_of(field) }) or said
   end
   local low = rect.top(area, 26, 6)
   rect.left(low, LABEL)
@@ -241,12 +284,13 @@ local function wishes(view, area)
   end
   local foot = rect.bottom(area, 30)
   local scope = box.scopes[box.scope]
-  local can = scope and not view.job
-  local go = ui:button("caption plan", rect.right(foot, 190, 8), "What would it cost?", { keys = "Enter", first = true, off = not can })
+  local can, here = scope and not view.job, LOCAL[writer_of(box)]
+  local go = ui:button("caption plan", rect.right(foot, 190, 8), here and "What would it do?" or "What would it cost?",
+    { keys = "Enter", first = true, off = not can })
   if can and (said == "enter" or ui:take("return", "keypad enter")) then go = true end
   ui:paragraph(foot, box.trouble or not scope and "there is no picture to ask about" or view.job and "something is at work already"
-    or scope.left > 0 and ("%d put aside are left out"):format(scope.left) or "nobody is asked yet", { size = theme.size.small,
-    color = box.trouble and ui.theme.bad or ui.theme.faint })
+    or scope.left > 0 and ("%d put aside or unreadable are left out"):format(scope.left) or here and "nothing is done yet" or "nobody is asked yet",
+    { size = theme.size.small, color = box.trouble and ui.theme.bad or ui.theme.faint })
   if go then
     plan(view)
     ui.moving = true -- shown at once
@@ -255,42 +299,11 @@ local function wishes(view, area)
 end
 
 local function answer(view, area)
-  local ui, box = view.ui, view.captioning
-  read_plan(box)
-  if box.child then view.ui.moving = true end
-  local foot = rect.bottom(area, 30, 10)
-  local ready, done, back = box.planned == 0, false, false
-  local scope = box.scopes[box.scope]
-  local title = #scope.items == 1 and "Caption it" or ("Caption %s"):format(set.count(#scope.items))
-  local go = rect.right(foot, ui:button_width(title), 8)
-  if ui:button("caption back", rect.right(foot, 90, 8), "Back") then back = true end
-  if ui:button("caption go", go, title, { off = not ready, first = true, keys = "Enter" }) or ready and ui:take("return", "keypad enter") then done = true end
-  if box.child then ui:progress(rect.inset(foot, 0, 11), nil) end
-  ui.w:round(area.x, area.y, area.width, area.height, theme.size.radius, ui.theme.well)
-  local inner, high = rect.inset(area, 10, 8), 0
-  local style = { size = theme.size.text }
-  local blocks = {}
-  for i, line in ipairs(box.lines) do
-    local lines = ui:wrapped(line.text, inner.width - 14, style)
-    blocks[i] = { y = high, height = #lines * ui.window:line_height(style.size) + 5 }
-    high = high + blocks[i].height
-  end
-  ui:scroll("caption plan lines", inner, high, function(offset, seen)
-    for i, line in ipairs(box.lines) do
-      local sum = line.text:find "^in all: " or line.text:find "^asks "
-      ui:paragraph(rect.new(seen.x, seen.y + blocks[i].y - offset, inner.width - 14, blocks[i].height), line.text,
-        { bold = sum and line.text:find "^in all: " ~= nil, color = line.kind ~= "info" and ui.theme[line.kind] or sum and ui.theme.text or ui.theme.faint })
-    end
-  end, { keys = true })
-  if back then
-    forget_plan(box)
-    ui.focus = nil
-  end
-  if done then
-    forget_plan(box)
-    begin(view)
-  end
-  return done
+  local box = view.captioning
+  local items = box.scopes[box.scope].items
+  local what = planbox.draw(view, box, area, #items == 1 and "Caption it" or ("Caption %s"):format(set.count(#items)))
+  if what == "go" then begin(view) end
+  return what == "go"
 end
 
 --- Draw it; true when it was closed.
@@ -300,7 +313,7 @@ function M.draw(view)
   local closed = ui:dialog("caption", 680, 480, box.lines and "What it would be" or "Captions by a model", function(area)
     if box.lines then done = answer(view, area) else done = wishes(view, area) end
   end)
-  if closed then forget_plan(box) end
+  if closed then planbox.forget(box) end
   if closed or done then ui.focus = nil end
   return closed or done
 end

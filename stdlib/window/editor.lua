@@ -1,6 +1,7 @@
 -- editor.lua - the caption of the picture one is at: free text, kept with each keystroke, with what the text encoder will see of it.
 local completion = require "window.completion"
 local log = require "native.log"
+local matched = require "caption.matched"
 local outputs = require "recipe.outputs"
 local rect = require "window.rect"
 local starbar = require "window.starbar"
@@ -145,6 +146,13 @@ function M.draw(view, area)
     ui:label(low, words, { size = theme.size.small, color = ui.theme.bad })
     if ui:over(low) then ui:tip(low, words) end
     return
+  end
+  local match = p:match(item)
+  if match then
+    local place = rect.right(low, 84, 8)
+    ui:label(place, ("match %.2g"):format(match), { size = theme.size.small, align = "right",
+      color = match < matched.LOW and ui.theme.warning or ui.theme.faint })
+    if ui:over(place) then ui:tip(place, matched.SAYS) end
   end
   local most = view.tokens.most
   local over = (e.count or 0) > most

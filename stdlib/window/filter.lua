@@ -27,7 +27,8 @@ M.help = {
   { "tokens:>75", "places of the text encoder" },
   { "stars:>3  width:<512  height:  side:  pixels:>2", "stars 0 to 5, pixels of a side, of the shorter side, millions of both" },
   { "sharpness:<40  brightness:  entropy:", "what was measured" },
-  { "is:captioned", "also empty, rejected, starred, edited (by a person), draft, file (a caption file beside it), unreadable, selected" },
+  { "match:<0.3", "how sure BLIP's matcher was that the caption belongs to the picture: 0 to 1, where it was asked (Alt+M, :score)" },
+  { "is:captioned", "also empty, rejected, starred, edited (by a person), scored (has a match), draft, file (beside it), unreadable, selected" },
   { "NOT a AND (b OR c)", "NOT binds closest, AND may be left out" },
 }
 
@@ -79,6 +80,7 @@ local NUMBERS = {
   height = function(item) return item.height end,
   side = function(item) return item.width and math.min(item.width, item.height) end,
   pixels = function(item) return item.width and item.width * item.height / 1e6 end,
+  match = function(item, _, match) return match and match(item) end,
   sharpness = record "sharpness", entropy = record "entropy",
   brightness = function(item)
     local b = item.record and item.record.brightness
@@ -95,6 +97,7 @@ local IS = {
   draft = function(item) return item.draft ~= nil end,
   file = function(item) return item.sidecar ~= nil end,
   unreadable = function(item) return item.error ~= nil end,
+  scored = function(item, _, _, match) return match ~= nil and match(item) ~= nil end,
   selected = function(item, _, chosen) return chosen ~= nil and chosen[item] ~= nil end,
 }
 
@@ -252,8 +255,8 @@ local function number(token)
   if not compare then refuse(token.place, "'%s' is no comparison: < <= > >= = != are", operator) end
   if not value then refuse(token.place, "%s: needs a number, as in %s:>%s", key, key, key == "stars" and "3" or "10") end
   local get = NUMBERS[key]
-  return function(item, count)
-    local own = get(item, count)
+  return function(item, count, _, match)
+    local own = get(item, count, match)
     return own ~= nil and compare(own, value)
   end
 end
@@ -339,7 +342,7 @@ end
 --- A function of an item (and, for `is:selected`, of the set of those that are selected), and which of the numbers it asks for
 --- ({ tokens = true }: slow the first time); or nil, what is wrong, and the code point where.
 ---@param s string
----@param options? { tokens?: fun(caption: string): integer }
+---@param options? { tokens?: fun(caption: string): integer, match?: fun(item: table): number? }
 ---@return (fun(item: table, selected?: table): boolean)? shown, table|string uses_or_message, integer? place
 function M.compile(s, options)
   local ok, whole, uses = pcall(parse, s)
@@ -347,8 +350,8 @@ function M.compile(s, options)
     if type(whole) ~= "table" or not whole.place then error(whole, 0) end
     return nil, whole.message, utf8.len(s:sub(1, whole.place - 1)) or whole.place - 1
   end
-  local count = options and options.tokens or words.count
-  return function(item, selected) return whole(item, count, selected) end, uses
+  local count, match = options and options.tokens or words.count, options and options.match
+  return function(item, selected) return whole(item, count, selected, match) end, uses
 end
 
 return M

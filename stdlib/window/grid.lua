@@ -33,10 +33,11 @@ local function marks(ui, item, area)
 end
 
 -- What is said of a picture when the mouse rests on it.
-local function tip(item)
+local function tip(item, match)
   local lines = { item.name }
   if item.gone or item.reject then lines[2] = item.gone and "gone" or "put aside: " .. (item.reject.reason or "") end
   lines[#lines + 1] = item.draft and "being written: " .. item.draft or item.caption ~= "" and item.caption or "no caption yet (the dot says so)"
+  if match then lines[#lines + 1] = ("match %.2g"):format(match) end
   return table.concat(lines, "\n")
 end
 
@@ -65,7 +66,7 @@ local function cell(view, item, area, current)
   ui:label(rect.new(area.x, area.y + area.height - CAPTION, area.width, CAPTION), item.name,
     { size = theme.size.small, align = "centre", color = (current or chosen) and ui.theme.text or ui.theme.faint })
   if current then ui.w:frame(ground.x, ground.y, ground.width, ground.height, ui.theme.focus, 2) end
-  if ui:over(area) then ui:tip(area, tip(item)) end
+  if ui:over(area) then ui:tip(area, tip(item, view.project:match(item))) end
 end
 
 --- How many pictures are in a row of that width.

@@ -91,6 +91,7 @@ function M.fill(self, items, stats)
       state.show(item, now)
       if now.file and sha then new[#new + 1] = { item, now } end
     else state.show_error(item, why, at) end
+    item.out_of = item.out and item.caption or nil
     if sha then
       item.star = math.tointeger(tonumber(stars[sha] or "0")) or 0
       item.reject = rejects[sha] and { reason = rejects[sha], by = "person" } or item.rejected_by

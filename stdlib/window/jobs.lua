@@ -1,6 +1,7 @@
 -- jobs.lua - a recipe at work beside the window: this program once more, as a child whose lines are read and that is stopped as with Ctrl-C.
 --
---   local job, message = jobs.start(view, { title = "captions", recipe = text, came = function(job) ... end, ended = function(job, code) ... end })
+--   local job, message = jobs.start(view, { title = "captions", recipe = text, came = function(job) ... end, ended = function(job, code, words) ... end })
+--                                   -- ended: may give other words, and another kind, for what is said of the end
 --   jobs.look(view)                 -- in each turn of the loop: its lines go to the console; true when there is something new to see
 --   jobs.stop(view)                 -- first: what was begun is finished and kept; second: now; third: at once
 --   jobs.bar(view, area)            -- how far it is, and the button that stops it
@@ -13,6 +14,7 @@ local log = require "native.log"
 local process = require "native.process"
 local rect = require "window.rect"
 local script = require "native.script"
+local set = require "recipe.set"
 local stores = require "native.store"
 local theme = require "window.theme"
 
@@ -150,6 +152,7 @@ function M.look(view)
     elseif what:find "%S" then
       console.tell(view, kind, what, { from = job.title })
       if kind == "bad" then job.trouble = job.trouble or what end
+      if kind == "warning" then job.warnings = (job.warnings or 0) + 1 end
     end
   end
   local now = log.clock()
@@ -162,7 +165,11 @@ function M.look(view)
     view.job = nil
     local kind, words = M.told(code)
     if kind == "bad" and job.trouble then words = job.trouble end
-    if job.ended then words = job.ended(job, code, words) or words end
+    if kind == "good" and job.warnings then words = ("%s, with %s (F12)"):format(words, set.count(job.warnings, "warning")) end
+    if job.ended then
+      local said, as = job.ended(job, code, words)
+      words, kind = said or words, as or kind
+    end
     view:say(kind, ("%s: %s"):format(job.title, words))
     if job.then_close then view.closed = true end
   end

@@ -31,14 +31,16 @@ M.sorts = {
   stars = number_of "star", size = number_of "size", width = number_of "width", height = number_of "height", changed = number_of "mtime_ns",
   pixels = function(item) return item.width and item.width * item.height or -1 end,
   sharpness = measure_of "sharpness", entropy = measure_of "entropy",
+  match = function(item, p) return p:match(item) or -1 end,
   author = function(item) return item.by and (item.by.author == "human" and "" or item.by.provider or "?") or "~" end,
 }
 
 -- A stable order: what is equal stays as the paths are.
-local function sorted(items, by, descending)
+local function sorted(self, items)
+  local by, descending = self.sorting or "path", self.descending
   if by == "path" and not descending then return items end
   local get, keys = M.sorts[by], {}
-  for _, item in ipairs(items) do keys[item] = get(item) end
+  for _, item in ipairs(items) do keys[item] = get(item, self) end
   table.sort(items, function(a, b)
     local x, y = keys[a], keys[b]
     if x ~= y then
@@ -52,7 +54,7 @@ end
 
 local function put_order(self, list)
   local current = self:current()
-  self.order = sorted(list, self.sorting or "path", self.descending)
+  self.order = sorted(self, list)
   local at
   for i, item in ipairs(self.order) do if item == current then at = i end end
   self.at = at or math.min(math.max(self.at, 1), #self.order)
@@ -64,7 +66,7 @@ end
 ---@param text string
 ---@return boolean? ok, string? message, integer? place
 function M.filter(self, text)
-  local shown, message, place = filter.compile(text, { tokens = self.tokens and self.tokens.counter })
+  local shown, message, place = filter.compile(text, { tokens = self.tokens and self.tokens.counter, match = function(item) return self:match(item) end })
   if not shown then return nil, message, place end
   self.filter_text, self.shown = text, shown
   self.settings.filter = text ~= "" and text or nil
@@ -94,7 +96,7 @@ end
 --- The filter once more: captions and marks have changed since. Where one is stays.
 function M.filter_again(self) return self:filter(self.filter_text) end
 
---- By name, path, stars, caption, length, size, width, height, pixels, sharpness, entropy, changed or author.
+--- By name, path, stars, caption, length, size, width, height, pixels, sharpness, entropy, match, changed or author.
 ---@return boolean? ok, string? message
 function M.sort(self, by, descending)
   if not M.sorts[by] then return nil, ("pictures are not sorted by %s"):format(by) end

@@ -16,12 +16,14 @@
 --   p.settings.zoom = 2 p:keep()                             -- opened again as it was left
 --   p:close()
 --
+-- p:match(item) is how well its caption belongs to it, where :score computed that.
+--
 -- An item: index, path, name, stem, extension, size, mtime_ns; sha256, width, height, record (when they are known); caption ("" when there is
 -- none), by { author, provider, model } | nil; sidecar { path, error? } | nil, shares (the name of another picture with the same caption file);
 -- star 0 to 5; reject { reason, by } | nil; draft (what is being typed) | nil; error (it cannot be read); and of a recipe: bucket, crop,
--- trigger, out (its caption as it goes out).
+-- trigger, out (its caption as it goes out) and out_of (the one of which that was made).
 --
--- A file each: items.lua (what is known of each), order.lua (filter, sorting, where one is), selection.lua, adding.lua,
+-- A file each: items.lua (what is known of each), match.lua, order.lua (filter, sorting, where one is), selection.lua, adding.lua,
 -- reading.lua (steps that wait for files, or are done in slices); and changes.lua.
 local adding = require "window.adding"
 local changes = require "window.changes"
@@ -29,6 +31,7 @@ local fs = require "native.fs"
 local items = require "window.items"
 local leftovers = require "window.leftovers"
 local json = require "native.json"
+local match = require "window.match"
 local order = require "window.order"
 local reading = require "window.reading"
 local selection = require "window.selection"
@@ -48,6 +51,7 @@ local PATIENCE = 0.5 -- seconds that a change waits for it: the window stands st
 
 Project.index_content, Project.of_content, Project.copies, Project.identify = items.index_content, items.of_content, items.copies, items.identify
 Project.wanted, Project.learn, Project.refresh = items.wanted, items.learn, items.refresh
+Project.match, Project.new_matches = match.match, match.new_matches
 Project.renew, Project.tell_renewed = items.renew, items.tell_renewed
 Project.filter, Project.filter_on, Project.filter_again = order.filter, order.filter_on, order.filter_again
 Project.sort, Project.current, Project.go = order.sort, order.current, order.go
@@ -121,6 +125,7 @@ function M.open(what, options)
     return nil, message, code
   end
   self.settings = settings_of(self)
+  self:new_matches()
   self.unsettled = (store:get("window", "files:" .. self.place) or "") ~= "" or nil
   if found.kind ~= "recipe" and options.params then
     local ok

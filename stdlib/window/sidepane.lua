@@ -1,5 +1,6 @@
 -- sidepane.lua - below the caption: the tags of what is shown, what the picture's texts were, and what is known about it.
 local caption_tags = require "caption.tags"
+local matched = require "caption.matched"
 local rect = require "window.rect"
 local set = require "recipe.set"
 local tags = require "window.tags"
@@ -168,6 +169,14 @@ local function facts(view, item)
   elseif not item.error then
     view:measure(item)
   end
+  local match = view.project:match(item)
+  if match then
+    local low = match < matched.LOW
+    rows[#rows + 1] = { "match", ("%.2g%s"):format(match, low and ", low" or ""), color = low and view.ui.theme.warning or nil, tip = matched.SAYS }
+  elseif item.caption:find "%S" and not item.error then
+    rows[#rows + 1] = { "match", "not computed (Alt+M)", color = view.ui.theme.faint,
+      tip = "a model on this machine says whether the caption belongs to the picture: Alt+M here, :score in a recipe" }
+  end
   row("wrong", item.error)
   return rows
 end
@@ -178,7 +187,8 @@ local function draw_about(view, area)
   for _, row in ipairs(facts(view, item)) do
     local line = rect.top(area, LINE)
     ui:label(rect.left(line, 90, 8), row[1], { size = theme.size.small, color = ui.theme.faint })
-    ui:label(line, tostring(row[2]), { size = theme.size.small, cut = row[1] == "file" and "left" or "right" })
+    ui:label(line, tostring(row[2]), { size = theme.size.small, cut = row[1] == "file" and "left" or "right", color = row.color })
+    if row.tip and ui:over(line) then ui:tip(line, row.tip) end
   end
 end
 

@@ -188,10 +188,10 @@ function View:open(name, ...)
   if self.dialog.opened then self.dialog.opened(self, ...) end
 end
 
-local PICTURE = { "look", "compare", "bucket", "write", "caption", "-", "copy", "paste", "add", "-", "star 5", "star 3", "star 1", "star 0", "reject",
+local PICTURE = { "look", "compare", "bucket", "write", "caption", "score", "-", "copy", "paste", "add", "-", "star 5", "star 3", "star 1", "star 0", "reject",
   "reject because", "-", "select all", "invert", "-", "undo", "redo" }
-local PROGRAM = { "caption", "add", "replace", "twins", "next without", "-", "undo", "redo", "-", "look", "compare", "bucket", "training", "-", "export",
-  "beside", "train", "job stop", "-", "console", "theme", "fullscreen", "reload", "-", "filter help", "help", "quit" }
+local PROGRAM = { "caption", "score", "add", "replace", "twins", "next without", "-", "undo", "redo", "-", "look", "compare", "bucket", "training", "-",
+  "export", "beside", "train", "job stop", "-", "console", "theme", "fullscreen", "reload", "-", "filter help", "help", "quit" }
 
 --- The menu of a picture, at the mouse or at x, y.
 function View:menu(x, y)

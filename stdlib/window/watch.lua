@@ -60,6 +60,7 @@ function Watch:look(visible, now)
   if p.changes:work(0.004) then return {} end -- its own files are still being written
   if p.changes:settle_files() then return {} end -- another window's
   p.changes:follow()
+  p:new_matches()
   for _, item in ipairs(visible) do list[#list + 1], seen[item] = item, true end
   for _ = 1, math.min(OTHERS, #p.items) do
     self.at = self.at % #p.items + 1
