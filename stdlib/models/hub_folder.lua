@@ -12,70 +12,10 @@ local kinds = require "models.kind"
 local layers = require "models.layers"
 local part = require "models.part"
 local tag_list = require "models.tag_list"
-local text = require "native.text"
+local vocabulary = require "models.vocabulary"
 local wd14 = require "models.wd14"
 
 local M = {}
-
-local CONTROL = "[\0-\8\11\12\14-\31\127]" -- all but tabs and ends of lines
-
-local WORDS_MOST = 16 << 20 -- bytes; BERT's are 0.2 MB, those of a hundred languages 1 MB
-
-local function line_of(lines, at) return select(2, lines:sub(1, at - 1):gsub("\n", "")) + 1 end
-
--- " (lines 7 and 90)": the first two lines of vocab.txt with the same word; "" where there are none.
-local function twice(lines)
-  local seen, number = {}, 0
-  for word in (lines:gsub("\n$", "") .. "\n"):gmatch "([^\n]*)\n" do
-    word, number = word:gsub("\r$", ""), number + 1
-    if seen[word] then return (" (lines %d and %d)"):format(seen[word], number) end
-    seen[word] = number
-  end
-  return ""
-end
-
--- The lines of vocab.txt, from it or from tokenizer.json, and whether letters become small.
-local function vocabulary(path)
-  local lower
-  if fs.stat(path .. "/tokenizer_config.json") then
-    local config, message, code = part.read_json(path .. "/tokenizer_config.json")
-    if not config then return nil, message, code end
-    if config.do_lower_case ~= nil then lower = config.do_lower_case ~= false end
-  end
-  local there, refused, why = part.there(path .. "/vocab.txt")
-  if there == nil then return nil, refused, why end
-  if there then
-    local lines, message, code = fs.read(path .. "/vocab.txt", WORDS_MOST)
-    if code == "LIMIT" then return nil, ("%s/vocab.txt has more than %d MB, so it is no list of words"):format(path, WORDS_MOST >> 20), "FORMAT" end
-    if not lines then return nil, message, code end
-    lines = lines:gsub("^\xEF\xBB\xBF", "")
-    local at = lines:find(CONTROL)
-    if at then
-      return nil, ("%s/vocab.txt: line %d has a control character, which is no part of a word"):format(path, line_of(lines, at)), "FORMAT"
-    end
-    at = select(2, utf8.len(lines))
-    if at then return nil, ("%s/vocab.txt: line %d is not UTF-8"):format(path, line_of(lines, at)), "FORMAT" end
-    return lines, lower ~= false, "vocab.txt"
-  end
-  if not fs.stat(path .. "/tokenizer.json") then
-    return nil, ("%s: no vocab.txt and no tokenizer.json; the words come with the model they were learned with"):format(path), "NOTFOUND"
-  end
-  local it, message, code = part.read_json(path .. "/tokenizer.json")
-  if not it then return nil, message, code end
-  local model = type(it.model) == "table" and it.model or {}
-  local words, count, lines = type(model.vocab) == "table" and model.vocab or {}, 0, {}
-  for word, id in pairs(words) do
-    if math.type(id) ~= "integer" or id < 0 or lines[id + 1] or type(word) ~= "string" or word:find(CONTROL) or word:find "[\r\n]" then
-      return nil, ("%s/tokenizer.json: its vocabulary is no list of words and numbers"):format(path), "FORMAT"
-    end
-    lines[id + 1], count = word, count + 1
-  end
-  if model.type ~= "WordPiece" or count == 0 or #lines ~= count then
-    return nil, ("%s/tokenizer.json: a WordPiece vocabulary, numbered from 0, is expected"):format(path), "FORMAT"
-  end
-  if lower == nil and type(it.normalizer) == "table" then lower = it.normalizer.lowercase ~= false end
-  return table.concat(lines, "\n"), lower ~= false, "tokenizer.json"
-end
 
 -- What preprocessor_config.json says becomes of a picture; without one what the model was trained with.
 local function looks(path, side)
@@ -130,12 +70,9 @@ function M.blip(path, kind)
   local c = blip.config(it.config)
   if (kinds.blip(it.tensors) or kind) ~= kind then return nil, kinds.instead(path, kind) or path .. ": another BLIP", "FORMAT" end
   local model = { path = path, part = it, config = c }
-  local lines, lower, from = vocabulary(path)
-  if not lines then return nil, lower, from end
-  model.words, message, code = text.wordpiece(lines, lower)
-  if not model.words then
-    return nil, ("%s/%s: %s%s"):format(path, from, message, code == "FORMAT" and from == "vocab.txt" and twice(lines) or ""), code
-  end
+  local from
+  model.words, from, code = vocabulary.read(path)
+  if not model.words then return nil, from, code end
   -- [DEC] and [ENC] stand behind BERT's words and in no file.
   local count = model.words:size()
   if count > c.vocabulary or count + 2 < c.vocabulary then
