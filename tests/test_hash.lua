@@ -64,6 +64,17 @@ test("a file's hash is that of its bytes, and a missing file is refused", functi
   check.equal(check.refused("x.none", hash.file(path .. ".none")), "NOTFOUND")
 end)
 
+test("a checkpoint of gigabytes is hashed without being in memory", function()
+  local fs = require "native.fs"
+  local function most() return tonumber((fs.read "/proc/self/status" or ""):match "VmHWM:%s+(%d+) kB") end
+  local before = most()
+  if not before then skip "needs /proc" end
+  local path = tmp "sparse"
+  assert(os.execute(("truncate -s 400M '%s'"):format(path)))
+  check.ok(hash.file(path))
+  check.ok(most() - before < 100 * 1024, ("%d kB more"):format(most() - before))
+end)
+
 test("wrong arguments raise", function()
   check.fails("at least 1", function() hash.random(1):below(0) end)
   check.fails("number expected", hash.random, "x")

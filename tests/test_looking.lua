@@ -631,7 +631,7 @@ test("what is wrong with a folder is told with the command that brings it, and o
   if whole == bytes then whole = bytes:gsub('"dtype":"F32"', '"dtype":"I32"', 1) end
   place.write("blip/model.safetensors", whole)
   local done = place.check(text:format "blip")
-  check.contains(done.text, "has the dtype I32; F32, F16 and BF16 are weights")
+  check.contains(done.text, "has the dtype I32; F32, F16, BF16 and F64 are weights")
   check.contains(done.text, "save the model again as one of these")
   check.ok(not done.text:find "not of one model", done.text)
 end)

@@ -43,6 +43,7 @@ static int l_file(lua_State *L) {
   for (size_t at = 0; at < map.size && !status; at += PIECE) {
     size_t size = map.size - at < PIECE ? map.size - at : PIECE;
     cal_sha256_add(&hash, map.data + at, size);
+    cal_fs_unneeded(&map, map.data + at, size); /* a checkpoint of gigabytes is never in memory as a whole */
     cal_progress_set(bar, (at + size) / 1000000);
     if (label) status = cal_interrupt_check(&err);
   }

@@ -33,8 +33,8 @@ end
 
 function M.declare(options, state)
   local model = looking.declare(options, state, "captioner")
-  local prompt, message, code = captioner.prompt { model = model, prompt = options.prompt, longest = options.longest }
-  if not prompt then state.session:fail(state.at, message, { code = code, key = "longest", value = true, world = true,
+  local prompt, message, code, key = captioner.prompt { model = model, prompt = options.prompt, beams = options.beams, longest = options.longest }
+  if not prompt then state.session:fail(state.at, message, { code = code, key = key or "longest", value = true, world = true,
     hint = options.longest > model.config.places and ("write longest = %d, or less"):format(model.config.places) or nil }) end
 end
 
@@ -58,17 +58,16 @@ function M.ask(asked, options, emit, context)
   local items, at = looking.open(context, asked, advice(options))
   if #items == 0 then return end
   local model = looking.model(options, context, "captioner")
-  local device, _, memory, batch = looking.device(options, context)
-  batch = math.min(batch, #items)
-  local it <close>, message, code = captioner.open { model = model, device = device, dtype = options.dtype, batch = batch, memory = memory,
-    prompt = options.prompt, beams = options.beams, longest = options.longest, shortest = options.shortest, penalty = options.penalty }
-  if not it then looking.unready(context, model, "with", message, code) end
+  local it <close>, device, batch = looking.ready(options, context, #items, "with", function(how)
+    how.model, how.prompt, how.beams, how.longest, how.shortest = model, options.prompt, options.beams, options.longest, options.shortest
+    how.penalty = options.penalty
+    return captioner.open(how)
+  end)
   local function poll() if script.interrupted() > 0 then return "stopped between two words", "INTERRUPT" end end
   local left = 0
   for numbers, floats in looking.batches(context, items, { device = device, batch = batch, side = model.looks.side }) do
     local began = log.clock()
-    local texts
-    texts, message, code = it:write(floats, #numbers, poll)
+    local texts, message, code = it:write(floats, #numbers, poll)
     if not texts then looking.fail(context, model, message, code) end
     local each = (log.clock() - began) / #numbers
     for k, found in ipairs(texts) do

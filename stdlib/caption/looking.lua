@@ -27,7 +27,8 @@ local WAIT = 0.002 -- seconds between looks for a picture that is not ready
 
 --- What such providers are asked for besides what their model is about.
 M.options = {
-  { "batch", "integer", min = 1, max = 64, elsewhere = { "batch_size" }, doc = "pictures looked at together; 4 on a CPU, 16 on a GPU when left out" },
+  { "batch", "integer", min = 1, max = 64, elsewhere = { "batch_size" },
+    doc = "pictures looked at together; left out 4 on a CPU, 16 on a GPU, fewer where memory is short" },
   { "dtype", "choice", choices = { "f32", "bf16", "f16" }, default = "f32",
     doc = "how weights are held; bf16 and f16 take half the memory. On a CPU rather bf16: f16 is computed as f32 there" },
   { "device", "text", doc = "\"gpu\", \"cpu\" or part of a name; a GPU where there is one when left out" },
@@ -128,17 +129,25 @@ function M.model(options, context, kind)
   return model
 end
 
---- The model could not be made ready.
----@param key string the option to show
-function M.unready(context, model, key, message, code)
-  context.fail(message, { code = code, key = key, hint = hint_of(model.path, message, code) })
-end
+local TOO_LARGE = { LIMIT = true, MEMORY = true }
 
---- The device that was wished for, its name, the bytes it has, and how many pictures go at once. Whoever waits is told that the model comes first.
-function M.device(options, context)
+--- The model at work on the device that was wished for, with as many pictures at once as were asked for, `count` at most. Left out, they are 4 on a
+--- CPU and 16 on a GPU, or half of that, and half again, until they fit. open(how) gets device, dtype, batch and memory in bytes; key: the option that
+--- a refusal points at. Whoever waits is told that the model comes first.
+---@param open fun(how: table): table?, string?, string?
+---@return table it, userdata device, integer batch
+function M.ready(options, context, count, key, open)
   if context.tick then context.tick "the model is made ready" end
-  local device, name, memory = context.session:device(options.device, context.at)
-  return device, name, memory, options.batch or device:info().cpu and 4 or 16
+  local device, _, memory = context.session:device(options.device, context.at)
+  local batch = math.min(options.batch or device:info().cpu and 4 or 16, count)
+  while true do
+    local it, message, code = open { device = device, dtype = options.dtype, batch = batch, memory = memory }
+    if it then return it, device, batch end
+    if options.batch or batch == 1 or not TOO_LARGE[code] then
+      context.fail(message, { code = code, key = key, hint = hint_of(options.model, message, code) })
+    end
+    batch = batch // 2
+  end
 end
 
 local KEPT = "what was done so far is kept"

@@ -52,18 +52,17 @@ end
 
 local function compute(context, options, open_, done)
   local model = looking.model(options, context, "matcher")
-  local device, _, memory, batch = looking.device(options, context)
-  batch = math.min(batch, #open_)
-  local it <close>, message, code = scorer.open { model = model, device = device, dtype = options.dtype, batch = batch, memory = memory }
-  if not it then looking.unready(context, model, "model", message, code) end
+  local it <close>, device, batch = looking.ready(options, context, #open_, "model", function(how)
+    how.model = model
+    return scorer.open(how)
+  end)
   local store, items = context.store(), {}
   for n, one in ipairs(open_) do items[n] = one.item end
   local bar <close> = log.progress("scores", #open_)
   for numbers, floats in looking.batches(context, items, { device = device, batch = batch, side = model.looks.side }) do
     local texts = {}
     for k, n in ipairs(numbers) do texts[k] = open_[n].text end
-    local found
-    found, message, code = it:score(floats, texts)
+    local found, message, code = it:score(floats, texts)
     if not found then looking.fail(context, model, message, code) end
     store:batch(function() -- a run that is stopped leaves what it found to those who only look, too
       local new = false

@@ -67,16 +67,15 @@ function M.ask(asked, options, emit, context)
   local items, at = looking.open(context, asked, ADVICE)
   if #items == 0 then return end
   local model = looking.model(options, context, "tagger")
-  local device, _, memory, batch = looking.device(options, context)
-  batch = math.min(batch, #items)
-  local it <close>, message, code = tagger.open { model = model, device = device, dtype = options.dtype, batch = batch, memory = memory }
-  if not it then looking.unready(context, model, "with", message, code) end
+  local it <close>, device, batch = looking.ready(options, context, #items, "with", function(how)
+    how.model = model
+    return tagger.open(how)
+  end)
   local count, without = #model.tags, {}
   for _, tag in ipairs(options.without) do without[tags.one(tag)] = true end
   for numbers, floats in looking.batches(context, items, { device = device, batch = batch, side = model.config.side, square = true }) do
     local began = log.clock()
-    local found
-    found, message, code = it:look(floats, #numbers)
+    local found, message, code = it:look(floats, #numbers)
     if not found then looking.fail(context, model, message, code) end
     local each = (log.clock() - began) / #numbers
     for k, n in ipairs(numbers) do

@@ -14,7 +14,7 @@ local captioner = {}
 local Captioner = {}
 Captioner.__index = Captioner
 
---- The tokens that texts begin with, and whether there is room for more: what can be said of `options` (model, prompt, longest) before anything
+--- The tokens that texts begin with, and whether there is room for more: what can be said of `options` (model, prompt, beams, longest) before anything
 --- is computed.
 ---@return integer[]? prompt
 ---@return string? message
@@ -35,6 +35,10 @@ function captioner.prompt(options)
   if options.longest > c.places then
     return nil, ("%d tokens are asked for; this model writes %d at most"):format(options.longest, c.places), "ARG"
   end
+  if options.beams > 1 and 2 * options.beams > c.vocabulary then
+    return nil, ("%d beams look at the %d likeliest words of each step; this model knows %d"):format(options.beams, 2 * options.beams, c.vocabulary),
+      "ARG", "beams"
+  end
   return { c.first, table.unpack(asked) }
 end
 
@@ -48,10 +52,10 @@ function captioner.open(options)
   local prompt, message, code = captioner.prompt(o)
   if not prompt then return nil, message, code end
   local plan, io
-  plan, io, code = part.plan(model.part, o, function(g, w)
-    return blip.captioner(g, w, model.config, { batch = o.batch, beams = o.beams, prompt = #prompt, length = o.longest, mean = model.looks.mean,
+  plan, io, code = part.plan(model.part, o, function(g, w, batch)
+    return blip.captioner(g, w, model.config, { batch = batch, beams = o.beams, prompt = #prompt, length = o.longest, mean = model.looks.mean,
       spread = model.looks.spread })
-  end, "a smaller batch, fewer beams")
+  end, o.beams > 1 and { "fewer beams", "a smaller longest" } or { "a smaller longest" })
   if not plan then return nil, io, code end
   return setmetatable({ config = model.config, options = o, words = model.words, prompt = prompt, plan = plan, io = io }, Captioner)
 end

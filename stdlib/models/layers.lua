@@ -20,7 +20,7 @@ local layers = {}
 -- scores; from 64 on it is slower (docs/SPEED.md). Where nothing is trained there is no backward that would make the scores again.
 local NARROW, NARROW_FORWARD = 40, 80
 
-local DTYPES = { F32 = "f32", F16 = "f16", BF16 = "bf16" }
+local DTYPES = { F32 = "f32", F16 = "f16", BF16 = "bf16", F64 = "f32" }
 
 local function shape_text(shape) return "[" .. table.concat(shape, ", ") .. "]" end
 
@@ -110,7 +110,7 @@ function layers.new(options)
     local path = file.root .. "." .. name
     local dtype = DTYPES[tensor.dtype]
     if not dtype then
-      error(("%s: tensor \"%s\" has the dtype %s; F32, F16 and BF16 are weights"):format(file.root, name, tostring(tensor.dtype)), 0)
+      error(("%s: tensor \"%s\" has the dtype %s; F32, F16, BF16 and F64 are weights"):format(file.root, name, tostring(tensor.dtype)), 0)
     end
     local ours = kernel and { expected[1], expected[3], expected[4], expected[2] } or expected
     local value

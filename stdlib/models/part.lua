@@ -214,30 +214,53 @@ function M.load(g, target, part)
   return true
 end
 
---- The plan of a model at work, which the first Ctrl-C stops, with the part's weights in it: build(g, handle) makes the graph that looks at
---- `o.batch` pictures at once and gives its inputs and outputs. Refused before anything is taken where it needs more than `o.memory` (nil: not looked
---- at). fewer: what would need less, for that sentence.
+-- The graph for so many pictures at once, and the bytes that it takes.
+local function laid_out(part, o, build, batch)
+  local g = layers.new { device = o.device, dtype = o.dtype, forward = true }
+  local fine, io = pcall(build, g, part:weights(g), batch)
+  if not fine then return nil, tostring(io), "FORMAT" end
+  local sizes, message, code = o.device:sizes(g.graph)
+  if not sizes then return nil, message, code end
+  -- On a CPU pictures wait in the same memory: this batch's as floats, padded, on their way, and the next as they are decoded.
+  local waiting = o.device:info().cpu and 3 * sizes.inputs or 0
+  return g, io, sizes.weights + sizes.states + sizes.arena + sizes.inputs + sizes.constants + waiting
+end
+
+-- Why there is no plan, and what would need less.
+local function too_large(part, o, build, needs, fewer)
+  local size_text = require("recipe.outputs").size_text
+  local ways, fits = {}, o.batch
+  repeat
+    fits = fits // 2
+    local _, _, less = laid_out(part, o, build, math.max(fits, 1))
+  until fits == 0 or math.type(less) == "integer" and less <= o.memory
+  if fits > 0 then ways[1] = ("batch = %d"):format(fits) end
+  for _, way in ipairs(fewer or {}) do ways[#ways + 1] = way end
+  if (o.dtype or "f32") == "f32" then ways[#ways + 1] = 'dtype = "bf16"' end
+  local last = table.remove(ways)
+  local advice
+  if not last then advice = "a smaller model needs less, or close what else holds memory"
+  elseif #ways == 0 then advice = last .. " needs less"
+  else advice = table.concat(ways, ", ") .. " or " .. last .. " need less" end
+  local asked = o.batch > 1 and ("%d pictures at once need"):format(o.batch) or "1 picture needs"
+  return ("%s: %s %s, there are %s; %s"):format(part.path, asked, size_text(needs), size_text(o.memory), advice), "LIMIT"
+end
+
+--- The plan of a model at work, which the first Ctrl-C stops, with the part's weights in it: build(g, handle, batch) makes the graph that looks at
+--- `batch` pictures at once and gives its inputs and outputs. LIMIT before anything is taken where it needs more than
+--- `o.memory` (nil: not looked at), with what would need less: a batch that fits, and `fewer`.
 ---@param part calotype.ModelPart
 ---@param o { device: userdata, dtype?: string, batch: integer, memory?: number }
----@param build fun(g: table, handle: table): table
----@param fewer? string
+---@param build fun(g: table, handle: table, batch: integer): table
+---@param fewer? string[]
 ---@return userdata? plan
 ---@return table|string io what build gave
 ---@return string? code
 function M.plan(part, o, build, fewer)
-  local g = layers.new { device = o.device, dtype = o.dtype, forward = true }
-  local fine, io = pcall(build, g, part:weights(g))
-  if not fine then return nil, tostring(io), "FORMAT" end
-  local sizes, message, code = o.device:sizes(g.graph)
-  if not sizes then return nil, message, code end
-  local all = sizes.weights + sizes.states + sizes.arena + sizes.inputs + sizes.constants
-  if o.memory and all > o.memory then
-    local size_text = require("recipe.outputs").size_text
-    return nil, ("%s: %d pictures at once need %s, there are %s; %s or dtype = \"bf16\" need less"):format(part.path, o.batch, size_text(all),
-      size_text(o.memory), fewer or "a smaller batch"), "LIMIT"
-  end
-  local plan
-  plan, message, code = o.device:plan(g.graph, { hasty = true })
+  local g, io, needs = laid_out(part, o, build, o.batch)
+  if not g then return nil, io, needs end
+  if o.memory and needs > o.memory then return nil, too_large(part, o, build, needs, fewer) end
+  local plan, message, code = o.device:plan(g.graph, { hasty = true })
   if not plan then return nil, message, code end
   local loaded
   loaded, message, code = M.load(g, plan, part)

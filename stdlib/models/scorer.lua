@@ -21,8 +21,8 @@ Scorer.__index = Scorer
 function scorer.open(options)
   local model, config = options.model, options.model.config
   local length = math.min(scorer.MOST, config.places)
-  local plan, io, code = part.plan(model.part, options, function(g, w)
-    return blip.matcher(g, w, config, { batch = options.batch, length = length, mean = model.looks.mean, spread = model.looks.spread })
+  local plan, io, code = part.plan(model.part, options, function(g, w, batch)
+    return blip.matcher(g, w, config, { batch = batch, length = length, mean = model.looks.mean, spread = model.looks.spread })
   end)
   if not plan then return nil, io, code end
   return setmetatable({ config = config, options = options, words = model.words, last = model.words:id "[SEP]", length = length, plan = plan, io = io },

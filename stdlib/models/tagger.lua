@@ -17,7 +17,7 @@ Tagger.__index = Tagger
 ---@return string? code
 function tagger.open(options)
   local model = options.model
-  local plan, io, code = part.plan(model.part, options, function(g, w) return wd14.tagger(g, w, model.config, { batch = options.batch }) end)
+  local plan, io, code = part.plan(model.part, options, function(g, w, batch) return wd14.tagger(g, w, model.config, { batch = batch }) end)
   if not plan then return nil, io, code end
   return setmetatable({ config = model.config, options = options, plan = plan, io = io }, Tagger)
 end

@@ -96,7 +96,7 @@ local lora = {}
 ---@class calotype.score_options
 ---@field by? "blip-itm" BLIP's image-text matching: softmax of its two answers ("blip-itm", default "blip-itm")
 ---@field model? string its folder, as the Hugging Face hub has it (a path, default "models/blip-itm-base-coco")
----@field batch? integer pictures looked at together; 4 on a CPU, 16 on a GPU when left out (a whole number, 1 to 64)
+---@field batch? integer pictures looked at together; left out 4 on a CPU, 16 on a GPU, fewer where memory is short (a whole number, 1 to 64)
 ---@field dtype? "f32"|"bf16"|"f16" how weights are held; bf16 and f16 take half the memory. On a CPU rather bf16: f16 is computed as f32 there ("f32", "bf16" or "f16", default "f32")
 ---@field device? string "gpu", "cpu" or part of a name; a GPU where there is one when left out (text)
 
@@ -287,7 +287,7 @@ local lora = {}
 ---@field longest? integer most pieces of words of a caption, prompt and end with them (a whole number, 2 to 512 tokens, default 30)
 ---@field shortest? integer it does not end before it has so many (a whole number, 0 to 512 tokens, default 5)
 ---@field penalty? number more than 1 makes words that were said less likely: against captions that go in circles (a number, 1 to 10, default 1)
----@field batch? integer pictures looked at together; 4 on a CPU, 16 on a GPU when left out (a whole number, 1 to 64)
+---@field batch? integer pictures looked at together; left out 4 on a CPU, 16 on a GPU, fewer where memory is short (a whole number, 1 to 64)
 ---@field dtype? "f32"|"bf16"|"f16" how weights are held; bf16 and f16 take half the memory. On a CPU rather bf16: f16 is computed as f32 there ("f32", "bf16" or "f16", default "f32")
 ---@field device? string "gpu", "cpu" or part of a name; a GPU where there is one when left out (text)
 
@@ -297,7 +297,7 @@ local lora = {}
 ---@field character_threshold? number how sure of who somebody is; 1 names nobody (a number, 0.01 to 1, default 0.75)
 ---@field rating? boolean begin with how it rates the picture: general, sensitive, questionable, explicit (true or false, default false)
 ---@field without? string|string[] these tags are never given (a list of texts)
----@field batch? integer pictures looked at together; 4 on a CPU, 16 on a GPU when left out (a whole number, 1 to 64)
+---@field batch? integer pictures looked at together; left out 4 on a CPU, 16 on a GPU, fewer where memory is short (a whole number, 1 to 64)
 ---@field dtype? "f32"|"bf16"|"f16" how weights are held; bf16 and f16 take half the memory. On a CPU rather bf16: f16 is computed as f32 there ("f32", "bf16" or "f16", default "f32")
 ---@field device? string "gpu", "cpu" or part of a name; a GPU where there is one when left out (text)
 
