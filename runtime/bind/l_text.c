@@ -188,7 +188,9 @@ static int32_t *check_ids(lua_State *L, int arg, size_t *count) {
   int32_t *ids = lua_newuserdatauv(L, *count * sizeof *ids + 1, 0);
   for (size_t i = 0; i < *count; i++) {
     lua_rawgeti(L, arg, (lua_Integer)i + 1);
-    ids[i] = (int32_t)luaL_checkinteger(L, -1);
+    const lua_Integer id = luaL_checkinteger(L, -1);
+    if (id < 0 || id > INT32_MAX) luaL_error(L, "token %d is no id: %I", (int)i + 1, id);
+    ids[i] = (int32_t)id;
     lua_pop(L, 1);
   }
   return ids;
@@ -204,11 +206,12 @@ static int l_best(lua_State *L) {
   const size_t each = (size_t)vocabulary * sizeof(float);
   luaL_argcheck(L, row >= 1 && (size_t)row <= size / each, 2, "there are not so many rows");
   luaL_argcheck(L, count >= 1 && count <= vocabulary, 4, "count is 1 to the size of the vocabulary");
+  const lua_Integer never = cal_option_integer(L, 4, "never", -1);
+  luaL_argcheck(L, never >= -1 && never < vocabulary, 4, "never is a token of the vocabulary");
   if (lua_istable(L, 4)) lua_getfield(L, 4, "seen");
   else lua_pushnil(L);
-  cal_next_rules rules = {.logarithms = cal_option_boolean(L, 4, "logarithms", 0),
-                          .penalty = cal_option_number(L, 4, "penalty", 1),
-                          .never = (int32_t)cal_option_integer(L, 4, "never", -1)};
+  cal_next_rules rules = {
+      .logarithms = cal_option_boolean(L, 4, "logarithms", 0), .penalty = cal_option_number(L, 4, "penalty", 1), .never = (int32_t)never};
   rules.seen = check_ids(L, lua_gettop(L), &seen_count);
   rules.seen_count = seen_count;
   float *logits = lua_newuserdatauv(L, each, 0); /* strings need not be aligned */
