@@ -288,7 +288,8 @@ static void put_help(void) {
   putchar('\n');
   put_flags(NULL);
   puts(
-      "\nA recipe that comes through a pipe is run: calotype < hall.lua; so is FILE where it is -.\n"
+      "\nA recipe that comes through a pipe is run: calotype < hall.lua; so is FILE where it is -. A question is answered as at the\n"
+      "prompt: echo '?reject' | calotype\n"
       "\n"
       "Ends with 0 ok, 1 failed on the way, 2 not begun (wrong usage, a mistake in the recipe, a file that is not there),\n"
       "3 not permitted, 4 :expect failed, 75 try again, 130 interrupted.");
@@ -420,8 +421,10 @@ int main(int count, char **words) {
   cal_runtime_options with = {.guarded = true, .fs_flags = CAL_FS_GUARDED};
   int code = read_words(&in, count, words);
   if (code) goto done;
-  if (!in.command) in.command = find_command(isatty(STDIN_FILENO) ? "repl" : "run");
+  const bool open = !in.command;
+  if (open) in.command = find_command(isatty(STDIN_FILENO) ? "repl" : "run");
   if (in.command->takes == RECIPE && (!in.subject || strcmp(in.subject, "-") == 0) && (code = read_stdin(&in.text))) goto done;
+  if (open && in.text.data && cal_repl_speaks(in.text.data)) in.command = find_command("repl");
   if (strcmp(in.command->name, "help") == 0 && !in.subject) {
     put_help();
     goto done;
@@ -448,7 +451,7 @@ int main(int count, char **words) {
     goto done;
   }
   cal_stop_listen(rt);
-  code = strcmp(in.command->name, "repl") == 0 ? cal_repl(rt) : do_command(rt, &in);
+  code = strcmp(in.command->name, "repl") == 0 ? cal_repl(rt, in.text.data, in.text.size) : do_command(rt, &in);
   cal_stop_listen(NULL);
 done:
   cal_runtime_free(rt);

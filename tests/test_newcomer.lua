@@ -266,6 +266,27 @@ test("help is understood at the prompt as it is typed", function()
   check.contains(shell(place, "calotype repl <lines"), "3\n5")
 end)
 
+test("a question that comes through a pipe is answered as at the prompt, a recipe is run", function()
+  local place = new(0)
+  local function piped(lines)
+    place.write("lines", lines)
+    return shell(place, "cat lines | calotype")
+  end
+  for _, line in ipairs { "?reject", "help reject", 'help("reject")', "\n\t ? reject" } do
+    check.contains(piped(line), "images:reject { side_below")
+    check.contains(piped(line .. "\n"), "images:reject { side_below")
+  end
+  for _, name in ipairs { "blip", "wd14", "score" } do check.contains(piped("?" .. name .. "\n"), name .. " { ") end
+  check.contains(piped "help", "A recipe is: images from folders")
+  check.contains(piped "?take\n?dedupe\n1 + 1\n", "images:take(count")
+  check.contains(piped "?take\n?dedupe\n1 + 1\n", "images:dedupe {")
+  check.ok(piped("?take\n1 + 1\n"):find "\n2\n$")
+  check.equal(piped "print(1 + 1)\n", "2\n")
+  check.equal(piped "1 + 1\n":match "^error: [^\n]*", shell(place, "calotype run - <lines"):match "^error: [^\n]*")
+  place.write("lines", "?take\n")
+  check.contains(shell(place, "calotype run - <lines"), "unexpected symbol near '?'")
+end)
+
 on_device("a training that was done again is not called nothing", function()
   local place = new()
   place.write("train.lua", TRAINING)

@@ -29,6 +29,7 @@ struct cal_lines {
   bool terminal, stopped;
   char bytes[4096]; /* read, and not yet handed out */
   size_t at, filled;
+  const char *given, *given_end;
   cal_lines_complete complete;
   void *context;
 };
@@ -208,6 +209,7 @@ void cal_lines_remember(cal_lines *in, const char *line) {
 /* A byte of stdin, or -1: its end, or Ctrl-C (then `stopped`). A signal just before a plain read() would be seen only at
  * the next key; ppoll lets it in while waiting and at no other time. */
 static int next_byte(cal_lines *in) {
+  if (in->given < in->given_end) return (unsigned char)*in->given++;
   if (in->at < in->filled) return (unsigned char)in->bytes[in->at++];
   sigset_t interrupts, before;
   sigemptyset(&interrupts);
@@ -288,6 +290,8 @@ void cal_lines_close(cal_lines *in) {
   cal_free(in->path);
   cal_free(in);
 }
+
+void cal_lines_give(cal_lines *in, const char *text, size_t size) { in->given = text, in->given_end = text + size; }
 
 bool cal_lines_stopped(const cal_lines *in) { return in->stopped; }
 

@@ -11,6 +11,7 @@
 #define CAL_REPL_LINES_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 typedef struct cal_lines cal_lines;
 
@@ -20,6 +21,9 @@ typedef char *(*cal_lines_complete)(void *context, const char *before, char **li
 
 cal_lines *cal_lines_open(cal_lines_complete complete, void *context); /* NULL: no memory */
 void cal_lines_close(cal_lines *in);
+
+/* What was read already comes before what is still to be read. `text` is borrowed until it is all handed out. */
+void cal_lines_give(cal_lines *in, const char *text, size_t size);
 
 /* The next line, without its newline; a piece that was pasted comes whole, newlines inside. Owned. NULL at the end of
  * input, and after Ctrl-C, when *stopped is true. */

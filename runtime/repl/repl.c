@@ -205,7 +205,9 @@ static const char *asks_help(const char *line) {
   return !*topic || *topic == ')' || *topic == '_' || isalpha((unsigned char)*topic) ? topic : NULL;
 }
 
-int cal_repl(cal_runtime *rt) {
+bool cal_repl_speaks(const char *text) { return asks_help(text + strspn(text, " \t\r\n")); }
+
+int cal_repl(cal_runtime *rt, const char *before, size_t before_size) {
   session s = {.rt = rt, .L = rt->L, .number = 1};
   lua_settop(s.L, 0);
   lua_pushcfunction(s.L, cal_fault_handler);
@@ -219,6 +221,7 @@ int cal_repl(cal_runtime *rt) {
   }
   s.in = cal_lines_open(complete, &s);
   if (!s.in) return CAL_EXIT_FAILED;
+  if (before_size) cal_lines_give(s.in, before, before_size);
   if (isatty(STDIN_FILENO) == 1) puts("calotype " CAL_VERSION "   ?  help   ;  hide result   Ctrl-D  quit");
   cal_buffer text = {0};
   for (;;) {
