@@ -293,6 +293,34 @@ test("check says what no list can be", function()
   service.close()
 end)
 
+test("a model on this machine is never down: in a list it stands last, and is told with its name where it does not", function()
+  local place = recipes.new(tmp "local")
+  place.photo("p01.png", { seed = 1, width = 64, height = 48 })
+  local service <const> = conversation.new { keys = { "GEMINI_API_KEY" } }
+  local words = { "[PAD]" }
+  for i = 1, 88 do words[#words + 1] = "word" .. i end
+  for _, word in ipairs { "[UNK]", "[CLS]", "[MASK]", "[SEP]", "." } do words[#words + 1] = word end
+  for from, to in pairs { ["blip/captioner"] = "blip", wd14 = "wd14" } do
+    for _, name in ipairs { "config.json", "model.safetensors" } do
+      place.write(to .. "/" .. name, assert(fs.read(("tests/golden/%s/%s"):format(from, name))))
+    end
+  end
+  place.write("blip/vocab.txt", table.concat(words, "\n"))
+  place.write("wd14/selected_tags.csv", assert(fs.read "tests/golden/wd14/selected_tags.csv"))
+  local blip, wd14 = 'blip { model = "@/blip", longest = 8 }', 'wd14 { model = "@/wd14" }'
+  local done = place.check(TALK:format("", ("{ %s, gemini {} }"):format(blip)))
+  check.equal(done.exit, 2)
+  check.contains(done.text, "option 'with' of :caption has blip {} before gemini {}, which would never be asked")
+  check.contains(done.text, "blip {} asks no service that could be down or out of quota: put it last")
+  done = place.check(TALK:format("", ('{ gemini { style = "tags" }, %s, template { text = "a" } }'):format(wd14)))
+  check.contains(done.text, "has wd14 {} before template {}, which would never be asked")
+  check.contains(place.check(TALK:format("", ("{ gemini {}, %s }"):format(wd14))).text,
+    "has wd14 {}, which writes tags, and gemini {}, which writes sentences")
+  done = place.check(TALK:format("", ("{ gemini {}, %s }"):format(blip)))
+  check.equal(done.exit, 0, done.text)
+  service.close()
+end)
+
 test("a plan has the first alone, and what it would be if all fell to another", function()
   local place = recipes.new(tmp "plan")
   for i = 1, 3 do place.photo(("p%02d.png"):format(i), { seed = i, width = 64, height = 48 }) end

@@ -329,6 +329,64 @@ test("a picture that cannot be decoded, or is another one by now, is named in th
   check.contains(said[2], "p3.png is left without: the PNG is cut off")
 end)
 
+-- What each of those who look says of every picture of a place whose captions stand beside them: its recipe, and how its account counts them.
+local LOOKERS = {
+  { SIDECARS:format(BLIP:format(2, 5, "")):gsub(":export.*", ':sheet { to = "@/out/sheet.png" }'), "captions: %d written, %d without" },
+  { SIDECARS:format 'wd14 { model = "@/wd14", threshold = 0.01 }':gsub(":export.*", ':sheet { to = "@/out/sheet.png" }'), "captions: %d written, %d without" },
+  { [[images "@/photos":caption { with = template { text = "word5" } }:score { model = "@/itm" }:sheet { to = "@/out/sheet.png" }]],
+    "match: %d computed, %d left without" },
+}
+
+local function with_matcher(place)
+  copy("tests/golden/blip/matcher", place, "itm", { "config.json", "model.safetensors" })
+  place.write("itm/vocab.txt", place.read "blip/vocab.txt")
+end
+
+test("a picture that is gone, cut short or another one since the folder was read is named, left out and counted by each who looks", function()
+  for _, looker in ipairs(LOOKERS) do
+    local place, open = place_with(5), loader.open
+    with_matcher(place)
+    local _ <close> = setmetatable({}, { __close = function() loader.open = open end })
+    loader.open = function(...)
+      loader.open = open
+      fs.remove(place.path "photos/p1.png")
+      place.photo("p3.png", { seed = 33 })
+      place.write("photos/p4.png", place.read "photos/p4.png":sub(1, 200))
+      return open(...)
+    end
+    local done, said = warned(place, looker[1])
+    check.contains(done.log, looker[2]:format(2, 3), done.text)
+    check.contains(said, "p1.png is left without: cannot be found: No such file")
+    check.contains(said, "p3.png is left without: it changed since it was looked at; run again")
+    check.contains(said, "p4.png is left without: it changed since it was looked at; run again")
+    check.equal(select(2, said:gsub("left without", "")), 3)
+    check.ok(not said:find "p2.png" and not said:find "p5.png", said)
+  end
+end)
+
+test("pictures of every kind are looked at: CMYK, 16 bits, alpha, palettes, one bit, animations, one pixel", function()
+  local names = { "jpeg-cmyk.jpg", "jpeg-gray.jpg", "jpeg-orient6.jpg", "png-rgb16.png", "png-gray-alpha16.png", "png-palette-alpha.png", "png-gray1.png",
+    "gif-animated.gif", "resize-alpha-bicubic-1x1.png" }
+  for _, looker in ipairs(LOOKERS) do
+    local place = place_with(0)
+    with_matcher(place)
+    for _, name in ipairs(names) do place.write("photos/" .. name, assert(fs.read("tests/golden/image/" .. name))) end
+    local done, said = warned(place, looker[1])
+    check.contains(done.log, looker[2]:format(#names, 0):gsub(", 0.*", ""), said .. done.text)
+  end
+end)
+
+test("a line of 20,000 pixels is squeezed for BLIP and refused by a tagger, which would need a square of it", function()
+  for i, looker in ipairs(LOOKERS) do
+    local place = place_with(1)
+    with_matcher(place)
+    place.write("photos/line.png", image.new(20000, 1):encode "png")
+    local done, said = warned(place, looker[1])
+    check.contains(done.log, i == 2 and looker[2]:format(1, 1) or looker[2]:format(2, 0):gsub(", 0.*", ""), said .. done.text)
+    if i == 2 then check.contains(said, "line.png is left without: 20000 x 1 with a border that makes it a square is too large; crop it") end
+  end
+end)
+
 -- Items of a folder's pictures, a context around a store, and the floats that a provider made of them by itself before.
 local function looked(place, count)
   local items, expected, said = {}, {}, {}

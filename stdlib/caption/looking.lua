@@ -186,7 +186,7 @@ end
 -- Why the loader's answer has no picture to look at; nil: it has one.
 local function trouble_of(item, answer)
   if answer.sha256 and answer.sha256 ~= item.sha256 then return "it changed since it was looked at; run again" end
-  if answer.error then return (answer.error:gsub("^" .. item.path:gsub("%p", "%%%0") .. ": ", "")) end
+  if answer.error then return (answer.error:gsub("^" .. item.path:gsub("%p", "%%%0") .. ":? ", "")) end
 end
 
 --- Batches of at most `how.batch` pictures of `how.side` x `how.side`: numbers of the items, and image.floats of their pictures. The loader's threads make

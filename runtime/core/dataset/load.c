@@ -236,7 +236,7 @@ static cal_image *instead(cal_image *im, cal_image *made) {
 static cal_image *squared(job *j, const cal_image *im) {
   const int side = im->width > im->height ? im->width : im->height;
   if ((long long)side * side > CAL_IMAGE_MAX_PIXELS)
-    return cal_fail(&j->wrong, CAL_E_LIMIT, "%s: %d x %d with a border that makes it a square is too large", j->path, im->width,
+    return cal_fail(&j->wrong, CAL_E_LIMIT, "%s: %d x %d with a border that makes it a square is too large; crop it", j->path, im->width,
                     im->height),
            NULL;
   cal_image *square = cal_image_new(side, side, 3, &j->wrong);

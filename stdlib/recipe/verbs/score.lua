@@ -63,6 +63,7 @@ function M.run(context, options, input)
   part((done.open or 0) + coming, "%d to compute")
   part(done.computed or 0, "%d computed")
   part(done.known, "%d known")
+  part(context.planning and 0 or #rows - done.known - done.computed, "%d left without")
   part(done.cut or 0, "%d read in part")
   part(#without, "%d without a caption")
   if #without > 0 and not context.planning then
