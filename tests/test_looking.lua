@@ -252,6 +252,10 @@ test("blip: a prompt is how a caption begins", function()
   place.write("blip/tokenizer_config.json", '{"do_lower_case": false}')
   check.contains(place.check(SIDECARS:format(BLIP:format(2, 6, ', prompt = "Word1"'))).text, "no word for a part of the prompt")
   check.contains(place.check(SIDECARS:format(BLIP:format(2, 6, ', prompt = "word1 [SEP]"'))).text, "[SEP] in it, which ends a text")
+  for _, mark in ipairs { "[CLS]", "[PAD]", "[MASK]" } do
+    check.contains(place.check(SIDECARS:format(BLIP:format(2, 6, (', prompt = "word1 %s"'):format(mark)))).text,
+      ("the prompt has %s in it, which is no word"):format(mark))
+  end
   local beyond = place.check(SIDECARS:format(BLIP:format(2, 40, "")))
   check.contains(beyond.text, "40 tokens are asked for; this model writes 16 at most")
   check.contains(beyond.text, "write longest = 16, or less")
@@ -536,6 +540,14 @@ local function numbers_in(place, file, tensor, ...)
   local new = string.pack("<" .. ("f"):rep(select("#", ...)), ...)
   place.write(file, bytes:sub(1, from) .. new .. bytes:sub(from + #new + 1))
 end
+
+test("blip: what is no word is not said", function()
+  local place = place_with(1)
+  numbers_in(place, "blip/model.safetensors", "text_decoder.cls.predictions.bias", 1000) -- of [PAD]
+  local done, said = warned(place, [[images "@/photos":caption { with = ]] .. SHORT .. [[ }:sheet { to = "@/out/sheet.png" }]])
+  check.equal(done.exit, 0, done.text)
+  check.contains(said, "p1.png is left without: BLIP had no words for it")
+end)
 
 test("blip: a model whose numbers run over is named", function()
   local place = place_with(1)

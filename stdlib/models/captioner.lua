@@ -11,6 +11,9 @@ local text = require "native.text"
 
 local captioner = {}
 
+-- Tokens that are no words.
+local MARKS = { "[UNK]", "[SEP]", "[CLS]", "[PAD]", "[MASK]" }
+
 local Captioner = {}
 Captioner.__index = Captioner
 
@@ -23,10 +26,11 @@ function captioner.prompt(options)
   local c = options.model.config
   local asked, message, code = options.model.words:tokens(options.prompt)
   if not asked then return nil, message, code end
-  for _, mark in ipairs { "[UNK]", "[SEP]" } do
-    if options.model.words:decode(asked):find(mark, 1, true) then
+  local said = options.model.words:decode(asked)
+  for _, mark in ipairs(MARKS) do
+    if said:find(mark, 1, true) then
       return nil, mark == "[UNK]" and "this model has no word for a part of the prompt; letters, digits and points of its language are known"
-        or "the prompt has [SEP] in it, which ends a text", "ARG"
+        or mark == "[SEP]" and "the prompt has [SEP] in it, which ends a text" or ("the prompt has %s in it, which is no word"):format(mark), "ARG"
     end
   end
   if #asked + 1 >= options.longest then
@@ -89,14 +93,16 @@ local function choose(writers, logits, vocabulary, row)
   return true
 end
 
---- The words of a text as people write them: without its first token and `last`, no blanks before points or around apostrophes and hyphens.
+--- The words of a text as people write them: without its first token, `last` and others that are no words, no blanks before points or around
+--- apostrophes and hyphens.
 ---@param words userdata the tokenizer
 ---@param ids integer[]
 ---@param last integer the end's token
 ---@return string
 function captioner.spoken(words, ids, last)
-  local list = {}
-  for i, id in ipairs(ids) do if i > 1 and id ~= last and id < words:size() then list[#list + 1] = id end end
+  local list, marks = {}, {}
+  for _, mark in ipairs(MARKS) do marks[words:id(mark) or last] = true end
+  for i, id in ipairs(ids) do if i > 1 and id ~= last and id < words:size() and not marks[id] then list[#list + 1] = id end end
   local said = words:decode(list)
   return (said:gsub(" ([%.,!%?;:])", "%1"):gsub("(%w) (['%-]) (%w)", "%1%2%3"):gsub("(%w) (['%-]) (%w)", "%1%2%3"))
 end
