@@ -541,6 +541,22 @@ local function numbers_in(place, file, tensor, ...)
   place.write(file, bytes:sub(1, from) .. new .. bytes:sub(from + #new + 1))
 end
 
+test("a model that is replaced while it is read is told: nothing is kept under the name of the other one", function()
+  for with, name in pairs { ['wd14 { model = "@/wd14", threshold = 0.5 }'] = "tagger", [SHORT] = "captioner" } do
+    local place, models = place_with(2), require("models." .. name)
+    local file, open <const> = name == "tagger" and "wd14" or "blip", models.open
+    function models.open(options)
+      numbers_in(place, file .. "/model.safetensors", name == "tagger" and "head.bias" or "text_decoder.cls.predictions.bias", 1, 2, 3)
+      return open(options)
+    end
+    local done = place.run(SIDECARS:format(with))
+    models.open = open
+    check.equal(done.exit, 1)
+    check.contains(done.text, ("@/%s changed while it was read"):format(file))
+    check.contains(place.run(SIDECARS:format(with)).log, "captions: 2 written")
+  end
+end)
+
 test("blip: what is no word is not said", function()
   local place = place_with(1)
   numbers_in(place, "blip/model.safetensors", "text_decoder.cls.predictions.bias", 1000) -- of [PAD]

@@ -63,6 +63,7 @@ function M.ask(asked, options, emit, context)
     how.penalty = options.penalty
     return captioner.open(how)
   end)
+  looking.same(options, context, model)
   local function poll() if script.interrupted() > 0 then return "stopped between two words", "INTERRUPT" end end
   local left = 0
   for numbers, floats in looking.batches(context, items, { device = device, batch = batch, side = model.looks.side }) do

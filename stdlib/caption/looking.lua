@@ -56,6 +56,12 @@ function M.depends(options, context, kind)
   return prints[options]
 end
 
+--- After the weights were read: they are those that the answers will be kept under.
+function M.same(options, context, model)
+  if part.fingerprint(context.store(), model.part, true) == prints[options] then return end
+  context.fail(("%s changed while it was read"):format(model.path), { code = "IO", hint = "run again" })
+end
+
 -- Who has the models that this was made for.
 local OWNERS = { ["blip-image-captioning-base"] = "Salesforce", ["blip-image-captioning-large"] = "Salesforce", ["blip-itm-base-coco"] = "Salesforce",
   ["blip-itm-large-coco"] = "Salesforce", ["wd-vit-tagger-v3"] = "SmilingWolf", ["wd-vit-large-tagger-v3"] = "SmilingWolf" }

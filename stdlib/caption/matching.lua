@@ -56,6 +56,7 @@ local function compute(context, options, open_, done)
     how.model = model
     return scorer.open(how)
   end)
+  looking.same(options, context, model)
   local store, items = context.store(), {}
   for n, one in ipairs(open_) do items[n] = one.item end
   local bar <close> = log.progress("scores", #open_)

@@ -71,6 +71,7 @@ function M.ask(asked, options, emit, context)
     how.model = model
     return tagger.open(how)
   end)
+  looking.same(options, context, model)
   local count, without = #model.tags, {}
   for _, tag in ipairs(options.without) do without[tags.one(tag)] = true end
   for numbers, floats in looking.batches(context, items, { device = device, batch = batch, side = model.config.side, square = true }) do
