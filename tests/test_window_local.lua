@@ -265,6 +265,29 @@ test("numbers that a run beside the window computes are seen without opening it 
   end)
 end)
 
+test("a model that goes after the plan is told with what brings it back, and nothing is lost", function()
+  with_view(2, function(v, p, at)
+    window.settle(v)
+    for i = 1, 2 do p.changes:write(p.items[i], "word" .. i) end
+    for _, box in ipairs { "scoring", "captioning" } do
+      if box == "scoring" then
+        key(v, "m", { alt = true })
+        v.scoring.model:set(at .. "/itm")
+        key(v, "return")
+        until_(v, function() return v.scoring.planned end)
+      else planned(v, { with = "wd14", wd14 = at .. "/wd14" }) end
+      os.execute(("mv %s/itm %s/away; mv %s/wd14 %s/gone"):format(at, at, at, at))
+      run(v)
+      os.execute(("mv %s/away %s/itm; mv %s/gone %s/wd14"):format(at, at, at, at))
+    end
+    local told = window.told(v)
+    check.contains(told, ("bad match: there is no model %s/itm: "):format(at))
+    check.contains(told, ("there is no model %s/wd14: "):format(at))
+    check.contains(told, "bring")
+    check.equal({ p.items[1].caption, p:match(p.items[1]) }, { "word1" })
+  end)
+end)
+
 test("stopped: numbers that came are kept and shown; without a caption there is nobody to ask about", function()
   with_view(30, function(v, p, at)
     window.settle(v)

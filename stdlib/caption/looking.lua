@@ -201,6 +201,7 @@ end
 function M.batches(context, items, how)
   local pictures, message, code = loader.open(sessions.native_store(context.store()), { threads = how.device:info().cpu and 1 or 0 })
   if not pictures then context.fail(message, { code = code }) end
+  if context.tick then context.tick "" end -- it is ready
   local asked, at, come = 0, 0, {}
   local function ask(last)
     while asked < math.min(last, #items) do

@@ -151,7 +151,8 @@ function M.look(view)
       job.done, job.total, job.words, job.counted = what.done, what.total, what.words, true
     elseif what:find "%S" then
       console.tell(view, kind, what, { from = job.title })
-      if kind == "bad" then job.trouble = job.trouble or what end
+      if kind == "bad" then job.trouble = job.trouble or what
+      elseif job.trouble then job.advice = job.advice or what:match "^= (.+)$" end
       if kind == "warning" then job.warnings = (job.warnings or 0) + 1 end
     end
   end
@@ -164,7 +165,7 @@ function M.look(view)
   if code then
     view.job = nil
     local kind, words = M.told(code)
-    if kind == "bad" and job.trouble then words = job.trouble end
+    if kind == "bad" and job.trouble then words = job.trouble .. (job.advice and ": " .. job.advice or "") end
     if kind == "good" and job.warnings then words = ("%s, with %s (F12)"):format(words, set.count(job.warnings, "warning")) end
     if job.ended then
       local said, as = job.ended(job, code, words)

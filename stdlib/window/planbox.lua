@@ -17,6 +17,7 @@ M.HERE = "on this machine's device: nothing is sent, nothing costs"
 function M.start(view, box, recipe, first)
   box.lines, box.planned = {}, nil
   for i, words in ipairs(first or {}) do box.lines[i] = { kind = "info", text = words, bold = true } end
+  box.first = #box.lines
   box.child, box.trouble = jobs.child(view, { title = "plan", recipe = recipe, plan = true })
 end
 
@@ -25,7 +26,7 @@ end
 local function plain(box, words)
   if words:find "^%-%-> plan:" or words:find "^%d+ | " or words:find "^|[%s^]*$" then return nil end
   if words:find "^plan: " or words:find "^expect " or words:find "^edit " then return nil end
-  local here = box.lines[1] and box.lines[1].bold
+  local here = box.first > 0
   if here and words == "asks nobody, costs nothing" then return nil end
   local captions = words:match "^caption %S+%s+captions: (.*)$"
   if captions then return here and captions:gsub("to ask for", "to write") or captions end
@@ -60,7 +61,13 @@ function M.draw(view, box, area, title)
   local go = rect.right(foot, ui:button_width(title), 8)
   if ui:button("plan back", rect.right(foot, 90, 8), "Back") then what = "back" end
   if ui:button("plan go", go, title, { off = not ready, first = true, keys = "Enter" }) or ready and ui:take("return", "keypad enter") then what = "go" end
-  if box.child then ui:progress(rect.inset(foot, 0, 11), nil) end
+  if box.child then
+    if box.first > 0 and #box.lines == box.first then
+      local words = "a new model is read first"
+      ui:label(rect.left(foot, ui:button_width(words, theme.size.small)), words, { size = theme.size.small, color = ui.theme.faint })
+    end
+    ui:progress(rect.inset(foot, 0, 11), nil)
+  end
   ui.w:round(area.x, area.y, area.width, area.height, theme.size.radius, ui.theme.well)
   local inner, high = rect.inset(area, 10, 8), 0
   local style = { size = theme.size.text }

@@ -65,6 +65,7 @@ local function begin(view)
     came = function() return p:new_matches() end,
     ended = function(_, code, words)
       p:new_matches()
+      if code ~= 0 and code ~= 130 then return words end -- what was wrong
       local have, low = 0, 0
       for _, item in ipairs(items) do
         local value = p:match(item)
