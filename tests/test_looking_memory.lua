@@ -195,3 +195,44 @@ test("places of tokens that hub files carry as whole numbers are no weights and 
     check.equal(done.exit, 0, done.text)
   end
 end)
+
+-- One after the other: Lua has one thread, a plan runs until it is done, and is closed before the next verb or provider begins. Between processes
+-- of one project recipe/alone.lua holds the store, and a window has one job at a time (window/jobs.lua).
+test("models that look have the device for themselves: in a recipe with several of them one is there at a time", function()
+  local place, there, most, names = new_place(), 0, 0, {}
+  local opens = {}
+  local _ <close> = setmetatable({}, { __close = function() for kind, open in pairs(opens) do kind.module.open = open end end })
+  for name, kind in pairs(KINDS) do
+    opens[kind] = kind.module.open
+    kind.module.open = function(how)
+      local it, message, code = opens[kind](how)
+      if not it then return nil, message, code end
+      there = there + 1
+      most, names[#names + 1] = math.max(most, there), name
+      return setmetatable({}, { __index = it, __close = function()
+        there = there - 1
+        it:close()
+      end })
+    end
+  end
+  local done = place.run([[images "@/photos"
+    :caption { replace = true, with = ensemble { blip { model = "@/blip", beams = 2, longest = 5, shortest = 3, penalty = 4 },
+      blip { model = "@/blip", beams = 2, longest = 6, shortest = 3, penalty = 4 } } }
+    :caption { replace = true, with = wd14 { model = "@/wd14", threshold = 0.3 } }
+    :score { model = "@/itm" }:sheet { to = "@/out/sheet.png" }]])
+  check.equal(done.exit, 0, done.text)
+  check.equal({ names, there, most }, { { "blip", "blip", "wd14", "itm" }, 0, 1 })
+end)
+
+test("check and plan of models that look leave the device alone", function()
+  local place, open = new_place(), device.open
+  local _ <close> = setmetatable({}, { __close = function() device.open = open end })
+  device.open = function() error "the device was opened" end
+  for name, kind in pairs(KINDS) do
+    local text = kind.recipe:format ""
+    check.equal(place.check(text).exit, 0, name)
+    local done = place.plan(text)
+    check.equal(done.exit, 0, name .. ": " .. done.text)
+  end
+  check.contains(place.run(KINDS.wd14.recipe:format "").text, "the device was opened")
+end)

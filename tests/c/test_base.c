@@ -7,6 +7,7 @@
 
 #include "core/base/fold.h"
 #include "core/base/fs.h"
+#include "core/base/room.h"
 #include "core/base/sha1.h"
 #include "core/base/sha256.h"
 #include "core/base/suggest.h"
@@ -196,6 +197,53 @@ TEST(what_was_meant_is_found_by_one_rule) {
   longest[sizeof longest - 1] = 0;
   MEANT(longest, "(none)", longest + 1);
   MEANT(longest + 15, longest + 16, longest + 16);
+}
+
+/* A file of the kernel, as it would be below `root`. */
+static void kernel_says(const char *root, const char *path, const char *text) {
+  char command[700];
+  snprintf(command, sizeof command, "mkdir -p \"$(dirname '%s%s')\" && printf '%s' >'%s%s'", root, path, text, root, path);
+  CHECK(system(command) == 0);
+}
+
+#define GROUP "/sys/fs/cgroup/docker/1f/"
+#define FIRST "/sys/fs/cgroup/memory/"
+
+TEST(the_memory_that_is_left_is_what_the_system_and_the_containers_around_leave) {
+  const char *tmp = getenv("CALOTYPE_TEST_TMP");
+  char root[300];
+  snprintf(root, sizeof root, "%s/room", tmp ? tmp : "/tmp");
+  CHECK(cal_room("") > 1000000);
+  CHECK(cal_room(root) > 1000000); /* nothing is there to read: half of what the machine has */
+  kernel_says(root, "/proc/meminfo", "MemTotal: 16000000 kB\nMemFree: 2000000 kB\nMemAvailable: 8000000 kB\n");
+  CHECK(cal_room(root) == 8192000000u);
+
+  kernel_says(root, "/proc/self/cgroup", "1:name=systemd:/docker/1f\n0::/docker/1f\n");
+  CHECK(cal_room(root) == 8192000000u);
+  kernel_says(root, GROUP "memory.max", "max\n");
+  kernel_says(root, GROUP "memory.current", "3000000000\n");
+  kernel_says(root, GROUP "memory.stat", "anon 900\nactive_file 70\ninactive_file 1000000000\n");
+  CHECK(cal_room(root) == 8192000000u);
+  kernel_says(root, GROUP "memory.max", "4000000000\n");
+  CHECK(cal_room(root) == 2000000000u); /* files that were read may go */
+  kernel_says(root, GROUP "memory.max", "1000000000\n");
+  CHECK(cal_room(root) == 1); /* all of it is taken; 0 would be "nobody knows" */
+  kernel_says(root, GROUP "memory.max", "9000000000000\n");
+  kernel_says(root, "/sys/fs/cgroup/docker/memory.max", "500000000\n"); /* the group around it */
+  CHECK(cal_room(root) == 500000000u);
+  kernel_says(root, "/proc/self/cgroup", "0::/docker/gone\n"); /* a name from outside */
+  CHECK(cal_room(root) == 500000000u);
+
+  kernel_says(root, "/proc/self/cgroup", "4:memory:/docker/1f\n3:cpuset:/docker/1f\n0::/\n");
+  CHECK(cal_room(root) == 8192000000u);
+  kernel_says(root, FIRST "memory.limit_in_bytes", "9223372036854771712\n"); /* none */
+  CHECK(cal_room(root) == 8192000000u);
+  kernel_says(root, FIRST "memory.limit_in_bytes", "2500000000\n");
+  kernel_says(root, FIRST "memory.usage_in_bytes", "1500000000\n");
+  kernel_says(root, FIRST "memory.stat", "inactive_file 1\ntotal_inactive_file 250000000\n");
+  CHECK(cal_room(root) == 1250000000u);
+  kernel_says(root, "/proc/self/cgroup", "nonsense\n4:memory\n:::\n");
+  CHECK(cal_room(root) == 8192000000u);
 }
 
 TEST_MAIN()

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "core/base/room.h"
 #include "core/cl/device.h"
 #include "core/cl/program.h"
 
@@ -34,19 +34,6 @@ static const cal_device *choose(const cal_device *list, size_t count, const char
   return NULL;
 }
 
-/* What the system could give without swapping; PoCL reports less on machines whose memory was plugged in later. */
-static uint64_t available_memory(void) {
-  unsigned long long kib = 0;
-  char line[128];
-  FILE *info = fopen("/proc/meminfo", "r"); /* a file of the kernel, not of the user: outside cal_fs */
-  while (info && fgets(line, sizeof line, info))
-    if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1) break;
-  if (info) fclose(info);
-  if (kib) return kib * 1024;
-  long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-  return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size / 2 : 0;
-}
-
 static void take_limits(cal_context *c, const cal_device *d) {
   c->platform = d->platform_id;
   c->device = d->id;
@@ -63,8 +50,8 @@ static void take_limits(cal_context *c, const cal_device *d) {
   c->largest_buffer = d->largest_buffer;
   c->memory = d->memory;
   if (c->cpu) {
-    uint64_t available = available_memory();
-    if (available) c->memory = available;
+    const uint64_t room = cal_room(""); /* PoCL reports less on machines whose memory was plugged in later, and knows no containers */
+    if (room) c->memory = room;
   }
 }
 
