@@ -174,4 +174,8 @@ test("a model where huggingface_hub keeps it is read through its links, those th
   place.write("weights/model.safetensors", place.read "m/blip/model.safetensors")
   check.ok(os.execute(("ln -s '%s' '%s'"):format(place.path "cache/models--a--b/snapshots/0123/vocab.txt", place.path "weights/vocab.txt")))
   check.contains(place.check(text:format "weights").text, "@/weights/vocab.txt leads out of the folders")
+  fs.remove(place.path "weights/vocab.txt")
+  check.ok(os.execute(("ln -s /etc/hostname '%s'"):format(place.path "weights/tokenizer.json")))
+  check.contains(place.check(text:format "weights").text, "@/weights/tokenizer.json leads out of the folders")
+  check.contains(place.check((text:gsub("@/%%s", "~/blip"))).text, "~ is no folder in a recipe: write the whole path")
 end)

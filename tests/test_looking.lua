@@ -678,6 +678,10 @@ local BROKEN = {
     'token "" comes twice (lines 95 and 96)', "blip" },
   { "a flood of words", function(place) place.write("blip/vocab.txt", ("word\n"):rep(4 << 20)) end,
     "vocab.txt has more than 16 MB, so it is no list of words", "blip" },
+  { "a flood of words in tokenizer.json", function(place)
+    fs.remove(place.path "blip/vocab.txt")
+    place.write("blip/tokenizer.json", "{" .. (" "):rep(17 << 20) .. "}")
+  end, "tokenizer.json has more than 16 MB, so it is no list of words", "blip" },
   { "a flood of tags", function(place) place.write("wd14/selected_tags.csv", ("1,abc,0,1\n"):rep(4 << 20)) end,
     "selected_tags.csv has 40 MB, so it is no list of 20 tags; at most 4 MB are read", "wd14" },
   { "no CSV", function(place) place.write("wd14/selected_tags.csv", 'tag_id,name,category,count\n1,"a,0,9\n') end, "line 2 is no line of CSV", "wd14" },

@@ -11,7 +11,7 @@ local M = {
     .. "-large (1.9 GB): `calotype get hf:NAME`. `prompt` is how each caption begins.",
   example = 'photos:caption { with = blip { model = "models/blip-image-captioning-base", prompt = "a picture of" } }',
   options = {
-    { "model", "path", default = "models/blip-image-captioning-base", doc = "its folder, as the Hugging Face hub has it" },
+    { "model", "path", default = "models/blip-image-captioning-base", doc = "its folder, as the Hugging Face hub or its cache has it" },
     { "prompt", "text", default = "", doc = "the words that captions go on from" },
     { "beams", "integer", min = 1, max = 16, default = 3, elsewhere = { "num_beams" },
       doc = "texts that are followed at once; 1 takes the likeliest word each time" },

@@ -71,6 +71,7 @@ local NOT_ITS_FAULT = { MEMORY = true, LIMIT = true, DENIED = true, IO = true }
 local function hint_of(path, message, code)
   if part.advises(message) or NOT_ITS_FAULT[code] then return nil end
   if message:find("has the dtype", 1, true) then return "save the model again as one of these: in transformers model.half().save_pretrained(FOLDER)" end
+  if path:find "^~/" and not fs.stat(path) then return "~ is no folder in a recipe: write the whole path" end
   local name = path:match "([^/:]+)/*$" or path
   local here, owner = "models/" .. name, path:match "^hf:([%w%-_.]+)/" or OWNERS[name]
   -- A folder that the recipe does not name has no stat here, but what lies near a name may be told.

@@ -10,7 +10,7 @@ local M = {
     .. "and wd-vit-large-tagger-v3 (1.3 GB): `calotype get hf:NAME`. A comma in a tag becomes a space: commas part tags.",
   example = 'photos:caption { with = wd14 { threshold = 0.35 }, tags = { first = { "1girl", "solo" } } }',
   options = {
-    { "model", "path", default = "models/wd-vit-tagger-v3", doc = "its folder, as the Hugging Face hub has it" },
+    { "model", "path", default = "models/wd-vit-tagger-v3", doc = "its folder, as the Hugging Face hub or its cache has it" },
     { "threshold", "number", min = 0.01, max = 1, default = 0.35, elsewhere = { "general_threshold", "thresh" }, doc = "how sure it must be of a tag" },
     { "character_threshold", "number", min = 0.01, max = 1, default = 0.75, doc = "how sure of who somebody is; 1 names nobody" },
     { "rating", "boolean", default = false, doc = "begin with how it rates the picture: general, sensitive, questionable, explicit" },

@@ -41,6 +41,8 @@ end
 
 -- The same of tokenizer.json, and what it says of capital letters (nil: nothing).
 local function lines_of_json(file)
+  local info = fs.stat(file)
+  if info and info.size > MOST then return nil, ("%s has more than %d MB, so it is no list of words"):format(file, MOST >> 20), "FORMAT" end
   local it, message, code = part.read_json(file)
   if not it then return nil, message, code end
   local model = type(it.model) == "table" and it.model or {}
@@ -76,7 +78,9 @@ local function find(path)
     lines, message, code = lines_of(path .. "/vocab.txt")
     return lines, message, lines and "vocab.txt" or code
   end
-  if not fs.stat(path .. "/tokenizer.json") then
+  there, message, code = part.there(path .. "/tokenizer.json")
+  if there == nil then return nil, message, code end
+  if not there then
     return nil, ("%s: no vocab.txt and no tokenizer.json; the words come with the model they were learned with"):format(path), "NOTFOUND"
   end
   local lines, lower

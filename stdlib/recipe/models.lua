@@ -18,7 +18,7 @@ M.help = [[
 calotype models ls [in=FOLDER]
 
   ls           models that lie in models/ (in= names another folder): what they are, how large, what reads them, where from, whether all of
-               it is there; in=~/.cache/huggingface/hub lists those of huggingface_hub;
+               it is there; in=$HOME/.cache/huggingface/hub lists those of huggingface_hub;
                then the remote models that are known, with their prices and the day on which those were; CALOTYPE_MODELS=FILE adds others
 
 calotype get hf:OWNER/NAME brings one.]]

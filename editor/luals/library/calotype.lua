@@ -95,7 +95,7 @@ local lora = {}
 
 ---@class calotype.score_options
 ---@field by? "blip-itm" BLIP's image-text matching: softmax of its two answers ("blip-itm", default "blip-itm")
----@field model? string its folder, as the Hugging Face hub has it (a path, default "models/blip-itm-base-coco")
+---@field model? string its folder, as the Hugging Face hub or its cache has it (a path, default "models/blip-itm-base-coco")
 ---@field batch? integer pictures looked at together; left out 4 on a CPU, 16 on a GPU, fewer where memory is short (a whole number, 1 to 64)
 ---@field dtype? "f32"|"bf16"|"f16" how weights are held; bf16 and f16 take half the memory. On a CPU rather bf16: f16 is computed as f32 there ("f32", "bf16" or "f16", default "f32")
 ---@field device? string "gpu", "cpu" or part of a name; a GPU where there is one when left out (text)
@@ -281,7 +281,7 @@ local lora = {}
 ---@field replay? string answers from such a file: no key is needed, nothing is sent and nothing paid (a path)
 
 ---@class calotype.blip_options
----@field model? string its folder, as the Hugging Face hub has it (a path, default "models/blip-image-captioning-base")
+---@field model? string its folder, as the Hugging Face hub or its cache has it (a path, default "models/blip-image-captioning-base")
 ---@field prompt? string the words that captions go on from (text)
 ---@field beams? integer texts that are followed at once; 1 takes the likeliest word each time (a whole number, 1 to 16, default 3)
 ---@field longest? integer most pieces of words of a caption, prompt and end with them (a whole number, 2 to 512 tokens, default 30)
@@ -292,7 +292,7 @@ local lora = {}
 ---@field device? string "gpu", "cpu" or part of a name; a GPU where there is one when left out (text)
 
 ---@class calotype.wd14_options
----@field model? string its folder, as the Hugging Face hub has it (a path, default "models/wd-vit-tagger-v3")
+---@field model? string its folder, as the Hugging Face hub or its cache has it (a path, default "models/wd-vit-tagger-v3")
 ---@field threshold? number how sure it must be of a tag (a number, 0.01 to 1, default 0.35)
 ---@field character_threshold? number how sure of who somebody is; 1 names nobody (a number, 0.01 to 1, default 0.75)
 ---@field rating? boolean begin with how it rates the picture: general, sensitive, questionable, explicit (true or false, default false)

@@ -12,7 +12,7 @@ local M = {
   example = 'photos:score { model = "models/blip-itm-base-coco" }:reject { match_below = "lowest 5%" }',
   options = {
     { "by", "choice", choices = { "blip-itm" }, default = "blip-itm", doc = "BLIP's image-text matching: softmax of its two answers" },
-    { "model", "path", default = "models/blip-itm-base-coco", doc = "its folder, as the Hugging Face hub has it" },
+    { "model", "path", default = "models/blip-itm-base-coco", doc = "its folder, as the Hugging Face hub or its cache has it" },
     table.unpack(looking.options),
   },
 }
