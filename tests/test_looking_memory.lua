@@ -6,6 +6,8 @@ local hub_folder = require "models.hub_folder"
 local json = require "native.json"
 local recipes = dofile "tests/recipes.lua"
 local scorer = require "models.scorer"
+local script = require "native.script"
+local store = require "native.store"
 local tagger = require "models.tagger"
 
 local WORDS = { "[PAD]" }
@@ -223,6 +225,27 @@ test("models that look have the device for themselves: in a recipe with several 
   check.equal(done.exit, 0, done.text)
   check.equal({ names, there, most }, { { "blip", "blip", "wd14", "itm" }, 0, 1 })
 end)
+
+for name, kind in pairs(KINDS) do
+  test(name .. ": another run of the project that asks is waited for before anything is taken", function()
+    local place, open, pause, ready = new_place(), kind.module.open, script.pause, {}
+    local other <close> = assert(store.open(place.path "store"))
+    check.equal(other:lock(), true)
+    local waiting = true
+    local _ <close> = setmetatable({}, { __close = function() kind.module.open, script.pause = open, pause end })
+    kind.module.open = function(how)
+      ready[#ready + 1] = waiting
+      return open(how)
+    end
+    script.pause = function(...)
+      if waiting then other:unlock() end
+      waiting = false
+      return pause(...)
+    end
+    local done = place.run(kind.recipe:format "")
+    check.equal({ done.exit, ready, waiting }, { 0, { false }, false }, done.text)
+  end)
+end
 
 test("check and plan of models that look leave the device alone", function()
   local place, open = new_place(), device.open
