@@ -428,10 +428,16 @@ end)
 test("the next batch is asked for before this one is worked on, and no more; the loader is closed however the loop ends", function()
   local place = place_with(9)
   local items, context = looked(place, 9)
-  local open, asked, closed = loader.open, 0, 0
-  loader.open = function(...)
-    local l = assert(open(...))
-    local shell = { pending = function() return l:pending() end, next = function() return l:next() end }
+  local open, asked, closed, threads, handed = loader.open, 0, 0, {}, {}
+  loader.open = function(from, with)
+    local l = assert(open(from, with))
+    threads[#threads + 1] = with.threads
+    local shell = { pending = function() return l:pending() end }
+    function shell.next()
+      local answer = l:next()
+      if answer then handed[#handed + 1] = answer.image end
+      return answer
+    end
     function shell.ask(_, tag, options)
       asked = asked + 1
       return l:ask(tag, options)
@@ -442,6 +448,10 @@ test("the next batch is asked for before this one is worked on, and no more; the
   local how, seen = { device = device.open(), batch = 2, side = 8 }, {}
   for _ in looking.batches(context, items, how) do seen[#seen + 1] = asked end
   check.equal({ seen, closed }, { { 4, 6, 8, 9, 9 }, 1 })
+  check.equal(#handed, 9)
+  for _, picture in ipairs(handed) do check.contains(tostring(picture), "closed") end -- not when it pleases the collector
+  for _ in looking.batches(context, items, { device = { info = function() return {} end }, batch = 9, side = 8 }) do closed = 0 end
+  check.equal({ threads, closed }, { { device.open():info().cpu and 1 or 0, 0 }, 1 })
   for numbers in looking.batches(context, items, how) do
     if numbers[1] == 3 then break end
   end

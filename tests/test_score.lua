@@ -153,6 +153,13 @@ test("score: no number is computed twice; another text, picture, model or dtype 
   check.contains(place.run(recipe()).log, "match: 4 known")
 end)
 
+test("score: captions longer than the model reads are counted, each of those that are the same", function()
+  local place = place_with(2)
+  for _, name in ipairs { "p2", "copy" } do place.write(("photos/%s.txt"):format(name), ("word4 "):rep(40)) end
+  place.write("photos/copy.png", place.read "photos/p2.png")
+  check.contains(place.run(recipe()).log, "match: 3 computed, 2 read in part; ")
+end)
+
 test("score: of pictures and words that are there twice one is looked at", function()
   local place, score, seen = place_with(2), scorer.open, 0
   local _ <close> = setmetatable({}, { __close = function() scorer.open = score end })
