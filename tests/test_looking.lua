@@ -567,6 +567,18 @@ test("a model that is replaced while it is read is told: nothing is kept under t
   end
 end)
 
+test("Ctrl-C and a device that fails while a model is read: the folder is not blamed", function()
+  local place, captioner = place_with(1), require "models.captioner"
+  local open <const> = captioner.open
+  for code, exit in pairs { INTERRUPT = 130, DEVICE = 1 } do
+    function captioner.open() return nil, "interrupted", code end
+    local ok, done = pcall(place.run, SIDECARS:format(SHORT))
+    captioner.open = open
+    check.equal(ok and done.exit, exit)
+    check.ok(not done.text:find "whole folder", done.text)
+  end
+end)
+
 test("blip: what is no word is not said", function()
   local place = place_with(1)
   numbers_in(place, "blip/model.safetensors", "text_decoder.cls.predictions.bias", 1000) -- of [PAD]

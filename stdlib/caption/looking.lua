@@ -66,7 +66,7 @@ end
 local OWNERS = { ["blip-image-captioning-base"] = "Salesforce", ["blip-image-captioning-large"] = "Salesforce", ["blip-itm-base-coco"] = "Salesforce",
   ["blip-itm-large-coco"] = "Salesforce", ["wd-vit-tagger-v3"] = "SmilingWolf", ["wd-vit-large-tagger-v3"] = "SmilingWolf" }
 
-local NOT_ITS_FAULT = { MEMORY = true, LIMIT = true, DENIED = true, IO = true }
+local NOT_ITS_FAULT = { MEMORY = true, LIMIT = true, DENIED = true, IO = true, DEVICE = true, INTERRUPT = true }
 
 local function hint_of(path, message, code)
   if part.advises(message) or NOT_ITS_FAULT[code] then return nil end
