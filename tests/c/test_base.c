@@ -1,12 +1,16 @@
+#include <poll.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/fold.h"
 #include "core/base/fs.h"
+#include "core/base/progress.h"
 #include "core/base/room.h"
 #include "core/base/sha1.h"
 #include "core/base/sha256.h"
@@ -244,6 +248,26 @@ TEST(the_memory_that_is_left_is_what_the_system_and_the_containers_around_leave)
   CHECK(cal_room(root) == 1250000000u);
   kernel_says(root, "/proc/self/cgroup", "nonsense\n4:memory\n:::\n");
   CHECK(cal_room(root) == 8192000000u);
+}
+
+TEST(a_bar_is_one_line_of_its_terminal) {
+  struct winsize size = {.ws_row = 10, .ws_col = 20};
+  int fd;
+  pid_t pid = forkpty(&fd, NULL, NULL, &size);
+  if (pid == 0) {
+    cal_progress *p = cal_progress_new("captions", 3000);
+    poll(NULL, 0, 1050); /* none in the first second */
+    cal_progress_set(p, 1500);
+    _exit(0);
+  }
+  CHECK(pid > 0);
+  char said[512];
+  size_t got = 0;
+  for (ssize_t n; got < sizeof said - 1 && (n = read(fd, said + got, sizeof said - 1 - got)) > 0;) got += (size_t)n;
+  said[got] = 0;
+  waitpid(pid, NULL, 0);
+  close(fd);
+  CHECK_TEXT(said, "\r\033[K  captions [=======");
 }
 
 TEST_MAIN()

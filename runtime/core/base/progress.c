@@ -37,7 +37,7 @@ cal_progress *cal_progress_new(const char *label, size_t total) {
 
 static int columns(void) {
   struct winsize size;
-  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
 }
 
 /* The numbers of a bar, and what is left to say of its time: what was there at the start says nothing about it. */
