@@ -11,38 +11,39 @@ local tags = require "caption.tags"
 
 local M = {}
 
-local found = setmetatable({}, { __mode = "k" }) -- item -> what was looked up, and for which text
+local found = setmetatable({}, { __mode = "k" }) -- item -> the words to ask about, and what was looked up for them
 
-local function words_of(self, item, text) return matched.text(text, item.trigger or self.trigger) end
-
--- What stands in a file has its backslashes; recipes read it as it was meant.
-local function own(self, item) return words_of(self, item, item.sidecar and tags.meant(item.caption) or item.caption) end
+-- The words of a caption as it goes out, and of it as it stands here. What stands in a file has its backslashes; recipes read it as it was meant.
+local function look(self, item)
+  local known, word = found[item], item.trigger or self.trigger
+  if known and known.caption == item.caption and known.out == item.out and known.out_of == item.out_of and known.word == word then return known end
+  local own = matched.text(item.sidecar and tags.meant(item.caption) or item.caption, word)
+  local text = item.out and item.out_of == item.caption and matched.text(item.out, word) or own
+  known = { caption = item.caption, out = item.out, out_of = item.out_of, word = word, own = own, text = text }
+  found[item] = known
+  return known
+end
 
 ---@return string?
-function M.asked(self, item)
-  if item.out and item.out_of == item.caption then return words_of(self, item, item.out) end
-  return own(self, item)
-end
+function M.asked(self, item) return look(self, item).text end
 
 ---@param item table
 ---@return number?
 function M.match(self, item)
   if not item.sha256 or item.caption == "" or item.draft and item.draft ~= item.caption then return nil end
-  local stamp, word, known = self.matches or "", self.trigger, found[item]
-  if known and known.caption == item.caption and known.out == item.out and known.sha256 == item.sha256 and known.stamp == stamp and known.word == word then
-    return known.match
+  local known = look(self, item)
+  if known.sha256 ~= item.sha256 or known.stamp ~= self.matches then
+    known.sha256, known.stamp = item.sha256, self.matches
+    known.match = known.text and matched.last(self.store, item.sha256, known.text)
+    if not known.match and known.own and known.own ~= known.text then known.match = matched.last(self.store, item.sha256, known.own) end
   end
-  local text, plain = M.asked(self, item), own(self, item)
-  local value = text and matched.last(self.store, item.sha256, text)
-  if not value and plain and plain ~= text then value = matched.last(self.store, item.sha256, plain) end
-  found[item] = { caption = item.caption, out = item.out, sha256 = item.sha256, stamp = stamp, word = word, match = value }
-  return value
+  return known.match or nil
 end
 
 ---@return boolean
 function M.new_matches(self)
   local stamp = matched.stamp(self.store)
-  if stamp == (self.matches or "") then return false end
+  if stamp == self.matches then return false end
   self.matches = stamp
   self:changed()
   return true
