@@ -467,7 +467,7 @@ test("compare has a column for how well captions belong to their pictures, where
   check.equal(select(2, shown:gsub("free +%- +0%.%d%d\n", "")), 2, shown)
   check.equal(select(2, read(folder .. "/out/compare.html"):gsub("word.?, match [%d.e-]+", "")), 6)
   check.contains(ends(2, folder, with .. "match=gone"), "there is no model gone")
-  check.contains(ends(2, folder, with .. "match=photos"), "photos/config.json")
+  check.contains(ends(2, folder, with .. "match=photos"), "photos has no config.json")
   matcher "models/blip-itm-base-coco" -- found where `calotype get` puts it
   check.contains(ends(0, folder, with), "is asked of models/blip-itm-base-coco")
 end)

@@ -654,7 +654,9 @@ end)
 -- Each: what is done to the folder, what `check` says of it.
 local BROKEN = {
   { "the folder is not there", function() end, "there is no model @/gone", "blip", "gone" },
-  { "no config", function(place) fs.remove(place.path "blip/config.json") end, "config.json", "blip" },
+  { "no config", function(place) fs.remove(place.path "blip/config.json") end, "blip has no config.json, which every model's folder has", "blip" },
+  { "pictures", function() end, "photos has no config.json, which every model's folder has", "wd14", "photos" },
+  { "a file in the folder", function() end, "blip/model.safetensors is a file; a model is its whole folder", "blip", "blip/model.safetensors" },
   { "no weights", function(place) fs.remove(place.path "blip/model.safetensors") end, "no model.safetensors and no pytorch_model.bin", "blip" },
   { "a pickle that is cut", function(place)
     fs.remove(place.path "blip/model.safetensors")

@@ -425,6 +425,7 @@ test("typos anywhere have their place and the right word", function()
     { 'local a = images "@/photos":caption { with = template { text = "a {stm}" } }', "has {stm}", "did you mean {stem}?" },
     { 'local a = images "@/photos":caption { with = template }', "takes a provider", "call it: template {}" },
     { 'local a = images "@/photos":caption { with = wd14 }', "takes a provider", "call it: wd14 {}" },
+    { 'local a = images "@/photos":wd14 { threshold = 0.5 }', "images has no verb ':wd14'", ":caption { with = wd14 { ... } } has it write captions" },
     { 'local a = images "@/photos":caption { with = "wd14" }', 'not "wd14"', "write wd14 {}" },
     { 'local a = images "@/photos":caption { with = "Blip" }', 'not "Blip"', "write blip {}" },
     { 'local a = images "@/photos":caption { with = "a red door" }', 'not "a red door"', "write template {}" },

@@ -50,7 +50,7 @@ function M.resolve(options)
   return { provider = name, version = provider.version, options = given }, ("auto {} is %s {} here: %s says so"):format(name, why)
 end
 
-M.HINT = 'name a provider: with = template { text = "a photo of {stem}" }, with = sidecar {}, or with = fake {} to try; or put a key into .env: '
-  .. "GEMINI_API_KEY=..."
+M.HINT = 'name a provider: with = blip {} (a model on this machine, without a key), with = template { text = "a photo of {stem}" }, with = sidecar {}, '
+  .. "or with = fake {} to try; or put a key into .env: GEMINI_API_KEY=..."
 
 return M

@@ -100,10 +100,17 @@ end
 
 -- The model, or what is wrong, the code and what to do: another kind than was wanted is told as what it is.
 local function opened(path, kind)
+  local there = fs.stat(path)
+  if there and there.kind ~= "folder" then
+    return nil, ("%s is a file; a model is its whole folder"):format(path), "ARG", ("write model = %q"):format(path:match "^(.+)/[^/]*$" or ".")
+  end
   local model, message, code = hub_folder.open(path, kind)
   if model then return model end
   local absent = M.absent(path)
-  if absent then message, code = absent, "NOTFOUND" end
+  if absent then message, code = absent, "NOTFOUND"
+  elseif code == "NOTFOUND" and message:find("/config.json cannot be opened", 1, true) then
+    message = ("%s has no config.json, which every model's folder has"):format(path)
+  end
   local other, advice
   if not NOT_ITS_FAULT[code] then other, advice = kinds.instead(path, kind) end
   return nil, other or message, code, advice or cache.advice(path, message) or hint_of(path, message, code)

@@ -219,7 +219,9 @@ local function on_index(kind)
     end
     local near = suggest.closest(tostring(name), of.methods)
     place.fail(at, ("%s has no verb ':%s'"):format(kind, tostring(name)),
-      { hint = near and ("did you mean ':%s'?"):format(near) or "the verbs are :" .. table.concat(of.methods, " :") })
+      { hint = near and ("did you mean ':%s'?"):format(near)
+        or require("recipe.providers").by_name[name] and (":caption { with = %s { ... } } has it write captions"):format(name)
+        or "the verbs are :" .. table.concat(of.methods, " :") })
   end
 end
 
