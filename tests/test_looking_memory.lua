@@ -4,6 +4,7 @@ local device = require "native.device"
 local fs = require "native.fs"
 local hub_folder = require "models.hub_folder"
 local json = require "native.json"
+local pickle = dofile "tests/pickle.lua"
 local recipes = dofile "tests/recipes.lua"
 local scorer = require "models.scorer"
 local script = require "native.script"
@@ -50,8 +51,8 @@ local KINDS = {
 }
 
 -- The bytes that so many pictures at once need, as part.lua adds them up.
-local function needs(place, kind, batch)
-  local it <close> = assert(kind.open(place, { device = assert(device.open()), dtype = "f32", batch = batch }))
+local function needs(place, kind, batch, dtype)
+  local it <close> = assert(kind.open(place, { device = assert(device.open()), dtype = dtype or "f32", batch = batch }))
   local s = it.plan:sizes()
   return s.weights + s.states + s.arena + s.inputs + s.constants + (device.open():info().cpu and 3 * s.inputs or 0)
 end
@@ -82,9 +83,10 @@ for name, kind in pairs(KINDS) do
     check.equal({ done.exit, tried }, { 1, { 4, 2, 1 } }, done.text)
     check.contains(done.text, name .. ": 1 picture needs ")
     check.contains(done.text, name == "blip" and '; fewer beams, a smaller longest or dtype = "bf16" need less' or '; dtype = "bf16" needs less')
-    done = run(place, kind, ', dtype = "bf16"', 1000)
-    check.contains(done.text, name == "blip" and "; fewer beams or a smaller longest need less"
-      or "; a smaller model needs less, or close what else holds memory")
+    local smaller = "; a smaller model needs less, or close what else holds memory"
+    check.contains(run(place, kind, ', dtype = "bf16"', 1000).text, smaller)
+    done = run(place, kind, ', dtype = "bf16"', needs(place, kind, 1, "bf16") - 1)
+    check.contains(done.text, name == "blip" and "; fewer beams or a smaller longest need less" or smaller)
     check.ok(not fs.stat(place.path "out"), "nothing was written")
 
     done, tried = run(place, kind, "", two)
@@ -182,6 +184,20 @@ for name, kind in pairs(KINDS) do
     end
   end)
 end
+
+test("the same of pytorch_model.bin: floats of any width are read, whole numbers are refused by name", function()
+  local place, kind, from = new_place(), KINDS.blip, tmp "retyped.safetensors"
+  local whole = place.read "blip/model.safetensors"
+  fs.remove(place.path "blip/model.safetensors")
+  for _, case in ipairs { { "F64", READ.F64 }, { "BF16", READ.BF16 }, { "F16", READ.F16 }, { "I64", REFUSED.I64 }, { "I32", REFUSED.I32 } } do
+    local dtype, pack = table.unpack(case)
+    assert(fs.write(from, retyped(whole, TENSORS.blip, dtype, pack)))
+    pickle.write(place.path "blip/pytorch_model.bin", from)
+    local done = place[READ[dtype] and "run" or "check"](kind.recipe:format "")
+    check.equal(done.exit, READ[dtype] and 0 or 2, dtype .. ": " .. done.text)
+    if not READ[dtype] then check.contains(done.text, ('tensor "%s" has the dtype %s; F32, F16, BF16 and F64 are weights'):format(TENSORS.blip, dtype)) end
+  end
+end)
 
 test("places of tokens that hub files carry as whole numbers are no weights and hinder nobody", function()
   local place = new_place()

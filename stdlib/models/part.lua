@@ -214,7 +214,7 @@ function M.load(g, target, part)
   return true
 end
 
--- The graph for so many pictures at once, and the bytes that it takes.
+-- The graph for so many pictures at once, its inputs and outputs, the bytes that it takes, and those of them that are weights.
 local function laid_out(part, o, build, batch)
   local g = layers.new { device = o.device, dtype = o.dtype, forward = true }
   local fine, io = pcall(build, g, part:weights(g), batch)
@@ -223,11 +223,11 @@ local function laid_out(part, o, build, batch)
   if not sizes then return nil, message, code end
   -- On a CPU pictures wait in the same memory: this batch's as floats, padded, on their way, and the next as they are decoded.
   local waiting = o.device:info().cpu and 3 * sizes.inputs or 0
-  return g, io, sizes.weights + sizes.states + sizes.arena + sizes.inputs + sizes.constants + waiting
+  return g, io, sizes.weights + sizes.states + sizes.arena + sizes.inputs + sizes.constants + waiting, sizes.weights
 end
 
 -- Why there is no plan, and what would need less.
-local function too_large(part, o, build, needs, fewer)
+local function too_large(part, o, build, needs, held, fewer)
   local size_text = require("recipe.outputs").size_text
   local ways, fits = {}, o.batch
   repeat
@@ -235,7 +235,7 @@ local function too_large(part, o, build, needs, fewer)
     local _, _, less = laid_out(part, o, build, math.max(fits, 1))
   until fits == 0 or math.type(less) == "integer" and less <= o.memory
   if fits > 0 then ways[1] = ("batch = %d"):format(fits) end
-  for _, way in ipairs(fewer or {}) do ways[#ways + 1] = way end
+  for _, way in ipairs(held <= o.memory and fewer or {}) do ways[#ways + 1] = way end
   if (o.dtype or "f32") == "f32" then ways[#ways + 1] = 'dtype = "bf16"' end
   local last = table.remove(ways)
   local advice
@@ -257,9 +257,9 @@ end
 ---@return table|string io what build gave
 ---@return string? code
 function M.plan(part, o, build, fewer)
-  local g, io, needs = laid_out(part, o, build, o.batch)
+  local g, io, needs, held = laid_out(part, o, build, o.batch)
   if not g then return nil, io, needs end
-  if o.memory and needs > o.memory then return nil, too_large(part, o, build, needs, fewer) end
+  if o.memory and needs > o.memory then return nil, too_large(part, o, build, needs, held, fewer) end
   local plan, message, code = o.device:plan(g.graph, { hasty = true })
   if not plan then return nil, message, code end
   local loaded
