@@ -41,7 +41,7 @@ C_TEST_PROGRAMS := $(C_TESTS:tests/c/%.c=$(BUILD)/tests/%)
 HOST     := $(BUILD)/tests/host
 FAKE     := $(BUILD)/tests/fake
 
-.PHONY: bench-captions window-pictures live goldens help deps deps-test deps-check build demo test test-ops check asan face fuzz bench doctor install clean fmt
+.PHONY: bench-captions bench-gpu window-pictures live goldens help deps deps-test deps-check build demo test test-ops check asan face fuzz bench doctor install clean fmt
 .DEFAULT_GOAL := help
 
 help: ## this text
@@ -151,9 +151,14 @@ bench: ## scan rate, start to prompt, check, captions again, a LoRA's step, a re
 	@tests/bench/net.sh $(HOST)
 	@tests/bench/window.sh $(HOST)
 
-bench-captions: ## BLIP against transformers in PyTorch, alternating; PYTHON=... has torch, transformers, pillow (PyPI)
+bench-captions: ## BLIP, WD14 and :score against PyTorch, alternating, and are they the same; PYTHON=... has it; BENCH_ROUNDS=3 BENCH_PICTURES=8: quick
 	@$(MAKE) -s --no-print-directory -j2 $(HOST)
-	@tests/bench/blip.sh $(HOST) $(or $(PYTHON),python3)
+	@tests/bench/looking/speed.sh $(HOST) $(or $(PYTHON),python3)
+	@tests/bench/looking/same.sh $(HOST) $(or $(PYTHON),python3)
+
+bench-gpu: ## bench-captions on a GPU, against PyTorch on CUDA where there is one; all knobs stand in tests/bench/looking/speed.sh
+	@BENCH_DEVICE=$(or $(BENCH_DEVICE),gpu) BENCH_DTYPES="$(or $(BENCH_DTYPES),f32 f16)" BENCH_BATCH=$(or $(BENCH_BATCH),16) \
+	  BENCH_PICTURES=$(or $(BENCH_PICTURES),64) $(MAKE) -s --no-print-directory bench-captions
 
 goldens: ## optional: make the goldens again with PyTorch and its family (PyPI) and compare; PYTHON=... if you have them
 	@.ci/goldens
