@@ -579,6 +579,20 @@ test("Ctrl-C and a device that fails while a model is read: the folder is not bl
   end
 end)
 
+test("a caption that nothing came to join or to replace stays, with what the recipe puts on it, and is told as what it is", function()
+  local place = place_with(2)
+  place.write("photos/p1.txt", "a person's words")
+  for _, mode in ipairs { "append", "prepend", "replace" } do
+    local done, said = warned(place, ([[images "@/photos":caption { with = wd14 { model = "@/wd14", threshold = 1, character_threshold = 1 }, %s = true,
+      trigger = "zkr" }:keep_if(function(p) return p.caption end):export { as = "sidecars", to = "@/out" }]]):format(mode))
+    check.equal(done.exit, 0, done.text)
+    check.contains(done.log, "captions: 1 as they were, 1 without")
+    check.contains(said, "1 picture keeps the caption it had: no other came")
+    check.contains(said, "1 picture has no caption")
+    check.equal(captions(place).p1, "zkr, a person's words")
+  end
+end)
+
 test("blip: what is no word is not said", function()
   local place = place_with(1)
   numbers_in(place, "blip/model.safetensors", "text_decoder.cls.predictions.bias", 1000) -- of [PAD]

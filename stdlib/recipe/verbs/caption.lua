@@ -126,8 +126,8 @@ function M.run(context, options, input)
     about[i] = not options.only or (callback.call(options.only, context.at, "caption", item, set.with(item, {})) and true or false)
   end
 
-  local texts, olds, missing, chosen = {}, {}, {}, {}
-  local count = { asked = 0, written = 0, known = 0, people = 0, joined = 0, without = 0, cut = 0 }
+  local texts, olds, stay, missing, chosen = {}, {}, {}, {}, {}
+  local count = { asked = 0, written = 0, known = 0, people = 0, joined = 0, kept = 0, without = 0, cut = 0 }
   for i, item in ipairs(input.items) do
     if about[i] then
       local old = there(item)
@@ -136,7 +136,7 @@ function M.run(context, options, input)
         if old.by.author == "human" then count.people = count.people + 1 end
         if old.by.id and not old.by.in_force then chosen[#chosen + 1] = old.by.id end
       elseif name ~= "sidecar" then
-        missing[#missing + 1] = i
+        missing[#missing + 1], stay[i] = i, old
         if mode ~= "replace" then olds[i] = old end
       end
     end
@@ -186,9 +186,12 @@ function M.run(context, options, input)
 
   local out = set.map(input, function(item, i)
     context.session:poll(context.at)
-    local found = texts[i]
+    local found = texts[i] or stay[i] -- where nothing new came, what was there stays and is dressed like the others
+    if about[i] and not texts[i] then
+      local kind = item.caption and "kept" or "without"
+      count[kind] = count[kind] + 1
+    end
     if not found then
-      if about[i] then count.without = count.without + 1 end
       return word and set.with(item, { trigger = word }) or item
     end
     local listed = found.tags
@@ -202,12 +205,16 @@ function M.run(context, options, input)
   local parts = {}
   for _, part in ipairs { { "asked", "%d to ask for" }, { "written", "%d written" }, { "known", "%d known" }, { "people", "%d by people" },
     { "joined", mode == "append" and "%d put after what was there" or "%d put before what was there" }, { "cut", "%d cut short" },
-    { "without", "%d without" } } do
+    { "kept", "%d as they were" }, { "without", "%d without" } } do
     if count[part[1]] > 0 then parts[#parts + 1] = part[2]:format(count[part[1]]) end
   end
   if count.without > 0 and not context.planning then
     context.warn(("%s no caption%s"):format(count.without == 1 and "1 picture has" or count.without .. " pictures have",
       name ~= "sidecar" and "" or count.without == 1 and " beside it" or " beside them"))
+  end
+  if count.kept > 0 and not context.planning then
+    context.warn(count.kept == 1 and "1 picture keeps the caption it had: no other came"
+      or ("%d pictures keep the captions they had: no others came"):format(count.kept))
   end
   context.account(#parts > 0 and "captions: " .. table.concat(parts, ", ") or "nothing to caption")
   return out
