@@ -3,6 +3,7 @@ local captioner = require "models.captioner"
 local log = require "native.log"
 local looking = require "caption.looking"
 local script = require "native.script"
+local wordless = require "caption.wordless"
 local words = require "caption.words"
 
 local M = {
@@ -55,7 +56,7 @@ local function advice(options)
 end
 
 function M.ask(asked, options, emit, context)
-  local items, at = looking.open(context, asked, advice(options))
+  local items, at = wordless.open(context, asked, advice(options))
   if #items == 0 then return end
   local model = looking.model(options, context, "captioner")
   local it <close>, device, batch = looking.ready(options, context, #items, "with", function(how)
@@ -76,10 +77,10 @@ function M.ask(asked, options, emit, context)
       local body = table.move(found.ids, 2, #found.ids - (found.ended and 1 or 0), 1, {})
       if words.count(found.text) == 0 then
         left = left + 1
-        looking.leave(context, n, item, "BLIP had no words for it")
+        wordless.leave(context, n, item, "BLIP had no words for it")
       elseif circle(body) then
         left = left + 1
-        looking.leave(context, n, item, ("its caption goes in circles (\"%s\"); %s"):format(found.text, advice(options)))
+        wordless.leave(context, n, item, ("its caption goes in circles (\"%s\"); %s"):format(found.text, advice(options)))
       else
         local told = looking.told(options, context, "captioner", each)
         told.prompt, told.finish = options.prompt ~= "" and options.prompt or nil, not found.ended and "length" or nil

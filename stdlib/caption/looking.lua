@@ -1,25 +1,23 @@
--- looking.lua - what providers share that look at pictures here, on the device: the model's folder, its fingerprint, batches of pictures.
+-- looking.lua - what providers share that look at pictures here, on the device: the model, by folder and content, made ready; batches of pictures.
 --
 --   looking.declare(options, state, "captioner")                       -- while a recipe is read; kinds are those of models/kind.lua
 --   local model = looking.model(options, context, "captioner")
---   for numbers, floats in looking.batches(context, items, { device = device, batch = 4, side = 384 }) do ... end
+--   local it <close>, device, batch = looking.ready(options, context, #items, "with", function(how) return captioner.open { ... } end)
+--   for numbers, floats in looking.batches(context, items, { device = device, batch = batch, side = 384 }) do ... end
 --                                                                      -- numbers[k]: which item the kth picture is of
 --
 -- A picture that cannot be decoded, or is no longer the one that was looked at, is named and left out; the others are looked at.
 
 local cache = require "hub.cache"
 local fs = require "native.fs"
-local hash = require "native.hash"
 local hub_folder = require "models.hub_folder"
 local image = require "native.image"
 local kinds = require "models.kind"
-local lint = require "caption.lint"
 local loader = require "native.loader"
 local part = require "models.part"
 local script = require "native.script"
 local sessions = require "recipe.session"
 local source = require "hub.source"
-local set = require "recipe.set"
 
 local M = {}
 
@@ -170,31 +168,6 @@ local KEPT = "what was done so far is kept"
 function M.fail(context, model, message, code)
   if code == "INTERRUPT" then context.fail(message, { code = code, hint = KEPT }) end
   context.fail(("%s: %s"):format(model.path, message), { code = code, hint = code == "FORMAT" and 'dtype = "f32", or get the folder again' or nil })
-end
-
--- What it is remembered under that a model had no usable words for a picture: the same question would have the same answer.
-local function left_key(context, n, item) return hash.sha256(item.sha256 .. "\n" .. context.key(n)) end
-
---- The nth item stays without a caption, now and in later runs that ask the same.
-function M.leave(context, n, item, why)
-  context.store():put("wordless", left_key(context, n, item), why)
-  context.warn(("%s is left without: %s"):format(item.path, why))
-end
-
---- Those that no earlier run left without, and which of `items` each is. The others are told in one sentence.
----@param advice string what may help them
----@return calotype.item[] open
----@return integer[] at
-function M.open(context, items, advice)
-  local open, at, names = {}, {}, {}
-  for n, item in ipairs(items) do
-    if context.store():get("wordless", left_key(context, n, item)) then names[#names + 1] = item.name
-    else open[#open + 1], at[#at + 1] = item, n end
-  end
-  if #names > 0 then
-    context.warn(("%s %s left without as in an earlier run: %s; %s"):format(set.count(#names), #names == 1 and "is" or "are", lint.some(names), advice))
-  end
-  return open, at
 end
 
 -- Why the loader's answer has no picture to look at; nil: it has one.

@@ -3,6 +3,7 @@ local log = require "native.log"
 local looking = require "caption.looking"
 local tagger = require "models.tagger"
 local tags = require "caption.tags"
+local wordless = require "caption.wordless"
 
 local M = {
   name = "wd14", version = 1, author = "model", finishes = true,
@@ -64,7 +65,7 @@ end
 local ADVICE = "a lower threshold gives more"
 
 function M.ask(asked, options, emit, context)
-  local items, at = looking.open(context, asked, ADVICE)
+  local items, at = wordless.open(context, asked, ADVICE)
   if #items == 0 then return end
   local model = looking.model(options, context, "tagger")
   local it <close>, device, batch = looking.ready(options, context, #items, "with", function(how)
@@ -82,7 +83,7 @@ function M.ask(asked, options, emit, context)
     for k, n in ipairs(numbers) do
       local list = chosen(model, found, (k - 1) * count, options, without)
       if #list == 0 then
-        looking.leave(context, at[n], items[n], ("no tag is as sure as %g; %s"):format(options.threshold, ADVICE))
+        wordless.leave(context, at[n], items[n], ("no tag is as sure as %g; %s"):format(options.threshold, ADVICE))
       else
         emit(at[n], tags.join(list), looking.told(options, context, "tagger", each))
       end
