@@ -1,7 +1,7 @@
 -- tagger.lua - WD14 at work: pictures in, how sure it is of each tag out, a batch at a time.
 --
 --   local it <close>, message, code = tagger.open { model = hub_folder.wd14(path), device =, dtype =, batch = 4, memory = bytes }
---   local found = it:look(floats, 3)            -- [3, tags] of 3 pictures: found[(k - 1) * #model.tags + i] is the kth picture's tag i
+--   local found = it:look(floats, 3)            -- [4, tags], of 3 pictures: found[(k - 1) * #model.tags + i] is how sure it is of the kth's tag i
 
 local part = require "models.part"
 local wd14 = require "models.wd14"
@@ -25,8 +25,8 @@ end
 function Tagger:close() self.plan:close() end
 Tagger.__close = Tagger.close
 
---- Probabilities from 0 to 1 of the model's tags, one picture after the other, of as many pictures as there are in `floats`: f32 bytes
---- [count, side, side, 3] from -1 to 1, count at most the batch. FORMAT: the model's numbers ran over.
+--- Probabilities from 0 to 1 of the model's tags, one picture after the other: `count` of them, in `floats` f32 bytes [count, side, side, 3] from
+--- -1 to 1, count at most the batch; what follows them is of nothing. FORMAT: the model's numbers ran over.
 ---@param floats string
 ---@param count integer
 ---@return number[]? found
