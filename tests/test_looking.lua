@@ -292,6 +292,9 @@ test("what a model had no usable words for is not looked at again before another
     check.equal({ done.exit, opened }, { 0, 2 }, done.text)
     check.contains(said, "1 picture is left without as in an earlier run: p3.png; penalty = 1.3 or other words as prompt may help")
   end
+  local planned = place.plan(circles:format(12))
+  check.contains(planned.out .. planned.text, "captions: 5 known, 1 without")
+  check.ok(not (planned.out .. planned.text):find "to ask for")
   check.contains(place.run(circles:format(11)).log, "written")
   check.equal(opened, 3)
   local none = [[images "@/photos":caption { with = wd14 { model = "@/wd14", threshold = 1, character_threshold = 1 } }:sheet { to = "@/out/sheet.png" }]]

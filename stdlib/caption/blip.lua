@@ -40,6 +40,7 @@ function M.declare(options, state)
 end
 
 M.question = looking.question
+M.wordless = wordless.known
 function M.depends(_, options, context) return looking.depends(options, context, "captioner") end
 
 -- The words that a text repeats at its end without coming further: a run of up to 8 pieces said three times, one of them four times.

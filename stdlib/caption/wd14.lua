@@ -31,6 +31,8 @@ function M.declare(options, state)
 end
 function M.depends(_, options, context) return looking.depends(options, context, "tagger") end
 
+M.wordless = wordless.known
+
 function M.question(options)
   local kept = looking.question(options)
   kept.style = "tags"

@@ -12,11 +12,17 @@ local M = {}
 local KIND = "wordless"
 
 -- The picture, and all that the model was asked with.
-local function key_of(context, n, item) return hash.sha256(item.sha256 .. "\n" .. context.key(n)) end
+local function key_of(item, question) return hash.sha256(item.sha256 .. "\n" .. question) end
+
+--- Whether an earlier run left a picture without. question: the key of recipe/asking.lua.
+---@param item calotype.item
+---@param question string
+---@return boolean
+function M.known(context, item, question) return context.store():get(KIND, key_of(item, question)) ~= nil end
 
 --- The nth item stays without a caption, now and in later runs that ask the same.
 function M.leave(context, n, item, why)
-  context.store():put(KIND, key_of(context, n, item), why)
+  context.store():put(KIND, key_of(item, context.key(n)), why)
   context.warn(("%s is left without: %s"):format(item.path, why))
 end
 
@@ -27,7 +33,7 @@ end
 function M.open(context, items, advice)
   local open, at, names = {}, {}, {}
   for n, item in ipairs(items) do
-    if context.store():get(KIND, key_of(context, n, item)) then names[#names + 1] = item.name
+    if M.known(context, item, context.key(n)) then names[#names + 1] = item.name
     else open[#open + 1], at[#at + 1] = item, n end
   end
   if #names > 0 then

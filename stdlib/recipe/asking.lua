@@ -222,11 +222,14 @@ function M.plan(context, list, items)
   local done, open = look(context, list, items)
   local with, wanted = list[1], {}
   local provider, key_of = providers.by_name[with.provider], M.keys(with, context)
-  for n, i in ipairs(open) do
-    wanted[n] = items[i]
-    done.texts[i] = { text = M.TO_COME, by = { author = provider.author, provider = with.provider, key = key_of(items[i]) } }
+  for _, i in ipairs(open) do
+    local key = key_of(items[i])
+    if not (provider.wordless and provider.wordless(context, items[i], key)) then
+      wanted[#wanted + 1] = items[i]
+      done.texts[i] = { text = M.TO_COME, by = { author = provider.author, provider = with.provider, key = key } }
+    end
   end
-  return { known = done.known, asked = #open, written = 0, texts = done.texts, estimate = #open > 0 and estimate(context, list, wanted) or nil }
+  return { known = done.known, asked = #wanted, written = 0, texts = done.texts, estimate = #wanted > 0 and estimate(context, list, wanted) or nil }
 end
 
 return M

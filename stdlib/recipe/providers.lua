@@ -8,6 +8,7 @@
 --   declare  fun(options, state)            while a recipe is read: permissions, warnings; may be absent
 --   question fun(options): table            those of its options that the answer depends on (part of the key); all when absent
 --   estimate fun(items, options, context)   what asking for them would take, for `calotype plan`; may be absent
+--   wordless fun(context, item, key): boolean   whether an earlier run found that it has no words for this picture; may be absent
 --   finishes true: after Ctrl-C it keeps what it has paid for and stops by itself
 --   remote   true: it asks others, and hands on what it cannot answer: context.elsewhere(n, why), where that is there
 -- detail: model, prompt, cost (dollars; nil: unknown), tokens = { input, output, thought }, finish, fallback, settings; of a model on this machine
