@@ -2,7 +2,7 @@
 --
 --   LOOK_WHAT=caption LOOK_MODEL=FOLDER LOOK_PICTURES="a.jpg b.jpg" LOOK_BATCH=4 LOOK_BEAMS=3 build/release/tests/host tests/bench/looking/ours.lua
 --
--- LOOK_WHAT: caption, match (the text of a.jpg in a.txt) or tag; device only tells which one there is. LOOK_SHARES=1 tells where the time went, by kind of
+-- LOOK_WHAT: caption, match (the text of a.jpg in a.txt) or tag; device only tells which one there is. LOOK_SHARES=1 tells where the last batch's time went, by kind of
 -- step.
 -- LOOK_DEVICE: cpu, gpu, a part of a name, or portable: the CPU as a device of which nothing is known, by the kernels that every device runs.
 -- LOOK_DTYPE, LOOK_LENGTH (20), LOOK_PENALTY (1). A line of JSON as peer.py prints it; LOOK_OUT=FILE gets what was said: tokens, probabilities.

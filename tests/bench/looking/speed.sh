@@ -6,6 +6,7 @@
 # BENCH_ROUNDS   5; the quick look takes 3 and BENCH_PICTURES=8
 # BENCH_PICTURES 16; more are the same ones again
 # BENCH_BATCH    4 (BLIP also looks at one picture at a time), BENCH_DEVICE and BENCH_SIZE: see prepare.sh
+# BENCH_SHARES   1: instead of PyTorch, where our time goes by kind of step, each waited for, in one batch
 # Random models write on and on: 20 tokens each, with a penalty, since they would else go in circles. PYTHON has torch, torchvision,
 # transformers, timm and pillow (PyPI).
 set -euo pipefail
@@ -19,6 +20,12 @@ measure() { # kind dtype batch beams
   what=$(what_of "$kind") folder=$(model "$kind")
   [ -z "$peer" ] || copy=$(model "$kind" "$dtype")
   name="$kind, $dtype, batch $batch$([ "$what" != caption ] || echo ", $beams beam$([ "$beams" = 1 ] || echo s)")"
+  if [ -n "${BENCH_SHARES:-}" ]; then
+    LOOK_SHARES=1 LOOK_WHAT=$what LOOK_MODEL=$folder LOOK_PICTURES=$pictures LOOK_DTYPE=$dtype LOOK_BATCH=$batch LOOK_BEAMS=$beams LOOK_PENALTY=2 ours >/dev/null
+    echo "$name:"
+    grep -E '^(accumulate|sample|  )' "$run/ours"
+    return
+  fi
   rm -f "$run"/*.rounds
   for _ in $(seq "${BENCH_ROUNDS:-5}"); do
     LOOK_WHAT=$what LOOK_MODEL=$folder LOOK_PICTURES=$pictures LOOK_DTYPE=$dtype LOOK_BATCH=$batch LOOK_BEAMS=$beams LOOK_PENALTY=2 ours >>"$run/ours.rounds"
