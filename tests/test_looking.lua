@@ -1,5 +1,6 @@
 -- Providers that look at pictures on this machine: blip {} and wd14 {}, on the whole road of a recipe.
 local device = require "native.device"
+local fitted = require "caption.fitted"
 local fs = require "native.fs"
 local goldens = dofile "tests/goldens.lua"
 local hash = require "native.hash"
@@ -8,7 +9,6 @@ local image = require "native.image"
 local json = require "native.json"
 local loader = require "native.loader"
 local log = require "native.log"
-local looking = require "caption.looking"
 local pickle = dofile "tests/pickle.lua"
 local recipes = dofile "tests/recipes.lua"
 local script = require "native.script"
@@ -327,7 +327,7 @@ test("a picture that cannot be decoded, or is another one by now, is named in th
   local s <close> = assert(store.open(place.path "store"))
   local context = { warn = function(line) said[#said + 1] = line end, fail = error, store = function() return { native = s } end }
   local got = {}
-  for numbers, floats in looking.batches(context, items, { device = device.open(), batch = 2, side = 4 }) do
+  for numbers, floats in fitted.batches(context, items, { device = device.open(), batch = 2, side = 4 }) do
     got[#got + 1] = { table.concat(numbers, " "), #floats }
   end
   check.equal(got, { { "1 4", 2 * 4 * 4 * 3 * 4 } })
@@ -416,7 +416,7 @@ test("pictures come in the items' order, the last batch short, also where they t
     for _, cpu in ipairs { true, false } do -- one thread, or all there are
       local got, all = {}, {}
       local it = { info = function() return { cpu = cpu } end }
-      for numbers, floats in looking.batches(context, items, { device = it, batch = most, side = 8 }) do
+      for numbers, floats in fitted.batches(context, items, { device = it, batch = most, side = 8 }) do
         check.ok(#numbers == most or numbers[#numbers] == 7)
         got[#got + 1] = floats
         table.move(numbers, 1, #numbers, #all + 1, all)
@@ -449,18 +449,18 @@ test("the next batch is asked for before this one is worked on, and no more; the
   end
   local _ <close> = setmetatable({}, { __close = function() loader.open = open end })
   local how, seen = { device = device.open(), batch = 2, side = 8 }, {}
-  for _ in looking.batches(context, items, how) do seen[#seen + 1] = asked end
+  for _ in fitted.batches(context, items, how) do seen[#seen + 1] = asked end
   check.equal({ seen, closed }, { { 4, 6, 8, 9, 9 }, 1 })
   check.equal(#handed, 9)
   for _, picture in ipairs(handed) do check.contains(tostring(picture), "closed") end -- not when it pleases the collector
-  for _ in looking.batches(context, items, { device = { info = function() return {} end }, batch = 9, side = 8 }) do closed = 0 end
+  for _ in fitted.batches(context, items, { device = { info = function() return {} end }, batch = 9, side = 8 }) do closed = 0 end
   check.equal({ threads, closed }, { { device.open():info().cpu and 1 or 0, 0 }, 1 })
-  for numbers in looking.batches(context, items, how) do
+  for numbers in fitted.batches(context, items, how) do
     if numbers[1] == 3 then break end
   end
   check.equal(closed, 2)
   check.fails("the device is gone", function()
-    for numbers in looking.batches(context, items, how) do error(#numbers == 2 and "the device is gone") end
+    for numbers in fitted.batches(context, items, how) do error(#numbers == 2 and "the device is gone") end
   end)
   check.equal(closed, 3)
   local interrupted = script.interrupted
@@ -468,7 +468,7 @@ test("the next batch is asked for before this one is worked on, and no more; the
   local stopping = { store = context.store, warn = error, fail = function(message, more) error(message .. more.exit, 0) end }
   seen = 0
   check.fails("stopped130", function()
-    for _ in looking.batches(stopping, items, how) do
+    for _ in fitted.batches(stopping, items, how) do
       seen = seen + 1
       script.interrupted = function() return 1 end
     end

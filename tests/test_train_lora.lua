@@ -952,7 +952,7 @@ test("show tells of a LoRA what it is", function()
   end
   local shown, count = text(place.path "out/zkr.safetensors")
   check.ok(count <= 16, shown)
-  check.contains(shown, require("recipe.outputs").size_text(fs.stat(place.path "out/zkr.safetensors").size))
+  check.contains(shown, require "size_text"(fs.stat(place.path "out/zkr.safetensors").size))
   check.ok(shown:find "%s36  F16 +[%d.]+ kB  lora_unet_down_blocks_0\n" or shown:find "lora_unet_down_blocks_0", shown)
   check.contains(shown, "--all lists 252 tensors and ")
   check.ok(not shown:find "ss_", shown)

@@ -1,5 +1,6 @@
 -- Models on this machine in the window: captions by blip {} and wd14 {}, and how well captions belong to their pictures (:score); with the small
 -- random models of the goldens, in a program of its own with SDL's dummy driver.
+local bring = require "hub.bring"
 local fs = require "native.fs"
 local image = require "native.image"
 local filter = require "window.filter"
@@ -27,7 +28,6 @@ end
 if os.getenv "WINDOW_PART" ~= "local" then return outside() end
 
 local hash = require "native.hash"
-local looking = require "caption.looking"
 local matched = require "caption.matched"
 local stores = require "native.store"
 local key, until_ = window.key, window.until_
@@ -178,9 +178,9 @@ test("without a folder the box says which command brings it; one that is broken 
 end)
 
 test("where nobody can be asked and a model lies here, it is the one that is offered first", function()
-  local absent = looking.absent
-  local _ <close> = setmetatable({}, { __close = function() looking.absent = absent end })
-  looking.absent = function(path) if path ~= "models/wd-vit-tagger-v3" then return "there is none", "get it" end end
+  local absent = bring.absent
+  local _ <close> = setmetatable({}, { __close = function() bring.absent = absent end })
+  bring.absent = function(path) if path ~= "models/wd-vit-tagger-v3" then return "there is none", "get it" end end
   with_view(1, function(v)
     v:open "captionbox"
     local box = v.captioning

@@ -13,7 +13,7 @@ local judge = require "assistant.judge"
 local script = require "native.script"
 local set = require "recipe.set"
 local settings = require "assistant.settings"
-local size_text = require("recipe.outputs").size_text
+local size_text = require "size_text"
 
 local M = {}
 

@@ -1,5 +1,6 @@
 -- Captions by BLIP on this machine's device: no key, no network, nothing to pay.
 local captioner = require "models.captioner"
+local fitted = require "caption.fitted"
 local log = require "native.log"
 local looking = require "caption.looking"
 local script = require "native.script"
@@ -68,7 +69,7 @@ function M.ask(asked, options, emit, context)
   looking.same(options, context, model)
   local function poll() if script.interrupted() > 0 then return "stopped between two words", "INTERRUPT" end end
   local left = 0
-  for numbers, floats in looking.batches(context, items, { device = device, batch = batch, side = model.looks.side }) do
+  for numbers, floats in fitted.batches(context, items, { device = device, batch = batch, side = model.looks.side }) do
     local began = log.clock()
     local texts, message, code = it:write(floats, #numbers, poll)
     if not texts then looking.fail(context, model, message, code) end

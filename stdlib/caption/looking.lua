@@ -1,27 +1,17 @@
--- looking.lua - what providers share that look at pictures here, on the device: the model, by folder and content, made ready; batches of pictures.
+-- looking.lua - what providers share that look at pictures here, on the device: the model, by folder and content, made ready.
 --
 --   looking.declare(options, state, "captioner")                       -- while a recipe is read; kinds are those of models/kind.lua
 --   local model = looking.model(options, context, "captioner")
 --   local it <close>, device, batch = looking.ready(options, context, #items, "with", function(how) return captioner.open { ... } end)
---   for numbers, floats in looking.batches(context, items, { device = device, batch = batch, side = 384 }) do ... end
---                                                                      -- numbers[k]: which item the kth picture is of
---
--- A picture that cannot be decoded, or is no longer the one that was looked at, is named and left out; the others are looked at.
 
+local bring = require "hub.bring"
 local cache = require "hub.cache"
 local fs = require "native.fs"
 local hub_folder = require "models.hub_folder"
-local image = require "native.image"
 local kinds = require "models.kind"
-local loader = require "native.loader"
 local part = require "models.part"
-local script = require "native.script"
-local sessions = require "recipe.session"
-local source = require "hub.source"
 
 local M = {}
-
-local WAIT = 0.002 -- seconds between looks for a picture that is not ready
 
 --- What such providers are asked for besides what their model is about.
 M.options = {
@@ -60,40 +50,13 @@ function M.same(options, context, model)
   context.fail(("%s changed while it was read"):format(model.path), { code = "IO", hint = "run again" })
 end
 
--- Who has the models that this was made for.
-local OWNERS = { ["blip-image-captioning-base"] = "Salesforce", ["blip-image-captioning-large"] = "Salesforce", ["blip-itm-base-coco"] = "Salesforce",
-  ["blip-itm-large-coco"] = "Salesforce", ["wd-vit-tagger-v3"] = "SmilingWolf", ["wd-vit-large-tagger-v3"] = "SmilingWolf" }
-
 local NOT_ITS_FAULT = { MEMORY = true, LIMIT = true, DENIED = true, IO = true, DEVICE = true, INTERRUPT = true }
 
+-- What to do about a model that could not be used; nil: it says so itself, or it is not the model's fault.
 local function hint_of(path, message, code)
   if part.advises(message) or NOT_ITS_FAULT[code] then return nil end
   if message:find("has the dtype", 1, true) then return "save the model again as one of these: in transformers model.half().save_pretrained(FOLDER)" end
-  if path:find "^~/" and not fs.stat(path) then return "~ is no folder in a recipe: write the whole path" end
-  local name = path:match "([^/:]+)/*$" or path
-  local here, owner = "models/" .. name, path:match "^hf:([%w%-_.]+)/" or OWNERS[name]
-  -- A folder that the recipe does not name has no stat here, but what lies near a name may be told.
-  if not fs.stat(path) and path ~= here and fs.nearest(here .. "~") == here then return ("did you mean %q?"):format(here) end
-  if not fs.stat(path) and owner then
-    local named = path ~= here and (not path:find "/" or path:find "^hf:" or path == owner .. "/" .. name) -- as the hub names it
-    return ("`calotype get hf:%s/%s%s` brings it"):format(owner, name, (path == here or named) and "" or " to=" .. path)
-      .. (named and (", for model = %q"):format(here) or "")
-  end
-  local near = not fs.stat(path) and fs.nearest(path)
-  if near then return ("did you mean %q?"):format(near) end
-  local noted = source.read(path)
-  local from = noted and noted.from or owner and ("hf:%s/%s"):format(owner, name)
-  return fs.stat(path) and "get the whole folder again" .. (from and (": `calotype get %s%s`"):format(from, path == here and "" or " to=" .. path)
-    or " from where it came from")
-    or "`calotype get hf:OWNER/NAME` brings the whole folder; `calotype help blip` (wd14, score) says which models of the hub there are"
-end
-
---- What to say where a model's folder is not there; nil: it is, whatever is in it.
----@return string? message, string? hint
-function M.absent(path)
-  if fs.stat(path) then return nil end
-  local message = ("there is no model %s"):format(path)
-  return message, hint_of(path, message, "NOTFOUND")
+  return bring.hint(path)
 end
 
 -- The model, or what is wrong, the code and what to do: another kind than was wanted is told as what it is.
@@ -104,7 +67,7 @@ local function opened(path, kind)
   end
   local model, message, code = hub_folder.open(path, kind)
   if model then return model end
-  local absent = M.absent(path)
+  local absent = bring.absent(path)
   if absent then message, code = absent, "NOTFOUND"
   elseif code == "NOTFOUND" and message:find("/config.json cannot be opened", 1, true) then
     message = ("%s has no config.json, which every model's folder has"):format(path)
@@ -162,60 +125,10 @@ function M.ready(options, context, count, key, open)
   end
 end
 
-local KEPT = "what was done so far is kept"
-
 --- The model did not answer: it was stopped, its numbers ran over, the device failed.
 function M.fail(context, model, message, code)
-  if code == "INTERRUPT" then context.fail(message, { code = code, hint = KEPT }) end
+  if code == "INTERRUPT" then context.fail(message, { code = code, hint = "what was done so far is kept" }) end
   context.fail(("%s: %s"):format(model.path, message), { code = code, hint = code == "FORMAT" and 'dtype = "f32", or get the folder again' or nil })
-end
-
--- Why the loader's answer has no picture to look at; nil: it has one.
-local function trouble_of(item, answer)
-  if answer.sha256 and answer.sha256 ~= item.sha256 then return "it changed since it was looked at; run again" end
-  if answer.error then return (answer.error:gsub("^" .. item.path:gsub("%p", "%%%0") .. ":? ", "")) end
-end
-
---- Batches of at most `how.batch` pictures of `how.side` x `how.side`: numbers of the items, and image.floats of their pictures. The loader's threads make
---- the next batch ready while the device works on this one; a CPU that is the device lends them one thread.
----@param how { device: table, batch: integer, side: integer, square: boolean? } square: a white border first, see core/dataset/loader.h
-function M.batches(context, items, how)
-  local pictures, message, code = loader.open(sessions.native_store(context.store()), { threads = how.device:info().cpu and 1 or 0 })
-  if not pictures then context.fail(message, { code = code }) end
-  if context.tick then context.tick "" end -- it is ready
-  local asked, at, come = 0, 0, {}
-  local function ask(last)
-    while asked < math.min(last, #items) do
-      asked = asked + 1
-      local ok, why, status = pictures:ask(asked, { path = items[asked].path, what = "fitted", width = how.side, height = how.side, square = how.square })
-      if not ok then context.fail(why, { code = status }) end
-    end
-  end
-  local function answer_of(n)
-    while true do
-      if script.interrupted() > 0 then context.fail("stopped", { exit = 130, hint = KEPT }) end
-      if come[n] then return come[n] end
-      local answer = pictures:next()
-      if answer then come[answer.tag] = answer else script.pause(WAIT) end
-    end
-  end
-  local function batch()
-    local numbers, list = {}, {}
-    while at < #items and #numbers < how.batch do
-      at = at + 1
-      ask(at + how.batch)
-      local answer = answer_of(at)
-      come[at] = nil
-      local trouble = trouble_of(items[at], answer)
-      if trouble then context.warn(("%s is left without: %s"):format(items[at].path, trouble))
-      else numbers[#numbers + 1], list[#list + 1] = at, answer.image end
-    end
-    if #numbers == 0 then return nil end
-    local floats = image.floats(list)
-    for _, picture in ipairs(list) do picture:close() end
-    return numbers, floats
-  end
-  return batch, nil, nil, pictures -- the loop closes it, however it ends
 end
 
 return M

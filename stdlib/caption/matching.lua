@@ -7,6 +7,7 @@
 -- A number is kept under the picture's content, the text, the model's content and how its weights are held. It is no part of that how many pictures go
 -- at once.
 local alone = require "recipe.alone"
+local fitted = require "caption.fitted"
 local hash = require "native.hash"
 local hub_folder = require "models.hub_folder"
 local json = require "native.json"
@@ -60,7 +61,7 @@ local function compute(context, options, open_, done)
   local store, items = context.store(), {}
   for n, one in ipairs(open_) do items[n] = one.item end
   local bar <close> = log.progress("scores", #open_)
-  for numbers, floats in looking.batches(context, items, { device = device, batch = batch, side = model.looks.side }) do
+  for numbers, floats in fitted.batches(context, items, { device = device, batch = batch, side = model.looks.side }) do
     local texts = {}
     for k, n in ipairs(numbers) do texts[k] = open_[n].text end
     local found, message, code = it:score(floats, texts)

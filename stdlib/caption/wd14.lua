@@ -1,4 +1,5 @@
 -- Booru tags by SmilingWolf's WD14 taggers on this machine's device.
+local fitted = require "caption.fitted"
 local log = require "native.log"
 local looking = require "caption.looking"
 local tagger = require "models.tagger"
@@ -77,7 +78,7 @@ function M.ask(asked, options, emit, context)
   looking.same(options, context, model)
   local count, without = #model.tags, {}
   for _, tag in ipairs(options.without) do without[tags.one(tag)] = true end
-  for numbers, floats in looking.batches(context, items, { device = device, batch = batch, side = model.config.side, square = true }) do
+  for numbers, floats in fitted.batches(context, items, { device = device, batch = batch, side = model.config.side, square = true }) do
     local began = log.clock()
     local found, message, code = it:look(floats, #numbers)
     if not found then looking.fail(context, model, message, code) end

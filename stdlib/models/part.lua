@@ -10,6 +10,7 @@ local hash = require "native.hash"
 local json = require "native.json"
 local layers = require "models.layers"
 local safetensors = require "native.safetensors"
+local size_text = require "size_text"
 local weights = require "native.weights"
 
 local M = {}
@@ -228,7 +229,6 @@ end
 
 -- Why there is no plan, and what would need less.
 local function too_large(part, o, build, needs, held, fewer)
-  local size_text = require("recipe.outputs").size_text
   local ways, fits = {}, o.batch
   repeat
     fits = fits // 2

@@ -7,19 +7,10 @@
 -- A file counts as unchanged when it has the size and the time that it had after we wrote it.
 local fs = require "native.fs"
 local json = require "native.json"
+local size_text = require "size_text"
 local trigger = require "recipe.trigger"
 
 local M = {}
-
---- 1234567 -> "1.2 MB"
----@param bytes integer
----@return string
-function M.size_text(bytes)
-  if bytes < 1000 then return bytes .. " bytes" end
-  if bytes < 1e6 then return ("%.0f kB"):format(bytes / 1e3) end
-  if bytes < 1e9 then return ("%.1f MB"):format(bytes / 1e6) end
-  return ("%.1f GB"):format(bytes / 1e9)
-end
 
 -- Pictures that are written into a folder that is read would be input pictures of the next run.
 local function check_not_among_inputs(state, key, path, folder)
@@ -74,7 +65,7 @@ function M.unchanged(context, path, key)
     if not same_file(row) then return false end
     size = size + row.size
   end
-  context.account(("%s unchanged, %s"):format(path, M.size_text(size)))
+  context.account(("%s unchanged, %s"):format(path, size_text(size)))
   context.session:wrote(path, size, false)
   return true
 end
@@ -131,7 +122,7 @@ function M.record(context, path, key, files, note)
     if not now[row.path] and same_file(row) and fs.remove(row.path) then remove_empty(path, row.path) end
   end
   context.store():put("output", fs.absolute(path) or path, json.encode { key = key, files = json.array(rows) })
-  context.account(("%s written, %s%s"):format(path, M.size_text(size), note and ": " .. note or ""))
+  context.account(("%s written, %s%s"):format(path, size_text(size), note and ": " .. note or ""))
   context.session:wrote(path, size, true)
 end
 

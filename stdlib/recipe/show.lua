@@ -3,11 +3,11 @@ local fs = require "native.fs"
 local image = require "native.image"
 local json = require "native.json"
 local log = require "native.log"
-local outputs = require "recipe.outputs"
 local quantities = require "recipe.quantities"
 local safetensors = require "native.safetensors"
 local script = require "native.script"
 local set = require "recipe.set"
+local size_text = require "size_text"
 local zip = require "native.zip"
 
 local M = {}
@@ -94,7 +94,7 @@ local function show_picture(path, put)
   if not picture then return refused(message, code) end
   local info, m = image.probe(path), picture:measure()
   put(("%s  %s, %d x %d, %s"):format(path, info and info.format or m.format or "picture", picture:width(), picture:height(),
-    outputs.size_text(fs.stat(path).size)))
+    size_text(fs.stat(path).size)))
   m.width, m.height = picture:width(), picture:height()
   if m.brightness and not m.brightness.p50 then m.brightness = { p5 = m.brightness[2], p50 = m.brightness[3], p99 = m.brightness[5] } end
   for _, quantity in ipairs(quantities.list) do
@@ -112,11 +112,11 @@ local function show_zip(path, put)
   if not list then return refused(message, code) end
   local total = 0
   for _, entry in ipairs(list) do total = total + entry.size end
-  put(("%s  zip, %s, %s unpacked"):format(path, set.count(#list, "entry", "entries"), outputs.size_text(total)))
+  put(("%s  zip, %s, %s unpacked"):format(path, set.count(#list, "entry", "entries"), size_text(total)))
   for _, entry in ipairs(list) do
     local text = ""
     if entry.name:find "%.txt$" and entry.size < 4096 then text = "  " .. (zip.read(path, entry.name) or ""):gsub("%s*\n%s*", " ") end
-    put(("  %10s  %s%s"):format(outputs.size_text(entry.size), entry.name, text))
+    put(("  %10s  %s%s"):format(size_text(entry.size), entry.name, text))
   end
   return true
 end
@@ -145,7 +145,7 @@ local function put_blocks(file, names, put)
       put(("  ... and %d more groups"):format(#blocks - MOST_BLOCKS))
       break
     end
-    put(("  %5d  %-5s %9s  %s"):format(it.count, it.dtype, outputs.size_text(it.size), it.title))
+    put(("  %5d  %-5s %9s  %s"):format(it.count, it.dtype, size_text(it.size), it.title))
   end
 end
 
@@ -176,7 +176,7 @@ local function show_tensors(path, put, all)
   for key in pairs(meta) do keys[#keys + 1] = key end
   table.sort(names)
   table.sort(keys)
-  put(("%s  %s, %s, %s"):format(path, file.format, set.count(#names, "tensor"), outputs.size_text(fs.stat(path).size)))
+  put(("%s  %s, %s, %s"):format(path, file.format, set.count(#names, "tensor"), size_text(fs.stat(path).size)))
   if meta.ss_network_module or meta["modelspec.architecture"] then put_lora(meta, names, put) end
   local note = meta["calotype.checkpoint"] and json.decode(meta["calotype.checkpoint"])
   if type(note) == "table" and note.step then put(("  where a training stands: parameters and moments after step %s"):format(note.step)) end
@@ -206,7 +206,7 @@ local function show_text(path, put)
 end
 
 local function show_page(path, put)
-  put(("%s  an HTML page, %s: open it in a browser"):format(path, outputs.size_text(fs.stat(path).size)))
+  put(("%s  an HTML page, %s: open it in a browser"):format(path, size_text(fs.stat(path).size)))
   return true
 end
 
@@ -257,7 +257,7 @@ local function show_folder(path, put)
     if entry.kind == "file" then files, total = files + 1, total + entry.size end
   end
   table.sort(names)
-  put(("%s  a folder, %s in it and below, %s"):format(path, set.count(files, "file"), outputs.size_text(total)))
+  put(("%s  a folder, %s in it and below, %s"):format(path, set.count(files, "file"), size_text(total)))
   for _, name in ipairs(names) do put(("  %5d  %s"):format(kinds[name], name == "folder" and kinds[name] > 1 and "folders" or name)) end
   if fs.stat(path .. "/unet/config.json") then put_base(path, put) end
   put_checkpoints(fs.list(path) or {}, put)

@@ -32,7 +32,7 @@ local sampler = require "train.sampler"
 local schedule = require "models.schedule"
 local script = require "native.script"
 local set = require "recipe.set"
-local size_text = require("recipe.outputs").size_text
+local size_text = require "size_text"
 
 local lora = {}
 

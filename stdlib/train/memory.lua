@@ -10,7 +10,7 @@
 local network = require "train.network"
 local sampler = require "train.sampler"
 local set = require "recipe.set"
-local size_text = require("recipe.outputs").size_text
+local size_text = require "size_text"
 local vae = require "models.vae"
 
 local memory = {}

@@ -18,7 +18,7 @@ local script = require "native.script"
 local unet = require "models.unet"
 local vae = require "models.vae"
 
-local size_text = require("recipe.outputs").size_text
+local size_text = require "size_text"
 
 local sampler = {}
 

@@ -6,10 +6,10 @@
 -- Two steps: what is wanted; then the plan, which this program makes in a child without asking anybody, and the button that does it. The
 -- captions appear as they come (window.jobs). A person's caption stays unless `replace` is on. All that came is one step, which can be undone.
 local auto = require "caption.auto"
+local bring = require "hub.bring"
 local caption = require "assistant.caption"
 local fs = require "native.fs"
 local jobs = require "window.jobs"
-local looking = require "caption.looking"
 local planbox = require "window.planbox"
 local providers = require "recipe.providers"
 local rect = require "window.rect"
@@ -99,7 +99,7 @@ function M.opened(view)
   box.auto = name and ("auto is %s here: %s says so"):format(name, why) or "auto: " .. caption.NOBODY
   for i, writer in ipairs(writers) do
     local first = not kept.with and box.alone and box.writer == 1 and LOCAL[writer] and folder_of(writer, "")
-    if writer == kept.with or first and not looking.absent(first) then box.writer = i end
+    if writer == kept.with or first and not bring.absent(first) then box.writer = i end
   end
   for i, scope in ipairs(box.scopes) do if scope.name:find("selected", 1, true) then box.scope = i end end
   for _, field in ipairs(FIELDS) do
@@ -241,7 +241,7 @@ local function about(box)
   local writer = writer_of(box)
   if writer == "auto" then return box.auto, box.alone end
   if not LOCAL[writer] then return nil end
-  local message, hint = looking.absent(folder_of(writer, box.fields[writer]:text()))
+  local message, hint = bring.absent(folder_of(writer, box.fields[writer]:text()))
   if message then return message .. (hint and ": " .. hint or ""), true end
   return planbox.HERE
 end

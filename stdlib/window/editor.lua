@@ -2,8 +2,8 @@
 local completion = require "window.completion"
 local log = require "native.log"
 local matched = require "caption.matched"
-local outputs = require "recipe.outputs"
 local rect = require "window.rect"
+local size_text = require "size_text"
 local starbar = require "window.starbar"
 local text = require "window.text"
 local theme = require "window.theme"
@@ -96,7 +96,7 @@ local function long(view, area, says)
   local ui = view.ui
   if ui.focus == "caption" then ui.focus = nil end
   ui:paragraph(rect.top(area, 38, 6), ("%s: more than a caption. Up to %d kB are written here; a text editor, or find and replace, make it shorter."):format(
-    outputs.size_text(#says), text.MOST // 1024), { size = theme.size.small, color = ui.theme.warning })
+    size_text(#says), text.MOST // 1024), { size = theme.size.small, color = ui.theme.warning })
   ui:within(area, function() ui:paragraph(area, says, { color = ui.theme.faint }) end)
 end
 

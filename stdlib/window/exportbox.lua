@@ -9,10 +9,10 @@
 -- trigger once) are those of :export, and nothing is there half-written. What is put aside is left out.
 local fs = require "native.fs"
 local jobs = require "window.jobs"
-local outputs = require "recipe.outputs"
 local pictures = require "export.pictures"
 local rect = require "window.rect"
 local set = require "recipe.set"
+local size_text = require "size_text"
 local text = require "window.text"
 local theme = require "window.theme"
 local trigger = require "recipe.trigger"
@@ -171,7 +171,7 @@ local function write(view, c, how)
       if code ~= 0 then return words .. "; what was there before is as it was" end
       local info = how.to and fs.grant(how.to, "read") and fs.stat(how.to)
       if how.format == "beside" then p:refresh(p.items, true) end
-      return ("%s%s: %s"):format(how.to or "beside the pictures", info and info.kind == "file" and ", " .. outputs.size_text(info.size) or "",
+      return ("%s%s: %s"):format(how.to or "beside the pictures", info and info.kind == "file" and ", " .. size_text(info.size) or "",
         set.count(#c.rows, how.format == "beside" and "caption" or "picture"))
     end })
   if not job then view:say("bad", message) end
@@ -182,7 +182,7 @@ local function begin(view, c, how)
   local info = how.to and fs.grant(how.to, "read") and fs.stat(how.to)
   if not info then return write(view, c, how) end
   local about
-  if info.kind == "file" then about = ("%s has %s. Until the new one is whole it stays as it is."):format(how.to, outputs.size_text(info.size))
+  if info.kind == "file" then about = ("%s has %s. Until the new one is whole it stays as it is."):format(how.to, size_text(info.size))
   else
     local list = fs.list(how.to) or {}
     if #list == 0 then return write(view, c, how) end
@@ -255,7 +255,7 @@ local function preview(view, area, c, how)
     local row, place = c.rows[i], rect.inset(r, 6, 0)
     ui:label(rect.left(place, 200, 10), row.name, { size = theme.size.small, cut = "left" })
     if how.format ~= "beside" then
-      ui:label(rect.right(place, 70, 8), outputs.size_text(row.bytes), { size = theme.size.small, color = ui.theme.faint, align = "right" })
+      ui:label(rect.right(place, 70, 8), size_text(row.bytes), { size = theme.size.small, color = ui.theme.faint, align = "right" })
     end
     ui:label(place, row.text ~= "" and row.text or "no caption", { size = theme.size.small, color = row.text ~= "" and ui.theme.faint or ui.theme.bad })
     if ui:over(r) and row.text ~= "" then ui:tip(r, row.text) end
@@ -281,7 +281,7 @@ function M.draw(view)
     if not wrong and (said == "enter" or entered or ui:take("return", "keypad enter")) then go = true end
     local words = ("%s%s, about %s%s"):format(set.count(#c.rows, how.format == "beside" and "caption" or "picture"),
       how.format == "replicate" and (c.metadata and " and metadata.txt" or " and as many .txt") or how.format == "beside" and "" or " with captions",
-      outputs.size_text(c.bytes), c.aside > 0 and ("; %d put aside are left out"):format(c.aside) or "")
+      size_text(c.bytes), c.aside > 0 and ("; %d put aside are left out"):format(c.aside) or "")
     ui:label(foot, wrong or words, { color = wrong and ui.theme.warning or ui.theme.faint })
     left = said == "escape"
   end)

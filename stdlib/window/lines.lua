@@ -9,6 +9,7 @@
 --
 -- Kinds: info, good, warning, bad, request. One that stands below the last line again and again is one line with its count.
 local json = require "native.json"
+local size_text = require "size_text"
 local trim = require "caption.trim"
 
 local M = {}
@@ -90,11 +91,6 @@ function M.text(list)
 end
 
 -- --- requests.log -----------------------------------------------------------------------------------------------------------------------------
-
-local function size_text(bytes)
-  if bytes < 1000 then return bytes .. " bytes" end
-  return bytes < 1e6 and ("%.0f kB"):format(bytes / 1e3) or ("%.1f MB"):format(bytes / 1e6)
-end
 
 -- The log has the time of Greenwich, people that of their clock.
 local function local_time(text)

@@ -14,7 +14,6 @@ local checkpoint = require "train.checkpoint"
 local fs = require "native.fs"
 local live = require "train.live"
 local log = require "native.log"
-local outputs = require "recipe.outputs"
 local runs = require "train.runs"
 local safetensors = require "native.safetensors"
 
@@ -325,6 +324,5 @@ function Run:told()
   return table.concat(parts, "  \u{B7}  ")
 end
 
-M.size_text = outputs.size_text
 
 return M

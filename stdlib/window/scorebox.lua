@@ -5,10 +5,10 @@
 --
 -- The captions are those that stand here, written to files or not. The numbers come into the store and are shown as they come (window.match);
 -- they change no caption, so there is nothing to undo. What is known is not asked again.
+local bring = require "hub.bring"
 local captionbox = require "window.captionbox"
 local fs = require "native.fs"
 local jobs = require "window.jobs"
-local looking = require "caption.looking"
 local match = require "window.match"
 local matched = require "caption.matched"
 local planbox = require "window.planbox"
@@ -92,7 +92,7 @@ local function wishes(view, area)
   local said = ui:field("score model", line "folder", box.model, { hint = USUAL })
   local folder = model_of(box)
   fs.grant(folder, "read")
-  local message, hint = looking.absent(folder)
+  local message, hint = bring.absent(folder)
   local r = rect.new(area.x + LABEL, area.y, area.width - LABEL, area.height)
   local high = ui:paragraph(r, message and message .. (hint and ": " .. hint or "") or planbox.HERE, { size = theme.size.small,
     color = message and ui.theme.warning or ui.theme.faint })

@@ -6,7 +6,7 @@ local compare = require "window.compare"
 local jobs = require "window.jobs"
 local log = require "native.log"
 local rect = require "window.rect"
-local run = require "window.run"
+local size_text = require "size_text"
 local theme = require "window.theme"
 
 local M = { whole = true } -- the screen has the panes' place, too
@@ -130,7 +130,7 @@ local function facts(view, area)
   for _, row in ipairs(r.facts) do rows[#rows + 1] = row end
   for i = #r.checkpoints, 1, -1 do
     local c = r.checkpoints[i]
-    rows[#rows + 1] = { i == #r.checkpoints and "checkpoints" or "", ("step %d, %s"):format(c.step, run.size_text(c.size)), path = c.path }
+    rows[#rows + 1] = { i == #r.checkpoints and "checkpoints" or "", ("step %d, %s"):format(c.step, size_text(c.size)), path = c.path }
   end
   ui:scroll("training facts", area, #rows * LINE, function(offset, inner)
     for i = offset // LINE + 1, math.min((offset + inner.height) // LINE + 1, #rows) do

@@ -2,11 +2,11 @@ local fs = require "native.fs"
 local html = require "recipe.html"
 local json = require "native.json"
 local log = require "native.log"
-local outputs = require "recipe.outputs"
 local pages = require "recipe.page"
 local place = require "recipe.place"
 local schema = require "recipe.schema"
 local set = require "recipe.set"
+local size_text = require "size_text"
 
 local M = {
   name = "report", on = "lora", version = 2, sink = true,
@@ -106,7 +106,7 @@ function M.run(context, options, result)
   page.table("Options", option_rows(result, trained))
   local rows = { { "checkpoint", "size" } }
   for _, entry in ipairs(files_of(result.folder, "/step%-%d+%.safetensors$")) do
-    rows[#rows + 1] = { entry.path:match "[^/]+$", outputs.size_text(entry.size) }
+    rows[#rows + 1] = { entry.path:match "[^/]+$", size_text(entry.size) }
   end
   page.table("Checkpoints", rows)
   local steps = { { "step", "line", "left" } }

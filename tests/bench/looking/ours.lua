@@ -8,12 +8,12 @@
 -- LOOK_DTYPE, LOOK_LENGTH (20), LOOK_PENALTY (1). A line of JSON as peer.py prints it; LOOK_OUT=FILE gets what was said: tokens, probabilities.
 local captioner = require "models.captioner"
 local device = require "native.device"
+local fitted = require "caption.fitted"
 local fs = require "native.fs"
 local hash = require "native.hash"
 local hub_folder = require "models.hub_folder"
 local json = require "native.json"
 local log = require "native.log"
-local looking = require "caption.looking"
 local scorer = require "models.scorer"
 local store = require "native.store"
 local tagger = require "models.tagger"
@@ -112,7 +112,7 @@ local function look(it, opened, items)
   local said, began
   for turn = 1, 2 do
     said, began = {}, log.clock()
-    for numbers, floats in looking.batches(context, turn == 1 and table.move(items, 1, math.min(batch, #items), 1, {}) or items, how) do
+    for numbers, floats in fitted.batches(context, turn == 1 and table.move(items, 1, math.min(batch, #items), 1, {}) or items, how) do
       local some = {}
       for k, n in ipairs(numbers) do some[k] = items[n] end
       for _, one in ipairs(it.work(floats, some)) do said[#said + 1] = one end
