@@ -162,3 +162,19 @@ on_device("a plan that waits after each step tells what each of them took", func
   end
   check.equal(plan:times "sample", {})
 end)
+
+on_device("of each step it tells what it computes and moves; what is repeated moves once", function(d)
+  local g = graph.new()
+  local x, w = g:input("x", "f32", { 6, 5 }), g:input("w", "f32", { 4, 5 })
+  local y = graph.linear(x, w)
+  local z = y + g:input("b", "f32", { 1, 4 }):expand { 6, 4 }
+  g:output("sample", y)
+  g:output("sample", z)
+  local plan <close> = check.ok(d:plan(g, { wait_each = true }))
+  check.ok(plan:run "sample")
+  plan:bytes(z)
+  local by = {}
+  for _, step in ipairs(plan:times "sample") do by[step.op] = { step.flops, step.bytes } end
+  check.equal(by.matmul, { 2 * 6 * 5 * 4, 4 * (6 * 5 + 4 * 5 + 6 * 4) })
+  check.equal(by.elementwise, { 6 * 4, 4 * (6 * 4 + 4 + 6 * 4) })
+end)

@@ -276,8 +276,8 @@ static int l_sizes(lua_State *L) {
   return 1;
 }
 
-/* plan:times(segment) -> {{op, path, candidate, seconds}, ...}: what each step took in the last run of a plan with wait_each, in
- * order. A chain of elementwise ops is "elementwise". */
+/* plan:times(segment) -> {{op, path, candidate, seconds, flops, bytes}, ...}: what each step took in the last run of a plan with wait_each,
+ * in order, what it computes, and what it moves when each element moves once. A chain of elementwise ops is "elementwise". */
 static int l_times(lua_State *L) {
   plan_box *box = check_plan(L);
   const cal_segment segment = cal_check_segment(L, 2);
@@ -285,11 +285,13 @@ static int l_times(lua_State *L) {
   lua_createtable(L, steps->steps, 0);
   for (int i = 0; i < steps->steps; i++) {
     const cal_step *step = &steps->step[i];
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, 0, 6);
     lua_pushstring(L, step->kind == CAL_STEP_NODE ? step->op->name : "elementwise"), lua_setfield(L, -2, "op");
     lua_pushstring(L, step->path), lua_setfield(L, -2, "path");
     lua_pushstring(L, cal_plan_choice(box->plan, segment, i)), lua_setfield(L, -2, "candidate");
     lua_pushnumber(L, cal_plan_seconds(box->plan, segment, i)), lua_setfield(L, -2, "seconds");
+    lua_pushnumber(L, step->flops), lua_setfield(L, -2, "flops");
+    lua_pushinteger(L, cal_step_bytes(step)), lua_setfield(L, -2, "bytes");
     lua_rawseti(L, -2, i + 1);
   }
   return 1;

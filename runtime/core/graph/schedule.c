@@ -40,8 +40,12 @@ static bool make_steps(cal_lowering *j) {
     }
     cal_step *step = &out->step[out->steps++];
     *step = (cal_step){.kind = item->node ? CAL_STEP_NODE : CAL_STEP_CHAIN, .path = item->path, .chain = chains[i]};
-    if (!item->node) continue;
+    if (!item->node) {
+      if (chains[i]) step->flops = (double)chains[i]->length * (double)cal_shape_count(chains[i]->space);
+      continue;
+    }
     step->op = item->node->op;
+    if (step->op->cost) step->flops = step->op->cost(j->g, item->node).flops;
     step->attr = item->node->attr;
     step->inputs = item->inputs;
     step->outputs = item->outputs;
@@ -58,6 +62,22 @@ static int operands(cal_step *step, cal_place **in, cal_place **out, int *output
   *out = chain ? step->chain->output : step->output;
   *outputs = chain ? step->chain->outputs : step->outputs;
   return chain ? step->chain->inputs : step->inputs;
+}
+
+static int64_t moved_bytes(const cal_place *p) {
+  int64_t elements = 1;
+  for (int i = 0; i < p->shape.rank; i++)
+    if (p->stride[i]) elements *= p->shape.dim[i];
+  return elements * (int64_t)cal_dtype_size(p->dtype);
+}
+
+int64_t cal_step_bytes(const cal_step *step) {
+  cal_place *in, *out;
+  int outputs, inputs = operands((cal_step *)step, &in, &out, &outputs);
+  int64_t bytes = 0;
+  for (int i = 0; i < inputs; i++) bytes += moved_bytes(&in[i]);
+  for (int i = 0; i < outputs; i++) bytes += moved_bytes(&out[i]);
+  return bytes;
 }
 
 /* How long each buffer is needed, in steps. */

@@ -73,6 +73,7 @@ typedef enum { CAL_STEP_NODE, CAL_STEP_CHAIN } cal_step_kind;
 typedef struct {
   cal_step_kind kind;
   const char *path; /* of the node, or of the last one fused into the chain */
+  double flops;     /* as op->cost counts them; of a chain one per instruction and element */
 
   /* CAL_STEP_NODE. Outputs are dense, in the arena or in a state; inputs are dense too, but those whose bit is set in
    * op->strided. The dtypes are those of the places: an op computes into what its output is stored in. */
@@ -115,6 +116,10 @@ void cal_schedule_free(cal_schedule *s);
 
 /* Where an input, weight, constant, state or output is; outputs are dense and stay until their segment runs again. NULL: nowhere. */
 const cal_place *cal_schedule_place(const cal_schedule *s, cal_value v);
+
+/* Bytes that a step reads and writes when each element moves once, however often it is repeated (a stride of 0): with its flops, where the
+ * step stands below the roofline (Williams et al., "Roofline", 2009). */
+int64_t cal_step_bytes(const cal_step *step);
 
 /* The schedule as text, a line for the memory and one per step: what to read when a plan is slow or wrong. */
 void cal_schedule_print(const cal_schedule *s, cal_buffer *out);

@@ -128,13 +128,17 @@ local function shares(plans)
       local by, order, all = {}, {}, 0
       for _, step in ipairs(plan:times(segment)) do
         local name = step.op .. " (" .. step.candidate .. ")"
-        if not by[name] then by[name], order[#order + 1] = { seconds = 0, steps = 0 }, name end
-        by[name].seconds, by[name].steps, all = by[name].seconds + step.seconds, by[name].steps + 1, all + step.seconds
+        if not by[name] then by[name], order[#order + 1] = { seconds = 0, flops = 0, bytes = 0, steps = 0 }, name end
+        local sum = by[name]
+        sum.steps, all = sum.steps + 1, all + step.seconds
+        for _, key in ipairs { "seconds", "flops", "bytes" } do sum[key] = sum[key] + step[key] end
       end
       table.sort(order, function(a, b) return by[a].seconds > by[b].seconds end)
       if all > 0 then print(("%s: %.1f ms"):format(segment, all * 1e3)) end
       for _, name in ipairs(order) do
-        print(("  %-32s %4d steps %9.2f ms %5.1f %%"):format(name, by[name].steps, by[name].seconds * 1e3, 100 * by[name].seconds / all))
+        local sum = by[name]
+        print(("  %-32s %4d steps %9.2f ms %5.1f %% %8.2f GFLOP %7.1f GFLOP/s %8.1f MB %6.1f GB/s"):format(name, sum.steps, sum.seconds * 1e3,
+          100 * sum.seconds / all, sum.flops / 1e9, sum.flops / sum.seconds / 1e9, sum.bytes / 1e6, sum.bytes / sum.seconds / 1e9))
       end
     end
   end
