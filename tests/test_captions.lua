@@ -97,10 +97,13 @@ test("log says what a model on this machine was asked with, where that is not th
   add("k3", '{"weights":"5e87564200","settings":7}')
   check.ok(s:add_caption { sha = sha, key = "k4", text = "k4", author = "model", provider = "wd14", model = "vit", cost = 0, spend = true,
     detail = '{"weights":"d3be337100","settings":{"threshold":0.5,"rating":true,"without":["solo","1girl"]}}' })
+  check.ok(s:add_caption { sha = sha, key = "k5", text = "k5", author = "model", provider = "wd14", model = "odd", cost = 0, spend = true,
+    detail = '{"weights":"d3be337100","settings":{"without":[true,"1girl"]}}' })
   s:close()
   local shown = ends(0, folder, "captions log photos/p1.png")
   for _, line in ipairs { "  blip base, free\n      k1\n", "  blip base, a picture of, weights 5e875642, longest 8, penalty 1.5, free\n      k2\n",
-    "  blip base, weights 5e875642, free\n      k3\n", "  wd14 vit, weights d3be3371, threshold 0.5, rating true, without solo 1girl, free\n" } do
+    "  blip base, weights 5e875642, free\n      k3\n", "  wd14 vit, weights d3be3371, threshold 0.5, rating true, without solo 1girl, free\n",
+    "  wd14 odd, weights d3be3371, without true 1girl, free\n" } do
     check.contains(shown, line)
   end
 end)

@@ -433,6 +433,9 @@ test("typos anywhere have their place and the right word", function()
     { 'local a = images "@/photos":caption { with = wd14 { threshold = "35%" } }', 'takes a number, not "35%"', "35 percent are written 0.35" },
     { 'local a = images "@/photos":caption { with = wd14 { threshold = "0.35" } }', "takes a number", "write 0.35, without quotes" },
     { 'local a = images "@/photos":take "3"', "takes a whole number", "write 3, without quotes" },
+    { 'local a = images "@/photos":take "50%"', 'takes a whole number, not "50%"', without = "percent" },
+    { 'local a = images "@/photos":take "2.5"', 'takes a whole number, not "2.5"', without = "write 2.5" },
+    { 'local a = images "@/photos":caption { with = blip { penalty = "50%" } }', 'takes a number, not "50%"', without = "percent" },
     { 'local a = images "@/photos":caption { with = blip { num_beams = 3 } }', "unknown option 'num_beams'", "did you mean 'beams'?" },
     { 'local a = images "@/photos":reject { score_below = 0.1 }', "unknown option 'score_below'", "did you mean 'match_below'?" },
     { 'local a = images "@/photos":caption { with = { gemini {}, wd14 {} } }', "has wd14 {}, which writes tags, and gemini {}, which writes sentences" },
@@ -467,6 +470,7 @@ test("typos anywhere have their place and the right word", function()
     for _, done in ipairs { place.run(case[1]), place.check(case[1]) } do
       if done.exit ~= 2 then error(("exit %s for %s: %s"):format(done.exit, case[1], done.text)) end
       for i = 2, #case do check.contains(done.text, case[i]) end
+      check.ok(not case.without or not done.text:find(case.without, 1, true), done.text)
     end
   end
 end)

@@ -27,7 +27,12 @@ local function settings_of(row, told, parts)
   parts[#parts + 1] = "weights " .. told.weights:sub(1, 8)
   for _, option in ipairs(provider.options) do
     local value = settings[option.name]
-    local shown = type(value) == "table" and table.concat(value, " ") or tostring(value)
+    local shown = tostring(value)
+    if type(value) == "table" then
+      local words = {}
+      for i, one in ipairs(value) do words[i] = tostring(one) end
+      shown = table.concat(words, " ")
+    end
     if value ~= nil and shown ~= "" and value ~= option.default then parts[#parts + 1] = option.name .. " " .. shown end
   end
 end

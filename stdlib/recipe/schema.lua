@@ -153,18 +153,20 @@ end
 
 local function wrong(value, option) return nil, ("takes %s, not %s"):format(M.type_text(option), M.show(value)) end
 
--- What was meant by "0.35" or "35%" where a number is taken.
-local function number_hint(value)
-  local number, percent = tostring(value):match "^%s*(%-?%d*%.?%d+)%s*(%%?)%s*$"
-  if type(value) ~= "string" or not number then return nil end
-  return percent == "" and ("write %s, without quotes"):format(number) or ("%s percent are written %s"):format(number, number_text(tonumber(number) / 100))
+-- What was meant by "0.35" where a number is taken, or by "35%" where one of 0 to 1 is.
+local function number_hint(value, option)
+  if type(value) ~= "string" then return nil end
+  local number, percent = value:match "^%s*(%-?%d*%.?%d+)%s*(%%?)%s*$"
+  if not number or option.type == "integer" and (percent ~= "" or not math.tointeger(tonumber(number))) then return nil end
+  if percent == "" then return ("write %s, without quotes"):format(number) end
+  return option.max == 1 and ("%s percent are written %s"):format(number, number_text(tonumber(number) / 100)) or nil
 end
 
 function readers.integer(value, option)
   local whole = math.type(value) == "integer" and value or (type(value) == "number" and math.tointeger(value))
   if not whole then
     local _, complaint = wrong(value, option)
-    return nil, complaint, number_hint(value)
+    return nil, complaint, number_hint(value, option)
   end
   return in_range(whole, option)
 end
@@ -172,7 +174,7 @@ end
 function readers.number(value, option)
   if type(value) ~= "number" then
     local _, complaint = wrong(value, option)
-    return nil, complaint, number_hint(value)
+    return nil, complaint, number_hint(value, option)
   end
   return in_range(value, option)
 end
