@@ -36,8 +36,8 @@ end
 function M.declare(options, state)
   local model = looking.declare(options, state, "captioner")
   local prompt, message, code, key = captioner.prompt { model = model, prompt = options.prompt, beams = options.beams, longest = options.longest }
-  if not prompt then state.session:fail(state.at, message, { code = code, key = key or "longest", value = true, world = true,
-    hint = options.longest > model.config.places and ("write longest = %d, or less"):format(model.config.places) or nil }) end
+  if not prompt then state.session:fail(state.at, message, { code = code, key = key or "prompt", value = true, world = true,
+    hint = key == "longest" and options.longest > model.config.places and ("write longest = %d, or less"):format(model.config.places) or nil }) end
 end
 
 M.question = looking.question

@@ -22,6 +22,7 @@ Captioner.__index = Captioner
 ---@return integer[]? prompt
 ---@return string? message
 ---@return string? code
+---@return string? option the one that it is about
 function captioner.prompt(options)
   local c = options.model.config
   local asked, message, code = options.model.words:tokens(options.prompt)
@@ -30,14 +31,14 @@ function captioner.prompt(options)
   for _, mark in ipairs(MARKS) do
     if said:find(mark, 1, true) then
       return nil, mark == "[UNK]" and "this model has no word for a part of the prompt; letters, digits and points of its language are known"
-        or mark == "[SEP]" and "the prompt has [SEP] in it, which ends a text" or ("the prompt has %s in it, which is no word"):format(mark), "ARG"
+        or mark == "[SEP]" and "the prompt has [SEP] in it, which ends a text" or ("the prompt has %s in it, which is no word"):format(mark), "ARG", "prompt"
     end
   end
   if #asked + 1 >= options.longest then
-    return nil, ("the prompt has %d tokens, so a caption of %d has no room"):format(#asked, options.longest), "ARG"
+    return nil, ("the prompt has %d tokens, so a caption of %d has no room"):format(#asked, options.longest), "ARG", "longest"
   end
   if options.longest > c.places then
-    return nil, ("%d tokens are asked for; this model writes %d at most"):format(options.longest, c.places), "ARG"
+    return nil, ("%d tokens are asked for; this model writes %d at most"):format(options.longest, c.places), "ARG", "longest"
   end
   if options.beams > 1 and 2 * options.beams > c.vocabulary then
     return nil, ("%d beams look at the %d likeliest words of each step; this model knows %d"):format(options.beams, 2 * options.beams, c.vocabulary),
