@@ -1,9 +1,12 @@
 -- What is said to those who name a model of another kind than they meant: what it is, and what reads it or brings the right one.
+local cache = require "hub.cache"
 local fs = require "native.fs"
+local hash = require "native.hash"
 local json = require "native.json"
 local kind = require "models.kind"
 local recipes = dofile "tests/recipes.lua"
 local safetensors = require "native.safetensors"
+local store = require "native.store"
 
 local BLIP, TAGGER = { "config.json", "model.safetensors" }, { "config.json", "model.safetensors", "selected_tags.csv" }
 
@@ -77,6 +80,8 @@ local CASES = {
   { "none", "blip", "m/none is an empty folder, not a BLIP that writes captions", "brings" },
   { "one.safetensors", "blip", "m/one.safetensors is a single file; a BLIP that writes captions is a folder: config.json, weights and the words", "name the folder" },
   { "one.safetensors", "wd14", "single file; a WD14 tagger is a folder: config.json, weights and selected_tags.csv", "name the folder" },
+  { "wd14/model.safetensors", "wd14", "m/wd14/model.safetensors is a file; a model is its whole folder", "m/wd14\"" },
+  { "wd14/selected_tags.csv", "blip", "m/wd14/selected_tags.csv is a file; a model is its whole folder", "m/wd14\"" },
   { "onnx", "wd14", "m/onnx has its weights only as ONNX (model.onnx); model.safetensors or pytorch_model.bin is read", "brings" },
   { "onnx", "blip", "m/onnx has its weights only as ONNX", "brings" },
   { "flax", "blip", "m/flax has its weights only as Flax (flax_model.msgpack)", "brings" },
@@ -148,7 +153,12 @@ test("a model where huggingface_hub keeps it is read through its links, those th
   place.write("cache/models--a--b/snapshots/0123/vocab.txt", table.concat(words, "\n"))
   local done = place.check(text:format "cache/models--a--b/snapshots/0123")
   check.equal(done.exit, 0, done.text)
-  check.contains(place.run(text:format "cache/models--a--b/snapshots/0123").log, "reads @/photos, @/cache/models--a--b ")
+  local replacing = text:gsub("caption {", "caption { replace = true,")
+  check.contains(place.run(replacing:format "cache/models--a--b/snapshots/0123").log, "reads @/photos, @/cache/models--a--b ")
+  local kept <close> = assert(store.open(place.path "store"))
+  local row = check.ok(kept:caption_in_force(hash.sha256(place.read "photos/p1.png")))
+  check.equal({ row.provider, row.model }, { "blip", "b" }) -- not 0123, which says nothing to anybody
+  check.equal({ cache.name "/h/models--gpt2/snapshots/0123/", cache.name "models/sd15/", cache.name "x" }, { "gpt2", "sd15", "x" })
   local header = [[recipe "x" { allow = { read = { "@/photos", "@/%s" }, write = { "@/out" }, gpu = true } } ]]
   done = place.check(header:format "cache/models--a--b" .. text:format "cache/models--a--b/snapshots/0123")
   check.equal(done.exit, 0, done.text)

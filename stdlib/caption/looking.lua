@@ -62,8 +62,9 @@ end
 -- The model, or what is wrong, the code and what to do: another kind than was wanted is told as what it is.
 local function opened(path, kind)
   local there = fs.stat(path)
-  if there and there.kind ~= "folder" then
-    return nil, ("%s is a file; a model is its whole folder"):format(path), "ARG", ("write model = %q"):format(path:match "^(.+)/[^/]*$" or ".")
+  if there and there.kind == "file" then
+    local message, advice = kinds.instead(path, kind)
+    return nil, message, "ARG", advice
   end
   local model, message, code = hub_folder.open(path, kind)
   if model then return model end
@@ -95,7 +96,7 @@ end
 function M.told(options, context, kind, seconds)
   local settings = M.question(options)
   settings.prompt = nil
-  return { model = options.model:match "([^/]+)/*$", weights = M.depends(options, context, kind), settings = settings, seconds = seconds, cost = 0 }
+  return { model = cache.name(options.model), weights = M.depends(options, context, kind), settings = settings, seconds = seconds, cost = 0 }
 end
 
 function M.model(options, context, kind)

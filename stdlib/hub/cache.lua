@@ -3,6 +3,8 @@
 --
 --   cache.root "/home/me/.cache/huggingface/hub/models--o--n/snapshots/0123/unet"     --> "/home/me/.cache/huggingface/hub/models--o--n"
 --   cache.root "models/sd15"                                                         --> "models/sd15"
+--   cache.name "hub/models--Salesforce--blip-image-captioning-base/snapshots/0123"     --> "blip-image-captioning-base"
+--   cache.name "models/sd15"                                                         --> "sd15"
 --   cache.advice("models/x", "models/x/model.safetensors leads out of ... (a symlink?)")  --> what to do about links that lead elsewhere
 
 local M = {}
@@ -11,6 +13,14 @@ local M = {}
 ---@param path string
 ---@return string
 function M.root(path) return path:match "^(.*models%-%-[^/]+)/snapshots/[^/]+" or path end
+
+--- What a model's folder is called; where the hub keeps it, that is no name of a folder but the model's.
+---@param path string
+---@return string
+function M.name(path)
+  local kept = path:match "models%-%-([^/]+)/snapshots/[^/]+/*$"
+  return kept and (kept:match "%-%-(.+)$" or kept) or path:match "([^/]+)/*$" or path
+end
 
 --- For a message of fs about a link that leads out of a model's folder; nil for any other.
 ---@param path string the model's folder

@@ -143,6 +143,9 @@ local function inside(path, wanted)
   end
 end
 
+-- Files that lie in models' folders under these names: the folder was meant.
+local function is_part(name) return name:find "^model%." or name:find "^pytorch_model" or name:find "%.json$" or name:find "%.txt$" or name:find "%.csv$" end
+
 local function brings(wanted) return ("`calotype get hf:%s` brings %s"):format(WANTED[wanted].hub, WANTED[wanted].text) end
 
 --- What to say to somebody who wants one kind and named another: a sentence and what to do. The sentence is nil where only the advice is of use, both
@@ -156,7 +159,9 @@ function M.instead(path, wanted)
   local want, below = WANTED[wanted], (not it or it.kind ~= "file") and inside(path, wanted)
   if below then return ("%s is not %s"):format(path, want.text), ("%s inside it is one"):format(below) end
   if not it then return nil end
-  if it.kind == "file" then
+  if it.kind == "file" and is_part(path:match "[^/]*$") then
+    return ("%s is a file; a model is its whole folder"):format(path), ("write model = %q"):format(path:match "^(.+)/[^/]*$" or ".")
+  elseif it.kind == "file" then
     return ("%s is a single file; %s is a folder: config.json, weights and %s"):format(path, want.text,
       wanted == "tagger" and "selected_tags.csv" or "the words"), "name the folder; " .. brings(wanted) .. ", whole"
   end
