@@ -226,11 +226,11 @@ local function model()
         while p:work(0.004) do end
       end
     ]]):format(photos, store)))
-    local random, some = hash.random(20261121), 0
+    local random, some, slow = hash.random(20261121), 0, 1 -- a machine on which nothing came so far gets twice the time
     for kill = 1, 8 do
       local child = io.popen(("%s %s >%s/out 2>&1 & echo $!; wait $! 2>/dev/null"):format(host, program, at))
       local pid = child:read "l"
-      script.pause(0.1 + random:below(500) / 1000)
+      script.pause((0.1 + random:below(500) / 1000) * slow)
       os.execute("kill -9 " .. pid)
       child:close()
       check.equal(fs.read(at .. "/out"), "", "kill " .. kill .. ": it ended by itself")
@@ -241,6 +241,7 @@ local function model()
         for _, item in ipairs(p.items) do check.equal(item.caption, p.items[1].caption) end
         check.equal(odd(p), {})
       end
+      if some == 0 then slow = slow * 2 end
       p:close()
     end
     check.ok(some > 0, "no program came so far")
