@@ -226,7 +226,7 @@ TEST(the_memory_that_is_left_is_what_the_system_and_the_containers_around_leave)
   CHECK(cal_room(root) == 8192000000u);
   kernel_says(root, GROUP "memory.max", "max\n");
   kernel_says(root, GROUP "memory.current", "3000000000\n");
-  kernel_says(root, GROUP "memory.stat", "anon 900\nactive_file 70\ninactive_file 1000000000\n");
+  kernel_says(root, GROUP "memory.stat", "anon 900\nactive_file 300000000\ninactive_file 700000000\n");
   CHECK(cal_room(root) == 8192000000u);
   kernel_says(root, GROUP "memory.max", "4000000000\n");
   CHECK(cal_room(root) == 2000000000u); /* files that were read may go */
@@ -244,7 +244,7 @@ TEST(the_memory_that_is_left_is_what_the_system_and_the_containers_around_leave)
   CHECK(cal_room(root) == 8192000000u);
   kernel_says(root, FIRST "memory.limit_in_bytes", "2500000000\n");
   kernel_says(root, FIRST "memory.usage_in_bytes", "1500000000\n");
-  kernel_says(root, FIRST "memory.stat", "inactive_file 1\ntotal_inactive_file 250000000\n");
+  kernel_says(root, FIRST "memory.stat", "inactive_file 1\ntotal_inactive_file 200000000\ntotal_active_file 50000000\n");
   CHECK(cal_room(root) == 1250000000u);
   kernel_says(root, "/proc/self/cgroup", "nonsense\n4:memory\n:::\n");
   CHECK(cal_room(root) == 8192000000u);

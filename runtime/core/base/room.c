@@ -23,23 +23,27 @@ static bool number_in(const char *path, const char *name, uint64_t *out) {
 }
 
 typedef struct {
-  const char *folder, *limit, *usage, *files;
+  const char *folder, *limit, *usage, *files[2];
 } version;
 
-static const version versions[2] = {{"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"},
-                                    {"/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"}};
+static const version versions[2] = {
+    {"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", {"total_inactive_file", "total_active_file"}},
+    {"/sys/fs/cgroup", "memory.max", "memory.current", {"inactive_file", "active_file"}}};
 
 /* What the group at `folder` leaves; UINT64_MAX: it has no limit, or there is no such group here. */
 static uint64_t left_by(const char *folder, const version *v) {
   char path[PATH_MAX + 64];
-  uint64_t limit, usage = 0, files = 0;
+  uint64_t limit, usage = 0;
   snprintf(path, sizeof path, "%s/%s", folder, v->limit);
   if (!number_in(path, "", &limit)) return UINT64_MAX; /* "max" is none */
   snprintf(path, sizeof path, "%s/%s", folder, v->usage);
   number_in(path, "", &usage);
   snprintf(path, sizeof path, "%s/memory.stat", folder);
-  number_in(path, v->files, &files);
-  usage = files < usage ? usage - files : 0;
+  for (int i = 0; i < 2; i++) { /* as MemAvailable has it: a checkpoint that was read twice counts as active, and goes as well */
+    uint64_t files = 0;
+    number_in(path, v->files[i], &files);
+    usage = files < usage ? usage - files : 0;
+  }
   return usage < limit ? limit - usage : 1;
 }
 
