@@ -145,7 +145,7 @@ test("two runs at once in one folder pay once for each picture", function()
   local other = one:read "a"
   one:close()
   check.equal(code, 0, text)
-  check.contains(text .. other, "another run asks with this store; waiting, so that nothing is paid twice")
+  check.contains(text .. other, "another run asks with this store; waiting, so that nothing is computed or paid twice")
   check.contains(text .. other, "captions: 12 known")
   place.all_right(server:counts "ok@2000=two")
 end)

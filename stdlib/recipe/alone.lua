@@ -1,4 +1,4 @@
--- alone.lua - one process at a time asks for what costs money, so that two runs in one folder do not pay twice for the same.
+-- alone.lua - one process at a time asks for what costs money or takes the device, so that two runs in one folder do not pay or compute twice for the same.
 --
 --   local _ <close> = alone.asking(store, function() context.fail("stopped", { exit = 130 }) end)   -- waits for the other one, and says so
 --
@@ -16,7 +16,7 @@ function M.asking(store, stopped)
     local got, message, code = store:lock()
     if got == nil then script.fail { message = message, source = false, exit = code == "DENIED" and 3 or 1 } end
     if got then return setmetatable({}, { __close = function() store:unlock() end }) end
-    if not told then log.say("info", "another run asks with this store; waiting, so that nothing is paid twice") end
+    if not told then log.say("info", "another run asks with this store; waiting, so that nothing is computed or paid twice") end
     told = true
     if not script.pause(0.1) then stopped() end
   end
