@@ -117,8 +117,8 @@ void cal_schedule_free(cal_schedule *s);
 /* Where an input, weight, constant, state or output is; outputs are dense and stay until their segment runs again. NULL: nowhere. */
 const cal_place *cal_schedule_place(const cal_schedule *s, cal_value v);
 
-/* Bytes that a step reads and writes when each element moves once, however often it is repeated (a stride of 0): with its flops, where the
- * step stands below the roofline (Williams et al., "Roofline", 2009). */
+/* Bytes that a step reads and writes when each element moves once, however often it is repeated (a stride of 0; the table of an embedding
+ * as a whole): with its flops, where the step stands below the roofline (Williams et al., "Roofline", 2009). */
 int64_t cal_step_bytes(const cal_step *step);
 
 /* The schedule as text, a line for the memory and one per step: what to read when a plan is slow or wrong. */
