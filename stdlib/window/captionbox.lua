@@ -6,9 +6,7 @@
 -- Two steps: what is wanted; then the plan, which this program makes in a child without asking anybody, and the button that does it. The
 -- captions appear as they come (window.jobs). A person's caption stays unless `replace` is on. All that came is one step, which can be undone.
 local auto = require "caption.auto"
-local bring = require "hub.bring"
 local caption = require "assistant.caption"
-local fs = require "native.fs"
 local jobs = require "window.jobs"
 local planbox = require "window.planbox"
 local providers = require "recipe.providers"
@@ -70,11 +68,10 @@ local function option_of(provider, name)
   for _, option in ipairs(providers.by_name[provider].options) do if option[1] == name then return option end end
 end
 
--- Where the model of a writer on this machine lies; it is looked at there, by this program's own hand.
+-- Where the model of a writer on this machine lies.
 local function folder_of(writer, typed)
   local folder = typed:match "^%s*(.-)%s*$"
   if folder == "" then folder = option_of(writer, "model").default end
-  fs.grant(folder, "read")
   return folder
 end
 
@@ -99,7 +96,7 @@ function M.opened(view)
   box.auto = name and ("auto is %s here: %s says so"):format(name, why) or "auto: " .. caption.NOBODY
   for i, writer in ipairs(writers) do
     local first = not kept.with and box.alone and box.writer == 1 and LOCAL[writer] and folder_of(writer, "")
-    if writer == kept.with or first and not bring.absent(first) then box.writer = i end
+    if writer == kept.with or first and not select(2, planbox.about(first)) then box.writer = i end
   end
   for i, scope in ipairs(box.scopes) do if scope.name:find("selected", 1, true) then box.scope = i end end
   for _, field in ipairs(FIELDS) do
@@ -241,9 +238,7 @@ local function about(box)
   local writer = writer_of(box)
   if writer == "auto" then return box.auto, box.alone end
   if not LOCAL[writer] then return nil end
-  local message, hint = bring.absent(folder_of(writer, box.fields[writer]:text()))
-  if message then return message .. (hint and ": " .. hint or ""), true end
-  return planbox.HERE
+  return planbox.about(folder_of(writer, box.fields[writer]:text()))
 end
 
 local function wishes(view, area)

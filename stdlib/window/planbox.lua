@@ -3,6 +3,8 @@
 --   planbox.start(view, box, recipe, { planbox.HERE })      -- box.lines, or box.trouble
 --   if box.lines then local what = planbox.draw(view, box, area, "Caption 12 pictures") end      --> "go", "back", or nil
 --   planbox.forget(box)
+local bring = require "hub.bring"
+local fs = require "native.fs"
 local jobs = require "window.jobs"
 local rect = require "window.rect"
 local theme = require "window.theme"
@@ -11,6 +13,15 @@ local M = {}
 
 --- What there is to say of a model on this machine.
 M.HERE = "on this machine's device: nothing is sent, nothing costs"
+
+--- The same of the model in a folder, or that it is not there and what brings it. The folder is looked at by this program's own hand.
+---@return string words, boolean lacking
+function M.about(folder)
+  fs.grant(folder, "read")
+  local message, hint = bring.absent(folder)
+  if not message then return M.HERE, false end
+  return message .. (hint and ": " .. hint or ""), true
+end
 
 --- Ask for the plan; `first` are lines that stand before it.
 ---@param first? string[]

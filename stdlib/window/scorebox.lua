@@ -5,9 +5,7 @@
 --
 -- The captions are those that stand here, written to files or not. The numbers come into the store and are shown as they come (window.match);
 -- they change no caption, so there is nothing to undo. What is known is not asked again.
-local bring = require "hub.bring"
 local captionbox = require "window.captionbox"
-local fs = require "native.fs"
 local jobs = require "window.jobs"
 local match = require "window.match"
 local matched = require "caption.matched"
@@ -91,11 +89,10 @@ local function wishes(view, area)
   box.scope = ui:tabs("score scope", line "for", names, box.scope)
   local said = ui:field("score model", line "folder", box.model, { hint = USUAL })
   local folder = model_of(box)
-  fs.grant(folder, "read")
-  local message, hint = bring.absent(folder)
+  local words, lacking = planbox.about(folder)
   local r = rect.new(area.x + LABEL, area.y, area.width - LABEL, area.height)
-  local high = ui:paragraph(r, message and message .. (hint and ": " .. hint or "") or planbox.HERE, { size = theme.size.small,
-    color = message and ui.theme.warning or ui.theme.faint })
+  local high = ui:paragraph(r, words, { size = theme.size.small,
+    color = lacking and ui.theme.warning or ui.theme.faint })
   rect.top(area, high, 8)
   local foot = rect.bottom(area, 30)
   ui:paragraph(area, ("BLIP's matcher says of each caption how sure it is, from 0 to 1, that it belongs to its picture. Below %g one may be of something else. "
