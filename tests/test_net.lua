@@ -120,12 +120,14 @@ test("certificates are looked at, and CALOTYPE_CA names one's own", function()
   if not os.execute "command -v openssl >/dev/null 2>&1" then skip "openssl is not installed: there is no server that speaks TLS" end
   local folder = tmp "tls"
   assert(fs.make_folder(folder))
-  local port = 20000 + math.random(20000)
-  local start = io.popen(([[cd '%s' && openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
-    -keyout key.pem -out cert.pem >/dev/null 2>&1; openssl s_server -quiet -accept %d -key key.pem -cert cert.pem -WWW >/dev/null 2>&1 & echo $!]]):format(
-    folder, port))
-  local process = start:read "l"
-  start:close()
+  local secure = assert(io.popen(([[cd '%s' && openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+    -keyout key.pem -out cert.pem >openssl.log 2>&1; echo $$; exec openssl s_server -accept 0 -key key.pem -cert cert.pem -WWW 2>>openssl.log]]):format(folder)))
+  local process, port = secure:read "l", nil
+  for line in secure:lines() do -- the system chooses the port
+    port = line:match "^ACCEPT .*:(%d+)$"
+    if port then break end
+  end
+  if not port then error("openssl s_server did not begin: " .. fs.read(folder .. "/openssl.log")) end
   assert(fs.write(folder .. "/page", "HTTP/1.0 200 OK\r\n\r\nhello"))
   local ask = ([[
     local talk <close> = check.ok(net.talk { service = "s", base = "https://localhost:%d", base_from = ".env", keys = { "MY_KEY" }, attempts = %s, log = "" })
@@ -142,6 +144,7 @@ test("certificates are looked at, and CALOTYPE_CA names one's own", function()
       'check.contains(reply.why, "no secure connection")')) -- a certificate for another name
   end)
   os.execute("kill " .. process)
+  secure:close()
   if not good then error(message, 0) end
 end)
 
