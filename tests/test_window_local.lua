@@ -138,6 +138,79 @@ test("blip has a folder, words to begin with and a penalty of its own, which no 
   end)
 end)
 
+test("what else a writer can be told is one line, as recipes have it: checked by the same rules, remembered for each writer", function()
+  with_view(2, function(v, p, at)
+    window.settle(v)
+    local function trouble(line, with, more)
+      local how = { with = with or "blip", blip = at .. "/blip", wd14 = at .. "/wd14", ["more " .. (with or "blip")] = line }
+      for name, value in pairs(more or {}) do how[name] = value end
+      local box, words = planned(v, how)
+      local said = box.trouble or words
+      key(v, "escape")
+      return said
+    end
+    for line, words in pairs { ["beams = 99"] = "option 'beams' of blip is 99; it must be 1 to 16", ["num_beams = 3"] = "did you mean 'beams'?",
+      ["beams = many"] = 'takes a whole number, not "many"', ["foo = 1"] = "blip has model, prompt, beams", ["dtype = f64"] = '"f32", "bf16" or "f16"',
+      ["beams 3"] = "= is expected at 3: name = value", ["penalty = 2"] = "penalty has a place of its own in this box", ["shortest = 40"] = "shortest = 40 and longest = 30" } do
+      check.contains(trouble(line), words)
+    end
+    check.contains(trouble("rating = perhaps", "wd14"), "yes or no is expected")
+    check.contains(trouble("threshold = 0.3", "wd14"), "threshold has a place of its own")
+    check.equal(p.settings.captioning, nil)
+
+    local box = planned(v, { with = "blip", blip = at .. "/blip", ["more blip"] = "beams = 2, longest = 12; dtype = bf16", penalty = "4",
+      ["more wd14"] = "rating = yes", scope = 1 })
+    check.contains(box.recipe, ('blip { model = "%s/blip", beams = 2, longest = 12, penalty = 4, dtype = "bf16" }'):format(at))
+    check.equal(box.recipe:find("rating", 1, true), nil)
+    run(v)
+    check.ok(p.items[1].caption ~= "", window.told(v))
+    check.equal({ p.settings.captioning["more blip"], p.settings.captioning["more wd14"] }, { "beams = 2, longest = 12; dtype = bf16", "rating = yes" })
+    box = planned(v, { with = "wd14", wd14 = at .. "/wd14", threshold = "0.2", scope = #v.captioning.scopes })
+    check.contains(box.recipe, "rating = true")
+    key(v, "escape")
+    box = planned(v, { with = "wd14", wd14 = at .. "/wd14", ["more wd14"] = 'without = { "a b", solo }', scope = 1 })
+    check.contains(box.recipe, 'without = { "a b", "solo" }')
+    key(v, "escape")
+    check.contains(planned(v, { with = "gemini", ["more gemini"] = 'language = de, instructions = "no colours, please"' }).recipe,
+      'language = "de", instructions = "no colours, please"')
+    key(v, "escape")
+    key(v, "c", { alt = true }) -- what is wrong is said until it is another
+    box = v.captioning
+    for i, one in ipairs(box.writers) do if one == "blip" then box.writer = i end end
+    box.fields["more blip"]:set "beams = 0"
+    key(v, "return")
+    check.contains(box.trouble, "beams")
+    v.ui.focus = "caption more blip"
+    v:pass({ kind = "text", text = "1" }, false)
+    check.equal(box.trouble, nil)
+  end)
+end)
+
+test("a folder is looked at when its typing rests or its field is left, not what lies above it", function()
+  with_view(1, function(v, _, at)
+    local asked, about = {}, bring.absent
+    local _ <close> = setmetatable({}, { __close = function() bring.absent = about end })
+    key(v, "m", { alt = true })
+    bring.absent = function(path)
+      if asked[#asked] ~= path then asked[#asked + 1] = path end
+      return about(path)
+    end
+    v.ui.focus = "score model"
+    for letter in (at .. "/itm"):gmatch "." do v:pass({ kind = "text", text = letter }, false) end
+    local usual = "models/blip-itm-base-coco"
+    check.equal(asked, { usual })
+    v.ui.focus = nil
+    v:pass(nil, false)
+    check.equal(asked, { usual, at .. "/itm" })
+    v.ui.focus = "score model"
+    v:pass({ kind = "text", text = "x" }, false)
+    check.equal(#asked, 2)
+    until_(v, function() return asked[3] end)
+    check.equal(asked[3], at .. "/itmx")
+    key(v, "escape")
+  end)
+end)
+
 test("without a folder the box says which command brings it; one that is broken is told in words, and nothing is begun", function()
   with_view(1, function(v, p, at)
     key(v, "c", { alt = true })

@@ -99,9 +99,10 @@ function M.recipe(path, o, spec)
   return table.concat(out, "\n") .. "\n"
 end
 
---- What can be done where nobody would write: a sentence.
-M.NOBODY = "put a key into .env (GEMINI_API_KEY=...), or the address of a server of your own (OPENAI_BASE_URL=http://localhost:8080), or say "
-  .. 'with=blip, a model on this machine (calotype help blip), or with=template text="a photo of [trigger]" trigger=WORD for one sentence for all'
+--- What can be done where nobody would write: the beginning of a sentence, and all of it for the command.
+M.KEY = "put a key into .env (GEMINI_API_KEY=...), or the address of a server of your own (OPENAI_BASE_URL=http://localhost:8080), or "
+M.NOBODY = M.KEY .. "say with=blip, a model on this machine (calotype help blip), or with=template "
+  .. 'text="a photo of [trigger]" trigger=WORD for one sentence for all'
 
 --- The command ends where a picture would be without words and nobody is there to ask.
 function M.look_ahead(path, o, options)

@@ -3,6 +3,8 @@
 --   local spec = settings.define("analyze", { { "side", "integer", min = 64, max = 8192, default = 512, doc = "shorter side that is wanted" } })
 --   local o = settings.read(spec, { side = "768" })                -- o.side == 768
 --   settings.lines(spec)                                            -- { "side=512   shorter side that is wanted; 64 to 8192" }, for its help
+--   settings.parse 'beams = 3, dtype = "bf16"'                      -- { beams = "3", dtype = "bf16" }: several in a line, as recipes have them
+local lexer = require "recipe.lexer"
 local place = require "recipe.place"
 local schema = require "recipe.schema"
 
@@ -27,6 +29,49 @@ local function typed(option, text)
     if NO[text:lower()] then return false end
   end
   return text
+end
+
+local LINE = "name = value, and commas between; words with spaces or signs stand in quotes"
+
+--- What stands in a line as in the braces of a recipe: texts, as they would be typed one by one. Words need no quotes, a list is one text with
+--- commas. Raises for what is written otherwise.
+---@param line string
+---@return table<string, string>
+function M.parse(line)
+  local tokens, i, values = lexer.tokens(line), 1, {}
+  local function take(kind, text)
+    local token = tokens[i]
+    if not token or token.kind ~= kind or text and token.text ~= text then return nil end
+    i = i + 1
+    return token.text
+  end
+  local function comma() return take("symbol", ",") or take("symbol", ";") end
+  local function wrong(wanted)
+    place.fail(nil, ("%s is expected %s"):format(wanted, tokens[i] and ("at %s"):format(tokens[i].text) or "at the end"), { hint = LINE })
+  end
+  local function lone()
+    local words = take "string"
+    if words then return lexer.string_value(words) end
+    local sign = take("symbol", "-")
+    local number = take "number"
+    if sign and not number then wrong "a number" end
+    return number and (sign or "") .. number or take "name" or take "keyword" or wrong "a value"
+  end
+  while tokens[i] do
+    local name = take "name" or wrong "a name"
+    if values[name] then place.fail(nil, ("%s stands twice"):format(name)) end
+    if not take("symbol", "=") then wrong "=" end
+    if take("symbol", "{") then
+      local parts = {}
+      while not take("symbol", "}") do
+        parts[#parts + 1] = lone()
+        if not comma() and not (tokens[i] and tokens[i].text == "}") then wrong "a comma or }" end
+      end
+      values[name] = table.concat(parts, ", ")
+    else values[name] = lone() end
+    if tokens[i] and not comma() then wrong "a comma" end
+  end
+  return values
 end
 
 --- The settings with their defaults. Raises for what is unknown or out of its range.

@@ -9,8 +9,10 @@ local auto = require "caption.auto"
 local caption = require "assistant.caption"
 local jobs = require "window.jobs"
 local planbox = require "window.planbox"
+local place = require "recipe.place"
 local providers = require "recipe.providers"
 local rect = require "window.rect"
+local schema = require "recipe.schema"
 local script = require "native.script"
 local set = require "recipe.set"
 local settings = require "assistant.settings"
@@ -34,9 +36,31 @@ local FIELDS = {
   { name = "threshold", by = "wd14", title = "tags" },
   { name = "character_threshold", by = "wd14", title = "characters" },
   { name = "text", title = "text", hint = "a photo of {stem}" },
+}
+for _, writer in ipairs(WRITERS) do FIELDS[#FIELDS + 1] = { name = "more " .. writer, by = writer, more = true, title = "options" } end -- as in a recipe
+table.move({
   { name = "trigger", title = "trigger", hint = "the made-up word, if there is one" },
   { name = "spend", title = "at most $", hint = "no ceiling; 0.50 is half a dollar" },
-}
+}, 1, 2, #FIELDS + 1, FIELDS)
+
+local CHOSEN = { style = true, focus = true, take = true } -- options with another place than a field
+
+-- Whether a field is this writer's.
+local function belongs(field, writer) return (not field.by or field.by == writer) and not (field.remote and LOCAL[writer]) end
+
+local rests = {} -- writer -> its rest
+
+-- The options of a writer that have no place of their own: they are typed in one line.
+local function rest_of(writer)
+  if rests[writer] then return rests[writer] end
+  local spec, placed, rest = caption.settings { with = writer }, {}, {}
+  for _, field in ipairs(FIELDS) do if belongs(field, writer) then placed[field.option or field.name] = true end end
+  for _, option in ipairs(providers.by_name[writer].options or {}) do
+    if spec.by_name[option.name] and not placed[option.name] and not CHOSEN[option.name] then rest[#rest + 1] = option end
+  end
+  rests[writer] = rest
+  return rest
+end
 
 -- --- what is wanted -------------------------------------------------------------------------------------------------------------------------
 
@@ -75,7 +99,17 @@ local function folder_of(writer, typed)
   return folder
 end
 
+-- What an empty field stands for, and what is told of it where the mouse rests.
 local function hint_of(field)
+  if field.more then
+    local parts, lines = {}, {}
+    for i, option in ipairs(rest_of(field.by)) do
+      local usual, range = option.default, schema.range_text(option)
+      parts[i] = option.name .. (type(usual) ~= "table" and usual ~= nil and usual ~= "" and " = " .. schema.show(usual) or "")
+      lines[i] = ("%s: %s%s"):format(option.name, option.doc, range and "; " .. range or "")
+    end
+    return table.concat(parts, ", "), table.concat(lines, "\n")
+  end
   local option = option_of(field.by, field.option or field.name)
   return settings.shown(option) .. (option[2] == "number" and ": " .. option.doc or "")
 end
@@ -93,7 +127,7 @@ function M.opened(view)
   box.another = box.begun -- a run that was stopped goes on with the answers that it has
   local name, why = auto.choose()
   box.alone = not name
-  box.auto = name and ("auto is %s here: %s says so"):format(name, why) or "auto: " .. caption.NOBODY
+  box.auto = name and ("auto is %s here: %s says so"):format(name, why) or "auto: " .. caption.KEY .. "choose blip or wd14, which are at work here, or template"
   for i, writer in ipairs(writers) do
     local first = not kept.with and box.alone and box.writer == 1 and LOCAL[writer] and folder_of(writer, "")
     if writer == kept.with or first and not select(2, planbox.about(first)) then box.writer = i end
@@ -126,17 +160,29 @@ local function typed(box)
       i = i + 1
       local field = FIELDS[i]
       local option = field and (field.option or field.name)
-      if field and (not field.by or field.by == writer) and not (field.remote and LOCAL[writer]) and box.has(option) then
+      if field and belongs(field, writer) and (field.more and #rest_of(writer) > 0 or box.has(option)) then
         return field, box.fields[field.name]:text():match "^%s*(.-)%s*$", option
       end
     until not field
   end
 end
 
+-- What stands in the line of options. Raises for what the writer does not have, or not so, and for what is set in another place.
+local function more_of(writer, words)
+  local values, rest = settings.parse(words), {}
+  settings.read(providers.by_name[writer], values)
+  for _, option in ipairs(rest_of(writer)) do rest[option.name] = true end
+  for name in pairs(values) do if not rest[name] then place.fail(nil, ("%s has a place of its own in this box"):format(name)) end end
+  return values
+end
+
 -- What was chosen as the command's settings: texts, as they would be typed; those that this writer has.
 local function given(box)
   local values = { with = writer_of(box), to = "", replace = box.replace and "yes" or nil }
-  for _, words, option in typed(box) do if words ~= "" then values[option] = words end end
+  for field, words, option in typed(box) do
+    if field.more then for name, value in pairs(more_of(field.by, words)) do values[name] = value end
+    elseif words ~= "" then values[option] = words end
+  end
   for _, name in ipairs { "style", "focus" } do if box.has(name) then values[name] = box.chosen[name] end end
   local take = take_of(box)
   values.take = take and ("%d"):format(take) or nil
@@ -145,14 +191,20 @@ end
 
 -- The recipe that does it, or nil and what is wrong with what was typed.
 local function recipe_of(box)
-  local values, paths = given(box), {}
+  local paths = {}
   for i, item in ipairs(box.scopes[box.scope].items) do paths[i] = item.path end
   local ok, made = script.call(function()
+    local values = given(box)
     local spec = caption.settings(values)
     return caption.recipe(paths, settings.read(spec, values), spec)
   end)
-  if not ok then return nil, type(made) == "table" and made.message or tostring(made) end
+  if not ok then return nil, made.hint and ("%s: %s"):format(made.message, made.hint) or tostring(made) end
   return ("%sphotos:expect { count = { 0, %d } }\n"):format(made, #paths)
+end
+
+local function trigger_of(box)
+  local word = box.fields.trigger:text():match "^%s*(.-)%s*$"
+  return word ~= "" and word or nil
 end
 
 local function keep(view)
@@ -161,8 +213,8 @@ local function keep(view)
     begun = take_of(box) ~= nil or nil }
   for _, field in ipairs(FIELDS) do kept[field.name] = box.fields[field.name]:text() end
   view.project.settings.captioning = kept
-  local word = kept.trigger:match "^%s*(.-)%s*$"
-  if word ~= "" then view.project.settings.trigger, view.project.trigger = word, word end
+  local word = trigger_of(box)
+  if word then view.project.settings.trigger, view.project.trigger = word, word end
 end
 
 -- --- the plan -------------------------------------------------------------------------------------------------------------------------------
@@ -181,7 +233,7 @@ local function ask(view, box)
   local scope = box.scopes[box.scope]
   local about = set.count(#scope.items)
   local before = p.changes:stand(scope.items)
-  local word = given(box).trigger
+  local word = trigger_of(box)
   local shas = {}
   local function came() -- those whose text in force is another now
     for i, item in ipairs(scope.items) do shas[i] = item.sha256 end
@@ -234,11 +286,11 @@ local function choice(view, name, area)
 end
 
 -- What is to be said of who writes, before anything is asked.
-local function about(box)
+local function about(view, box)
   local writer = writer_of(box)
   if writer == "auto" then return box.auto, box.alone end
   if not LOCAL[writer] then return nil end
-  return planbox.about(folder_of(writer, box.fields[writer]:text()))
+  return planbox.typed(view.ui, box, "caption " .. writer, folder_of(writer, box.fields[writer]:text()))
 end
 
 local function wishes(view, area)
@@ -251,8 +303,9 @@ local function wishes(view, area)
   local names = {}
   for i, scope in ipairs(box.scopes) do names[i] = scope.name end
   box.scope = ui:tabs("caption scope", line "for", names, box.scope)
-  box.writer = ui:tabs("caption writer", line "by", box.writers, box.writer)
-  local words, lacking = about(box)
+  local writer = ui:tabs("caption writer", line "by", box.writers, box.writer)
+  if writer ~= box.writer then box.writer, box.trouble = writer, nil end
+  local words, lacking = about(view, box)
   if words then
     local r = rect.new(area.x + LABEL, area.y, area.width - LABEL, area.height)
     local high = ui:paragraph(r, words, { size = theme.size.small, color = lacking and ui.theme.warning or ui.theme.faint })
@@ -266,8 +319,11 @@ local function wishes(view, area)
     choice(view, "focus", r)
   end
   for field in typed(box) do
-    said = ui:field("caption " .. field.name, line(field.title), box.fields[field.name], { hint = field.hint or hint_of(field) }) or said
+    local hint, tip = field.hint, nil
+    if not hint then hint, tip = hint_of(field) end
+    said = ui:field("caption " .. field.name, line(field.title), box.fields[field.name], { hint = hint, tip = tip }) or said
   end
+  if said == "changed" then box.trouble = nil end
   local low = rect.top(area, 26, 6)
   rect.left(low, LABEL)
   box.replace = ui:check("caption replace", low, "also where a person wrote one; it stays in the history", box.replace)
@@ -283,9 +339,11 @@ local function wishes(view, area)
   local go = ui:button("caption plan", rect.right(foot, 190, 8), here and "What would it do?" or "What would it cost?",
     { keys = "Enter", first = true, off = not can })
   if can and (said == "enter" or ui:take("return", "keypad enter")) then go = true end
-  ui:paragraph(foot, box.trouble or not scope and "there is no picture to ask about" or view.job and "something is at work already"
-    or scope.left > 0 and ("%d put aside or unreadable are left out"):format(scope.left) or here and "nothing is done yet" or "nobody is asked yet",
-    { size = theme.size.small, color = box.trouble and ui.theme.bad or ui.theme.faint })
+  local says = box.trouble or not scope and "there is no picture to ask about" or view.job and "something is at work already"
+    or scope.left > 0 and ("%d put aside or unreadable are left out"):format(scope.left) or here and "nothing is done yet" or "nobody is asked yet"
+  local style = { size = theme.size.small, color = box.trouble and ui.theme.bad or ui.theme.faint }
+  local over = math.max(#ui:wrapped(says, foot.width, style) * ui.window:line_height(style.size) - foot.height, 0) -- what is long grows upwards
+  ui:paragraph(rect.new(foot.x, foot.y - over, foot.width, foot.height + over), says, style)
   if go then
     plan(view)
     ui.moving = true -- shown at once
@@ -305,7 +363,7 @@ end
 ---@return boolean closed
 function M.draw(view)
   local ui, box, done = view.ui, view.captioning, false
-  local closed = ui:dialog("caption", 680, 480, box.lines and "What it would be" or "Captions by a model", function(area)
+  local closed = ui:dialog("caption", 680, 520, box.lines and "What it would be" or "Captions by a model", function(area)
     if box.lines then done = answer(view, area) else done = wishes(view, area) end
   end)
   if closed then planbox.forget(box) end

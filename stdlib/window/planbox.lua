@@ -11,6 +11,8 @@ local theme = require "window.theme"
 
 local M = {}
 
+local REST = 0.5 -- seconds without a letter
+
 --- What there is to say of a model on this machine.
 M.HERE = "on this machine's device: nothing is sent, nothing costs"
 
@@ -21,6 +23,14 @@ function M.about(folder)
   local message, hint = bring.absent(folder)
   if not message then return M.HERE, false end
   return message .. (hint and ": " .. hint or ""), true
+end
+
+--- The same of a folder that is typed in the field `id`: it is looked at when the typing rests or the field is left, not what lies above it.
+---@return string words, boolean lacking
+function M.typed(ui, box, id, folder)
+  if folder ~= box.typing then box.typing, box.since = folder, ui.now end
+  if not box.folder or ui.focus ~= id or ui.now - box.since >= REST then box.folder = folder end
+  return M.about(box.folder)
 end
 
 --- Ask for the plan; `first` are lines that stand before it.

@@ -89,7 +89,7 @@ local function wishes(view, area)
   box.scope = ui:tabs("score scope", line "for", names, box.scope)
   local said = ui:field("score model", line "folder", box.model, { hint = USUAL })
   local folder = model_of(box)
-  local words, lacking = planbox.about(folder)
+  local words, lacking = planbox.typed(ui, box, "score model", folder)
   local r = rect.new(area.x + LABEL, area.y, area.width - LABEL, area.height)
   local high = ui:paragraph(r, words, { size = theme.size.small,
     color = lacking and ui.theme.warning or ui.theme.faint })
