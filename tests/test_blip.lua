@@ -166,6 +166,32 @@ test("captioner: the ids of a batch that is not full are transformers', pixels p
   check.equal(count, 14)
 end)
 
+test("captioner: a picture in which numbers run over, at once or while its text is written, has no text, and changes nothing of the others'", function()
+  local model = plain_model()
+  local floats = goldens.floats((goldens.pixels(golden .. "captioner.safetensors", "pixels", function(x) return x end)))
+  local each, c = #floats // 3, model.config
+  for _, beams in ipairs { 1, 3 } do
+    local it <close> = assert(captions.open { model = model, device = device.open(), dtype = "f32", batch = 4, prompt = "", beams = beams, longest = 12,
+      shortest = 6, penalty = 1 })
+    local expected = assert(it:write(floats, 3))
+    local spoiled = floats:sub(1, each) .. string.pack("<f", 0 / 0):rep(each // 4) .. floats:sub(2 * each + 1)
+    check.equal(it:write(spoiled, 3), { expected[1], { over = true }, expected[3] })
+    local plan, steps = it.plan, 0
+    it.plan = { set = function(_, ...) plan:set(...) end, run = function(_, ...) return plan:run(...) end, close = function() plan:close() end,
+      bytes = function(_, ...)
+        local logits, row = plan:bytes(...), 4 * c.vocabulary
+        steps = steps + 1
+        if steps ~= 3 then return logits end -- of the second picture's last beam
+        return logits:sub(1, (2 * beams - 1) * row) .. string.pack("<f", 1 / 0):rep(c.vocabulary) .. logits:sub(2 * beams * row + 1)
+      end }
+    check.equal(it:write(floats, 3), { expected[1], { over = true }, expected[3] })
+    check.ok(steps > 4)
+    steps = 3
+    check.equal(it:write(string.pack("<f", 0 / 0):rep(3 * each // 4), 3), { { over = true }, { over = true }, { over = true } })
+    check.equal(steps, 4) -- nothing is written for nobody
+  end
+end)
+
 test("captioner: a text is what people write: no blanks before points, none around apostrophes and hyphens, no special tokens", function()
   local words = assert(text.wordpiece(assert(fs.read(golden .. "vocab.txt"))))
   local function said(sentence)

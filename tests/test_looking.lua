@@ -93,7 +93,7 @@ test("wd14: each kind of tag has its threshold; 1 names nobody, however sure the
   local function tags(more)
     local found = {}
     for i, tag in ipairs(hub_folder.wd14(place.path "wd14").tags) do found[i] = sure[tag.name] or 0 end
-    local _ <close> = instead(tagger, { look = function() return found end })
+    local _ <close> = instead(tagger, { look = function() return { found } end })
     check.equal(place.run(with(more)).exit, 0)
     return captions(place).p1
   end
@@ -301,7 +301,7 @@ test("what a model had no usable words for is not looked at again before another
   check.equal(opened, 3)
   local none = [[images "@/photos":caption { with = wd14 { model = "@/wd14", threshold = 1, character_threshold = 1 } }:sheet { to = "@/out/sheet.png" }]]
   local _, first = warned(place, none)
-  check.contains(first, "p6.png is left without: no tag is as sure as 1; a lower threshold gives more")
+  check.contains(first, "p3.png is left without: no tag is as sure as 1; a lower threshold gives more")
   local _, again = warned(place, none)
   check.contains(again, "6 pictures are left without as in an earlier run: p1.png, p2.png, p3.png and 3 more; a lower threshold gives more")
 end)
@@ -327,15 +327,15 @@ test("a picture that cannot be decoded, or is another one by now, is named in th
   place.write("photos/p3.png", half)
   items[3].sha256 = hash.sha256(half)
   local s <close> = assert(store.open(place.path "store"))
-  local context = { warn = function(line) said[#said + 1] = line end, fail = error, store = function() return { native = s } end }
+  local context = { fail = error, store = function() return { native = s } end }
+  local function leave(item, why) said[#said + 1] = item.path .. ": " .. why end
   local got = {}
-  for numbers, floats in fitted.batches(context, items, { device = device.open(), batch = 2, side = 4 }) do
+  for numbers, floats in fitted.batches(context, items, { device = device.open(), batch = 2, side = 4, leave = leave }) do
     got[#got + 1] = { table.concat(numbers, " "), #floats }
   end
   check.equal(got, { { "1 4", 2 * 4 * 4 * 3 * 4 } })
-  check.contains(said[1], "p2.png is left without: ")
-  check.contains(said[1], "changed since it was looked at; run again")
-  check.contains(said[2], "p3.png is left without: the PNG is cut off")
+  check.contains(said[1], "p2.png: it changed since it was looked at; run again")
+  check.contains(said[2], "p3.png: the PNG is cut off")
 end)
 
 -- What each of those who look says of every picture of a place whose captions stand beside them: its recipe, and how its account counts them.
@@ -398,7 +398,7 @@ end)
 
 -- Items of a folder's pictures, a context around a store, and the floats that a provider made of them by itself before.
 local function looked(place, count)
-  local items, expected, said = {}, {}, {}
+  local items, expected = {}, {}
   for i = 1, count do
     local path = place.path(("photos/p%d.png"):format(i))
     local bytes = assert(fs.read(path))
@@ -406,14 +406,14 @@ local function looked(place, count)
     expected[i] = image.floats { assert(image.decode(bytes, path)):rgb({ 255, 255, 255 }):resize(8, 8, "bicubic") }
   end
   local s = assert(store.open(place.path "store"))
-  return items, { warn = function(line) said[#said + 1] = line end, fail = error, store = function() return { native = s } end }, expected, said
+  return items, { fail = error, store = function() return { native = s } end }, expected
 end
 
 test("pictures come in the items' order, the last batch short, also where they take longer to decode than the next", function()
   local place = place_with(7)
   place.photo("p1.png", { seed = 1, width = 1500, height = 1200 })
   place.photo("p4.png", { seed = 4, width = 1500, height = 1200 })
-  local items, context, expected, said = looked(place, 7)
+  local items, context, expected = looked(place, 7)
   for _, most in ipairs { 1, 2, 3, 7, 20 } do
     for _, cpu in ipairs { true, false } do -- one thread, or all there are
       local got, all = {}, {}
@@ -427,7 +427,6 @@ test("pictures come in the items' order, the last batch short, also where they t
       check.ok(table.concat(got) == table.concat(expected), "batches of " .. most)
     end
   end
-  check.equal(said, {})
 end)
 
 test("the next batch is asked for before this one is worked on, and no more; the loader is closed however the loop ends", function()
@@ -611,38 +610,100 @@ test("blip: a model whose numbers run over is named", function()
   numbers_in(place, "blip/model.safetensors", "vision_model.embeddings.patch_embedding.bias", 3e38, 3e38)
   local done = place.run(SIDECARS:format(SHORT))
   check.equal(done.exit, 1)
-  check.contains(done.text, "blip: the logit of token 0 is not finite")
-  check.contains(done.text, "get the folder again")
+  check.contains(done.text, "blip: its numbers run over in the only picture that it looked at")
+  check.contains(done.text, "get the whole folder again")
   numbers_in(place, "blip/model.safetensors", "vision_model.embeddings.patch_embedding.bias", 0 / 0)
   done = place.run(SIDECARS:format(SHORT))
   check.contains(done.text, "1 of its numbers are not finite")
   check.contains(done.text, "get the whole folder again")
 end)
 
-test("wd14: a model whose numbers run over, in any picture of a batch, is named; Ctrl-C keeps what there is", function()
-  local place, look = place_with(2), tagger.open
-  local _ <close> = setmetatable({}, { __close = function() tagger.open = look end })
-  local function run(change)
-    tagger.open = function(options)
-      local it, message, code = look(options)
-      if it then change(it) end
-      return it, message, code
+-- Pictures whose floats are none, until the test ends: those of the nth batch that is(n, k).
+local function spoiled(is)
+  local floats, n = image.floats, 0
+  image.floats = function(list)
+    local bytes, parts = floats(list), {}
+    n = n + 1
+    for k = 1, #list do
+      local each = #bytes // #list
+      parts[k] = is(n, k) and string.pack("<f", 0 / 0):rep(each // 4) or bytes:sub((k - 1) * each + 1, k * each)
     end
-    return place.run(SIDECARS:format 'wd14 { model = "@/wd14", threshold = 0.5 }')
+    return table.concat(parts)
   end
-  local done = run(function(it)
-    local plan = it.plan
-    it.plan = { set = function(_, ...) plan:set(...) end, run = function(_, ...) return plan:run(...) end, close = function() plan:close() end,
-      get = function(_, ...)
-        local found = plan:get(...)
-        for i = it.config.tags + 1, 2 * it.config.tags do found[i] = 0 / 0 end -- of the second picture
-        return found
-      end }
-  end)
-  check.equal(done.exit, 1)
-  check.contains(done.text, "wd14: what it says of a tag is not a number")
-  check.contains(done.text, 'dtype = "f32", or get the folder again')
-  done = run(function(it) function it.look() return nil, "stopped", "INTERRUPT" end end)
+  return setmetatable({}, { __close = function() image.floats = floats end })
+end
+
+test("a picture in which a model's numbers run over is named, with what may help, and left out; the others get theirs", function()
+  for i, looker in ipairs(LOOKERS) do
+    local place = place_with(6)
+    with_matcher(place)
+    local _ <close> = spoiled(function(n, k) return n == 1 and k == 2 end)
+    local done, said = warned(place, looker[1])
+    check.equal(done.exit, 0, done.text)
+    check.contains(done.log, looker[2]:format(5, 1))
+    check.contains(said, "p2.png is left without: the model's numbers run over in it; another model may help")
+    check.equal(select(2, said:gsub("is left without", "")), 1)
+    if i < 3 then -- it is not looked at again
+      done, said = warned(place, looker[1])
+      check.contains(done.log, "captions: 5 known, 1 without")
+      check.contains(said, "1 picture is left without as in an earlier run: p2.png; another model may help")
+    end
+    for n = 7, 8 do place.photo(("p%d.png"):format(n), { seed = n, width = 60 + 10 * n, height = 50 }) end
+    local _ <close> = spoiled(function() return true end) -- the model that gave numbers once is not to blame for those
+    done, said = warned(place, looker[1])
+    check.equal(done.exit, 0, done.text)
+    check.contains(said, "p7.png is left without: the model's numbers run over in it")
+    check.contains(said, "p8.png is left without: the model's numbers run over in it")
+  end
+end)
+
+test("where a model's numbers run over in all that it looks at first, it is the model that is named, with what may help", function()
+  for _, looker in ipairs(LOOKERS) do
+    for _, dtype in ipairs { "f32", "bf16" } do
+      local place, batches = place_with(6), 0
+      with_matcher(place)
+      local _ <close> = spoiled(function(n) batches = n return true end)
+      local text = dtype == "f32" and looker[1] or looker[1]:gsub('model = "@/(%w+)"', '%0, dtype = "bf16", batch = 3')
+      local done, said = warned(place, text)
+      check.equal(done.exit, 1)
+      check.contains(done.text, ("its numbers run over in all %d pictures that it looked at"):format(dtype == "f32" and 4 or 6))
+      check.contains(done.text, (dtype == "f32" and "= " or 'dtype = "f32", or ') .. "get the whole folder again")
+      check.equal({ batches, said:find "is left without" }, { dtype == "f32" and 1 or 2 })
+    end
+    local place = place_with(3) -- all there are
+    with_matcher(place)
+    local _ <close> = spoiled(function() return true end)
+    check.contains(place.run(looker[1]).text, "its numbers run over in all 3 pictures")
+  end
+end)
+
+test("of many pictures that stay without the first three have a line each; the others are a number, and the log says why of each", function()
+  local place = place_with(6)
+  local with = [[images "@/photos":caption { with = wd14 { model = "@/wd14", threshold = %g, character_threshold = 1, batch = 2 } }:sheet { to = "@/out/s.png" }]]
+  local done, said = warned(place, with:format(1))
+  check.equal(done.exit, 0, done.text)
+  check.equal(select(2, said:gsub("is left without: no tag is as sure as 1; a lower threshold gives more", "")), 3)
+  check.contains(said, ("3 more pictures are left without: p4.png, p5.png, p6.png; `calotype captions log %s` says why of each"):format(place.path "photos"))
+  local s <close> = assert(store.open(place.path "store"))
+  for i = 1, 6 do
+    local row = s:spends(hash.sha256(place.read(("photos/p%d.png"):format(i))))[1]
+    check.equal({ row.provider, row.model, row.cost, row.why }, { "wd14", "wd14", 0, "no tag is as sure as 1; a lower threshold gives more" })
+  end
+  fs.remove(place.path "photos/p5.png")
+  fs.remove(place.path "photos/p6.png")
+  local four = select(2, warned(place, with:format(0.999))) -- the last of four has its line, too
+  check.equal(select(2, four:gsub("is left without: no tag is as sure as 0.999", "")), 4)
+end)
+
+test("wd14: Ctrl-C while it looks keeps what there is", function()
+  local place, open = place_with(2), tagger.open
+  local _ <close> = setmetatable({}, { __close = function() tagger.open = open end })
+  tagger.open = function(options)
+    local it = assert(open(options))
+    function it.look() return nil, "stopped", "INTERRUPT" end
+    return it
+  end
+  local done = place.run(SIDECARS:format 'wd14 { model = "@/wd14", threshold = 0.5 }')
   check.equal(done.exit, 130)
   check.contains(done.text, "what was done so far is kept")
 end)

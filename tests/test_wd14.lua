@@ -5,6 +5,7 @@ local hub_folder = require "models.hub_folder"
 local layers = require "models.layers"
 local part = require "models.part"
 local tag_list = require "models.tag_list"
+local tagger = require "models.tagger"
 local wd14 = require "models.wd14"
 
 local golden = "tests/golden/wd14/"
@@ -25,6 +26,17 @@ test("wd14: probabilities are timm's", function()
   local got, expected = plan:get(it.probabilities), numbers "probabilities"
   check.equal(#got, #expected)
   for i, x in ipairs(expected) do check.ok(math.abs(got[i] - x) < 1e-4, ("number %d: %g, %g expected"):format(i, got[i], x)) end
+end)
+
+test("tagger: a picture in which numbers run over has none, the others have theirs", function()
+  local model = check.ok(hub_folder.wd14(golden))
+  local pixels, shape = goldens.pixels(golden .. "golden.safetensors", "pixels", function(x) return x end, { 3, 2, 1 })
+  local floats, expected = goldens.floats(pixels), numbers "probabilities"
+  local each, count = #floats // shape[1], #model.tags
+  local it <close> = assert(tagger.open { model = model, device = device.open(), dtype = "f32", batch = 4 })
+  local found = assert(it:look(floats:sub(1, each) .. string.pack("<f", 0 / 0):rep(each // 4) .. floats:sub(2 * each + 1, 3 * each), 3))
+  check.equal({ #found, found[2], #found[1], #found[3] }, { 3, { over = true }, count, count })
+  for _, k in ipairs { 1, 3 } do for i, p in ipairs(found[k]) do check.near(p, expected[(k - 1) * count + i], 1e-4) end end
 end)
 
 test("wd14: names, quotes and categories of selected_tags.csv", function()

@@ -1,7 +1,5 @@
 -- Captions by BLIP on this machine's device: no key, no network, nothing to pay.
 local captioner = require "models.captioner"
-local fitted = require "caption.fitted"
-local log = require "native.log"
 local looking = require "caption.looking"
 local script = require "native.script"
 local wordless = require "caption.wordless"
@@ -59,38 +57,26 @@ end
 
 function M.ask(asked, options, emit, context)
   local items, at = wordless.open(context, asked, advice(options))
-  if #items == 0 then return end
-  local model = looking.model(options, context, "captioner")
-  local it <close>, device, batch = looking.ready(options, context, #items, "with", function(how)
-    how.model, how.prompt, how.beams, how.longest, how.shortest = model, options.prompt, options.beams, options.longest, options.shortest
+  local about = { kind = "captioner", key = "with", rest = wordless.log, leave = wordless.leaver(context, items, at) }
+  function about.open(how)
+    how.prompt, how.beams, how.longest, how.shortest = options.prompt, options.beams, options.longest, options.shortest
     how.penalty = options.penalty
     return captioner.open(how)
-  end)
-  looking.same(options, context, model)
-  local function poll() if script.interrupted() > 0 then return "stopped between two words", "INTERRUPT" end end
-  local left = 0
-  for numbers, floats in fitted.batches(context, items, { device = device, batch = batch, side = model.looks.side }) do
-    local began = log.clock()
-    local texts, message, code = it:write(floats, #numbers, poll)
-    if not texts then looking.fail(context, model, message, code) end
-    local each = (log.clock() - began) / #numbers
-    for k, found in ipairs(texts) do
-      local n, item = at[numbers[k]], items[numbers[k]]
-      local body = table.move(found.ids, 2, #found.ids - (found.ended and 1 or 0), 1, {})
-      if words.count(found.text) == 0 then
-        left = left + 1
-        wordless.leave(context, n, item, "BLIP had no words for it")
-      elseif circle(body) then
-        left = left + 1
-        wordless.leave(context, n, item, ("its caption goes in circles (\"%s\"); %s"):format(found.text, advice(options)))
-      else
-        local told = looking.told(options, context, "captioner", each)
-        told.prompt, told.finish = options.prompt ~= "" and options.prompt or nil, not found.ended and "length" or nil
-        emit(n, found.text, told)
-      end
-    end
-    if left > 0 and context.tick then context.tick(("%d left without"):format(left)) end
   end
+  local function poll() if script.interrupted() > 0 then return "stopped between two words", "INTERRUPT" end end
+  function about.look(it, floats, numbers) return it:write(floats, #numbers, poll) end
+  function about.take(n, found, told, left)
+    local body = table.move(found.ids, 2, #found.ids - (found.ended and 1 or 0), 1, {})
+    if words.count(found.text) == 0 then
+      about.leave(n, "BLIP had no words for it", told, left)
+    elseif circle(body) then
+      about.leave(n, ("its caption goes in circles (\"%s\"); %s"):format(found.text, advice(options)), told, left)
+    else
+      told.prompt, told.finish = options.prompt ~= "" and options.prompt or nil, not found.ended and "length" or nil
+      emit(at[n], found.text, told)
+    end
+  end
+  looking.at(items, options, context, about)
 end
 
 return M

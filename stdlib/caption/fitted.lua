@@ -1,9 +1,9 @@
 -- fitted.lua - pictures as a model that looks at them wants them, a batch at a time.
 --
---   for numbers, floats in fitted.batches(context, items, { device = device, batch = batch, side = 384 }) do ... end
+--   for numbers, floats in fitted.batches(context, items, { device = device, batch = batch, side = 384, leave = leave }) do ... end
 --                                                                      -- numbers[k]: which item the kth picture is of
 --
--- A picture that cannot be decoded, or is no longer the one that was looked at, is named and left out; the others are looked at.
+-- A picture that cannot be decoded, or is no longer the one that was looked at, is left out: leave(item, why); the others are looked at.
 
 local image = require "native.image"
 local loader = require "native.loader"
@@ -22,7 +22,8 @@ end
 
 --- Batches of at most `how.batch` pictures of `how.side` x `how.side`: numbers of the items, and image.floats of their pictures. The loader's threads make
 --- the next batch ready while the device works on this one; a CPU that is the device lends them one thread.
----@param how { device: table, batch: integer, side: integer, square: boolean? } square: a white border first, see core/dataset/loader.h
+---@param how { device: table, batch: integer, side: integer, square: boolean?, leave: fun(item: table, why: string) } square: a white border first, see
+---   core/dataset/loader.h
 function M.batches(context, items, how)
   local pictures, message, code = loader.open(sessions.native_store(context.store()), { threads = how.device:info().cpu and 1 or 0 })
   if not pictures then context.fail(message, { code = code }) end
@@ -51,7 +52,7 @@ function M.batches(context, items, how)
       local answer = answer_of(at)
       come[at] = nil
       local trouble = trouble_of(items[at], answer)
-      if trouble then context.warn(("%s is left without: %s"):format(items[at].path, trouble))
+      if trouble then how.leave(items[at], trouble)
       else numbers[#numbers + 1], list[#list + 1] = at, answer.image end
     end
     if #numbers == 0 then return nil end

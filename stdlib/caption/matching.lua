@@ -7,7 +7,6 @@
 -- A number is kept under the picture's content, the text, the model's content and how its weights are held. It is no part of that how many pictures go
 -- at once.
 local alone = require "recipe.alone"
-local fitted = require "caption.fitted"
 local hash = require "native.hash"
 local hub_folder = require "models.hub_folder"
 local json = require "native.json"
@@ -52,37 +51,28 @@ local function look(store, question_, rows)
 end
 
 local function compute(context, options, open_, done)
-  local model = looking.model(options, context, "matcher")
-  local it <close>, device, batch = looking.ready(options, context, #open_, "model", function(how)
-    how.model = model
-    return scorer.open(how)
-  end)
-  looking.same(options, context, model)
   local store, items = context.store(), {}
   for n, one in ipairs(open_) do items[n] = one.item end
   local bar <close> = log.progress("scores", #open_)
-  for numbers, floats in fitted.batches(context, items, { device = device, batch = batch, side = model.looks.side }) do
+  local about = { kind = "matcher", key = "model", open = scorer.open,
+    rest = function() return "the window's filter -is:scored shows them (`calotype view`)" end }
+  function about.look(it, floats, numbers)
     local texts = {}
     for k, n in ipairs(numbers) do texts[k] = open_[n].text end
-    local found, message, code = it:score(floats, texts)
-    if not found then looking.fail(context, model, message, code) end
-    store:batch(function() -- a run that is stopped leaves what it found to those who only look, too
-      local new = false
-      for k, one in ipairs(found) do
-        local asked = open_[numbers[k]]
-        if one.match then
-          store:put(KIND, asked.key, ("%.17g"):format(one.match))
-          new = matched.note(store, asked.item.sha256, asked.text, one.match) or new
-          for _, i in ipairs(asked.at) do done.values[i] = one.match end
-          done.computed, done.cut = done.computed + #asked.at, done.cut + (one.cut > 0 and #asked.at or 0)
-        else
-          context.warn(("%s is left without: %s"):format(asked.item.path, one.why))
-        end
-      end
-      if new then matched.told(store) end
-    end)
-    bar:set(numbers[#numbers])
+    return it:score(floats, texts)
   end
+  function about.leave(n, why, _, left) left:tell(items[n], why) end
+  function about.take(n, one, told, left)
+    local asked = open_[n]
+    if not one.match then return about.leave(n, one.why, told, left) end
+    store:put(KIND, asked.key, ("%.17g"):format(one.match))
+    -- A run that is stopped leaves what it found to those who only look, too.
+    if matched.note(store, asked.item.sha256, asked.text, one.match) then matched.told(store) end
+    for _, i in ipairs(asked.at) do done.values[i] = one.match end
+    done.computed, done.cut = done.computed + #asked.at, done.cut + (one.cut > 0 and #asked.at or 0)
+    bar:set(n)
+  end
+  looking.at(items, options, context, about)
 end
 
 --- Compute what the store has not. cut: how many of the texts that were read now were longer than the model reads.

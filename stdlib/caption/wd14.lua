@@ -1,6 +1,4 @@
 -- Booru tags by SmilingWolf's WD14 taggers on this machine's device.
-local fitted = require "caption.fitted"
-local log = require "native.log"
 local looking = require "caption.looking"
 local tagger = require "models.tagger"
 local tags = require "caption.tags"
@@ -41,10 +39,10 @@ function M.question(options)
 end
 
 -- The tags of one picture, surest first, characters after what is seen.
-local function chosen(model, numbers, from, options, without)
+local function chosen(model, sure, options, without)
   local lists, best = { general = {}, character = {} }, nil
   for i, tag in ipairs(model.tags) do
-    local p = numbers[from + i]
+    local p = sure[i]
     if tag.category == "rating" then
       if not best or p > best.p then best = { name = tag.name, p = p, i = i } end
     elseif p >= (tag.category == "character" and options.character_threshold or options.threshold) and not without[tags.one(tag.name)]
@@ -69,29 +67,16 @@ local ADVICE = "a lower threshold gives more"
 
 function M.ask(asked, options, emit, context)
   local items, at = wordless.open(context, asked, ADVICE)
-  if #items == 0 then return end
-  local model = looking.model(options, context, "tagger")
-  local it <close>, device, batch = looking.ready(options, context, #items, "with", function(how)
-    how.model = model
-    return tagger.open(how)
-  end)
-  looking.same(options, context, model)
-  local count, without = #model.tags, {}
+  local without = {}
   for _, tag in ipairs(options.without) do without[tags.one(tag)] = true end
-  for numbers, floats in fitted.batches(context, items, { device = device, batch = batch, side = model.config.side, square = true }) do
-    local began = log.clock()
-    local found, message, code = it:look(floats, #numbers)
-    if not found then looking.fail(context, model, message, code) end
-    local each = (log.clock() - began) / #numbers
-    for k, n in ipairs(numbers) do
-      local list = chosen(model, found, (k - 1) * count, options, without)
-      if #list == 0 then
-        wordless.leave(context, at[n], items[n], ("no tag is as sure as %g; %s"):format(options.threshold, ADVICE))
-      else
-        emit(at[n], tags.join(list), looking.told(options, context, "tagger", each))
-      end
-    end
+  local about = { kind = "tagger", key = "with", square = true, open = tagger.open, rest = wordless.log, leave = wordless.leaver(context, items, at) }
+  function about.look(it, floats, numbers) return it:look(floats, #numbers) end
+  function about.take(n, sure, told, left, model)
+    local list = chosen(model, sure, options, without)
+    if #list > 0 then emit(at[n], tags.join(list), told)
+    else about.leave(n, ("no tag is as sure as %g; %s"):format(options.threshold, ADVICE), told, left) end
   end
+  looking.at(items, options, context, about)
 end
 
 return M

@@ -3,6 +3,7 @@
 --   local it <close>, message, code = captioner.open { model = hub_folder.blip(path, "captioner"), device =, dtype =, batch = 4, prompt = "a picture of",
 --     beams = 3, longest = 20, shortest = 5, penalty = 1, memory = bytes }
 --   local texts = it:write(floats, 3)           -- { { text =, ids =, score =, ended = }, ... } of 3 pictures; floats: image.floats of as many
+--                                               -- { over = true } of one in which the model's numbers ran over
 
 local blip = require "models.blip"
 local generate = require "models.generate"
@@ -83,12 +84,16 @@ local function rows(writers, beams, pad)
   return busy and ids, from
 end
 
--- One step of each writer that is not done: `row` gives the row of its beam k.
-local function choose(writers, logits, vocabulary, row)
+-- One step of each writer that is not done: `row` gives the row of its beam k. A picture whose logits are no numbers is over, without a text.
+local function choose(writers, over, logits, vocabulary, row)
   for b, writer in ipairs(writers) do
     if not writer:done() then
       local ok, message, code = writer:step(function(k, rules) return text.best(logits, row(b, k), vocabulary, rules) end)
-      if not ok then return nil, message, code end
+      if not ok and code ~= "FORMAT" then return nil, message, code end
+      if not ok then
+        over[b] = true
+        writer:stop()
+      end
     end
   end
   return true
@@ -110,13 +115,13 @@ end
 
 --- The texts of as many pictures as there are in `floats`: f32 bytes [count, side, side, 3] from -1 to 1, count at most the batch. `poll` is called
 --- between tokens; what it returns that is not nil ends the work and is handed on.
----@return { text: string, ids: integer[], score: number, ended: boolean }[]? texts
+---@return { text: string?, ids: integer[]?, score: number?, ended: boolean?, over: boolean? }[]? texts over: the model's numbers ran over in it
 ---@return string? message
 ---@return string? code
 function Captioner:write(floats, count, poll)
   local o, io, c, plan = self.options, self.io, self.config, self.plan
   local each = c.vision.side * c.vision.side * 3 * 4
-  local start, writers = {}, {}
+  local start, writers, over = {}, {}, {}
   for b = 1, o.batch do
     for _, id in ipairs(self.prompt) do start[#start + 1] = id end
     if b <= count then
@@ -130,7 +135,7 @@ function Captioner:write(floats, count, poll)
   local logits
   logits, message, code = plan:bytes(io.first)
   if not logits then return nil, message, code end
-  ok, message, code = choose(writers, logits, c.vocabulary, function(b) return b end)
+  ok, message, code = choose(writers, over, logits, c.vocabulary, function(b) return b end)
   if not ok then return nil, message, code end
   for place = #self.prompt, o.longest - 1 do
     local ids, from = rows(writers, o.beams, c.pad)
@@ -151,13 +156,14 @@ function Captioner:write(floats, count, poll)
     if not ok then return nil, message, code end
     logits, message, code = plan:bytes(io.next)
     if not logits then return nil, message, code end
-    ok, message, code = choose(writers, logits, c.vocabulary, function(b, k) return (b - 1) * o.beams + k end)
+    ok, message, code = choose(writers, over, logits, c.vocabulary, function(b, k) return (b - 1) * o.beams + k end)
     if not ok then return nil, message, code end
   end
   local texts = {}
   for b, writer in ipairs(writers) do
-    local best = writer:texts()[1]
-    texts[b] = { ids = best.ids, score = best.score, ended = best.ids[#best.ids] == c.last, text = captioner.spoken(self.words, best.ids, c.last) }
+    local best = not over[b] and writer:texts()[1]
+    texts[b] = best and { ids = best.ids, score = best.score, ended = best.ids[#best.ids] == c.last,
+      text = captioner.spoken(self.words, best.ids, c.last) } or { over = true }
   end
   return texts
 end

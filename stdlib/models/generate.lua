@@ -27,6 +27,9 @@ end
 
 function Writer:done() return not self.hopeful end
 
+--- Nothing more is written.
+function Writer:stop() self.hopeful = false end
+
 --- The last token of beam b and which beam of the step before it goes on from. Beams that are not needed repeat the first.
 function Writer:row(b)
   local it = self.open[b] or self.open[1]

@@ -33,11 +33,11 @@ function Scorer:close() self.plan:close() end
 Scorer.__close = Scorer.close
 
 --- For each of at most `batch` pictures, f32 bytes [count, side, side, 3] from -1 to 1, and its text: match, the probability from 0 to 1 that the text
---- belongs to it, and cut, how many pieces of words were too many. A picture has `why` instead of a match where its text cannot be read, or no number
---- came of it.
+--- belongs to it, and cut, how many pieces of words were too many. Instead of a match it has `why` where its text cannot be read, `over` where the
+--- model's numbers ran over.
 ---@param floats string
 ---@param texts string[]
----@return { match: number?, cut: integer?, why: string? }[]? found
+---@return { match: number?, cut: integer?, why: string?, over: boolean? }[]? found
 ---@return string? message
 ---@return string? code
 function Scorer:score(floats, texts)
@@ -64,11 +64,11 @@ function Scorer:score(floats, texts)
   logits, message, code = plan:get(io.match)
   if not logits then return nil, message, code end
   for b, one in ipairs(found) do
-    local p = 1 / (1 + math.exp(logits[2 * b - 1] - logits[2 * b])) -- softmax of two
-    if not one.why and not (math.abs(logits[2 * b - 1]) < math.huge and math.abs(logits[2 * b]) < math.huge) then
-      one.why = "the model gave no number for it; with dtype = \"f32\" it may"
+    local no, yes = logits[2 * b - 1], logits[2 * b]
+    if not one.why then
+      if math.abs(no) < math.huge and math.abs(yes) < math.huge then one.match = 1 / (1 + math.exp(no - yes)) -- softmax of two
+      else one.over = true end
     end
-    if not one.why then one.match = p end
   end
   return found
 end

@@ -15,7 +15,8 @@ test("looks", function()
     n = n + 1
     local items = { { path = path, sha256 = hash.sha256(assert(fs.read(path))) } }
     for side, square in pairs { [384] = false, [448] = true } do
-      for _, floats in fitted.batches(context, items, { device = cpu, batch = 1, side = side, square = square }) do
+      for _, floats in fitted.batches(context, items, { device = cpu, batch = 1, side = side, square = square,
+        leave = function(_, why) error(why) end }) do
         assert(fs.write(("%s/%d.%d"):format(to, n, side), floats))
       end
     end

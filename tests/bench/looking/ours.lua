@@ -73,8 +73,8 @@ function kinds.tag(opened)
   local model = assert(hub_folder.wd14(asked "MODEL"))
   local it = assert(tagger.open { model = model, device = opened, dtype = dtype, batch = batch })
   return { side = model.config.side, square = true, work = function(floats, items)
-    local all, said, count = assert(it:look(floats, #items)), {}, #model.tags
-    for k = 1, #items do said[k] = json.array(table.move(all, (k - 1) * count + 1, k * count, 1, {})) end
+    local said = {}
+    for k, found in ipairs(assert(it:look(floats, #items))) do said[k] = json.array(found) end
     return said
   end }
 end
@@ -108,7 +108,7 @@ end
 local function look(it, opened, items)
   local kept <close> = assert(store.open(tmp "store"))
   local context = { warn = error, fail = error, store = function() return { native = kept } end }
-  local how = { device = opened, batch = batch, side = it.side, square = it.square }
+  local how = { device = opened, batch = batch, side = it.side, square = it.square, leave = function(_, why) error(why) end }
   local said, began
   for turn = 1, 2 do
     said, began = {}, log.clock()
