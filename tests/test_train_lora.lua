@@ -1030,7 +1030,7 @@ test("a base's own size is what its config says: a side, height and width, or 64
   for size, found in pairs { ["8"] = { 16, 16 }, ["[8, 16]"] = { 32, 16 }, null = { 128, 128 } } do
     copy_base(place, function(name, bytes) return name == "unet/config.json" and bytes:gsub('"sample_size": 8', '"sample_size": ' .. size) or bytes end)
     finds(place, text, "1 output", 0)
-    check.equal({ require("train.sampler").own_size(require("models.folder").open(place.path "base")) }, found, size)
+    check.equal({ require("models.sides").own(require("models.folder").open(place.path "base")) }, found, size)
   end
 end)
 

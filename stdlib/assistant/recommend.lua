@@ -75,9 +75,8 @@ end
 
 local function base_sides(model)
   if not model then return 512, 64 end
-  local sampler = require "train.sampler"
-  local width, height = sampler.own_size(model)
-  return math.max(width, height), sampler.multiple(model)
+  local sides = require "models.sides"
+  return math.max(sides.own(model)), sides.multiple(model)
 end
 
 -- The trigger ---------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ M.sampler = { "sampler", "choice", choices = { "ddim", "euler" }, default = "ddi
 
 --- A width or height that this base cannot draw is told where it stands.
 function M.check_sides(state, base)
-  local multiple = require("train.sampler").multiple(base)
+  local multiple = require("models.sides").multiple(base)
   for _, key in ipairs { "width", "height" } do
     local side = state.options[key]
     if side and side % multiple ~= 0 then

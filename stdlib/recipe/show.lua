@@ -224,7 +224,7 @@ local function put_base(path, put)
     put("  it cannot be used: " .. tostring(model.message))
     return
   end
-  local width, height = require("train.sampler").own_size(model)
+  local width, height = require("models.sides").own(model)
   put(("  it draws %d x %d and reads %d tokens of a prompt"):format(width, height, model.length))
 end
 

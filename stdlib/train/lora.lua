@@ -17,6 +17,7 @@ local closing = require "train.closing"
 local encoded = require "train.encoded"
 local floats = require "train.floats"
 local fs = require "native.fs"
+local grid = require "train.grid"
 local hash = require "native.hash"
 local json = require "native.json"
 local lives = require "train.live"
@@ -32,6 +33,7 @@ local sampler = require "train.sampler"
 local schedule = require "models.schedule"
 local script = require "native.script"
 local set = require "recipe.set"
+local sides = require "models.sides"
 local size_text = require "size_text"
 
 local lora = {}
@@ -317,16 +319,16 @@ local function sample(job, step)
     if not picture then return nil, message, code end
     cells[i] = { title = prompt, cells = { { picture = picture, label = ("step %d, seed %d"):format(step, s.seed) } } }
   end
-  local grid, places, code = sampler.grid(cells)
-  if not grid then return nil, places, code end
+  local sheet, places, code = grid(cells)
+  if not sheet then return nil, places, code end
   local saved, message
-  saved, message, code = grid:save(path)
+  saved, message, code = sheet:save(path)
   if not saved then return nil, message, code end
   job.store:put("drawn", fs.absolute(path), sample_digest(job))
   if job.live then
     local rows = {}
     for i, prompt in ipairs(s.prompts) do rows[i] = { prompt = prompt, strength = 1, cells = json.array { json.array(places[i][1]) } } end
-    job.live:sample { step = step, path = fs.absolute(path), width = grid:width(), height = grid:height(),
+    job.live:sample { step = step, path = fs.absolute(path), width = sheet:width(), height = sheet:height(),
       rows = json.array(rows), seeds = json.array { s.seed } }
   end
   return true
@@ -650,7 +652,7 @@ end
 ---@return string? code
 function lora.sampler(result, size, prompts)
   local o, model = result.options, result.model
-  local canvas = sampler.canvas(model, size.width, size.height)
+  local canvas = sides.latents(model, size.width, size.height)
   local texts, message, code
   if o.lr.text == 0 then
     texts, message, code = encoded.texts { store = result.store, device = result.device, model = model, base = result.base, dtype = o.dtype,

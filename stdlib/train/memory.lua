@@ -10,8 +10,8 @@
 local network = require "train.network"
 local sampler = require "train.sampler"
 local set = require "recipe.set"
+local sides = require "models.sides"
 local size_text = require "size_text"
-local vae = require "models.vae"
 
 local memory = {}
 
@@ -21,12 +21,12 @@ local memory = {}
 ---@return string? code
 function memory.graphs(job, options, sizes)
   local o, model, graphs = options, job.model, { extra = {} }
-  local down = 1 << (#vae.config(model.vae.config).widths - 1)
-  local canvas = o.sample and sampler.canvas(model, o.resolution, o.resolution) or nil
+  local canvas = o.sample and sides.latents(model, o.resolution, o.resolution) or nil
   for i, size in ipairs(sizes) do
+    local latents = sides.latents(model, size.width, size.height)
     local ok, net = pcall(network.build, model, {
       rank = o.rank, alpha = o.alpha, targets = o.targets, text = o.lr.text > 0, unet = o.lr.unet > 0, device = job.device, dtype = o.dtype,
-      clip_skip = o.clip_skip, width = size.width // down, height = size.height // down, batch = o.batch, canvas = canvas,
+      clip_skip = o.clip_skip, width = latents.width, height = latents.height, batch = o.batch, canvas = canvas,
       sample = i == 1 and o.sample or nil,
       train = i == 1 and { clip = o.clip > 0 and o.clip or nil, weight_decay = o.weight_decay,
         text_rate = o.lr.unet > 0 and o.lr.text / o.lr.unet or 1 } or nil,
@@ -93,7 +93,7 @@ local MARGIN = 1 / 32 -- of the memory, for what steps work in, which is not kno
 ---@param scratch integer
 ---@return string
 function memory.hint(job, sizes, scratch)
-  local o, multiple = job.options, sampler.multiple(job.model)
+  local o, multiple = job.options, sides.multiple(job.model)
   if scratch == 0 then scratch = math.ceil(job.memory * MARGIN) end
   local function needs(changes, other)
     local graphs = memory.graphs(job, setmetatable(changes, { __index = o }), other or sizes)
@@ -106,7 +106,7 @@ function memory.hint(job, sizes, scratch)
   local n, all = largest(o.batch - 1, function(batch) return fitting { batch = batch } end)
   if all then return ("batch = %d needs about %s"):format(n, size_text(all)) end
 
-  local own = math.max(sampler.own_size(job.model)) -- nothing above what the base draws by itself is proposed
+  local own = math.max(sides.own(job.model)) -- nothing above what the base draws by itself is proposed
   local step = math.max(multiple, math.min(64, own) // multiple * multiple)
   local function at(k) return { batch = 1, resolution = k * step }, scaled(sizes, k * step / o.resolution, multiple) end
   n, all = largest(math.min(own, o.resolution - 1) // step, function(k) return fitting(at(k)) end)

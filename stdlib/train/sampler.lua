@@ -10,15 +10,13 @@ local floats = require "train.floats"
 local folder = require "models.folder"
 local hash = require "native.hash"
 local image = require "native.image"
-local label = require "label"
 local layers = require "models.layers"
 local sampling = require "models.sampling"
 local schedule = require "models.schedule"
 local script = require "native.script"
-local unet = require "models.unet"
-local vae = require "models.vae"
-
+local sides = require "models.sides"
 local size_text = require "size_text"
+local vae = require "models.vae"
 
 local sampler = {}
 
@@ -158,7 +156,7 @@ function sampler.of_base(options)
   local texts, message, code = encoded.texts { store = options.store, device = options.device, model = model, base = options.base,
     dtype = options.dtype, memory = options.memory, texts = options.prompts }
   if not texts then return nil, message, code end
-  local canvas = sampler.canvas(model, options.width, options.height)
+  local canvas = sides.latents(model, options.width, options.height)
   local net = { scale = vae.config(model.vae.config).scale }
   net.sample = sampling.build(g, model.unet:weights(g), model.unet.config, { height = canvas.height, width = canvas.width, tokens = model.length })
   local plan
@@ -169,72 +167,6 @@ function sampler.of_base(options)
     states = function(text) return texts[text]() end }
   if not drawing then return nil, message, code end
   return drawing:ready(options.memory, function() return folder.load(g, plan, model.unet) end)
-end
-
---- What a base draws by itself: width and height in pixels. A config's sample_size is one side of the latents, or height and width, or
---- nothing: then it is diffusers' 64.
-function sampler.own_size(model)
-  local size, down = model.unet.config.sample_size, 1 << (#vae.config(model.vae.config).widths - 1)
-  local pair = type(size) == "table" and size or { size, size }
-  local height, width = math.tointeger(pair[1]), math.tointeger(pair[2])
-  if not (height and width and height > 0 and width > 0) then height, width = 64, 64 end
-  return width * down, height * down
-end
-
---- What the latents' sides are for a picture of this side.
-function sampler.canvas(model, width, height)
-  local down = 1 << (#vae.config(model.vae.config).widths - 1)
-  return { width = width // down, height = height // down }
-end
-
---- Sides of pictures are multiples of this: the VAE halves them, then the UNet does.
-function sampler.multiple(model)
-  return (1 << (#vae.config(model.vae.config).widths - 1)) * (1 << (#unet.config(model.unet.config).widths - 1))
-end
-
--- Grids ------------------------------------------------------------------------------------------------------------------
-
-local GAP, SIZE, FRAME = 6, 12, 2
-local PAPER, INK, FAINT, MARK = { 250, 249, 246 }, { 34, 34, 34 }, { 120, 118, 112 }, { 24, 140, 70 }
-
---- Pictures in rows with a line of text above each row and one below each picture; a row has as many lines as it needs.
----@param rows { title: string, cells: { picture: userdata, label: string, framed?: boolean }[] }[]
----@param columns? integer at most so many pictures beside each other
----@return userdata? grid
----@return string|table message or, of each row, where its pictures are: { x, y, width, height }
----@return string? code
-function sampler.grid(rows, columns)
-  local across, height, side = 0, GAP, 0
-  for _, row in ipairs(rows) do
-    across = math.max(across, math.min(#row.cells, columns or #row.cells))
-    row.height = 0
-    for _, cell in ipairs(row.cells) do
-      side = math.max(side, cell.picture:width(), math.ceil(image.text_width(cell.label, SIZE)))
-      row.height = math.max(row.height, cell.picture:height())
-    end
-  end
-  local function lines(row) return (#row.cells + across - 1) // across end
-  local function line_height(row) return row.height + SIZE + 8 end
-  for _, row in ipairs(rows) do height = height + SIZE + 6 + lines(row) * line_height(row) + GAP end
-  local width = math.max(GAP + across * (side + GAP), 240)
-  local sheet, message, code = image.new(width, height, PAPER)
-  if not sheet then return nil, message, code end
-  local y, places = GAP, {}
-  for r, row in ipairs(rows) do
-    places[r] = {}
-    sheet:text(GAP, y, label.fitted(row.title, width - 2 * GAP, SIZE), { size = SIZE, color = INK })
-    y = y + SIZE + 6
-    for i, cell in ipairs(row.cells) do
-      local x, top = GAP + (i - 1) % across * (side + GAP), y + (i - 1) // across * line_height(row)
-      local w, h = cell.picture:width(), cell.picture:height()
-      if cell.framed then sheet:rect(x - FRAME, top - FRAME, w + 2 * FRAME, h + 2 * FRAME, MARK) end
-      sheet:paste(cell.picture, x, top)
-      places[r][i] = { x, top, w, h }
-      sheet:text(x, top + row.height + 3, cell.label, { size = SIZE, color = cell.framed and MARK or FAINT })
-    end
-    y = y + lines(row) * line_height(row) + GAP
-  end
-  return sheet, places
 end
 
 return sampler

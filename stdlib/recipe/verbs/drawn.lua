@@ -48,7 +48,7 @@ function M.declare(state)
   state.base = require("recipe.verbs.train_lora").open_base(o.base, function(message, hint, code)
     session:fail(at, message, { key = "base", value = true, hint = hint, code = code, world = true })
   end)
-  local width, height = require("train.sampler").own_size(state.base)
+  local width, height = require("models.sides").own(state.base)
   o.width, o.height = o.width or width, o.height or height
   sampling.check_sides(state, state.base)
 end

@@ -130,7 +130,7 @@ local function finish(context, options, counts)
 end
 
 function M.run(context, options, result)
-  local lora, sampler = require "train.lora", require "train.sampler"
+  local lora, grid = require "train.lora", require "train.grid"
   local width, height = options.width or result.options.resolution, options.height or result.options.resolution
   local noise_hash = options.noise and hash.file(options.noise)
   local asked = require("recipe.stage").options(context.stage) -- functions as their keys
@@ -176,11 +176,11 @@ function M.run(context, options, result)
   for _, row in ipairs(options.pictures and rows or {}) do
     for _, cell in ipairs(row.cells) do bundle.write(options.pictures .. "/" .. cell.name, assert(cell.picture:encode "png")) end
   end
-  local grid, places
-  grid, places, code = sampler.grid(rows, options.columns)
-  if not grid then bundle.fail("the grid was not made", { hint = places, code = code }) end
+  local sheet, places
+  sheet, places, code = grid(rows, options.columns)
+  if not sheet then bundle.fail("the grid was not made", { hint = places, code = code }) end
   local ok
-  ok, message, code = grid:save(options.to, { text = { calotype = json.encode { prompts = json.array(options.prompts), seeds = json.array(options.seeds),
+  ok, message, code = sheet:save(options.to, { text = { calotype = json.encode { prompts = json.array(options.prompts), seeds = json.array(options.seeds),
     steps = options.steps, cfg = options.cfg, sampler = options.sampler, lora = result.note.file or "" } } })
   if not ok then bundle.fail(("%s was not written"):format(options.to), { hint = message, code = code }) end
   if options.pictures then outputs.record(context, options.pictures, key, bundle.files) end
@@ -191,7 +191,7 @@ function M.run(context, options, result)
     for i, place in ipairs(places[r]) do places[r][i] = json.array(place) end
     shown[r] = { prompt = row.prompt, strength = options.strength[row.s], cells = json.array(places[r]) }
   end
-  require("train.live").grid(result.folder, { step = result.step, path = fs.absolute(options.to), width = grid:width(), height = grid:height(),
+  require("train.live").grid(result.folder, { step = result.step, path = fs.absolute(options.to), width = sheet:width(), height = sheet:height(),
     rows = json.array(shown), seeds = json.array(options.seeds) })
   finish(context, options, counts)
 end

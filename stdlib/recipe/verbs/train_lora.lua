@@ -8,7 +8,7 @@ local set = require "recipe.set"
 local trigger = require "recipe.trigger"
 
 -- Models and training are loaded when a recipe trains: the prompt does not wait for them.
-local function sampler() return require "train.sampler" end
+local function sides() return require "models.sides" end
 
 local M = {
   name = "train_lora", version = 1, gives = "lora", device = true,
@@ -102,7 +102,7 @@ local function open_base(path, fail)
   end
   if not model.scheduler then fail(("%s: no scheduler_config.json"):format(path .. "/scheduler"), nil, "NOTFOUND") end
   -- Configs and shapes are compared here, so that a wrong one is told before anything is computed.
-  for _, read in ipairs { function() return sampler().multiple(model) end, function() return require("models.schedule").noise(model.scheduler) end } do
+  for _, read in ipairs { function() return sides().multiple(model) end, function() return require("models.schedule").noise(model.scheduler) end } do
     local fine, problem = pcall(read)
     if not fine then fail(("%s: %s"):format(path, problem), again, "FORMAT") end
   end
@@ -157,12 +157,12 @@ function M.declare(state)
   local model = open_base(o.base, function(message, hint, code)
     session:fail(at, message, { key = "base", value = true, hint = hint, code = code, world = true })
   end)
-  local multiple = sampler().multiple(model)
+  local multiple = sides().multiple(model)
   if o.resolution % multiple ~= 0 then
     session:fail(at, ("resolution %d: with this base sides are multiples of %d"):format(o.resolution, multiple),
       { key = "resolution", value = true, hint = ("take %d"):format(math.max(multiple, (o.resolution + multiple // 2) // multiple * multiple)) })
   end
-  local own_width, own_height = sampler().own_size(model)
+  local own_width, own_height = sides().own(model)
   if o.resolution > 2 * math.max(own_width, own_height) then
     session:warn(("resolution %d: this base draws %d x %d; far above that it needs much memory and learns little. Try resolution = %d"):format(o.resolution,
       own_width, own_height, math.max(own_width, own_height)), at)
@@ -245,7 +245,7 @@ function M.run(context, options, input, held)
   local device, name, memory = session:device(options.device, context.at)
   if session.live then session:say("  on " .. name) end
   local model = require("recipe.stage").state(context.stage).base
-  local multiple = sampler().multiple(model)
+  local multiple = sides().multiple(model)
   local function prepared(items, texts)
     local list = bucketed(context, options, items, multiple)
     for i, picture in ipairs(list) do picture.caption, picture.other = texts[i], context.trigger ~= nil and items[i].trigger == nil end
