@@ -3,9 +3,10 @@
 --   local advice = recommend.run { folder = "photos", goal = "character", base = "models/sd15" }
 --   advice.rows[1]    -- { name = "resolution", value = 512, reason = "what the base draws; ..." }
 --   advice.text       -- the recipe
-local cache = require "hub.cache"
 local analyze = require "assistant.analyze"
 local auto = require "caption.auto"
+local bases = require "recipe.base"
+local cache = require "hub.cache"
 local consult = require "assistant.consult"
 local folder = require "assistant.folder"
 local fs = require "native.fs"
@@ -66,7 +67,7 @@ local function open_base(given)
   local problem
   local _, _, code = fs.grant(cache.root(path), "read")
   if code == "NOTFOUND" and given == "" then return path, nil, ("there is no base %s; base=FOLDER names one"):format(path) end
-  local model = require("recipe.verbs.train_lora").open_base(path, function(message, hint, what)
+  local model = bases.open(path, function(message, hint, what)
     problem = { message, hint, what }
     folder.fail(message, hint, what == "DENIED" and what or "usage")
   end)

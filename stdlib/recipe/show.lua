@@ -1,4 +1,5 @@
 -- show.lua - pictures, sets and files as text in a terminal.
+local bases = require "recipe.base"
 local fs = require "native.fs"
 local image = require "native.image"
 local json = require "native.json"
@@ -212,14 +213,10 @@ end
 
 -- A base as diffusers keeps it: what there is of it, and what is missing.
 local function put_base(path, put)
-  local train_lora, there, lacking = require "recipe.verbs.train_lora", {}, {}
-  for _, name in ipairs(train_lora.NEEDS) do
-    local list = fs.stat(path .. "/" .. name) and there or lacking
-    list[#list + 1] = name
-  end
+  local there, lacking = bases.parts(path)
   put(("  a base as diffusers keeps it: %s%s"):format(table.concat(there, ", "), #lacking > 0 and "; it lacks " .. table.concat(lacking, ", ") or ""))
   if #lacking > 0 then return end
-  local fine, model = script.call(train_lora.open_base, path, function(message) script.fail { message = message, source = false } end)
+  local fine, model = script.call(bases.open, path, function(message) script.fail { message = message, source = false } end)
   if not fine then
     put("  it cannot be used: " .. tostring(model.message))
     return

@@ -1,3 +1,4 @@
+local bases = require "recipe.base"
 local hash = require "native.hash"
 local images = require "recipe.verbs.images"
 local json = require "native.json"
@@ -45,9 +46,7 @@ function M.declare(state)
   session:permit_base(o.base, at, "base")
   o.count = o.count or #o.prompts
   outputs.declare(state, "to", true)
-  state.base = require("recipe.verbs.train_lora").open_base(o.base, function(message, hint, code)
-    session:fail(at, message, { key = "base", value = true, hint = hint, code = code, world = true })
-  end)
+  state.base = bases.of(state)
   local width, height = require("models.sides").own(state.base)
   o.width, o.height = o.width or width, o.height or height
   sampling.check_sides(state, state.base)

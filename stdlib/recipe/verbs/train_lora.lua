@@ -1,3 +1,4 @@
+local bases = require "recipe.base"
 local buckets = require "recipe.buckets"
 local fs = require "native.fs"
 local hash = require "native.hash"
@@ -61,58 +62,6 @@ local M = {
 local MOST_TOKENS = 8 -- of a trigger, before it is told
 local FEW = 5 -- pictures; with fewer a LoRA learns these pictures, not what they have in common
 
-local A_BASE = "a base is a folder as diffusers keeps it, with unet, vae, text_encoder, tokenizer and scheduler"
-local NEEDS = { "unet", "vae", "text_encoder", "tokenizer", "scheduler" }
-
---- Open a base and say what it lacks; `fail(message, hint, code)` does not come back.
-local function open_base(path, fail)
-  local info = fs.stat(path)
-  if not info then
-    local near = fs.nearest(path)
-    fail(("there is no base %s"):format(path), near and ("did you mean %q?"):format(near) or A_BASE, "NOTFOUND")
-  end
-  if info.kind ~= "folder" then
-    fail(("the base %s is a file"):format(path), "a single checkpoint file is not read yet: convert it to a diffusers folder", "FORMAT")
-  end
-  local lacking = {}
-  for _, name in ipairs(NEEDS) do if not fs.stat(path .. "/" .. name) then lacking[#lacking + 1] = name end end
-  if #lacking == #NEEDS then
-    local above, name = path:match "^(.-)/*([^/]+)/*$"
-    for _, need in ipairs(NEEDS) do
-      if name == need then fail(("%s is a part of a base"):format(path), ("name the base itself: %s"):format(above == "" and "." or above), "NOTFOUND") end
-    end
-    for _, entry in ipairs(fs.list(path) or {}) do
-      if entry.kind == "folder" and fs.stat(entry.path .. "/unet") and fs.stat(entry.path .. "/vae") then
-        fail(("%s is no base"):format(path), ("%s inside it is one"):format(entry.path), "NOTFOUND")
-      end
-    end
-    local it = require("models.kind").of(path)
-    fail(it and ("%s is %s, no base"):format(path, it.text) or ("%s is no base"):format(path), it and it.use and ("%s reads it; %s"):format(it.use, A_BASE)
-      or A_BASE, "NOTFOUND")
-  end
-  if #lacking > 0 then
-    fail(("the base %s lacks %s"):format(path, table.concat(lacking, ", ")), "get the whole folder again from where it came from", "NOTFOUND")
-  end
-  local ok, model, message, code = pcall(require("models.folder").open, path)
-  if not ok then fail(tostring(model), nil, "FORMAT") end
-  local again = "get the whole folder again from where it came from"
-  if not model then
-    local links = require("hub.cache").advice(path, message)
-    fail(message, links or code == "FORMAT" and not require("models.part").advises(message) and again or nil, code)
-  end
-  if not model.scheduler then fail(("%s: no scheduler_config.json"):format(path .. "/scheduler"), nil, "NOTFOUND") end
-  -- Configs and shapes are compared here, so that a wrong one is told before anything is computed.
-  for _, read in ipairs { function() return sides().multiple(model) end, function() return require("models.schedule").noise(model.scheduler) end } do
-    local fine, problem = pcall(read)
-    if not fine then fail(("%s: %s"):format(path, problem), again, "FORMAT") end
-  end
-  local fits
-  fits, message, code = require("models.folder").fits(model)
-  if not fits then fail(message, again, code) end
-  return model
-end
-M.open_base, M.NEEDS = open_base, NEEDS
-
 local function check_trigger(state, model)
   local session, word = state.session, state.trigger
   if not word then
@@ -154,9 +103,7 @@ function M.declare(state)
   o.checkpoint.to = trigger.filled(state, o.checkpoint.to, "option 'to' of 'checkpoint'", { key = "to", inside = "checkpoint", value = true }, true)
   session:permit(o.checkpoint.to, "write", at, "checkpoint", true)
   if o.validate then state.inputs = { state.inputs[1], o.validate } end
-  local model = open_base(o.base, function(message, hint, code)
-    session:fail(at, message, { key = "base", value = true, hint = hint, code = code, world = true })
-  end)
+  local model = bases.of(state)
   local multiple = sides().multiple(model)
   if o.resolution % multiple ~= 0 then
     session:fail(at, ("resolution %d: with this base sides are multiples of %d"):format(o.resolution, multiple),
@@ -268,6 +215,5 @@ function M.run(context, options, input, held)
   session.trained = session.trained or result.trained
   return result
 end
-
 
 return M
