@@ -226,17 +226,13 @@ local function put_base(path, put)
 end
 
 -- The folder of a run: which steps are kept.
-local function put_checkpoints(list, put)
-  local steps, state = {}, nil
-  for _, entry in ipairs(list) do
-    local step = entry.path:match "/step%-(%d+)%.safetensors$"
-    if step then steps[#steps + 1] = tonumber(step) end
-    if entry.path:find "/last%.state$" then state = entry.path end
-  end
-  if #steps == 0 then return end
-  table.sort(steps)
-  local note = state and require("train.checkpoint").note(state)
-  put(("  checkpoints of a training: %s, step %d%s; %s"):format(set.count(#steps, "LoRA"), steps[1], #steps > 1 and (" to %d"):format(steps[#steps]) or "",
+local function put_checkpoints(folder, put)
+  local files = require "train.lora.files"
+  local loras, state = files.loras(folder), files.last_state(folder)
+  if #loras == 0 then return end
+  local note = fs.stat(state) and require("train.checkpoint").note(state)
+  put(("  checkpoints of a training: %s, step %d%s; %s"):format(set.count(#loras, "LoRA"), loras[1].step,
+    #loras > 1 and (" to %d"):format(loras[#loras].step) or "",
     note and ("it goes on from step %s"):format(tostring(note.step)) or "without last.state it does not go on"))
 end
 
@@ -257,7 +253,7 @@ local function show_folder(path, put)
   put(("%s  a folder, %s in it and below, %s"):format(path, set.count(files, "file"), size_text(total)))
   for _, name in ipairs(names) do put(("  %5d  %s"):format(kinds[name], name == "folder" and kinds[name] > 1 and "folders" or name)) end
   if fs.stat(path .. "/unet/config.json") then put_base(path, put) end
-  put_checkpoints(fs.list(path) or {}, put)
+  put_checkpoints(path, put)
   return true
 end
 

@@ -2,6 +2,7 @@
 --
 --   lora_file.save("out/wtrclr.safetensors", lora, plan, { metadata = { ss_output_name = "wtrclr" } })
 --   lora_file.load("out/wtrclr.safetensors", lora, plan)        -- as a beginning, or to sample with it
+--   lora_file.metadata("out/wtrclr.safetensors").ss_output_name
 
 local adapters = require "models.adapters"
 local fs = require "native.fs"
@@ -85,6 +86,14 @@ function lora_file.save(path, lora, from, options)
   if not hash then return nil, message, code end
   metadata.sshs_model_hash, metadata["modelspec.hash_sha256"] = hash, "0x" .. hash
   return weights.save(path, tensors, { dtype = options.dtype or "f16", metadata = metadata })
+end
+
+--- What a file of ours says of itself; nil when there is none, or not a whole one.
+---@param path string
+---@return table<string, string>? metadata
+function lora_file.metadata(path)
+  local file = safetensors.open(path)
+  return file and file.metadata.sshs_model_hash and file.metadata or nil
 end
 
 --- Copy a LoRA file with other metadata: `change` gets the table and changes it. The data stay byte for byte. Whole or not at all.

@@ -7,6 +7,7 @@
 --   near.folder, near.causes         --> "checkpoints/wtrclr-3f2a91c0", { "rank 16 -> 32", "12 pictures instead of 5" }
 
 local checkpoint = require "train.checkpoint"
+local files = require "train.lora.files"
 local fs = require "native.fs"
 local hash = require "native.hash"
 local json = require "native.json"
@@ -80,7 +81,7 @@ function runs.remember(store, key, job)
   for _, run in ipairs(known.runs or { known.folder and known or nil }) do -- before there was a list, the last one was kept
     if run.folder ~= now.folder then
       list[#list + 1] = run
-      if fs.stat(run.folder .. "/last.state") then
+      if fs.stat(files.last_state(run.folder)) then
         local found, distance = causes(run, now)
         if #found > 0 and (not near or distance <= nearest) then near, nearest = { folder = run.folder, causes = found }, distance end
       end

@@ -11,6 +11,7 @@
 -- A cell: { path, mtime_ns, width, height, part = { x, y, width, height, sheet_width, sheet_height }, index, name, facts }, a picture that lies in
 -- a larger one. A run that another process works on is read as it is written (train/live.lua); what is older has its last.state only.
 local checkpoint = require "train.checkpoint"
+local files = require "train.lora.files"
 local fs = require "native.fs"
 local live = require "train.live"
 local log = require "native.log"
@@ -33,7 +34,7 @@ local NAMED = 20 -- steps at which it went on
 --- Whether a folder is that of a run.
 ---@param folder string
 ---@return boolean
-function M.is_folder(folder) return fs.stat(folder .. "/" .. live.NAME) ~= nil or fs.stat(folder .. "/last.state") ~= nil end
+function M.is_folder(folder) return fs.stat(folder .. "/" .. live.NAME) ~= nil or fs.stat(files.last_state(folder)) ~= nil end
 
 ---@param about { folder?: string, file?: string, key?: string, recipe?: string }
 function M.new(about)
@@ -78,7 +79,8 @@ local function text(value) return type(value) == "string" and value or nil end
 
 -- What the state of a run says that has no file for watchers.
 local function of_state(folder)
-  local note = fs.stat(folder .. "/last.state") and checkpoint.note(folder .. "/last.state")
+  local path = files.last_state(folder)
+  local note = fs.stat(path) and checkpoint.note(path)
   if not note then return nil end
   local losses, held = {}, {}
   for _, row in ipairs(note.losses or {}) do losses[#losses + 1] = { row.step, row.sum / row.count } end
@@ -108,23 +110,6 @@ local function facts_of(path)
   return out
 end
 
--- Files of the run's folder: checkpoints and sheets of samples.
-local function list_files(folder)
-  local checkpoints, sheets = {}, {}
-  for _, entry in ipairs(fs.list(folder) or {}) do
-    local step = entry.kind == "file" and entry.path:match "/step%-(%d+)%.safetensors$"
-    if step then checkpoints[#checkpoints + 1] = { step = tonumber(step), path = entry.path, size = entry.size } end
-  end
-  for _, entry in ipairs(fs.stat(folder .. "/samples") and fs.list(folder .. "/samples") or {}) do
-    local step = entry.kind == "file" and entry.path:match "/step%-(%d+)%.png$"
-    if step then sheets[#sheets + 1] = { step = tonumber(step), path = entry.path, mtime_ns = entry.mtime_ns } end
-  end
-  local function by_step(a, b) return a.step < b.step end
-  table.sort(checkpoints, by_step)
-  table.sort(sheets, by_step)
-  return checkpoints, sheets
-end
-
 -- --- the table of samples ---------------------------------------------------------------------------------------------------------------------
 
 local function place_of(cell)
@@ -137,7 +122,7 @@ end
 -- A sheet's pictures into rows: one for each strength and seed, a cell for each prompt.
 local function lay(self, sheet, by)
   if type(sheet) ~= "table" or not (whole(sheet.step) and text(sheet.path) and whole(sheet.width) and whole(sheet.height)) then return end
-  local path = self.folder .. "/samples/" .. sheet.path:match "[^/]*$" -- the folder may lie elsewhere by now
+  local path = files.samples_folder(self.folder) .. "/" .. sheet.path:match "[^/]*$" -- the folder may lie elsewhere by now
   local info = fs.stat(path)
   if not info then
     path = sheet.path
@@ -258,8 +243,8 @@ end
 -- One text for what the files are now: nothing is read while it is the same.
 local function stamp(self)
   local parts = {}
-  for i, path in ipairs { self.file or "", self.folder and self.folder .. "/" .. live.NAME or "", self.folder and self.folder .. "/last.state" or "",
-    self.folder or "", self.folder and self.folder .. "/samples" or "" } do
+  for i, path in ipairs { self.file or "", self.folder and self.folder .. "/" .. live.NAME or "", self.folder and files.last_state(self.folder) or "",
+    self.folder or "", self.folder and files.samples_folder(self.folder) or "" } do
     local info = path ~= "" and fs.stat(path)
     parts[i] = info and ("%d %d"):format(info.size or 0, info.mtime_ns or 0) or ""
   end
@@ -294,7 +279,7 @@ function Run:look(store, now)
   if self.folder and fs.stat(self.folder) then
     found, message, code = live.read(self.folder)
     found = found or of_state(self.folder)
-    local checkpoints, sheets = list_files(self.folder)
+    local checkpoints, sheets = files.loras(self.folder), files.samples(self.folder)
     take(self, found or { state = #checkpoints > 0 and "kept" or "none" }, checkpoints, sheets)
   else
     self.state = "none"

@@ -12,6 +12,7 @@
 -- "bucket": { "width": 512, "height": 512 }, "crop": {...}, "rejected": "too small", "verb": "reject" } ] }; all but the path may be left out.
 local asking = require "recipe.asking"
 local buckets = require "recipe.buckets"
+local files = require "train.lora.files"
 local fs = require "native.fs"
 local hash = require "native.hash"
 local hubs = require "native.hub"
@@ -189,13 +190,14 @@ local function of_run(path, file)
   local ok, message, code = fs.grant(folder, "read")
   if not ok then return nil, message, code end
   local known, paths, stem = runs.is_folder(folder), {}, file and path:match "([^/]+)%.[^.]+$"
+  local samples = files.samples_folder(folder)
   local function take(list, wanted)
     for _, entry in ipairs(list or {}) do
       local name = entry.path:match "[^/]+$"
       if entry.kind == "file" and images.is_picture(name) and wanted(name) then paths[#paths + 1] = (entry.path:gsub("^%./", "")) end
     end
   end
-  if known then take(fs.stat(folder .. "/samples") and fs.list(folder .. "/samples"), function() return true end)
+  if known then take(fs.stat(samples) and fs.list(samples), function() return true end)
   elseif file then take(fs.list(folder), function(name) return name:sub(1, #stem) == stem end) end -- a picture of the LoRA, as people put it beside
   table.sort(paths)
   return { kind = "run", place = place_of(path), title = title_of(path), paths = paths, run = { folder = known and folder or nil, file = file and path } }

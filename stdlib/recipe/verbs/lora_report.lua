@@ -1,3 +1,4 @@
+local files = require "train.lora.files"
 local fs = require "native.fs"
 local html = require "recipe.html"
 local json = require "native.json"
@@ -19,14 +20,6 @@ local M = {
 function M.declare(state) pages.declare(state, "out/lora.html") end
 
 local e = html.escape
-
-local function files_of(folder, ending)
-  local out = {}
-  for _, entry in ipairs(fs.stat(folder) and fs.list(folder) or {}) do
-    if entry.kind == "file" and entry.path:find(ending) then out[#out + 1] = entry end
-  end
-  return out
-end
 
 local function option_rows(result, stage_state)
   local rows = { { "option", "value", "" } }
@@ -69,7 +62,7 @@ function M.run(context, options, result)
   local session, note = context.session, result.note
   local stage = require "recipe.stage"
   local trained = stage.state(stage.state(context.stage).inputs[1])
-  local grids, samples = grids_of(session, trained.self), files_of(result.folder .. "/samples", "%.png$")
+  local grids, samples = grids_of(session, trained.self), files.samples(result.folder)
   local page = pages.new(context, options, "a LoRA", result.trigger)
   page.lead(("%s on %s in %s on %s"):format(set.count(result.step, "step"), set.count(result.count), log.duration(note.seconds or 0), result.device_name))
 
@@ -105,7 +98,7 @@ function M.run(context, options, result)
   end
   page.table("Options", option_rows(result, trained))
   local rows = { { "checkpoint", "size" } }
-  for _, entry in ipairs(files_of(result.folder, "/step%-%d+%.safetensors$")) do
+  for _, entry in ipairs(files.loras(result.folder)) do
     rows[#rows + 1] = { entry.path:match "[^/]+$", size_text(entry.size) }
   end
   page.table("Checkpoints", rows)

@@ -130,7 +130,7 @@ local function finish(context, options, counts)
 end
 
 function M.run(context, options, result)
-  local lora, grid = require "train.lora", require "train.grid"
+  local grid, sampler = require "train.grid", require "train.lora.sampler"
   local width, height = options.width or result.options.resolution, options.height or result.options.resolution
   local noise_hash = options.noise and hash.file(options.noise)
   local asked = require("recipe.stage").options(context.stage) -- functions as their keys
@@ -144,7 +144,7 @@ function M.run(context, options, result)
   end
 
   local prompts = table.move(options.prompts, 1, #options.prompts, 2, { options.negative })
-  local drawing <close>, message, code = lora.sampler(result, { width = width, height = height }, prompts)
+  local drawing <close>, message, code = sampler(result, { width = width, height = height }, prompts)
   if not drawing then context.fail("the samples were not drawn", { hint = message, code = code }) end
   local noise = options.noise and read_noise(context, options.noise, #options.seeds, drawing, drawing.channels)
   local total = #options.prompts * #options.strength * #options.seeds
