@@ -22,8 +22,10 @@
 
 typedef struct {
   int listener, port;
+  atomic_bool open;                       /* /gate is answered from now on */
   atomic_int busy, most_busy;             /* requests of /slow at the same time */
   atomic_int connections, requests, gone; /* gone: connections that the client ended while they were held */
+  atomic_int answered;                    /* requests whose reply was written */
   pthread_mutex_t lock;
   char last[8192]; /* head of the last request */
   size_t last_body;
@@ -104,7 +106,7 @@ static bool answer(visit *v, const char *path, const char *head, size_t body) {
     deflateEnd(&z);
   } else if (strcmp(path, "/trickle") == 0) {
     say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 600; i++) {
       if (send(fd, "x", 1, MSG_NOSIGNAL) < 0) return false;
       usleep(100000);
     }
@@ -138,6 +140,9 @@ static bool answer(visit *v, const char *path, const char *head, size_t body) {
     usleep((useconds_t)atoi(path + 6) * 1000);
     v->s->busy--;
     reply(fd, "200 OK", "", "{}", 2);
+  } else if (strcmp(path, "/gate") == 0) { /* answered when the test says so */
+    while (!v->s->open) usleep(1000);
+    reply(fd, "200 OK", "", "{}", 2);
   } else reply(fd, "404 Not Found", "", "no", 2);
   return true;
 }
@@ -169,6 +174,7 @@ static void *attend(void *context) {
     v->s->last_body = body;
     pthread_mutex_unlock(&v->s->lock);
     more = answer(v, path, head, body);
+    v->s->answered++;
   }
 end:
   close(v->fd);
@@ -189,20 +195,22 @@ static void *serve(void *context) {
   return NULL;
 }
 
-static void listen_at(server *s) {
+/* A port of this machine on which nobody listens, and nobody will: it stays taken as long as the test program lives. */
+static void take_port(server *s) {
   struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t size = sizeof at;
   s->listener = socket(AF_INET, SOCK_STREAM, 0);
-  if (bind(s->listener, (struct sockaddr *)&at, sizeof at) || listen(s->listener, 128)) perror("listen");
+  if (bind(s->listener, (struct sockaddr *)&at, sizeof at)) perror("bind");
   getsockname(s->listener, (struct sockaddr *)&at, &size);
   s->port = ntohs(at.sin_port);
-  pthread_mutex_init(&s->lock, NULL);
 }
 
 static server *open_server(void) { /* lives as long as the test program */
   signal(SIGPIPE, SIG_IGN);
   server *s = calloc(1, sizeof *s);
-  listen_at(s);
+  take_port(s);
+  if (listen(s->listener, 128)) perror("listen");
+  pthread_mutex_init(&s->lock, NULL);
   pthread_t thread;
   pthread_create(&thread, NULL, serve, s);
   pthread_detach(thread);

@@ -176,8 +176,7 @@ TEST(a_cut_is_never_taken_for_a_whole_reply) {
 
 TEST(nobody_listens_and_nothing_was_sent) {
   server s = {0};
-  listen_at(&s);
-  close(s.listener);
+  take_port(&s);
   cal_http_reply *got = get(url(&s, "/ok?key=sesame"));
   CHECK(got->failure == CAL_TRANSFER_CONNECT && !got->sent_any && got->status == 0 && got->bytes_sent == 0);
   CHECK(strstr(got->why.text, "127.0.0.1:") && !strstr(got->why.text, "sesame"));
@@ -209,13 +208,13 @@ TEST(time_that_is_over_and_bytes_that_stall) {
   cal_error err = {0};
   server *s = common();
   cal_http *h = cal_http_open(&err);
-  cal_http_reply *got = ask(h, (cal_http_request){.url = url(s, "/hold"), .total_seconds = 0.3}, &err);
-  CHECK(got->failure == CAL_TRANSFER_TIMEOUT && got->sent_any && got->seconds >= 0.29 && got->seconds < 5);
-  CHECK_TEXT(got->why.text, "127.0.0.1: no whole reply within 0.3 s");
+  cal_http_reply *got = ask(h, (cal_http_request){.url = url(s, "/hold"), .total_seconds = 1.5}, &err);
+  CHECK(got->failure == CAL_TRANSFER_TIMEOUT && got->sent_any && got->seconds >= 1.49 && got->seconds < 60);
+  CHECK_TEXT(got->why.text, "127.0.0.1: no whole reply within 1.5 s");
   cal_http_reply_free(got);
-  got = ask(h, (cal_http_request){.url = url(s, "/trickle"), .stall_seconds = 1}, &err);
-  CHECK(got->failure == CAL_TRANSFER_STALL && got->status == 200 && got->seconds < 9);
-  CHECK_TEXT(got->why.text, "127.0.0.1: less than 1 kB/s for 1 s");
+  got = ask(h, (cal_http_request){.url = url(s, "/trickle"), .stall_seconds = 3, .total_seconds = 90}, &err);
+  CHECK(got->failure == CAL_TRANSFER_STALL && got->status == 200 && got->seconds < 55); /* the whole would take 60 s */
+  CHECK_TEXT(got->why.text, "127.0.0.1: less than 1 kB/s for 3 s");
   cal_http_reply_free(got);
   cal_http_close(h);
 }
@@ -369,8 +368,7 @@ TEST(a_proxy_of_the_environment_is_asked_but_never_for_this_machine_nor_with_a_k
   cal_error err = {0};
   server *s = common(), *proxy = open_server(), closed = {0};
   char address[96];
-  listen_at(&closed);
-  close(closed.listener);
+  take_port(&closed);
   snprintf(address, sizeof address, "http://me:sesame@127.0.0.1:%d", proxy->port);
   setenv("http_proxy", address, 1);
   cal_http *h = cal_http_open(&err);
@@ -451,22 +449,25 @@ TEST(ctrl_c_ends_the_wait_soon_and_what_flies_is_dropped) {
   cal_error err = {0};
   server *s = open_server();
   cal_http *h = cal_http_open(&err);
-  double pressed = 0;
+  double pressed = 0, least = 60;
   int tag;
   void *which;
   cal_http_reply *got;
   CHECK(!cal_http_start(h, &(cal_http_request){.url = url(s, "/hold")}, &tag, &err));
-  pthread_t thread;
-  pthread_create(&thread, NULL, press, &pressed);
-  const double withheld = test_withheld();
-  CHECK(!cal_http_wait(h, 30, &which, &got, &err));
-  const double late = cal_clock() - pressed - (test_withheld() - withheld);
-  pthread_join(thread, NULL);
-  CHECK(!got && cal_interrupt_level() == 1);
-  CHECK(late < 0.25); /* 50 ms, and who pressed was kept waiting */
+  for (int i = 0; i < 10 && least >= 0.05; i++) { /* a busy machine may be late, but not always */
+    cal_interrupt_clear();
+    pthread_t thread;
+    pthread_create(&thread, NULL, press, &pressed);
+    CHECK(!cal_http_wait(h, 60, &which, &got, &err));
+    const double heard = cal_clock();
+    pthread_join(thread, NULL);
+    CHECK(!got && cal_interrupt_level() == 1);
+    if (heard - pressed < least) least = heard - pressed;
+  }
+  CHECK(least < 0.06); /* 50 ms, and what it takes to look at the clock */
   CHECK(cal_http_flying(h) == 1);
   cal_http_close(h);
-  for (int i = 0; i < 100 && !s->gone; i++) usleep(20000);
+  for (int i = 0; i < 3000 && !s->gone; i++) usleep(20000);
   CHECK(s->gone == 1); /* the server has seen the connection end */
   cal_interrupt_clear();
 }

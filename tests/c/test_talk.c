@@ -103,7 +103,7 @@ TEST(no_more_fly_than_in_flight_says) {
   server *s = common();
   cal_talk *t = open_talk((cal_talk_options){.in_flight = 3});
   s->most_busy = 0;
-  for (int i = 0; i < 5; i++) ask(t, "/slow/100", i);
+  for (int i = 0; i < 5; i++) ask(t, "/slow/400", i);
   for (int i = 0; i < 5; i++) cal_talk_reply_free(next(t));
   CHECK(s->most_busy >= 2 && s->most_busy <= 3);
   cal_talk_close(t);
@@ -111,7 +111,7 @@ TEST(no_more_fly_than_in_flight_says) {
 
 TEST(two_talks_move_while_one_is_waited_for) {
   cal_talk *a = open_talk((cal_talk_options){.in_flight = 1}), *b = open_talk((cal_talk_options){.in_flight = 1});
-  ask(a, "/slow/400", 1);
+  ask(a, "/slow/1500", 1);
   ask(b, "/slow/10", 2);
   cal_talk_reply_free(next(a));
   cal_talk_reply *r = NULL;
@@ -129,12 +129,13 @@ TEST(bytes_move_while_who_asks_is_busy_with_the_next_picture) {
   char base[64];
   snprintf(base, sizeof base, "http://127.0.0.1:%d", s->port);
   cal_talk *t = open_talk((cal_talk_options){.base = base});
-  for (int i = 0; i < 4; i++) {
-    ask(t, "/ok", i);
+  int asked = 0;
+  for (; asked < 4 || (!s->requests && asked < 1200); asked++) {
+    ask(t, "/ok", asked);
     usleep(50000);
   }
   CHECK(s->requests > 0);
-  for (int i = 0; i < 4; i++) cal_talk_reply_free(next(t));
+  for (int i = 0; i < asked; i++) cal_talk_reply_free(next(t));
   cal_talk_close(t);
 }
 
@@ -178,18 +179,17 @@ TEST(what_will_not_pass_is_kept_at_once) {
 }
 
 TEST(attempts_end_with_the_reason) {
-  cal_talk *t = open_talk((cal_talk_options){.attempts = 2, .seconds = 0.3});
-  ask(t, "/first/503/9/c", 1);
-  ask(t, "/hold", 2);
-  for (int i = 0; i < 2; i++) {
+  for (int held = 0; held < 2; held++) {
+    cal_talk *t = open_talk((cal_talk_options){.attempts = 2, .seconds = held ? 0.3 : 60});
+    ask(t, held ? "/hold" : "/first/503/9/c", 1);
     cal_talk_reply *r = next(t);
     CHECK(r->end == CAL_TALK_FAILED && r->attempts == 2 && r->why.code == CAL_E_NETWORK);
-    CHECK_TEXT(r->why.text, r->tag == mark(1) ? "127.0.0.1: status 503 (after 2 attempts)"
-                                              : "127.0.0.1: no whole reply within 0.3 s (after 2 attempts)");
-    CHECK_TEXT(r->label, r->tag == mark(1) ? "503" : "timeout");
+    CHECK_TEXT(r->why.text,
+               held ? "127.0.0.1: no whole reply within 0.3 s (after 2 attempts)" : "127.0.0.1: status 503 (after 2 attempts)");
+    CHECK_TEXT(r->label, held ? "timeout" : "503");
     cal_talk_reply_free(r);
+    cal_talk_close(t);
   }
-  cal_talk_close(t);
 }
 
 TEST(what_is_billed_is_not_sent_twice_when_its_reply_was_lost) {
@@ -206,20 +206,25 @@ TEST(what_is_billed_is_not_sent_twice_when_its_reply_was_lost) {
   cal_talk_close(t);
 }
 
+/* Waits until the server has asked for a pause: no reply comes meanwhile. */
+static bool holds_back(cal_talk *t) {
+  cal_talk_reply *none = NULL;
+  for (const double until = cal_clock() + 60; cal_talk_pause(t) == 0 && !none && cal_clock() < until;) cal_talk_next(t, 0.02, &none, NULL);
+  return !none && cal_talk_pause(t) > 0;
+}
+
 TEST(a_429_holds_back_all_of_the_host_as_long_as_the_server_asks) {
   cal_talk *t = open_talk((cal_talk_options){.in_flight = 4}), *other = open_talk((cal_talk_options){0});
   const double start = cal_clock();
   for (int i = 0; i < 4; i++) {
     char path[64];
-    snprintf(path, sizeof path, "/first/429/1/e%d/after/1", i);
+    snprintf(path, sizeof path, "/first/429/1/e%d/after/2", i);
     ask(t, path, i);
   }
-  cal_talk_reply *none;
-  cal_error err = {0};
-  CHECK(!cal_talk_next(t, 0.3, &none, &err) && !none);
+  CHECK(holds_back(t));
   ask(other, "/ok", 9);
   cal_talk_reply *r = next(other);
-  CHECK(cal_clock() - start >= 1); /* the other talk shares the gate */
+  CHECK(cal_clock() - start >= 2); /* the other talk shares the gate */
   cal_talk_reply_free(r);
   for (int i = 0; i < 4; i++) {
     r = next(t);
@@ -234,14 +239,12 @@ TEST(what_waits_can_be_taken_back_and_how_long_it_would_wait_is_known) {
   char base[64];
   snprintf(base, sizeof base, "http://127.0.0.1:%d", s->port);
   cal_talk *t = open_talk((cal_talk_options){.base = base, .in_flight = 2});
-  cal_talk_reply *none;
-  cal_error err = {0};
   CHECK(cal_talk_pause(t) == 0);
-  ask(t, "/first/429/9/g/after/20", 1);
+  ask(t, "/first/429/9/g/after/200", 1);
   CHECK(!cal_talk_recall(t, mark(1)) && cal_talk_pause(t) == 0); /* on its way */
-  CHECK(!cal_talk_next(t, 0.5, &none, &err) && !none);
+  CHECK(holds_back(t));
   ask(t, "/ok", 2);
-  CHECK(cal_talk_pause(t) > 15 && cal_talk_pause(t) < 26);
+  CHECK(cal_talk_pause(t) > 100 && cal_talk_pause(t) < 260);
   const double start = cal_clock();
   CHECK(cal_talk_recall(t, mark(1)) && cal_talk_recall(t, mark(2)) && !cal_talk_recall(t, mark(2)) && !cal_talk_recall(t, mark(3)));
   CHECK(cal_talk_pause(t) == 0);
@@ -251,7 +254,7 @@ TEST(what_waits_can_be_taken_back_and_how_long_it_would_wait_is_known) {
     CHECK_TEXT(r->label, "recalled");
     cal_talk_reply_free(r);
   }
-  CHECK(cal_clock() - start < 5 && cal_talk_pending(t) == 0);
+  CHECK(cal_clock() - start < 100 && cal_talk_pending(t) == 0);
   cal_talk_close(t);
 }
 
@@ -298,7 +301,7 @@ TEST(a_wave_of_429_halves_how_many_fly) {
   CHECK(s->most_busy <= 5);
   for (int i = 0; i < 12; i++) ask(t, "/slow/50", i);
   for (int i = 0; i < 12; i++) cal_talk_reply_free(next(t));
-  for (int i = 0; i < 12; i++) ask(t, "/slow/200", i);
+  for (int i = 0; i < 12; i++) ask(t, "/slow/500", i);
   for (int i = 0; i < 12; i++) cal_talk_reply_free(next(t));
   CHECK(s->most_busy > 4); /* good replies let it grow again */
   cal_talk_close(t);
@@ -319,8 +322,7 @@ TEST(a_server_that_asks_for_more_than_five_minutes_ends_the_talk) {
 
 TEST(when_nobody_is_there_the_rest_is_not_tried_one_by_one) {
   server s = {0};
-  listen_at(&s);
-  close(s.listener);
+  take_port(&s);
   char base[64];
   snprintf(base, sizeof base, "http://127.0.0.1:%d", s.port);
   cal_talk *t = open_talk((cal_talk_options){.base = base, .in_flight = 8, .attempts = 1});
@@ -344,7 +346,7 @@ TEST(a_gate_spreads_requests_over_the_minute) {
   const double start = cal_clock();
   for (int i = 0; i < 7; i++) ask(t, "/ok", i);
   for (int i = 0; i < 7; i++) cal_talk_reply_free(next(t));
-  CHECK(cal_clock() - start > 0.8 && cal_clock() - start < 20);
+  CHECK(cal_clock() - start > 0.8 && cal_clock() - start < 50); /* one by one they would take the minute */
   cal_talk_close(t);
 }
 
@@ -437,19 +439,23 @@ TEST(a_tape_answers_without_a_server_and_without_waiting) {
   CHECK(strstr(text, "503") && !strstr(text, KEY));
   free(text);
   const int before = s->requests;
-  const double start = cal_clock();
-  t = open_talk((cal_talk_options){.replay = tape, .base = "https://elsewhere.invalid"});
-  post(t, "/first/503/1/h", 1, CAL_RETRY_SAFE);
-  ask(t, "/never/asked", 2);
-  cal_talk_reply *r = next(t);
-  CHECK(r->end == CAL_TALK_DONE && r->attempts == 2 && r->http->status == 200 && strstr(r->http->body.data, "ok"));
-  cal_talk_reply_free(r);
-  r = next(t);
-  CHECK(r->end == CAL_TALK_FAILED && r->tag == mark(2) && r->why.code == CAL_E_NOTFOUND && !r->http);
-  CHECK_TEXT(r->label, "tape");
-  cal_talk_reply_free(r);
-  cal_talk_close(t);
-  CHECK(s->requests == before && cal_clock() - start < 0.9);
+  double least = 60;
+  for (int i = 0; i < 10 && least >= 0.9; i++) { /* a busy machine may be slow, but not always */
+    const double start = cal_clock();
+    t = open_talk((cal_talk_options){.replay = tape, .base = "https://elsewhere.invalid"});
+    post(t, "/first/503/1/h", 1, CAL_RETRY_SAFE);
+    ask(t, "/never/asked", 2);
+    cal_talk_reply *r = next(t);
+    CHECK(r->end == CAL_TALK_DONE && r->attempts == 2 && r->http->status == 200 && strstr(r->http->body.data, "ok"));
+    cal_talk_reply_free(r);
+    r = next(t);
+    CHECK(r->end == CAL_TALK_FAILED && r->tag == mark(2) && r->why.code == CAL_E_NOTFOUND && !r->http);
+    CHECK_TEXT(r->label, "tape");
+    cal_talk_reply_free(r);
+    cal_talk_close(t);
+    if (cal_clock() - start < least) least = cal_clock() - start;
+  }
+  CHECK(s->requests == before && least < 0.9);
 }
 
 TEST(a_key_that_a_server_quotes_is_in_no_header_no_body_and_no_tape) {
@@ -557,26 +563,39 @@ static void *press(void *context) {
 
 TEST(ctrl_c_ends_the_wait_hands_out_what_came_and_starts_nothing) {
   server *s = common();
-  cal_talk *t = open_talk((cal_talk_options){.in_flight = 3}), *slow = open_talk((cal_talk_options){.in_flight = 1});
-  double pressed;
+  cal_talk *t = open_talk((cal_talk_options){.in_flight = 3}), *other = open_talk((cal_talk_options){.in_flight = 1});
+  double pressed, least = 60;
   ask(t, "/hold", 1);
-  ask(t, "/ok", 2);
-  ask(t, "/slow/600", 3);
+  ask(t, "/gate", 3);
   cal_talk_reply *r = NULL;
   cal_error err = {0};
-  pthread_t thread;
-  const double withheld = test_withheld();
-  pthread_create(&thread, NULL, press, &pressed);
-  ask(slow, "/slow/150", 4);
-  CHECK(!cal_talk_next(slow, -1, &r, &err) && r); /* meanwhile /ok came for the other */
-  cal_talk_reply_free(r);
-  pthread_join(thread, NULL);
+  for (int i = 0; i < 10 && least >= 0.05; i++) { /* a busy machine may be late, but not always */
+    cal_interrupt_clear();
+    pthread_t thread;
+    pthread_create(&thread, NULL, press, &pressed);
+    CHECK(!cal_talk_next(t, -1, &r, &err) && !r && cal_talk_pending(t) == 2);
+    const double heard = cal_clock();
+    pthread_join(thread, NULL);
+    if (heard - pressed < least) least = heard - pressed;
+  }
+  CHECK(least < 0.06); /* 50 ms, and what it takes to look at the clock */
+  cal_interrupt_clear();
+  CHECK(!cal_talk_next(t, 0, &r, &err) && !r);
+  const int answered = s->answered;
+  ask(t, "/ok", 2);
+  for (int i = 0, last = 0; i < 3000 && !last;
+       i++) { /* until it was answered, and once more: who waits for one talk moves the bytes of all */
+    last = s->answered - answered > i;
+    ask(other, "/slow/1", 4);
+    cal_talk_reply_free(next(other));
+  }
+  cal_interrupt_raise();
   CHECK(!cal_talk_next(t, -1, &r, &err) && r && r->tag == mark(2));
   cal_talk_reply_free(r);
   const int before = s->requests;
   CHECK(!cal_talk_next(t, -1, &r, &err) && !r && cal_talk_pending(t) == 2);
-  CHECK(cal_clock() - pressed - (test_withheld() - withheld) < 0.35); /* 50 ms, and who pressed was kept waiting */
   ask(t, "/ok", 5);
+  s->open = true;
   CHECK(!cal_talk_next(t, -1, &r, &err) && r && r->tag == mark(3)); /* what flies is waited for by who asks again */
   cal_talk_reply_free(r);
   CHECK(!cal_talk_next(t, 0.1, &r, &err) && !r && s->requests == before);
@@ -584,7 +603,7 @@ TEST(ctrl_c_ends_the_wait_hands_out_what_came_and_starts_nothing) {
   CHECK(!cal_talk_next(t, -1, &r, &err) && !r && cal_talk_pending(t) == 2); /* the second ends that */
   CHECK(cal_talk_flying(t) == 1);                                           /* /hold; what was asked after Ctrl-C never went */
   cal_interrupt_clear();
-  cal_talk_close(t), cal_talk_close(slow);
+  cal_talk_close(t), cal_talk_close(other);
 }
 
 TEST(no_memory_at_any_allocation_is_told_and_nothing_leaks) {
