@@ -152,12 +152,13 @@ TEST(answers_that_nobody_takes_hold_no_more_than_was_allowed) {
   cal_loader *l = open_loader(&(cal_loader_options){.threads = 2, .most_finished = 5 * ONE});
   const size_t before = cal_memory_in_use();
   for (int i = 0; i < COUNT; i++) CHECK(ask(l, i, CAL_LOAD_PICTURE, 0) == CAL_OK);
-  usleep(800000);
-  CHECK(cal_memory_in_use() - before < 9 * ONE); /* of all: 54 */
+  for (int i = 0; i < 6000 && cal_memory_in_use() - before <= 4 * ONE; i++) usleep(10000);
   CHECK(cal_memory_in_use() - before > 4 * ONE);
+  usleep(500000);
+  CHECK(cal_memory_in_use() - before < 9 * ONE); /* of all: 54 */
   cal_load_answer a;
   int count = 0;
-  while (next_within(l, &a, 30)) cal_load_answer_free(&a), count++;
+  while (next_within(l, &a, 60)) cal_load_answer_free(&a), count++;
   CHECK(count == COUNT);
   cal_loader_close(l);
   cal_fs_free(fs);
@@ -173,7 +174,7 @@ TEST(closing_waits_for_no_more_than_is_being_decoded) {
     usleep((useconds_t)round * 4000);
     const double start = cal_clock();
     cal_loader_close(l);
-    CHECK(cal_clock() - start < 3);
+    CHECK(cal_clock() - start < 20);
   }
   cal_loader_close(NULL);
   cal_fs_free(fs);
@@ -186,7 +187,7 @@ TEST(a_folder_that_was_not_granted_is_not_read_and_may_be_granted_while_the_thre
   fs = none;
   cal_loader *l = open_loader(NULL);
   cal_load_answer a;
-  CHECK(ask(l, 1, CAL_LOAD_THUMB, 0) == CAL_OK && next_within(l, &a, 10));
+  CHECK(ask(l, 1, CAL_LOAD_THUMB, 0) == CAL_OK && next_within(l, &a, 60));
   CHECK(a.code == CAL_E_DENIED && !a.image && !a.sha[0]);
   cal_load_answer_free(&a);
   for (int i = 0; i < 50; i++) CHECK(ask(l, i, CAL_LOAD_IDENTIFY, 0) == CAL_OK);
@@ -195,8 +196,8 @@ TEST(a_folder_that_was_not_granted_is_not_read_and_may_be_granted_while_the_thre
     snprintf(text, sizeof text, "%s/new%d", folder, i);
     CHECK(cal_fs_grant(none, i == 100 ? folder : text, CAL_FS_READ | CAL_FS_WRITE, NULL) == CAL_OK);
   }
-  while (next_within(l, &a, 20)) cal_load_answer_free(&a);
-  CHECK(ask(l, 1, CAL_LOAD_THUMB, 0) == CAL_OK && next_within(l, &a, 10) && a.image);
+  while (next_within(l, &a, 60)) cal_load_answer_free(&a);
+  CHECK(ask(l, 1, CAL_LOAD_THUMB, 0) == CAL_OK && next_within(l, &a, 60) && a.image);
   cal_load_answer_free(&a);
   cal_loader_close(l);
   cal_fs_free(none);
@@ -232,20 +233,28 @@ TEST(a_file_that_changes_while_it_is_read_is_busy_and_one_that_vanishes_is_not_f
   cal_load_answer_free(&a);
   atomic_store(&done, true);
   pthread_join(thread, NULL);
-  CHECK(ask(l, 0, CAL_LOAD_IDENTIFY, 0) == CAL_OK);
-  usleep(5000);
-  unlink(path); /* perhaps while it is hashed, or before */
-  CHECK(next_within(l, &a, 60) && a.code == CAL_E_NOTFOUND && !a.sha[0]);
-  cal_load_answer_free(&a);
+  a.sha[0] = 'x';
+  for (off_t size = 200 << 20; a.sha[0] && size < (off_t)16 << 30; size *= 2) { /* until it is not hashed before it goes */
+    f = fopen(path, "wb");
+    CHECK(f && ftruncate(fileno(f), size) == 0);
+    fclose(f);
+    CHECK(ask(l, 0, CAL_LOAD_IDENTIFY, 0) == CAL_OK);
+    usleep(5000);
+    unlink(path); /* perhaps while it is hashed, or before */
+    CHECK(next_within(l, &a, 600));
+    CHECK(a.sha[0] || a.code == CAL_E_NOTFOUND);
+    cal_load_answer_free(&a);
+  }
+  CHECK(!a.sha[0]);
   /* What is forgotten while it is read does not keep its thread. */
   f = fopen(path, "wb");
-  CHECK(f && ftruncate(fileno(f), 1 << 30) == 0);
+  CHECK(f && ftruncate(fileno(f), (off_t)1 << 36) == 0); /* half a minute of hashing, and more */
   fclose(f);
   CHECK(ask(l, 0, CAL_LOAD_IDENTIFY, 0) == CAL_OK);
   usleep(20000);
   const double start = cal_clock();
   cal_loader_close(l);
-  CHECK(cal_clock() - start < 1.5);
+  CHECK(cal_clock() - start < 10);
   unlink(path);
   cal_fs_free(fs);
 }
@@ -415,7 +424,7 @@ TEST(a_kill_at_any_moment_leaves_a_sound_store_whose_thumbnails_are_there) {
       cal_loader *l = open_loader(NULL);
       cal_load_answer a;
       for (int i = 0; l && i < COUNT; i++) ask(l, (i * 7 + round * 31) % COUNT, (cal_load_what)(i % 5), 0);
-      while (l && next_within(l, &a, 30) && write(ends[1], &byte, 1) == 1) cal_load_answer_free(&a);
+      while (l && next_within(l, &a, 60) && write(ends[1], &byte, 1) == 1) cal_load_answer_free(&a);
       pause();
       _exit(1);
     }
@@ -469,7 +478,7 @@ TEST(without_memory_there_is_an_error_or_an_answer_with_one_and_nothing_is_lost)
     CHECK(asked || err.code);
     refused += !asked;
     cal_load_answer a;
-    while (l && next_within(l, &a, 20)) {
+    while (l && next_within(l, &a, 60)) {
       CHECK(a.image || a.measures || a.code || a.what == CAL_LOAD_IDENTIFY);
       wrong += a.code == CAL_E_MEMORY;
       cal_load_answer_free(&a);
@@ -496,7 +505,7 @@ TEST(one_that_is_refused_for_memory_leaves_the_one_before_under_its_tag) {
     CHECK(cal_loader_ask(l, &(cal_load_request){.tag = 0, .path = "", .what = CAL_LOAD_IDENTIFY}, NULL) == CAL_E_ARG);
     CHECK(cal_loader_pending(l) == 1);
     cal_load_answer a;
-    if (!next_within(l, &a, 20)) CHECK(!"it was forgotten");
+    if (!next_within(l, &a, 60)) CHECK(!"it was forgotten");
     else {
       if (status) CHECK(!strcmp(a.path, path_of(0)));
       cal_load_answer_free(&a);

@@ -62,14 +62,15 @@ TEST(a_killed_scan_keeps_what_it_had_done) {
   set_up(N);
   size_t hashed = 0, measured = 0, left = N;
   cal_error err = {0};
-  for (int round = 0; round < 40 && left == N; round++) { /* longer each time, until a kill hits the middle */
+  for (int round = 0; round < 35 && left == N; round++) { /* longer each time, until a kill hits the middle */
     fflush(stdout);
     pid_t child = fork();
     if (!child) {
       scan_all(N, &hashed, &measured, &err);
       _exit(0);
     }
-    usleep((useconds_t)(20000 + 20000 * round));
+    const double pause = 0.02 * pow(1.25, round);
+    nanosleep(&(struct timespec){.tv_sec = (time_t)pause, .tv_nsec = (long)(fmod(pause, 1) * 1e9)}, NULL);
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
     cal_store *s = cal_store_open(store_folder, NULL, &err);

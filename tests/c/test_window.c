@@ -95,10 +95,15 @@ TEST(a_wait_lasts_as_long_as_it_was_asked_to) {
   cal_event e;
   if (!w) return;
   while (cal_event_next(w, 0.05, &e)) cal_event_free(&e);
-  const double start = cal_clock(), withheld = test_withheld();
-  CHECK(!cal_event_next(w, 0.12, &e));
-  const double took = cal_clock() - start;
-  CHECK(took >= 0.11 && took - (test_withheld() - withheld) < 0.2);
+  double least = 10;
+  for (int i = 0; i < 10 && least >= 0.2; i++) { /* a busy machine may be late, but not always */
+    const double start = cal_clock();
+    CHECK(!cal_event_next(w, 0.12, &e));
+    const double took = cal_clock() - start;
+    CHECK(took >= 0.11);
+    if (took < least) least = took;
+  }
+  CHECK(least < 0.2);
   cal_window_close(w);
 }
 
