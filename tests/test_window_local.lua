@@ -156,7 +156,7 @@ test("what else a writer can be told is one line, as recipes have it: checked by
     end
     check.contains(trouble("rating = perhaps", "wd14"), "yes or no is expected")
     check.contains(trouble("threshold = 0.3", "wd14"), "threshold has a place of its own")
-    check.equal(p.settings.captioning, nil)
+    check.equal({ p.settings.captioning.with, p.settings.captioning["more blip"] }, { "blip", "shortest = 40" }) -- the one that could be planned
 
     local box = planned(v, { with = "blip", blip = at .. "/blip", ["more blip"] = "beams = 2, longest = 12; dtype = bf16", penalty = "4",
       ["more wd14"] = "rating = yes", scope = 1 })
@@ -244,8 +244,8 @@ test("without a folder the box says which command brings it; one that is broken 
     check.contains(words, "download")
     check.equal(words:find("-->", 1, true), nil) -- a place in a recipe that nobody wrote
     check.equal(words:find("^^", 1, true), nil)
-    key(v, "return") -- its button is off
-    check.equal({ v.job, p.items[1].caption }, { nil, "" })
+    key(v, "return") -- its button is off: back to what was wished for
+    check.equal({ v.job, broken.lines, p.items[1].caption }, { nil, nil, "" })
     key(v, "escape")
   end)
 end)
@@ -358,6 +358,49 @@ test("a model that goes after the plan is told with what brings it back, and not
     check.contains(told, ("there is no model %s/wd14: "):format(at))
     check.contains(told, "bring")
     check.equal({ p.items[1].caption, p:match(p.items[1]) }, { "word1" })
+  end)
+end)
+
+test("a picture that goes after the plan is left out and named, the others are done; where none is left nothing is begun", function()
+  with_view(3, function(v, p, at)
+    window.settle(v)
+    for i = 1, 3 do p.changes:write(p.items[i], "word" .. i) end
+    key(v, "m", { alt = true })
+    v.scoring.model:set(at .. "/itm")
+    v.scoring.scope = #v.scoring.scopes
+    key(v, "return")
+    until_(v, function() return v.scoring.planned end)
+    os.remove(at .. "/photos/2.png")
+    run(v)
+    check.ok(p:match(p.items[1]) and p:match(p.items[3]))
+    check.contains(window.told(v), "1 picture is gone by now and left out")
+    check.contains(window.told(v), "2 captions have a number")
+  end)
+  with_view(2, function(v, p, at)
+    window.settle(v)
+    planned(v, { with = "wd14", wd14 = at .. "/wd14", threshold = "0.3", scope = 2 })
+    os.remove(at .. "/photos/1.png")
+    run(v)
+    check.ok(p.items[2].caption ~= "")
+    check.contains(window.told(v), "1 picture is gone by now and left out")
+    check.equal(window.told(v):find("captions:%d+:"), nil) -- a place in a recipe that nobody wrote
+    p:go(2)
+    planned(v, { with = "wd14", wd14 = at .. "/wd14", threshold = "0.2", scope = 1 })
+    os.remove(at .. "/photos/2.png")
+    key(v, "return")
+    until_(v, function() return window.told(v):find("nothing is left", 1, true) end)
+    check.equal(v.job, nil)
+  end)
+  with_view(1, function(v, p, at)
+    window.settle(v)
+    p.changes:write(p.items[1], "word")
+    os.remove(at .. "/photos/1.png") -- just now: nobody has seen it yet
+    for _, name in ipairs { "captioning", "scoring" } do
+      key(v, name == "scoring" and "m" or "c", { alt = true })
+      key(v, "return")
+      check.equal(v[name].lines, nil)
+      key(v, "escape")
+    end
   end)
 end)
 

@@ -114,11 +114,13 @@ local function hint_of(field)
   return settings.shown(option) .. (option[2] == "number" and ": " .. option.doc or "")
 end
 
+local function kept_of(p) return type(p.settings.captioning) == "table" and p.settings.captioning or {} end
+
 --- Ready for one more; what was chosen last is still there.
 function M.opened(view)
   local p = view.project
   p.changes:commit()
-  local kept = type(p.settings.captioning) == "table" and p.settings.captioning or {}
+  local kept = kept_of(p)
   local writers = table.move(WRITERS, 1, #WRITERS, 1, {})
   if view.fakes then writers[#writers + 1] = "fake" end
   local box = { writers = writers, writer = 1, scope = 1, chosen = {}, fields = {}, replace = false,
@@ -207,21 +209,26 @@ local function trigger_of(box)
   return word ~= "" and word or nil
 end
 
-local function keep(view)
-  local box = view.captioning
-  local kept = { with = writer_of(box), style = box.chosen.style, focus = box.chosen.focus, take = take_of(box) or box.take,
-    begun = take_of(box) ~= nil or nil }
+-- What was wished for is there the next time; the number of the answer only once it is asked for.
+local function keep(view, asked)
+  local box, before = view.captioning, kept_of(view.project)
+  local kept = { with = writer_of(box), style = box.chosen.style, focus = box.chosen.focus, take = before.take, begun = before.begun }
+  if asked then kept.take, kept.begun = take_of(box) or box.take, take_of(box) ~= nil or nil end
   for _, field in ipairs(FIELDS) do kept[field.name] = box.fields[field.name]:text() end
   view.project.settings.captioning = kept
   local word = trigger_of(box)
-  if word then view.project.settings.trigger, view.project.trigger = word, word end
+  if word and asked then view.project.settings.trigger, view.project.trigger = word, word end
 end
 
 -- --- the plan -------------------------------------------------------------------------------------------------------------------------------
 
 local function plan(view)
   local box = view.captioning
+  local scope = box.scopes[box.scope]
+  planbox.leave_gone(view, scope)
+  if #scope.items == 0 then return end
   box.recipe, box.trouble = recipe_of(box)
+  if box.recipe then keep(view, false) end
   if box.recipe then planbox.start(view, box, box.recipe, LOCAL[writer_of(box)] and { planbox.HERE } or nil) end
 end
 
@@ -231,6 +238,10 @@ end
 local function ask(view, box)
   local p = view.project
   local scope = box.scopes[box.scope]
+  if planbox.leave_gone(view, scope) > 0 then
+    if #scope.items == 0 then return end
+    box.recipe = recipe_of(box)
+  end
   local about = set.count(#scope.items)
   local before = p.changes:stand(scope.items)
   local word = trigger_of(box)
@@ -266,7 +277,7 @@ end
 local function begin(view)
   local box = view.captioning
   local items = box.scopes[box.scope].items
-  keep(view)
+  keep(view, true)
   view:once_known(items, "Captions for " .. set.count(#items), function() ask(view, box) end)
 end
 
@@ -335,6 +346,7 @@ local function wishes(view, area)
   end
   local foot = rect.bottom(area, 30)
   local scope = box.scopes[box.scope]
+  if scope and #scope.items == 0 then scope = nil end -- all of it went
   local can, here = scope and not view.job, LOCAL[writer_of(box)]
   local go = ui:button("caption plan", rect.right(foot, 190, 8), here and "What would it do?" or "What would it cost?",
     { keys = "Enter", first = true, off = not can })

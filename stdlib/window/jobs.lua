@@ -147,6 +147,7 @@ function M.look(view)
   local lines, code = job:read()
   for _, line in ipairs(lines) do
     local kind, what = M.sorted(line.text)
+    if kind and not job.file then what = what:gsub("^" .. job.title .. ":%d+: ", "") end -- a place in a recipe that nobody wrote
     if kind == nil then
       job.done, job.total, job.words, job.counted = what.done, what.total, what.words, true
     elseif what:find "%S" then

@@ -7,6 +7,7 @@ local bring = require "hub.bring"
 local fs = require "native.fs"
 local jobs = require "window.jobs"
 local rect = require "window.rect"
+local set = require "recipe.set"
 local theme = require "window.theme"
 
 local M = {}
@@ -70,6 +71,19 @@ function M.forget(box)
   box.child, box.lines, box.planned = nil, nil, nil
 end
 
+--- Before it is planned, and before it is done: pictures whose files went are left out and told, for one of them would stop it all; how many.
+---@param scope { items: table[] }
+---@return integer gone
+function M.leave_gone(view, scope)
+  local there = {}
+  for _, item in ipairs(scope.items) do if select(3, fs.stat(item.path)) ~= "NOTFOUND" then there[#there + 1] = item end end
+  local gone = #scope.items - #there
+  if gone == 0 then return 0 end
+  scope.items = there
+  view:say("warning", ("%s gone by now and left out%s"):format(set.count(gone) .. (gone == 1 and " is" or " are"), #there == 0 and ": nothing is left" or ""))
+  return gone
+end
+
 --- Draw it, with the button that does it once the plan is there.
 ---@param title string of that button
 ---@return "go"|"back"|nil
@@ -78,10 +92,11 @@ function M.draw(view, box, area, title)
   read(box)
   if box.child then ui.moving = true end
   local foot = rect.bottom(area, 30, 10)
-  local ready, what = box.planned == 0, nil
+  local ready, failed, what = box.planned == 0, box.planned and box.planned ~= 0, nil
   local go = rect.right(foot, ui:button_width(title), 8)
-  if ui:button("plan back", rect.right(foot, 90, 8), "Back") then what = "back" end
-  if ui:button("plan go", go, title, { off = not ready, first = true, keys = "Enter" }) or ready and ui:take("return", "keypad enter") then what = "go" end
+  if ui:button("plan back", rect.right(foot, 90, 8), "Back", { first = failed, keys = failed and "Enter" or nil })
+    or failed and ui:take("return", "keypad enter") then what = "back" end
+  if ui:button("plan go", go, title, { off = not ready, first = ready, keys = "Enter" }) or ready and ui:take("return", "keypad enter") then what = "go" end
   if box.child then
     if box.first > 0 and #box.lines == box.first then
       local words = "a new model is read first"

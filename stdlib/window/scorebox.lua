@@ -56,7 +56,12 @@ end
 
 local function begin(view)
   local box, p = view.scoring, view.project
-  local items = box.scopes[box.scope].items
+  local scope = box.scopes[box.scope]
+  if planbox.leave_gone(view, scope) > 0 then
+    if #scope.items == 0 then return end
+    box.recipe = M.recipe(p, scope.items, model_of(box))
+  end
+  local items = scope.items
   local about = set.count(#items, "caption")
   p.settings.scoring = box.model:text()
   local job, message = jobs.start(view, { title = "match", recipe = box.recipe, about = "Match of " .. about, total = #items,
@@ -99,13 +104,15 @@ local function wishes(view, area)
     .. "The number stands below the caption; the filter has match:<%g, the order \"by match\", recipes :reject { match_below = %g }."):format(matched.LOW,
     matched.LOW, matched.LOW), { size = theme.size.small, color = ui.theme.faint })
   local scope = box.scopes[box.scope]
+  if scope and #scope.items == 0 then scope = nil end -- all of it went
   local can = scope and not view.job
   local go = ui:button("score plan", rect.right(foot, 190, 8), "What would it do?", { keys = "Enter", first = true, off = not can })
   if can and (said == "enter" or ui:take("return", "keypad enter")) then go = true end
   ui:paragraph(foot, box.trouble or not scope and "there is no caption to ask about" or view.job and "something is at work already"
     or scope.left > 0 and ("%d without a caption, put aside or unreadable are left out"):format(scope.left) or "nothing is done yet", { size = theme.size.small,
     color = box.trouble and ui.theme.bad or ui.theme.faint })
-  if go then
+  if go then planbox.leave_gone(view, scope) end
+  if go and #scope.items > 0 then
     box.recipe = M.recipe(view.project, scope.items, folder)
     planbox.start(view, box, box.recipe, { planbox.HERE })
     ui.moving = true -- shown at once
