@@ -31,12 +31,15 @@ static void put(const char *text, size_t size) {
 
 /* --- Calls that may raise ------------------------------------------------------------------------------------------ */
 
-/* The function under `count` arguments at the top; leaves its results above BASE. False: it failed, and that was said. */
-static bool call(session *s, int count) {
+/* The function under `count` arguments at the top; leaves its results above BASE. False: it failed, and that was said. A Ctrl-C that came
+ * meanwhile is for what follows, when it is a STEP of a piece, and else forgotten. */
+typedef enum { STEP, LAST } position;
+static bool call(session *s, int count, position where) {
   lua_State *L = s->L;
+  cal_stop_arm(L);
   int status = lua_pcall(L, count, LUA_MULTRET, HANDLER);
   bool stopped = status != LUA_OK && (cal_stop_pending(L, -1) || cal_fault_exit(L, -1) == CAL_EXIT_STOPPED);
-  cal_stop_clear(s->rt);
+  if (status != LUA_OK || where == LAST) cal_stop_clear(s->rt);
   fflush(stdout);
   if (status == LUA_OK) return true;
   if (stopped) {
@@ -97,7 +100,7 @@ static void show_results(session *s, bool hide) {
     push_prompt(s, "show");
     lua_pushvalue(L, BASE + i);
     int top = lua_gettop(L) - 2;
-    if (!call(s, 1)) return;
+    if (!call(s, 1, LAST)) return;
     size_t size;
     const char *text = lua_tolstring(L, -1, &size);
     if (text) put(text, size), putchar('\n');
@@ -120,7 +123,7 @@ static outcome run(session *s, const char *text, size_t size, bool last) {
   lua_pushcfunction(L, compile);
   lua_pushvalue(L, ENV);
   lua_pushlightuserdata(L, &p);
-  if (!call(s, 2)) return DONE;
+  if (!call(s, 2, STEP)) return DONE;
   if (lua_isboolean(L, BASE + 1)) {
     if (!last) return lua_settop(L, BASE), MORE;
     lua_settop(L, BASE);
@@ -131,11 +134,11 @@ static outcome run(session *s, const char *text, size_t size, bool last) {
     lua_pushcfunction(L, raise_syntax);
     lua_insert(L, BASE + 2);
     lua_pushfstring(L, "repl[%d]", p.number);
-    call(s, 2);
+    call(s, 2, LAST);
     return DONE;
   }
   lua_settop(L, BASE + 1);
-  if (call(s, 0)) show_results(s, hide);
+  if (call(s, 0, LAST)) show_results(s, hide);
   lua_settop(L, BASE);
   return DONE;
 }
@@ -145,7 +148,7 @@ static void help(session *s, const char *topic) {
   lua_settop(L, BASE);
   push_prompt(s, "help");
   lua_pushstring(L, topic + strspn(topic, " \t?"));
-  if (call(s, 1)) {
+  if (call(s, 1, LAST)) {
     size_t size;
     const char *text = lua_tolstring(L, -1, &size);
     if (text) put(text, size), putchar('\n');

@@ -142,6 +142,23 @@ TEST(ctrl_c_stops_what_runs_and_the_prompt_comes_back) {
   CHECK(leave(t) == 0);
 }
 
+TEST(ctrl_c_between_enter_and_the_first_step_of_a_piece_is_not_lost) {
+  terminal *t = start("xterm");
+  int heard = 1;
+  for (int i = 0; i < 20 && heard; i++) {
+    CHECK(expect(t, "> "));
+    type(t, "while true do end\r");
+    CHECK(expect(t, "\033[?2004l")); /* the line is read; now it is remembered and compiled */
+    kill(t->pid, SIGINT);
+    heard = expect(t, "stopped");
+    CHECK(heard);
+  }
+  if (!heard) type(t, "\003");
+  CHECK(expect(t, "> "));
+  type(t, "exit\r");
+  CHECK(leave(t) == 0);
+}
+
 TEST(ctrl_c_at_the_prompt_drops_the_piece) {
   terminal *t = start("xterm");
   CHECK(expect(t, "> "));
