@@ -362,6 +362,19 @@ test("parameters are typed, bounded and overridden by -p", function()
   check.contains(place.run("params { steps = { 5, mni = 2 } }").text, "did you mean 'min'?")
 end)
 
+test("a parameter may be false without -p, with its kind or without", function()
+  local place = place_with(1)
+  local text = [[
+    local p = params { flip = { false, kind = "boolean" }, bare = { false, help = "neither" } }
+    images("@/photos"):expect { count = (p.flip == false and p.bare == false) and 1 or 5 }]]
+  ok(place.run(text))
+  check.equal(place.run(text, { params = { flip = "yes" } }).exit, 4)
+  check.equal(place.run(text, { params = { bare = "on" } }).exit, 4)
+  check.contains(place.run(text, { params = { flip = "maybe" } }).text, "-p flip=false")
+  check.contains(place.info(text).out, "bare           false  boolean  neither")
+  check.contains(place.run("local p = params { flip = { false, true } }").text, "takes text, not { false, true }")
+end)
+
 test("${name} is filled in from the parameters", function()
   local place = place_with(1)
   ok(place.run('local p = params { what = { "door" } }\nimages "@/photos":caption { with = template { text = "a ${what}" }, trigger = "zkr" }'

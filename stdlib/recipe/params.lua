@@ -93,7 +93,7 @@ function M.read(declared, given, reading)
       local typed = from_text(kind, text)
       if typed == nil then
         fail(("parameter '%s' takes %s, not %q"):format(name, schema.type_text(option), text),
-          ("for example -p %s=%s"):format(name, tostring(spec.default or "...")))
+          ("for example -p %s=%s"):format(name, tostring(spec.default == nil and "..." or spec.default)))
       end
       local read, complaint, hint = schema.value(option, typed, {})
       if read == nil then fail(("parameter '%s' %s"):format(name, complaint), hint) end

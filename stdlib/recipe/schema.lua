@@ -432,7 +432,8 @@ function M.read(spec, given, context, extra)
       if raw[spec.positional] ~= nil then
         place.fail(context.at, ("%s has '%s' twice: once by name, once without"):format(M.title(spec), spec.positional), { key = spec.positional })
       end
-      raw[spec.positional] = spec.by_name[spec.positional].type ~= "list" and #values == 1 and values[1] or values
+      local alone = spec.by_name[spec.positional].type ~= "list" and #values == 1
+      if alone then raw[spec.positional] = values[1] else raw[spec.positional] = values end -- no `and`: { false } is false
     end
     if extra ~= nil then
       if type(extra) ~= "table" then
