@@ -174,6 +174,14 @@ test("edit changes captions and weights, and nothing else", function()
   check.contains(edit "i.brightness.p50 = 0", ":edit cannot change 'brightness'")
   check.contains(edit "i.caption = 'a\\xff'", "no longer UTF-8")
   check.contains(edit "i.weight = -1", "the weight -1")
+  for _, weight in ipairs { "0", "0.009", "1e-300", "1000.1", "0/0", "math.huge" } do
+    check.contains(edit("i.weight = " .. weight), "it must be 0.01 to 1000")
+  end
+  local edges = set 'return images "@/photos":edit(function(i) i.weight = i.name == "p1.png" and 0.01 or 1000 return i end)'.items
+  check.equal({ edges[1].weight, edges[2].weight }, { 0.01, 1000 })
+  -- what :weights made of a picture stays where an edit leaves it
+  local slight = set 'return images "@/photos":weight(0.01):weight(0.5):edit(function(i) i.caption = "x" return i end)'
+  check.near(slight.items[1].weight, 0.005, 1e-12)
   check.contains(edit "do return 5 end", "returned 5")
   check.contains(edit "i = i.x.y", "p1.png")
 end)

@@ -348,7 +348,7 @@ function images_set:dedupe(options) end
 ---@return calotype.images
 function images_set:caption(options) end
 
----Change captions and weights with a function. It gets a copy of a picture's fields and returns it; returning nil means unchanged.
+---Change captions and weights (0.01 to 1000, as in :weight) with a function. It gets a copy of a picture's fields and returns it; returning nil means unchanged.
 ---@param change (fun(picture: calotype.picture): any, any?)|calotype.edit_options
 ---@param options? calotype.edit_options
 ---@return calotype.images

@@ -2,14 +2,17 @@ local callback = require "recipe.callback"
 local schema = require "recipe.schema"
 local set = require "recipe.set"
 local suggest = require "recipe.suggest"
+local weight = require "recipe.verbs.weight"
 
 local M = {
   name = "edit", version = 1, positional = "change",
-  doc = "Change captions and weights with a function. It gets a copy of a picture's fields and returns it; returning nil means unchanged.",
+  doc = "Change captions and weights (0.01 to 1000, as in :weight) with a function. It gets a copy of a picture's fields and returns it; "
+    .. "returning nil means unchanged.",
   example = 'photos:edit(function(picture)\n  picture.caption = picture.caption:gsub("^The image shows ", "")\n  return picture\nend)',
   options = { { "change", "callback", required = true, doc = "gets a picture, returns it changed, or nil" } },
 }
 
+local TIMES = weight.options[1]
 local TYPES = { caption = "string", weight = "number" }
 
 function M.declare(state) callback.key(state.options.change, state.session.known, state.at) end
@@ -46,8 +49,8 @@ function M.run(context, options, input)
           context.fail((":edit made the caption of %s no longer UTF-8"):format(item.path),
             { hint = "string functions cut bytes; cut at spaces or use utf8.offset" })
         end
-        if key == "weight" and not (value > 0 and value <= 1000) then
-          context.fail((":edit gave %s the weight %s"):format(item.path, schema.show(value)), { hint = "0.01 to 1000" })
+        if key == "weight" and not (value >= TIMES.min and value <= TIMES.max) then
+          context.fail((":edit gave %s the weight %s"):format(item.path, schema.show(value)), { hint = "it must be " .. schema.range_text(TIMES) })
         end
         changes[key] = value
       end
