@@ -184,6 +184,40 @@ test("a number in a base's config that no model can have is told at once with it
   check.equal(place.check(TRAINING).exit, 0)
 end)
 
+test("steps that a base's scheduler does not have, and what a sampler cannot do with it, are told by check where they stand", function()
+  local place = new()
+  for _, name in ipairs(FILES) do place.write("base/" .. name, fs.read(BASE .. "/" .. name)) end
+  local name = "base/scheduler/scheduler_config.json"
+  local bytes = place.read(name)
+  local function told(text, line, ...)
+    for what, done in pairs { check = place.check(text), run = place.run(text) } do
+      check.equal(done.exit, 2, what .. done.text)
+      check.contains(done.text, "recipe.lua:" .. line .. ":")
+      for _, part in ipairs { ... } do check.contains(done.text, part) end
+      check.equal(done.text:match "attempt to" or done.text:match "%.lua:%d+: ", nil, done.text)
+    end
+    check.ok(not fs.stat(place.path "runs") and not fs.stat(place.path "out") and not fs.stat(place.path "class"))
+  end
+  local sampled = TRAINING:gsub("steps = 2,", 'steps = 2,\n  sample = { every = 1, prompts = { "a zkr" },\n    steps = 9 },')
+  local after = TRAINING .. 'lora:samples { prompts = { "a zkr" },\n  steps = 9, to = "@/out/g.png" }\n'
+  local drawn = DRAWN:gsub("steps = 1", "steps = 9")
+  place.write(name, with_value(bytes, "num_train_timesteps", "8"))
+  check.equal(place.check(TRAINING).exit, 0)
+  for line, text in pairs { [5] = sampled, [6] = after, [3] = drawn } do
+    -- with steps_offset = 1, as SD 1.5 has it, eight steps would begin at a ninth timestep
+    told(text, line, 'steps 9: sampler "ddim" can take 7 of this base\'s 8 timesteps', "take 7, or less", "@/base/scheduler/scheduler_config.json")
+    told(text:gsub("steps = 9", "steps = 8"), line, 'steps 8: sampler "ddim" can take 7')
+    told(text:gsub("steps = 9", 'sampler = "euler", steps = 1000'), line, 'sampler "euler" can take 8')
+    check.equal(place.check((text:gsub("steps = 9", "steps = 7"))).exit, 0)
+  end
+  place.write(name, with_value(bytes, "timestep_spacing", '"sideways"'))
+  told(drawn, 3, 'scheduler_config.json: timestep_spacing is "sideways"; calotype knows leading, trailing, linspace', "take another base")
+  told(after, 5, "timestep_spacing is \"sideways\"")
+  told(sampled, 3, "timestep_spacing is \"sideways\"")
+  place.write(name, with_value(bytes, "thresholding", "true"))
+  told(drawn, 3, "scheduler_config.json: calotype cannot do 'thresholding' yet", 'sampler = "euler" takes it')
+end)
+
 test("pictures that are cut or lie are rejected with the byte, and the others go on", function()
   local place = new()
   local png = place.read "photos/p1.png"

@@ -50,6 +50,7 @@ function M.declare(state)
   local width, height = require("models.sides").own(state.base)
   o.width, o.height = o.width or width, o.height or height
   sampling.check_sides(state, state.base)
+  sampling.check_steps(state, state.base)
 end
 
 -- PNG files by number; what was drawn before is known by what it was drawn from.

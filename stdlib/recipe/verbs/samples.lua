@@ -52,7 +52,10 @@ function M.declare(state)
   if o.pictures then outputs.declare(state, "pictures", true, true) end
   -- Sizes are known from the training's options: a wrong one is told by `check`.
   local trained = require("recipe.stage").state(state.inputs[1])
-  if trained.base then sampling.check_sides(state, trained.base) end
+  if trained.base then
+    sampling.check_sides(state, trained.base)
+    sampling.check_steps(state, trained.base)
+  end
 end
 
 -- The tensor "noise" of a file: our layout, f32 bytes for each of its pictures.

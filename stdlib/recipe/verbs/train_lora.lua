@@ -114,6 +114,7 @@ function M.declare(state)
     session:warn(("resolution %d: this base draws %d x %d; far above that it needs much memory and learns little. Try resolution = %d"):format(o.resolution,
       own_width, own_height, math.max(own_width, own_height)), at)
   end
+  if o.sample then sampling.check_steps(state, model, "sample") end
   local blocks = model.text_encoder.config.num_hidden_layers
   if math.tointeger(blocks) and o.clip_skip > blocks then
     session:fail(at, ("clip_skip %d: the text encoder has %d blocks"):format(o.clip_skip, blocks), { key = "clip_skip", value = true })
