@@ -286,6 +286,40 @@ test("no output may lie in a base, whichever the recipe names first", function()
   check.equal(place.check(training).exit, 0)
 end)
 
+test("a device that is not there is told by check with those that are, and by info not at all", function()
+  local devices = require("native.system").devices()
+  if not devices then skip "needs an OpenCL device" end
+  local place = new()
+  for _, name in ipairs(FILES) do place.write("base/" .. name, fs.read(BASE .. "/" .. name)) end
+  local training = TRAINING:gsub("steps = 2", "DEVICE, steps = 2")
+  local drawn = DRAWN:gsub("steps = 1", "DEVICE,\n  steps = 1")
+  local caption = [[
+images "@/photos":caption { trigger = "zkr",
+  with = { openai { model = "m", style = "tags" }, wd14 { model = "tests/golden/wd14", DEVICE } } }:sheet { to = "@/out/s.png" }
+]]
+  for name, text in pairs { training = training, drawn = drawn, caption = caption } do
+    local done = place.check((text:gsub("DEVICE", 'device = "no such device"')))
+    check.equal(done.exit, 2, name .. done.text)
+    check.contains(done.text, 'no OpenCL device fits "no such device"; there are: ')
+    check.contains(done.text, devices[1].name)
+    check.contains(done.text, "recipe.lua:" .. (name == "caption" and 2 or 3) .. ":")
+    check.contains(done.text, "\n     = take one of them")
+    for _, wish in ipairs { devices[1].name, devices[1].name:sub(1, 3):upper(), devices[1].kind:lower() } do
+      check.equal(place.check((text:gsub("DEVICE", ("device = %q"):format(wish)))).exit, 0, name .. wish)
+    end
+    check.equal(place.info((text:gsub("DEVICE", 'device = "no such device"'))).exit, 0, name)
+  end
+  -- Where there is no driver, the recipe may be meant for another machine.
+  local self <close> = io.popen "readlink /proc/$PPID/exe"
+  local program = self:read "l":gsub("/tests/host$", "/calotype")
+  place.write("d.lua", (drawn:gsub("DEVICE", 'device = "gpu"'):gsub("@", place.folder)))
+  local there <close> = io.popen(("OCL_ICD_VENDORS=%s CALOTYPE_STDLIB= %s check %s 2>&1; echo \"exit $?\""):format(tmp "none", program, place.path "d.lua"))
+  local said = there:read "a"
+  check.contains(said, "exit 0")
+  check.contains(said, "d.lua:1: looking for OpenCL drivers")
+  check.contains(said, "fine: 1 step, 1 output, 1 warning")
+end)
+
 test("what no device can hold is refused with the numbers and what needs less", function()
   if not require("native.device").open() then skip "needs an OpenCL device" end
   local place = new()

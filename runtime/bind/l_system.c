@@ -56,6 +56,19 @@ static int l_devices(lua_State *L) {
   return 1;
 }
 
+/* system.device(wish) -> name of the device that device.open would take, which is not opened | nil, message, code */
+static int l_device(lua_State *L) {
+  const char *wish = luaL_checkstring(L, 1);
+  cal_error err = {0};
+  cal_device **list = cal_push_shell(L, "calotype.devices", sizeof *list);
+  size_t count;
+  if (cal_device_list(list, &count, &err)) return cal_push_refusal(L, &err);
+  const cal_device *chosen = cal_device_choose(*list, count, wish, &err);
+  if (!chosen) return cal_push_refusal(L, &err);
+  lua_pushstring(L, chosen->name);
+  return 1;
+}
+
 /* system.libraries() -> { {title, package, found, message}, ... }: each is opened once, by what we would call in it first. */
 static int l_libraries(lua_State *L) {
   static const struct {
@@ -116,8 +129,8 @@ static int l_writable(lua_State *L) {
 
 int luaopen_cal_system(lua_State *L);
 int luaopen_cal_system(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"devices", l_devices}, {"libraries", l_libraries}, {"machine", l_machine}, {"writable", l_writable}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"device", l_device},   {"devices", l_devices},   {"libraries", l_libraries},
+                                       {"machine", l_machine}, {"writable", l_writable}, {NULL, NULL}};
   cal_register_type(L, "calotype.devices", (const luaL_Reg[]){{NULL, NULL}}, l_devices_free, l_devices_text);
   luaL_newlib(L, functions);
   return 1;

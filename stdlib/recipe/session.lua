@@ -13,6 +13,7 @@ local schema = require "recipe.schema"
 local script = require "native.script"
 local store = require "native.store"
 local suggest = require "recipe.suggest"
+local system = require "native.system"
 
 local M = {}
 local Session = {}
@@ -280,6 +281,28 @@ function Session:permit_device(at)
     self:fail(at, "the recipe's header does not allow it to use the device", { exit = 3, hint = "add it: allow = { gpu = true }" })
   end
   self.uses_device = true
+end
+
+--- For `check`: a device that a step or one of its providers names must be there. It is looked for in the drivers' list, none is opened; where
+--- there is no driver at all, that is a warning: the recipe may be meant for another machine. A run looks when it needs the device: captions that
+--- are known need none.
+function Session:check_devices(state)
+  local is_stage = require("recipe.stage").is
+  local function look(options)
+    for key, value in pairs(options) do
+      if key == "device" and type(value) == "string" then
+        local name, message, code = system.device(value)
+        if code == "NOTFOUND" then
+          self:fail(state.at, message, { key = "device", value = true, code = code, world = true,
+            hint = "take one of them, by a part of its name or as \"gpu\" or \"cpu\"; left out, the best is taken" })
+        end
+        if not name then self:warn(message, state.at, "device") end
+      elseif type(value) == "table" and not is_stage(value) then
+        look(value.provider and value.options or value)
+      end
+    end
+  end
+  look(state.options)
 end
 
 --- The device that fits a wish ("gpu", "cpu", a part of a name; nil: a GPU, else what there is), opened once.

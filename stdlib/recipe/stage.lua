@@ -43,6 +43,7 @@ function M.new(session, verb, options, inputs, at, part)
   state_of[self] = { self = self, kind = kind, session = session, verb = verb, options = options, inputs = inputs, at = at, trigger = trigger, part = part }
   if verb.declare and session.mode ~= "info" then
     verb.declare(state_of[self])
+    if session.mode == "check" then session:check_devices(state_of[self]) end
   elseif verb.declare then -- what a recipe is can be told where its files are not
     local ok, fault = script.call(verb.declare, state_of[self])
     if not ok and not fault.world then error(fault, 0) end

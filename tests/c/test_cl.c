@@ -6,6 +6,7 @@
 #include "bind/embedded.h"
 #include "core/base/memory.h"
 #include "core/cl/context.h"
+#include "core/cl/device.h"
 #include "core/cl/program.h"
 #include "test.h"
 
@@ -66,6 +67,20 @@ static void close_device(void) { cal_context_close(device()); }
 #define DEVICE(c)            \
   cal_context *c = device(); \
   if (!c) SKIP("needs an OpenCL device")
+
+TEST(a_wish_chooses_by_kind_then_by_a_part_of_a_name) {
+  const cal_device list[] = {{.kind = CAL_DEVICE_GPU, .name = "Radeon RX"}, {.kind = CAL_DEVICE_CPU, .name = "cpu-haswell GPUless"}};
+  cal_error err = {0};
+  CHECK(cal_device_choose(list, 2, NULL, &err) == &list[0]);
+  CHECK(cal_device_choose(list, 2, "", &err) == &list[0]);
+  CHECK(cal_device_choose(list, 2, "CPU", &err) == &list[1]);
+  CHECK(cal_device_choose(list + 1, 1, "gpu", &err) == &list[1]); /* no kind, but a part of its name */
+  CHECK(cal_device_choose(list, 2, "radeon", &err) == &list[0]);
+  CHECK(cal_device_choose(list, 2, "HASWELL", &err) == &list[1]);
+  CHECK(!cal_device_choose(list, 2, "RTX", &err));
+  CHECK(err.code == CAL_E_NOTFOUND);
+  CHECK(strstr(err.text, "no OpenCL device fits \"RTX\"; there are: Radeon RX (GPU); cpu-haswell GPUless (CPU)") != NULL);
+}
 
 TEST(error_numbers_have_names_and_meanings) {
   CHECK_TEXT(cal_opencl_error_name(-5), "CL_OUT_OF_RESOURCES");

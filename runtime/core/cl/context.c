@@ -1,10 +1,8 @@
 #include "core/cl/context.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "core/base/log.h"
 #include "core/base/memory.h"
@@ -14,26 +12,6 @@
 
 enum { PAGE = 4096 };
 
-static bool contains(const char *text, const char *part) {
-  size_t length = strlen(part);
-  for (; *text; text++) {
-    size_t i = 0;
-    while (i < length && text[i] && tolower((unsigned char)text[i]) == tolower((unsigned char)part[i])) i++;
-    if (i == length) return true;
-  }
-  return false;
-}
-
-/* GPUs come first in the list. */
-static const cal_device *choose(const cal_device *list, size_t count, const char *wish) {
-  if (!wish || !*wish) return &list[0];
-  for (size_t i = 0; i < count; i++)
-    if (!strcasecmp(wish, cal_device_kind_name(list[i].kind))) return &list[i];
-  for (size_t i = 0; i < count; i++)
-    if (contains(list[i].name, wish)) return &list[i];
-  return NULL;
-}
-
 static void take_limits(cal_context *c, const cal_device *d) {
   c->platform = d->platform_id;
   c->device = d->id;
@@ -42,7 +20,7 @@ static void take_limits(cal_context *c, const cal_device *d) {
   snprintf(c->version, sizeof c->version, "%s", d->version);
   snprintf(c->driver, sizeof c->driver, "%s", d->driver);
   snprintf(c->platform_name, sizeof c->platform_name, "%s", d->platform);
-  c->pocl = contains(c->platform_name, "Portable Computing Language");
+  c->pocl = strstr(c->platform_name, "Portable Computing Language") != NULL;
   c->cpu = d->kind == CAL_DEVICE_CPU;
   c->units = (int)d->compute_units;
   c->largest_group = (size_t)d->max_work_group;
@@ -137,12 +115,8 @@ cal_context *cal_context_open(const cal_context_options *options, cal_error *err
   cal_device *list = NULL;
   size_t count = 0;
   if (cal_device_list(&list, &count, err)) return NULL;
-  const cal_device *chosen = choose(list, count, options->wish);
+  const cal_device *chosen = cal_device_choose(list, count, options->wish, err);
   if (!chosen) {
-    cal_buffer names = {0};
-    for (size_t i = 0; i < count; i++) cal_buffer_printf(&names, "%s%s", i ? "; " : "", list[i].name);
-    cal_fail(err, CAL_E_NOTFOUND, "device: no OpenCL device fits \"%s\"; there are: %s", options->wish, names.data ? names.data : "");
-    cal_buffer_free(&names);
     cal_device_list_free(list);
     return NULL;
   }

@@ -1,8 +1,11 @@
 #include "core/cl/device.h"
 
+#include <ctype.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
 
+#include "core/base/buffer.h"
 #include "core/base/memory.h"
 
 enum { PLATFORMS = 16, DEVICES = 64 };
@@ -113,5 +116,29 @@ cal_status cal_device_list(cal_device **list, size_t *count, cal_error *err) {
 }
 
 void cal_device_list_free(cal_device *list) { cal_free(list); }
+
+static bool contains(const char *text, const char *part) {
+  size_t length = strlen(part);
+  for (; *text; text++) {
+    size_t i = 0;
+    while (i < length && text[i] && tolower((unsigned char)text[i]) == tolower((unsigned char)part[i])) i++;
+    if (i == length) return true;
+  }
+  return false;
+}
+
+const cal_device *cal_device_choose(const cal_device *list, size_t count, const char *wish, cal_error *err) {
+  if (!wish || !*wish) return &list[0];
+  for (size_t i = 0; i < count; i++)
+    if (!strcasecmp(wish, cal_device_kind_name(list[i].kind))) return &list[i];
+  for (size_t i = 0; i < count; i++)
+    if (contains(list[i].name, wish)) return &list[i];
+  cal_buffer names = {0};
+  for (size_t i = 0; i < count; i++)
+    cal_buffer_printf(&names, "%s%s (%s)", i ? "; " : "", list[i].name, cal_device_kind_name(list[i].kind));
+  cal_fail(err, CAL_E_NOTFOUND, "device: no OpenCL device fits \"%s\"; there are: %s", wish, names.data ? names.data : "");
+  cal_buffer_free(&names);
+  return NULL;
+}
 
 const char *cal_device_kind_name(cal_device_kind kind) { return kind == CAL_DEVICE_GPU ? "GPU" : kind == CAL_DEVICE_CPU ? "CPU" : "other"; }

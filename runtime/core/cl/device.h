@@ -35,6 +35,10 @@ typedef struct {
 cal_status cal_device_list(cal_device **list, size_t *count, cal_error *err);
 void cal_device_list_free(cal_device *list);
 
+/* Which one a wish means, and no context is opened for that: "cpu", "gpu" or a part of a name, upper or lower case; NULL or "": the first,
+ * which is a GPU where there is one. `count` is at least 1. NULL and CAL_E_NOTFOUND, with what there is, when none fits. */
+const cal_device *cal_device_choose(const cal_device *list, size_t count, const char *wish, cal_error *err);
+
 const char *cal_device_kind_name(cal_device_kind kind); /* "CPU", "GPU", "other" */
 
 #endif
