@@ -5,8 +5,9 @@
 --   calotype train_tiny_base out/quick quick=yes             a few steps of everything, for tests
 --
 -- The folder becomes a model folder as diffusers reads it; `state/` in it holds the checkpoints, `log.txt` what happened. With the same
--- settings, device and number of threads the same bits come out, however often it was interrupted. `pinwheels=FOLDER` names the demo's
--- pictures, which the autoencoder never learns from and is measured with; without them only the measuring is less.
+-- settings, device and number of threads the same bits come out, however often it was interrupted. One at a time works in a folder, another
+-- ends with 75. `pinwheels=FOLDER` names the demo's pictures, which the autoencoder never learns from and is measured with; without them only
+-- the measuring is less.
 --
 -- The settings, with what they are without and what they may be:
 --
@@ -96,6 +97,7 @@ local BY_NAME = {}
 for _, setting in ipairs(SETTINGS) do BY_NAME[setting[1]] = setting end
 
 local WIDEST = 4096
+local AGAIN = 75 -- the exit for what may go well later
 
 local function misused(message, hint) script.fail { message = message, hint = hint, source = false, exit = script.exits.usage } end
 
@@ -433,6 +435,9 @@ function M.run(options)
   if there and there.kind ~= "folder" then misused(("%s is no folder"):format(folder), "name one that may be written; it is made if it is not there") end
   if ok then ok, message, code = fs.make_folder(state) end
   if not ok then script.fail { message = message, source = false, exit = code == "DENIED" and script.exits.denied or script.exits.failed } end
+  -- One at a time: two would write over each other's states, and over the other's lines of log.txt.
+  local lock <close>, busy, why = fs.lock(state)
+  if not lock then script.fail { message = busy, source = false, exit = why == "BUSY" and AGAIN or script.exits.failed } end
   if fs.stat(folder .. "/log.txt") then book = assert(fs.read(folder .. "/log.txt")) end
 
   local done, fault = script.call(run)

@@ -180,6 +180,30 @@ test("Ctrl-C ends a phase with 130 and a checkpoint, and the same line goes on t
   check.ok(file_of(stopped) == file_of(unbroken), "the states differ")
 end)
 
+test("two trainings in one folder: the second is refused at once, and the first does not notice", function()
+  local path = tmp "both"
+  check.ok(fs.make_folder(path .. "/state"))
+  do
+    local _ <close> = assert(fs.lock(path .. "/state"))
+    local code, said = train(path, "quick=yes", "only=tokenizer")
+    check.equal(code, 75, said)
+    check.contains(said, "another process works in " .. path .. "/state; try again when it is done")
+    check.ok(not fs.stat(path .. "/log.txt") and not fs.stat(path .. "/tokenizer"))
+  end
+  well(path, "quick=yes", "only=tokenizer")
+  if not opened then return end
+  local line = ("%s train_tiny_base %s quick=yes only=vae vae_steps=1000000 >/dev/null 2>&1"):format(program, path)
+  local _, _, code = os.execute(([[%s & pid=$!
+    for i in $(seq 3000); do grep -q 'numbers in parameters' %s/log.txt 2>/dev/null && break; sleep 0.02; done
+    %s train_tiny_base %s quick=yes >%s/said 2>&1; echo "exit $?" >>%s/said
+    kill -TERM $pid; wait $pid]]):format(line, path, program, path, path, path))
+  check.equal(code, 130)
+  check.contains(fs.read(path .. "/said"), "exit 75")
+  local log = fs.read(path .. "/log.txt")
+  check.equal(select(2, log:gsub("numbers in parameters", "")), 1, log)
+  check.contains(log, "the same command goes on from here")
+end)
+
 test("a state that was made with other settings is not gone on with", function()
   if not opened then skip(why) end
   local code, said = train(made, "quick=yes", "only=base", "rate=0.01", "steps=9")
