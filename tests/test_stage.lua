@@ -153,6 +153,32 @@ test("dedupe finds equal content, mirrored and scaled copies, and carries the ca
   check.equal(names(set('return images "@/photos":dedupe { flips = false, keep = "first" }').items), "a.png c.png e.png")
 end)
 
+test("dedupe of thousands that look the same is stopped in the middle of its own loops, too", function()
+  local dataset, dedupe, set = require "native.dataset", require "recipe.verbs.dedupe", require "recipe.set"
+  local items, interrupted, duplicates = {}, script.interrupted, dataset.duplicates
+  for i = 1, 3000 do
+    local look = ("%016x"):format(1 << i // 60 | 1 << i % 60)
+    items[i] = { path = i .. ".png", name = i .. ".png", sha256 = tostring(i), phash = look, phashes = { look }, sharpness = i, width = 8, height = 8, steps = {} }
+  end
+  local said = {}
+  local context = { account = function(text) said[#said + 1] = text end, fail = function(text, more) error({ text = text, exit = more.exit }, 0) end }
+  local options = { by = "phash", distance = 4, flips = true, keep = "sharpest" }
+  check.equal(#dedupe.run(context, options, set.new(items)).items, 1)
+  for _, at in ipairs { "before", "after" } do
+    local _ <close> = setmetatable({}, { __close = function() script.interrupted, dataset.duplicates = interrupted, duplicates end })
+    if at == "before" then script.interrupted = function() return 1 end end
+    function dataset.duplicates(...)
+      check.equal(at, "after")
+      script.interrupted = function() return 1 end
+      return duplicates(...)
+    end
+    local ok, fault = pcall(dedupe.run, context, options, set.new(items))
+    check.ok(not ok, at)
+    check.equal(fault, { text = "stopped while pictures were compared", exit = 130 })
+  end
+  check.equal(said, { "1 kept, 2999 rejected: 2999 that look the same" })
+end)
+
 test("edit changes captions and weights, and nothing else", function()
   local place = place_with(2)
   place.write("photos/p1.txt", "The image shows a door")

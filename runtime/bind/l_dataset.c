@@ -141,20 +141,27 @@ static void take_item(lua_State *L, lua_Integer i, cal_duplicate_item *item) {
   lua_pop(L, 1);
 }
 
-static void push_pair(lua_State *L, const cal_duplicate_pair *pair) {
-  lua_createtable(L, 0, 4);
-  lua_pushinteger(L, (lua_Integer)pair->first + 1);
-  lua_setfield(L, -2, "i");
-  lua_pushinteger(L, (lua_Integer)pair->second + 1);
-  lua_setfield(L, -2, "j");
+/* found:pair(i, j) -> distance, "same" | "flip" ..., how picture j looks like picture i < j | nil: they are linked through others only. */
+static int l_pair(lua_State *L) {
+  const cal_duplicates *found = luaL_checkudata(L, 1, DUPLICATES);
+  const lua_Integer i = luaL_checkinteger(L, 2), j = luaL_checkinteger(L, 3);
+  if (i < 1 || j < 1 || i > UINT32_MAX || j > UINT32_MAX) return 0;
+  const cal_duplicate_pair *pair = cal_duplicates_pair(found, (uint32_t)(i - 1), (uint32_t)(j - 1));
+  if (!pair) return 0;
   lua_pushinteger(L, pair->distance);
-  lua_setfield(L, -2, "distance");
   lua_pushstring(L, cal_image_transform_name(pair->transform));
-  lua_setfield(L, -2, "transform");
+  return 2;
+}
+
+/* found:count() -> of all pairs */
+static int l_pairs(lua_State *L) {
+  const cal_duplicates *found = luaL_checkudata(L, 1, DUPLICATES);
+  lua_pushinteger(L, (lua_Integer)found->pair_count);
+  return 1;
 }
 
 /* dataset.duplicates({ "hex" | {8 x "hex", sha256 =}, ... } [, {distance = 4, flips = true}])
- *   -> groups { {i, j, ...}, ... }, pairs { {i =, j =, distance =, transform = "same" | "flip" ...}, ... } */
+ *   -> groups { {i, j, ...}, ... }, found: the pairs, which may be millions and stay native | nil, message, code */
 static int l_duplicates(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_Integer distance = cal_option_integer(L, 2, "distance", 4);
@@ -185,11 +192,7 @@ static int l_duplicates(lua_State *L) {
     }
     lua_rawseti(L, -2, (lua_Integer)g + 1);
   }
-  lua_createtable(L, (int)found->pair_count, 0);
-  for (size_t k = 0; k < found->pair_count; k++) {
-    push_pair(L, &found->pairs[k]);
-    lua_rawseti(L, -2, (lua_Integer)k + 1);
-  }
+  lua_pushvalue(L, -2);
   return 2;
 }
 
@@ -317,7 +320,7 @@ int luaopen_cal_dataset(lua_State *L) {
                                        {"sidecar", l_sidecar},       {"scan", l_scan},       {NULL, NULL}};
   cal_register_type(L, BLOCK, (const luaL_Reg[]){{NULL, NULL}}, l_block_free, l_text);
   cal_register_type(L, SCAN, (const luaL_Reg[]){{NULL, NULL}}, l_scan_free, l_text);
-  cal_register_type(L, DUPLICATES, (const luaL_Reg[]){{NULL, NULL}}, l_duplicates_free, l_text);
+  cal_register_type(L, DUPLICATES, (const luaL_Reg[]){{"pair", l_pair}, {"count", l_pairs}, {NULL, NULL}}, l_duplicates_free, l_text);
   luaL_newlib(L, functions);
   return 1;
 }

@@ -1,5 +1,8 @@
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/time.h>
 
+#include "core/base/clock.h"
 #include "core/base/interrupt.h"
 #include "core/base/memory.h"
 #include "core/base/random.h"
@@ -101,6 +104,58 @@ TEST(ctrl_c_stops_a_search) {
   cal_interrupt_raise();
   CHECK(cal_duplicates_find(items, N, 4, true, NULL, &found, &err) == CAL_E_INTERRUPT);
   cal_interrupt_clear();
+}
+
+static double raised_at;
+static void raise_and_note(int signal) {
+  (void)signal;
+  raised_at = cal_clock();
+  cal_interrupt_raise();
+}
+
+/* Seconds from Ctrl-C, `after` of them into the search, until the search came back; 0 when it was done before that. */
+static double answer(const cal_duplicate_item *items, size_t count, double after) {
+  raised_at = 0;
+  cal_interrupt_clear();
+  setitimer(ITIMER_REAL, &(struct itimerval){.it_value = {(long)after, 1 + (long)((after - (long)after) * 999998)}}, NULL);
+  cal_duplicates found;
+  cal_error err = {0};
+  const cal_status status = cal_duplicates_find(items, count, 4, true, NULL, &found, &err);
+  const double at = cal_clock();
+  setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
+  cal_interrupt_clear();
+  cal_duplicates_free(&found);
+  CHECK(status == CAL_OK || status == CAL_E_INTERRUPT);
+  return raised_at > 0 ? at - raised_at : 0;
+}
+
+TEST(ctrl_c_is_heard_anywhere_in_a_search_that_finds_millions_of_pairs) {
+  enum { MANY = 16000, GROUPS = 20 };
+  cal_duplicate_item *items = calloc(MANY, sizeof *items);
+  cal_random r = cal_random_seed(7, 0);
+  for (int i = 0; i < MANY; i++) {
+    items[i].count = CAL_VARIANTS;
+    const int n = i / GROUPS; /* two bits of its group's hashes, no two alike */
+    for (int v = 0; v < CAL_VARIANTS; v++)
+      items[i].variants[v] = i < GROUPS ? (uint64_t)cal_random_bits(&r) << 32 | cal_random_bits(&r)
+                                        : items[i % GROUPS].variants[v] ^ (1ull << n / 30 | 1ull << (32 + n % 30));
+  }
+  struct sigaction old, action = {.sa_handler = raise_and_note};
+  sigaction(SIGALRM, &action, &old);
+  double whole = 1e9;
+  for (int tries = 0; tries < 3; tries++) {
+    const double begun = cal_clock();
+    CHECK(answer(items, MANY, 100) == 0);
+    if (cal_clock() - begun < whole) whole = cal_clock() - begun;
+  }
+  for (int k = 1; k < 10; k++) {
+    int late = 0; /* most of the tries: the machine may be busy with other things */
+    for (int tries = 0; tries < 5; tries++) late += answer(items, MANY, whole * k / 10) > 0.05;
+    if (late > 2) printf("  at %d %% of %.2f s: %d of 5 later than 0.05 s\n", 10 * k, whole, late);
+    CHECK(late <= 2);
+  }
+  sigaction(SIGALRM, &old, NULL);
+  free(items);
 }
 
 TEST(wrong_items_are_refused) {

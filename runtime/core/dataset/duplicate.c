@@ -1,15 +1,17 @@
 #include "core/dataset/duplicate.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
+#include "core/base/interrupt.h"
 #include "core/base/memory.h"
 #include "core/base/thread.h"
 
-enum { MOST_PAIRS = 16 << 20, ROWS = 32 }; /* rows per task */
+enum { MOST_PAIRS = 16 << 20, ROWS = 32, LOOK = 1 << 18 }; /* rows per task; pairs until Ctrl-C is looked for again */
 
 /* ---- the inner loop: which of `list` are near `hash`? Writes their places, returns how many. ---- */
 
@@ -100,8 +102,13 @@ typedef struct {
   const unsigned char *turned;     /* has variants */
   int variants, distance;
   near_fn near;
-  pair_list *found; /* one per task */
+  pair_list *found;     /* one per task */
+  atomic_size_t *pairs; /* of all tasks */
 } search;
+
+static cal_status too_many(const search *s, cal_error *err) {
+  return cal_fail(err, CAL_E_LIMIT, "duplicates: too many pairs at distance %d; take a smaller one", s->distance);
+}
 
 /* Sorted by second, and of one second the nearest first, then the plainest transform. */
 static int by_second(const void *a, const void *b) {
@@ -127,9 +134,8 @@ static cal_status search_rows(void *context, size_t task, cal_error *err) {
         size_t j = i + 1 + hits[k];
         if (v && !s->turned[j]) continue;
         int distance = __builtin_popcountll(hash ^ s->columns[v][j]);
-        if (found->count > MOST_PAIRS || !add_pair(found, (cal_duplicate_pair){(uint32_t)i, (uint32_t)j, (uint8_t)distance, (uint8_t)v}))
-          status = cal_fail(err, found->count > MOST_PAIRS ? CAL_E_LIMIT : CAL_E_MEMORY,
-                            "duplicates: too many pairs at distance %d; take a smaller one", s->distance);
+        if (!add_pair(found, (cal_duplicate_pair){(uint32_t)i, (uint32_t)j, (uint8_t)distance, (uint8_t)v}))
+          status = cal_fail(err, CAL_E_MEMORY, "duplicates: no memory for %zu pairs", found->count);
       }
     }
     /* One pair per picture, not one per transform. */
@@ -140,6 +146,8 @@ static cal_status search_rows(void *context, size_t task, cal_error *err) {
         if (found->list[k].second != found->list[kept - 1].second) found->list[kept++] = found->list[k];
       found->count = kept;
     }
+    if (!status && atomic_fetch_add(s->pairs, found->count - begin) + found->count - begin > MOST_PAIRS) status = too_many(s, err);
+    if (!status) status = cal_interrupt_check(err);
   }
   cal_free(hits);
   return status;
@@ -246,28 +254,38 @@ static cal_status prepare(search *s, const cal_duplicate_item *items, size_t cou
   return CAL_OK;
 }
 
+/* The pairs of all tasks are in order already, and none of them are two equal ones: those, each with the first of them, are merged in. */
 static cal_status collect(const search *s, size_t tasks, uint32_t *up, size_t count, cal_duplicates *found, cal_error *err) {
-  pair_list all = {0};
-  bool good = true;
-  for (size_t t = 0; t < tasks && good; t++)
-    for (size_t k = 0; k < s->found[t].count && good; k++) {
+  size_t near = 0, equal = count - s->count, e = 0, n = 0;
+  for (size_t t = 0; t < tasks; t++) near += s->found[t].count;
+  if (near + equal > MOST_PAIRS) return too_many(s, err);
+  found->pairs = cal_alloc((near + equal) * sizeof *found->pairs, err);
+  cal_duplicate_pair *equals = cal_alloc(equal * sizeof *equals, err);
+  cal_status status = found->pairs && equals ? CAL_OK : CAL_E_MEMORY;
+  for (size_t i = 0; i < count && !status; i++) {
+    uint32_t root = root_of(up, (uint32_t)i);
+    if (root != i) equals[e++] = (cal_duplicate_pair){root, (uint32_t)i, 0, 0};
+  }
+  if (!status && equal) qsort(equals, equal, sizeof *equals, by_places);
+  e = 0;
+  for (size_t t = 0; t < tasks && !status; t++)
+    for (size_t k = 0; k < s->found[t].count && !status; k++) {
       cal_duplicate_pair pair = s->found[t].list[k];
       pair.first = s->who[pair.first], pair.second = s->who[pair.second];
-      good = all.count < MOST_PAIRS && add_pair(&all, pair);
+      while (e < equal && by_places(&equals[e], &pair) < 0) found->pairs[n++] = equals[e++];
+      found->pairs[n++] = pair;
+      link_items(up, pair.first, pair.second);
+      if (n % LOOK == 0) status = cal_interrupt_check(err);
     }
-  /* The equal ones: each with the first of them, before near ones join the groups. */
-  for (size_t i = 0; i < count && good; i++) {
-    uint32_t root = root_of(up, (uint32_t)i);
-    if (root != i) good = all.count < MOST_PAIRS && add_pair(&all, (cal_duplicate_pair){root, (uint32_t)i, 0, 0});
-  }
-  found->pairs = all.list;
-  found->pair_count = all.count;
-  if (!good)
-    return cal_fail(err, all.count < MOST_PAIRS ? CAL_E_MEMORY : CAL_E_LIMIT,
-                    "duplicates: too many pairs at distance %d; take a smaller one", s->distance);
-  if (all.count) qsort(all.list, all.count, sizeof *all.list, by_places);
-  for (size_t k = 0; k < all.count; k++) link_items(up, all.list[k].first, all.list[k].second);
-  return CAL_OK;
+  while (e < equal && !status) found->pairs[n++] = equals[e++];
+  found->pair_count = n;
+  cal_free(equals);
+  return status;
+}
+
+const cal_duplicate_pair *cal_duplicates_pair(const cal_duplicates *found, uint32_t a, uint32_t b) {
+  const cal_duplicate_pair wanted = {.first = a < b ? a : b, .second = a < b ? b : a};
+  return found->pair_count ? bsearch(&wanted, found->pairs, found->pair_count, sizeof wanted, by_places) : NULL;
 }
 
 cal_status cal_duplicates_find(const cal_duplicate_item *items, size_t count, int distance, bool turned, cal_progress *progress,
@@ -279,6 +297,8 @@ cal_status cal_duplicates_find(const cal_duplicate_item *items, size_t count, in
     if (items[i].count != 1 && items[i].count != CAL_VARIANTS)
       return cal_fail(err, CAL_E_ARG, "duplicates: picture %zu has %d hashes; 1 or %d are needed", i + 1, items[i].count, CAL_VARIANTS);
   search s = {.variants = turned ? CAL_VARIANTS : 1, .distance = distance, .near = choose()};
+  atomic_size_t pairs = 0;
+  s.pairs = &pairs;
   uint32_t *up = cal_alloc(count * sizeof *up, err), *who = cal_alloc(count * sizeof *who, err);
   s.who = who;
   size_t tasks = 0;

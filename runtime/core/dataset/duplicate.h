@@ -53,6 +53,9 @@ typedef struct {
  * CAL_E_LIMIT for more than 16 M pairs; CAL_E_INTERRUPT. */
 cal_status cal_duplicates_find(const cal_duplicate_item *items, size_t count, int distance, bool turned, cal_progress *progress,
                                cal_duplicates *found, cal_error *err);
+
+/* The pair of two places, in either order; NULL where they are no pair (or linked through others only). */
+const cal_duplicate_pair *cal_duplicates_pair(const cal_duplicates *found, uint32_t a, uint32_t b);
 void cal_duplicates_free(cal_duplicates *found);
 
 /* For tests: 0 plain C, 1 popcnt, 2 AVX-512; -1 the best there is (the default). false: this processor has it not. */

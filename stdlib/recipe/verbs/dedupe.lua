@@ -1,4 +1,5 @@
 local dataset = require "native.dataset"
+local script = require "native.script"
 local set = require "recipe.set"
 
 local M = {
@@ -36,10 +37,16 @@ local function called(item, other)
   return folder and other.path:match "^.*/" == folder and name or item.path
 end
 
+local LOOK = 256 -- pictures until Ctrl-C is looked for again
+
 function M.run(context, options, input)
   local items = input.items
-  local reasons, gift = {}, {}
+  local reasons, gift, seen = {}, {}, 0
   local better = BETTER[options.keep]
+  local function look() -- for Ctrl-C, once for each picture of a loop
+    seen = seen + 1
+    if seen % LOOK == 0 and script.interrupted() > 0 then context.fail("stopped while pictures were compared", { exit = 130 }) end
+  end
   local function drop(keep, go, reason)
     reasons[go] = reason
     local text = items[go].caption and go or gift[go]
@@ -59,6 +66,7 @@ function M.run(context, options, input)
       by_content[item.sha256], order[#order + 1] = group, group
     end
     group[#group + 1] = i
+    look()
   end
   local rest, exact = {}, 0
   for _, group in ipairs(order) do
@@ -76,24 +84,19 @@ function M.run(context, options, input)
   if options.by == "phash" and #rest > 1 then
     local hashes = {}
     for k, i in ipairs(rest) do hashes[k] = options.flips and items[i].phashes or items[i].phash end
-    local groups, pairs_found, code = dataset.duplicates(hashes, { distance = options.distance, flips = options.flips })
-    if not groups then context.fail(pairs_found, { code = code }) end
-    local direct = {}
-    for _, pair in ipairs(pairs_found) do
-      local i, j = pair.i or pair[1], pair.j or pair[2]
-      local found = { distance = pair.distance or pair[3], transform = pair.transform or pair[4] }
-      direct[rest[i] .. ":" .. rest[j]], direct[rest[j] .. ":" .. rest[i]] = found, found
-    end
+    local groups, found, code = dataset.duplicates(hashes, { distance = options.distance, flips = options.flips })
+    if not groups then context.fail(found, { code = code }) end
     for _, group in ipairs(groups) do
-      local members = {}
-      for k, i in ipairs(group) do members[k] = rest[i] end
+      local members, place = {}, {} -- place: where an item stands in `rest`
+      for k, i in ipairs(group) do members[k], place[rest[i]] = rest[i], i end
       table.sort(members)
       local keep = choose(members)
       for _, i in ipairs(members) do
+        look()
         if i ~= keep then
           near = near + 1
-          local pair = direct[i .. ":" .. keep]
-          local how = pair and ("distance %d of 64%s"):format(pair.distance, pair.transform ~= "same" and ", " .. pair.transform or "")
+          local distance, transform = found:pair(place[i], place[keep])
+          local how = distance and ("distance %d of 64%s"):format(distance, transform ~= "same" and ", " .. transform or "")
             or "through a third picture"
           drop(keep, i, ("looks like %s (%s)"):format(called(items[keep], items[i]), how))
         end
