@@ -61,7 +61,7 @@ $(BUILD)/%.o: %.c
 
 # The inner loops of CPU devices: vectors are made by the compiler, which may assume that nobody reads errno after sqrtf.
 NATIVE_release := -O3 -fno-math-errno -fno-trapping-math
-$(BUILD)/runtime/core/cl/native/vector.o: OPT_$(MODE) += $(NATIVE_$(MODE))
+$(BUILD)/runtime/core/cl/native/vector.o $(BUILD)/runtime/core/cl/native/few.o: OPT_$(MODE) += $(NATIVE_$(MODE))
 
 # stdlib and scripts (compiled by this Lua) and kernels (as text) become one C file.
 $(BUILD)/embed: runtime/embed.c

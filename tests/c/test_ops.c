@@ -7,6 +7,7 @@
 
 #include "bind/embedded.h"
 #include "core/base/random.h"
+#include "core/cl/native/vector.h"
 #include "core/cl/plan.h"
 #include "core/graph/reference.h"
 #include "test.h"
@@ -189,6 +190,10 @@ TEST(onednn_agrees_with_the_loops_in_double) {
   if (device() && !device()->native) SKIP("oneDNN is for CPU devices");
   all_by("onednn");
 }
+TEST(few_rows_agree_with_the_loops_in_double) {
+  if (device() && (!device()->native || !cal_vector_of(1))) SKIP("products of a few rows are for CPUs with AVX2");
+  all_by("few");
+}
 TEST(clblast_agrees_with_the_loops_in_double) {
   if (!getenv("CALOTYPE_OPS") && device() && device()->cpu) SKIP("CLBlast on a CPU takes long to compile; make test-ops tries it");
   all_by("clblast");
@@ -277,6 +282,61 @@ TEST(products_repeat_any_of_three_leading_axes) {
       CHECK(agree(c, g, x, w, cal_matmul(g, x, w, CAL_TRANSPOSE_B), by[k]));
       cal_graph_free(g);
     }
+}
+
+/* The first of `rows` rows are those of a wider x, so that there are gaps between them; heads of the same x see matrices of their own. */
+static bool few_rows(cal_context *c, cal_dtype dtype, bool by_row, int64_t heads, int64_t rows, int64_t columns, int64_t length,
+                     bool *few) {
+  cal_error err = {0};
+  cal_graph *g = cal_graph_new();
+  cal_value x = cal_graph_input(g, "x", dtype, cal_shape_of(3, (int64_t[]){rows, heads, length + 32})),
+            w = cal_graph_input(g, "w", dtype, cal_shape_of(3, (int64_t[]){heads, by_row ? length : columns, by_row ? columns : length}));
+  cal_value y = cal_matmul(g, cal_permute(g, cal_slice(g, x, 2, 32, length), (int[]){1, 0, 2}), w, by_row ? 0 : CAL_TRANSPOSE_B);
+  cal_graph_output(g, CAL_SAMPLE, y);
+  cal_schedule *s = cal_schedule_new(g, NULL, &err);
+  cal_plan *p = s ? cal_plan_new(c, s, NULL, &err) : NULL;
+  cal_reference *ref = cal_reference_new(g, CAL_IN_DOUBLE, &err);
+  const int64_t most = heads * (rows * (length + 32) + columns * length + rows * columns);
+  double *numbers = malloc((size_t)most * sizeof *numbers), *expected = malloc((size_t)most * sizeof *expected), worst = 0;
+  unsigned char *bytes = malloc((size_t)most * 4);
+  for (int i = 0; p && ref && i < 2; i++) {
+    const cal_value in = i ? w : x;
+    const int64_t count = cal_shape_count(cal_graph_shape(g, in));
+    for (int64_t j = 0; j < count; j++) numbers[j] = (double)((j * j + 3 * j + i) % 7 % 3) - 1; /* sums that bf16 holds, too */
+    cal_numbers_to(dtype, numbers, count, bytes);
+    CHECK(!cal_plan_write(p, in, bytes, (size_t)count * cal_dtype_size(dtype), &err) && !cal_reference_set(ref, in, numbers, &err));
+  }
+  const int64_t count = heads * rows * columns;
+  const bool good = p && ref && !cal_plan_run(p, CAL_SAMPLE, &err) &&
+                    !cal_plan_read(p, y, bytes, (size_t)count * cal_dtype_size(dtype), &err) && !cal_reference_run(ref, CAL_SAMPLE, &err) &&
+                    !cal_reference_get(ref, y, expected, &err);
+  if (!good) printf("  %s\n", err.text);
+  if (good) cal_numbers_of(dtype, bytes, count, numbers);
+  for (int64_t j = 0; good && j < count; j++) worst = fmax(worst, fabs(numbers[j] - expected[j]));
+  *few = false;
+  for (int i = 0; good && i < s->segment[CAL_SAMPLE].steps; i++) *few = *few || !strcmp(cal_plan_choice(p, CAL_SAMPLE, i), "few");
+  free(numbers), free(expected), free(bytes);
+  cal_reference_free(ref);
+  cal_plan_free(p);
+  cal_schedule_free(s);
+  cal_graph_free(g);
+  return good && worst == 0;
+}
+
+TEST(products_of_few_rows_are_exact_whatever_their_number) {
+  cal_context *c = device();
+  if (!c) SKIP("needs an OpenCL device");
+  for (int64_t rows = 1; rows <= 17; rows++)
+    for (cal_dtype dtype = CAL_F32; dtype <= CAL_BF16; dtype += CAL_BF16 - CAL_F32)
+      for (int64_t columns = 1; columns < 80; columns += rows % 3 ? 39 : 13) {
+        bool few;
+        CHECK(few_rows(c, dtype, false, rows % 4 + 1, rows, columns, (int64_t[]){96, 64, 40}[rows % 3], &few));
+        if (dtype == CAL_F32) CHECK(few == (rows <= 16 && c->native && cal_vector_of(1)));
+      }
+  bool few;
+  CHECK(few_rows(c, CAL_F32, false, 1, 4, 3000, 40, &few)); /* enough for several pieces of work; whole vectors of 8 only */
+  CHECK(few_rows(c, CAL_F32, false, 1, 4, 40, 33, &few) && !few);
+  for (int64_t rows = 1; rows <= 16; rows++) CHECK(few_rows(c, CAL_BF16, true, 3, rows, 128, 20 + rows, &few));
 }
 
 TEST_MAIN()

@@ -4,8 +4,8 @@
 
 #include "core/base/memory.h"
 
-const cal_candidate *const cal_candidates[] = {&cal_onednn_candidate, &cal_native_candidate, &cal_portable_candidate,
-                                               &cal_clblast_candidate, NULL};
+const cal_candidate *const cal_candidates[] = {&cal_few_candidate,      &cal_onednn_candidate,  &cal_native_candidate,
+                                               &cal_portable_candidate, &cal_clblast_candidate, NULL};
 
 void cal_prepared_free(cal_prepared *p) {
   for (int i = 0; i < p->launches; i++)

@@ -4,8 +4,8 @@
  *
  * A candidate says whether it takes a step on this device, and prepares it once: kernels with their arguments bound, or a
  * function of this program with its pointers. A plan takes the first that both takes the step and can be prepared: on a CPU
- * oneDNN and native functions, on a GPU the portable kernels. CLBlast is last until it has been timed on one: a plan uses it
- * when it is asked for by name (`candidate` of cal_plan_options).
+ * products of a few rows, oneDNN and native functions, on a GPU the portable kernels. CLBlast is last until it has been timed on
+ * one: a plan uses it when it is asked for by name (`candidate` of cal_plan_options).
  * To add one: a file with its record, and a line in candidates.c; the tests try every one against the double reference.
  * uses: base graph
  */
@@ -70,6 +70,7 @@ void cal_prepared_free(cal_prepared *p);
 
 extern const cal_candidate cal_portable_candidate; /* kernels/NAME.cl and generated chains: every step on every device */
 extern const cal_candidate cal_native_candidate;   /* chains, sums, rows, norms, embeddings, attention as C over all cores */
+extern const cal_candidate cal_few_candidate;      /* products of a few rows on CPU devices: a text model's next token */
 extern const cal_candidate cal_onednn_candidate;   /* products and convolutions of CPU devices */
 extern const cal_candidate cal_clblast_candidate;  /* f32 products of GPUs */
 

@@ -26,7 +26,7 @@
 typedef struct cal_plan cal_plan;
 
 typedef struct {
-  const char *candidate; /* only this one ("portable", "native", "onednn", "clblast"); NULL: the first that takes a step */
+  const char *candidate; /* only this one ("portable", "native", "few", "onednn", "clblast"); NULL: the first that takes a step */
   bool or_portable;      /* with `candidate`: the portable kernel where it does not take a step, instead of a refusal */
   bool wait_each;        /* wait after each step: a failure names the step it belongs to, and each step is timed */
   bool hasty;            /* the first Ctrl-C leaves a segment half-way, not the second: what is asked for again loses little */

@@ -98,6 +98,7 @@ static cal_value sample(cal_graph *g, const cal_op *op, int index) {
                 k = cal_permute(g, CAL_SAMPLE(g, 2, 6, 3, 4), (int[]){0, 2, 1, 3});
       return cal_matmul(g, q, k, CAL_TRANSPOSE_B);
     }
+    case 9: return cal_matmul(g, CAL_SAMPLE(g, 13, 96), CAL_SAMPLE(g, 71, 96), CAL_TRANSPOSE_B); /* a few rows of a text's next token */
     default: return 0;
   }
 }
