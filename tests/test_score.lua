@@ -153,6 +153,21 @@ test("score: no number is computed twice; another text, picture, model or dtype 
   check.contains(place.run(recipe()).log, "match: 4 known")
 end)
 
+test("score: numbers of another version of how they are computed are computed again, and those of this one are found again", function()
+  local place, matching = place_with(2), require "caption.matching"
+  check.contains(place.run(recipe()).log, "match: 2 computed")
+  local text, count = assert(fs.read "stdlib/caption/matching.lua"):gsub("\nlocal VERSION = (%d+)\n", function(n) return ("\nlocal VERSION = %d\n"):format(n + 1) end)
+  check.equal(count, 1)
+  local next_one, before = assert(load(text))(), {}
+  do
+    local _ <close> = setmetatable({}, { __close = function() for name, is in pairs(before) do matching[name] = is end end })
+    for name, is in pairs(next_one) do before[name], matching[name] = matching[name], is end
+    check.contains(place.plan(recipe()).out, "match: 2 to compute")
+    check.contains(place.run(recipe()).log, "match: 2 computed")
+  end
+  check.contains(place.run(recipe()).log, "match: 2 known")
+end)
+
 test("score: captions longer than the model reads are counted, each of those that are the same", function()
   local place = place_with(2)
   for _, name in ipairs { "p2", "copy" } do place.write(("photos/%s.txt"):format(name), ("word4 "):rep(40)) end
