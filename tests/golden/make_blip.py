@@ -108,7 +108,6 @@ def matcher():
     for row, length in enumerate((9, 5, 3)):
         ids[row, length:], mask[row, length:] = PAD, 0
     match = model(input_ids=ids, pixel_values=pixels, attention_mask=mask).itm_score
-    near = model(input_ids=ids, pixel_values=pixels, attention_mask=mask, use_itm_head=False).itm_score
     # As :score asks: [CLS] text [SEP], cut at the model's places and padded; numbers of words as tests/test_score.lua writes them.
     texts, length = [[5, 6, 7], [40, DOT], [1 + i % 80 for i in range(3, 33)]], TEXT["max_position_embeddings"]
     asked, seen = torch.full((3, length), PAD), torch.zeros(3, length, dtype=torch.long)
@@ -120,7 +119,7 @@ def matcher():
     photos = [Image.open(os.path.join(HERE, "image", name)).convert("RGB") for name in ("photo-0.jpg", "photo-5.jpg")]
     ready = BlipImageProcessor(size={"height": 32, "width": 32})(photos, return_tensors="pt").pixel_values.double()
     photographed = model(input_ids=asked[:2], pixel_values=ready, attention_mask=seen[:2]).itm_score.softmax(-1)[:, 1]
-    save("matcher.safetensors", {"pixels": pixels, "ids": ids, "mask": mask, "match": match, "near": near, "belongs": belongs, "photos": photographed})
+    save("matcher.safetensors", {"pixels": pixels, "ids": ids, "mask": mask, "match": match, "belongs": belongs, "photos": photographed})
     print("belongs:", belongs.tolist(), "photos:", photographed.tolist())
 
 
