@@ -457,6 +457,19 @@ test("a saved picture is loaded again; the name chooses the format", function()
   check.equal(image.probe(path).format, "JPEG")
 end)
 
+test("a large picture that is saved says how far it is, where it is told as what", function()
+  local pipe = io.popen "readlink /proc/$PPID/exe"
+  local program, folder = pipe:read "l":gsub("/tests/host$", "/calotype"), tmp "large"
+  pipe:close()
+  assert(fs.write(folder .. "/r.lua", [[
+    image.new(12000, 9000, { 250, 249, 246 }):save("x.png", { progress = "writing it" })]]))
+  local out = io.popen(("cd '%s' && CALOTYPE_PROGRESS=0.1 '%s' run r.lua 2>&1"):format(folder, program))
+  local said = out:read "a"
+  out:close()
+  check.ok(said:find "  writing it %[=[= ]*%] %d+/9000 ", said)
+  check.equal(image.probe(folder .. "/x.png").height, 9000)
+end)
+
 test("progressive files with endless scans are refused", function()
   local bytes = fs.read(GOLDEN .. "jpeg-progressive.jpg")
   local first = bytes:find("\xff\xda", 1, true)

@@ -533,6 +533,24 @@ test("the sheet shows kept and rejected pictures", function()
   check.ok(require("native.image").load(place.path "out/t.png"):height() < sheet:height() + 1)
 end)
 
+test("a sheet says that it is written; Ctrl-C meanwhile ends the run, and there is no sheet", function()
+  local place, image = place_with(2), require "native.image"
+  local new, seen = image.new, nil
+  local _ <close> = setmetatable({}, { __close = function() image.new = new end })
+  function image.new(...)
+    local sheet = new(...)
+    local shell = setmetatable({}, { __index = function(_, name) return function(_, ...) return sheet[name](sheet, ...) end end })
+    function shell.save(_, _, options)
+      seen = options
+      return nil, "interrupted", "INTERRUPT"
+    end
+    return shell
+  end
+  local done = place.run 'images "@/photos":sheet { to = "@/out/s.png" }'
+  check.equal({ done.exit, seen }, { 130, { progress = "writing the sheet" } }, done.text)
+  check.equal(require("native.fs").stat(place.path "out/s.png"), nil)
+end)
+
 test("text that does not fit on a sheet ends after a whole word", function()
   local wrapped = require("recipe.verbs.sheet").wrapped
   local lines = wrapped("images: the JPEG is cut off: it goes on after byte 3865, the end of the file", 200, 2)

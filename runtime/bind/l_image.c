@@ -335,12 +335,16 @@ static int l_for_server(lua_State *L) {
   return 2;
 }
 
+/* im:save(path [, {quality, text, progress = "what the bar says"}]): with progress Ctrl-C stops it -> true | nil, message, code */
 static int l_save(lua_State *L) {
   cal_error err = {0};
   const cal_image *im = check_image(L, 1);
-  const char *path = luaL_checkstring(L, 2);
+  const char *path = luaL_checkstring(L, 2), *label = cal_option_text(L, 3, "progress", NULL);
   cal_encode_options options = encode_options(L, 3);
-  if (cal_image_save(im, cal_bind_fs(L), path, &options, &err)) return finish(L, NULL, &err);
+  if (label) options.progress = cal_progress_new(label, (size_t)im->height);
+  cal_status status = cal_image_save(im, cal_bind_fs(L), path, &options, &err);
+  cal_progress_free(options.progress);
+  if (status) return finish(L, NULL, &err);
   lua_pushboolean(L, 1);
   return 1;
 }

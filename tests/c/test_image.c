@@ -1,3 +1,6 @@
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "core/base/interrupt.h"
 #include "core/base/memory.h"
 #include "core/base/random.h"
@@ -266,6 +269,71 @@ TEST(drawing_a_polygon_of_many_points_stops_at_ctrl_c_and_a_small_one_is_finishe
   cal_free(many);
   cal_image_free(im);
   cal_image_free(whole);
+}
+
+TEST(encoding_what_takes_a_while_stops_at_ctrl_c_and_all_else_is_finished) {
+  static const cal_image_format formats[] = {CAL_IMAGE_PNG, CAL_IMAGE_JPEG};
+  cal_error err = {0};
+  cal_image *im = cal_image_new(40, 400, 3, &err);
+  cal_progress *bar = cal_progress_new("writing", 400);
+  CHECK(im && bar);
+  if (!im || !bar) return;
+  for (int f = 0; f < 2; f++) {
+    cal_buffer whole = {0}, watched = {0}, part = {0};
+    CHECK(cal_image_encode(im, formats[f], NULL, &whole, &err) == CAL_OK);
+    CHECK(cal_image_encode(im, formats[f], &(cal_encode_options){.progress = bar}, &watched, &err) == CAL_OK);
+    CHECK(whole.size == watched.size && memcmp(whole.data, watched.data, whole.size) == 0);
+    cal_buffer_free(&watched);
+    cal_interrupt_raise();
+    CHECK(cal_image_encode(im, formats[f], &(cal_encode_options){.progress = bar}, &part, &err) == CAL_E_INTERRUPT);
+    CHECK_TEXT(err.text, "interrupted");
+    CHECK(part.size < whole.size);
+    CHECK(cal_image_encode(im, formats[f], NULL, &watched, &err) == CAL_OK);
+    CHECK(whole.size == watched.size);
+    cal_interrupt_clear();
+    cal_buffer_free(&whole);
+    cal_buffer_free(&watched);
+    cal_buffer_free(&part);
+  }
+  cal_progress_free(bar);
+  cal_image_free(im);
+}
+
+/* What is said on stderr while a picture is encoded whose bar began a second ago. */
+static void encode_slowly(const cal_image *im, cal_image_format format, cal_progress *bar, char *said, size_t size) {
+  cal_error err = {0};
+  cal_buffer bytes = {0};
+  FILE *file = tmpfile();
+  const int stderr_before = dup(STDERR_FILENO);
+  CHECK(file && stderr_before >= 0);
+  fflush(stderr);
+  dup2(fileno(file), STDERR_FILENO);
+  const cal_status status = cal_image_encode(im, format, &(cal_encode_options){.progress = bar}, &bytes, &err);
+  fflush(stderr);
+  dup2(stderr_before, STDERR_FILENO);
+  close(stderr_before);
+  rewind(file);
+  said[fread(said, 1, size - 1, file)] = 0;
+  fclose(file);
+  CHECK(status == CAL_OK);
+  cal_buffer_free(&bytes);
+}
+
+TEST(encoding_what_takes_a_while_says_how_many_rows_are_done) {
+  cal_error err = {0};
+  cal_image *im = cal_image_new(2000, 400, 3, &err);
+  setenv("CALOTYPE_PROGRESS", "0.1", 1);
+  cal_progress *bars[] = {cal_progress_new("a PNG", 400), cal_progress_new("a JPEG", 400)};
+  unsetenv("CALOTYPE_PROGRESS");
+  usleep(1050000);
+  char said[2][4096];
+  encode_slowly(im, CAL_IMAGE_PNG, bars[0], said[0], sizeof said[0]);
+  encode_slowly(im, CAL_IMAGE_JPEG, bars[1], said[1], sizeof said[1]);
+  int png = -1, jpeg = -1;
+  CHECK(sscanf(said[0], " a PNG [%*[= ]] %d/400", &png) == 1 && png >= 1 && png <= 400);
+  CHECK(sscanf(said[1], " a JPEG [%*[= ]] %d/400", &jpeg) == 1 && jpeg >= 0 && jpeg <= 400);
+  for (int f = 0; f < 2; f++) cal_progress_free(bars[f]);
+  cal_image_free(im);
 }
 
 TEST_MAIN()

@@ -10,8 +10,8 @@ cal_status cal_image_encode(const cal_image *im, cal_image_format format, const 
   static const cal_encode_options usual = {0};
   if (!options) options = &usual;
   switch (format) {
-    case CAL_IMAGE_JPEG: return cal_jpeg_encode(im, options->quality ? options->quality : 95, out, err);
-    case CAL_IMAGE_PNG: return cal_png_encode(im, options->text, options->text_count, out, err);
+    case CAL_IMAGE_JPEG: return cal_jpeg_encode(im, options->quality ? options->quality : 95, options->progress, out, err);
+    case CAL_IMAGE_PNG: return cal_png_encode(im, options->text, options->text_count, options->progress, out, err);
     default: return cal_fail(err, CAL_E_ARG, "image: %s is not written; PNG and JPEG are", cal_image_format_name(format));
   }
 }

@@ -17,6 +17,7 @@
 #define CAL_IMAGE_ENCODE_H
 
 #include "core/base/fs.h"
+#include "core/base/progress.h"
 #include "core/image/header.h"
 #include "core/image/image.h"
 #include "core/image/png.h"
@@ -25,9 +26,10 @@ typedef struct {
   int quality;              /* JPEG, 1 .. 100; 0: 95 */
   const cal_png_text *text; /* PNG */
   size_t text_count;
+  cal_progress *progress; /* of as many as the picture has rows, for one that takes a while; with it Ctrl-C stops the work */
 } cal_encode_options;
 
-/* Append the file's bytes; after a failure `out` may hold a part. CAL_E_ARG for formats other than JPEG and PNG. */
+/* Append the file's bytes; after a failure `out` may hold a part. CAL_E_ARG for formats other than JPEG and PNG; CAL_E_INTERRUPT. */
 cal_status cal_image_encode(const cal_image *im, cal_image_format format, const cal_encode_options *options, cal_buffer *out,
                             cal_error *err);
 

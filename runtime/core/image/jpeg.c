@@ -7,6 +7,7 @@
 #include <jerror.h>
 #include <jpeglib.h>
 
+#include "core/base/interrupt.h"
 #include "core/base/memory.h"
 
 /* A progressive file may repeat scans over a large picture for minutes of work in a few kilobytes; real ones have about
@@ -167,6 +168,9 @@ typedef struct {
   struct jpeg_compress_struct c;
   struct jpeg_destination_mgr target;
   trouble trouble;
+  struct jpeg_progress_mgr monitor;
+  cal_progress *progress;
+  bool stopped;
   cal_buffer *out;
   unsigned char bytes[16384];
 } encoder;
@@ -189,14 +193,27 @@ static void target_end(j_compress_ptr c) {
   cal_buffer_add(e->out, e->bytes, sizeof e->bytes - e->target.free_in_buffer);
 }
 
+/* libjpeg tells it of each row of blocks, in both passes: the first measures for the tables, the second writes. */
+static void watch(j_common_ptr info) {
+  encoder *e = info->client_data;
+  const struct jpeg_progress_mgr *m = &e->monitor;
+  const double pass = m->pass_limit > 0 ? (double)m->pass_counter / (double)m->pass_limit : 0;
+  if (m->total_passes > 0) cal_progress_set(e->progress, (size_t)((m->completed_passes + pass) / m->total_passes * e->c.image_height));
+  if (!cal_interrupt_level()) return;
+  e->stopped = true;
+  longjmp(e->trouble.out, 1);
+}
+
 static cal_status encode(encoder *e, const cal_image *im, int quality) {
-  if (setjmp(e->trouble.out)) return CAL_E_MEMORY;
+  if (setjmp(e->trouble.out)) return e->stopped ? CAL_E_INTERRUPT : CAL_E_MEMORY;
   struct jpeg_compress_struct *c = &e->c;
   jpeg_create_compress(c);
   e->target =
       (struct jpeg_destination_mgr){.init_destination = target_reset, .empty_output_buffer = target_full, .term_destination = target_end};
   c->dest = &e->target;
   c->client_data = e;
+  e->monitor.progress_monitor = watch;
+  if (e->progress) c->progress = &e->monitor;
   c->image_width = (unsigned)im->width;
   c->image_height = (unsigned)im->height;
   c->input_components = im->channels;
@@ -214,7 +231,7 @@ static cal_status encode(encoder *e, const cal_image *im, int quality) {
   return CAL_OK;
 }
 
-cal_status cal_jpeg_encode(const cal_image *im, int quality, cal_buffer *out, cal_error *err) {
+cal_status cal_jpeg_encode(const cal_image *im, int quality, cal_progress *progress, cal_buffer *out, cal_error *err) {
   if (quality < 1 || quality > 100) return cal_fail(err, CAL_E_ARG, "jpeg: a quality of %d; it goes from 1 to 100", quality);
   if (im->width > JPEG_MAX_DIMENSION || im->height > JPEG_MAX_DIMENSION)
     return cal_fail(err, CAL_E_LIMIT, "jpeg: %d x %d; a JPEG's sides have at most %ld pixels: use PNG", im->width, im->height,
@@ -226,8 +243,10 @@ cal_status cal_jpeg_encode(const cal_image *im, int quality, cal_buffer *out, ca
   trouble_start(&e->trouble);
   e->c.err = &e->trouble.base;
   e->out = out;
+  e->progress = progress;
   cal_status status = encode(e, flat ? flat : im, quality);
-  if (status) cal_fail(err, CAL_E_MEMORY, "jpeg: %s", e->trouble.text);
+  if (status == CAL_E_INTERRUPT) cal_interrupt_check(err);
+  else if (status) cal_fail(err, CAL_E_MEMORY, "jpeg: %s", e->trouble.text);
   else if (out->failed) status = cal_fail(err, CAL_E_MEMORY, "jpeg: not enough memory for %d x %d pixels", im->width, im->height);
   jpeg_destroy_compress(&e->c);
   cal_free(e);

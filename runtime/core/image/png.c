@@ -8,6 +8,7 @@
 
 #include <png.h>
 
+#include "core/base/interrupt.h"
 #include "core/base/memory.h"
 
 /* libpng reports and allocates through this; it never comes back from an error, and nothing is printed. */
@@ -191,7 +192,8 @@ static cal_status add_text(encoder *e, const cal_png_text *text, cal_error *err)
   return CAL_OK;
 }
 
-static cal_status encode(encoder *e, const cal_image *im, const cal_png_text *text, size_t text_count, cal_error *err) {
+static cal_status encode(encoder *e, const cal_image *im, const cal_png_text *text, size_t text_count, cal_progress *progress,
+                         cal_error *err) {
   if (setjmp(e->trouble.out))
     return e->trouble.no_memory ? CAL_E_MEMORY : cal_fail(err, CAL_E_ARG, "png: %d x %d: %s", im->width, im->height, e->trouble.text);
   e->png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &e->trouble, leave, heed, &e->trouble, take, give);
@@ -209,16 +211,21 @@ static cal_status encode(encoder *e, const cal_image *im, const cal_png_text *te
     if (status) return status;
   }
   png_write_info(e->png, e->info);
-  for (int y = 0; y < im->height; y++) png_write_row(e->png, cal_image_at(im, 0, y));
+  for (int y = 0; y < im->height; y++) {
+    if (progress && cal_interrupt_check(err)) return CAL_E_INTERRUPT;
+    png_write_row(e->png, cal_image_at(im, 0, y));
+    cal_progress_set(progress, (size_t)y + 1);
+  }
   png_write_end(e->png, NULL);
   return e->trouble.no_memory ? CAL_E_MEMORY : CAL_OK;
 }
 
-cal_status cal_png_encode(const cal_image *im, const cal_png_text *text, size_t text_count, cal_buffer *out, cal_error *err) {
+cal_status cal_png_encode(const cal_image *im, const cal_png_text *text, size_t text_count, cal_progress *progress, cal_buffer *out,
+                          cal_error *err) {
   encoder *e = cal_alloc_zero(1, sizeof *e, err);
   if (!e) return CAL_E_MEMORY;
   e->out = out;
-  cal_status status = encode(e, im, text, text_count, err);
+  cal_status status = encode(e, im, text, text_count, progress, err);
   if (status == CAL_E_MEMORY) cal_fail(err, status, "png: not enough memory for %d x %d pixels", im->width, im->height);
   png_destroy_write_struct(&e->png, &e->info);
   cal_free(e);

@@ -4,7 +4,7 @@
  *   cal_image *im = cal_image_new(16, 16, 4, &err);
  *   cal_buffer bytes = {0};
  *   const cal_png_text text[] = {{"Software", "calotype"}};
- *   if (im && !cal_png_encode(im, text, 1, &bytes, &err)) {
+ *   if (im && !cal_png_encode(im, text, 1, NULL, &bytes, &err)) {
  *     cal_image *back = cal_png_decode((unsigned char *)bytes.data, bytes.size, "memory", &err);
  *     cal_image_free(back);
  *   }
@@ -19,6 +19,7 @@
 #define CAL_IMAGE_PNG_H
 
 #include "core/base/buffer.h"
+#include "core/base/progress.h"
 #include "core/image/image.h"
 
 /* 3 channels, or 4 for colour types with alpha and files with a tRNS chunk. Every colour type and depth, interlaced too;
@@ -32,7 +33,8 @@ typedef struct {
 } cal_png_text;
 
 /* Append a PNG with the picture's channels, 8 bits, libpng's choice of filter per row. The same picture
- * gives the same bytes. */
-cal_status cal_png_encode(const cal_image *im, const cal_png_text *text, size_t text_count, cal_buffer *out, cal_error *err);
+ * gives the same bytes. `progress`, where there is one, is told of each row, and Ctrl-C stops between two of them. */
+cal_status cal_png_encode(const cal_image *im, const cal_png_text *text, size_t text_count, cal_progress *progress, cal_buffer *out,
+                          cal_error *err);
 
 #endif

@@ -111,7 +111,8 @@ function M.run(context, options, input)
     end
     if script.interrupted() > 0 then context.fail("stopped", { exit = 130 }) end
   end
-  local ok, problem, problem_code = sheet:save(options.to)
+  bar:close()
+  local ok, problem, problem_code = sheet:save(options.to, { progress = "writing the sheet" })
   if not ok then context.fail(("%s was not written"):format(options.to), { hint = problem, code = problem_code }) end
   outputs.record(context, options.to, key, { options.to }, ("%d x %d, %s"):format(width, height, set.count(#cells)))
 end
