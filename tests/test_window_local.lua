@@ -361,6 +361,36 @@ test("a model that goes after the plan is told with what brings it back, and not
   end)
 end)
 
+test("what is read first is told by its name and not as captions that are done, nor with places in a recipe that nobody wrote", function()
+  with_view(2, function(v, _, at)
+    window.settle(v)
+    v.program = at .. "/slow"
+    assert(fs.write(v.program, ([[#!/bin/sh
+case $4 in
+plan=yes) echo "  hashing the model, MB [==   ] 37/378  1.1 s, 9.9 s left" >&2; echo "warning: plan:6: a word" >&2;;
+*) echo "  tensors of the wd14 [= ] 21/151  1.0 s, 6.3 s left" >&2; until [ -e %s/on ]; do sleep 0.05; done
+  echo "  captions [====  ] 1/2  4.0 s" >&2; echo "warning: captions:6: another" >&2; until [ -e %s/end ]; do sleep 0.05; done;;
+esac
+]]):format(at, at)))
+    os.execute("chmod +x " .. v.program)
+    local said = {}
+    local label = v.ui.label
+    v.ui.label = function(ui, area, text, how)
+      said[text] = true
+      return label(ui, area, text, how)
+    end
+    local box, words = planned(v, { with = "wd14", wd14 = at .. "/wd14", scope = 2 })
+    check.equal({ box.planned, words:match "\n(.*)" }, { 0, "a word" })
+    key(v, "return")
+    until_(v, function() return said["Captions for 2 pictures: tensors of the wd14, 21 of 151  \u{B7}  1.0 s, 6.3 s left"] end)
+    assert(fs.write(at .. "/on", ""))
+    until_(v, function() return said["Captions for 2 pictures: 1 of 2  \u{B7}  4.0 s"] end)
+    assert(fs.write(at .. "/end", ""))
+    until_(v, function() return not v.job end)
+    check.contains(window.told(v), "warning another")
+  end)
+end)
+
 test("a picture that goes after the plan is left out and named, the others are done; where none is left nothing is begun", function()
   with_view(3, function(v, p, at)
     window.settle(v)

@@ -83,6 +83,11 @@ function Job:read()
   return lines, code
 end
 
+--- What it says without the place in a recipe that nobody wrote.
+---@param words string
+---@return string
+function Job:unplaced(words) return self.file and words or (words:gsub("^" .. self.title .. ":%d+: ", "")) end
+
 function Job:close()
   if self.closed then return end
   self.closed = true
@@ -95,7 +100,7 @@ function M.start(view, options)
   if view.job then return nil, ("%s: that is at work still"):format(view.job.title) end
   local job, message = M.child(view, options)
   if not job then return nil, message end
-  job.came, job.ended, job.total, job.about = options.came, options.ended, options.total, options.about or options.title
+  job.came, job.ended, job.total, job.of, job.about = options.came, options.ended, options.total, options.total, options.about or options.title
   job.done, job.words = 0, "begins"
   view.job = job
   return job
@@ -147,9 +152,10 @@ function M.look(view)
   local lines, code = job:read()
   for _, line in ipairs(lines) do
     local kind, what = M.sorted(line.text)
-    if kind and not job.file then what = what:gsub("^" .. job.title .. ":%d+: ", "") end -- a place in a recipe that nobody wrote
+    if kind then what = job:unplaced(what) end
     if kind == nil then
       job.done, job.total, job.words, job.counted = what.done, what.total, what.words, true
+      job.counts = what.total ~= job.of and what.label or nil -- a model that is read has its own numbers
     elseif what:find "%S" then
       console.tell(view, kind, what, { from = job.title })
       if kind == "bad" then job.trouble = job.trouble or what
@@ -178,6 +184,9 @@ function M.look(view)
   return code ~= nil or came or #lines > 0
 end
 
+-- How much is done, of what.
+local function far(job) return ("%s%d of %d"):format(job.counts and job.counts .. ", " or "", job.done, job.total) end
+
 --- How far it is; the button that stops it.
 function M.bar(view, area)
   local ui, job = view.ui, view.job
@@ -190,7 +199,7 @@ function M.bar(view, area)
     M.stop(view)
   end
   local words = job.stops > 0 and STOPPING[math.min(job.stops, #STOPPING)] or job.words
-  if job.counted then words = ("%d of %d  \u{B7}  %s"):format(job.done, job.total, words) end
+  if job.counted then words = ("%s  \u{B7}  %s"):format(far(job), words) end
   local width = ui:label(rect.left(inner, inner.width * 0.5, 12), ("%s: %s"):format(job.about, words), { size = theme.size.small })
   inner.x, inner.width = area.x + 22 + width, math.max(inner.x + inner.width - area.x - 22 - width, 0)
   ui:progress(rect.inset(inner, 0, (inner.height - 8) / 2), job.counted and job.done / math.max(job.total, 1) or nil)
@@ -208,7 +217,7 @@ function M.holds(view, signal)
     M.stop(view)
   elseif not job.then_close then
     view:open("choosebox", { title = "It is still at work", about = ("%s: %s"):format(job.about, job.counted
-      and ("%d of %d are done"):format(job.done, job.total) or job.words) .. ". What came until now is kept in any case.",
+      and far(job) .. " are done" or job.words) .. ". What came until now is kept in any case.",
       answers = { { "Stop it, then close", function()
         job.then_close = true
         if view.job == job then M.stop(view) else view.closed = true end

@@ -60,7 +60,7 @@ local function read(box)
   local lines, code = box.child:read()
   for _, line in ipairs(lines) do
     local kind, words = jobs.sorted(line.text)
-    words = kind == "info" and plain(box, words) or kind ~= "info" and words or nil
+    if kind == "info" then words = plain(box, words) elseif kind then words = box.child:unplaced(words) end -- no kind: how far it is
     if kind and words and words:find "%S" then box.lines[#box.lines + 1] = { kind = kind, text = words } end
   end
   if code then box.child, box.planned = nil, code end
