@@ -12,15 +12,13 @@
 #define block_size(p) malloc_usable_size(p)
 #endif
 
-static atomic_size_t in_use, peak, cap;
+static atomic_size_t in_use, peak;
 static atomic_long fail_in = -1;
 
-static bool refused(size_t more) {
+static bool refused(void) {
   long left = atomic_load(&fail_in);
-  if (left == 0) return true;
   if (left > 0) atomic_fetch_sub(&fail_in, 1);
-  size_t limit = atomic_load(&cap);
-  return limit && (more > limit || atomic_load(&in_use) > limit - more);
+  return left == 0;
 }
 
 static void *counted(void *block) {
@@ -37,21 +35,21 @@ static void *no_memory(size_t bytes, cal_error *err) {
 }
 
 void *cal_alloc(size_t bytes, cal_error *err) {
-  void *block = refused(bytes) ? NULL : malloc(bytes ? bytes : 1);
+  void *block = refused() ? NULL : malloc(bytes ? bytes : 1);
   return block ? counted(block) : no_memory(bytes, err);
 }
 
 void *cal_alloc_zero(size_t count, size_t size, cal_error *err) {
   if (size && count > SIZE_MAX / size) return no_memory(SIZE_MAX, err);
   size_t bytes = count * size;
-  void *block = refused(bytes) ? NULL : calloc(bytes ? bytes : 1, 1);
+  void *block = refused() ? NULL : calloc(bytes ? bytes : 1, 1);
   return block ? counted(block) : no_memory(bytes, err);
 }
 
 void *cal_resize(void *block, size_t bytes, cal_error *err) {
   if (!block) return cal_alloc(bytes, err);
   size_t before = block_size(block);
-  if (bytes > before && refused(bytes - before)) return no_memory(bytes, err);
+  if (bytes > before && refused()) return no_memory(bytes, err);
   void *moved = realloc(block, bytes ? bytes : 1);
   if (!moved) return no_memory(bytes, err);
   atomic_fetch_sub(&in_use, before);
@@ -72,5 +70,4 @@ char *cal_copy_text(const char *text, cal_error *err) {
 
 size_t cal_memory_in_use(void) { return atomic_load(&in_use); }
 size_t cal_memory_peak(void) { return atomic_load(&peak); }
-void cal_memory_set_cap(size_t bytes) { atomic_store(&cap, bytes); }
 void cal_memory_fail_after(long count) { atomic_store(&fail_in, count); }

@@ -1,11 +1,11 @@
-/* memory.h - allocation that is counted, capped and can be made to fail on purpose.
+/* memory.h - allocation that is counted and can be made to fail on purpose.
  *
  *   cal_error err = {0};
  *   float *row = cal_alloc(640 * sizeof *row, &err);     // NULL and CAL_E_MEMORY with the number of bytes
  *   if (!row) return err.code;
  *   cal_free(row);
  *
- * Pictures, tensors and Lua objects all come from here, so one cap holds for the whole program.
+ * Pictures, tensors and Lua objects all come from here: what the program holds is one number.
  * uses: libc
  */
 #ifndef CAL_BASE_MEMORY_H
@@ -22,9 +22,8 @@ void *cal_resize(void *block, size_t bytes, cal_error *err);     /* like realloc
 void cal_free(void *block);                                      /* NULL is fine */
 char *cal_copy_text(const char *text, cal_error *err);           /* owned copy of a C string */
 
-size_t cal_memory_in_use(void);        /* bytes now held, as the system's allocator rounds them */
-size_t cal_memory_peak(void);          /* the most ever held */
-void cal_memory_set_cap(size_t bytes); /* 0: no cap (the default); above it allocation fails */
+size_t cal_memory_in_use(void); /* bytes now held, as the system's allocator rounds them */
+size_t cal_memory_peak(void);   /* the most ever held */
 
 /* For tests: the allocation after `count` more ones fails, and every one after it. Negative turns it off. */
 void cal_memory_fail_after(long count);
