@@ -277,6 +277,48 @@ static void scrub_reply(cal_http_reply *reply) {
   if (reply->headers.size) cal_scrub_keys(&reply->headers, NULL);
 }
 
+/* An attempt into the counts, those of the talk and what the item may have lost. */
+static void count_attempt(cal_talk *t, item *it, const cal_http_reply *reply, const cal_talk_judgement *j, bool arrived) {
+  if (t->gate && it->tokens > 0 && j->tokens >= 0) cal_rate_correct(t->gate, it->tokens, j->tokens);
+  t->counts.requests++;
+  t->counts.bytes_sent += reply->bytes_sent;
+  t->counts.bytes_received += reply->bytes_received;
+  if (j->good) {
+    t->counts.ok++;
+    count_latency(t, reply->seconds);
+    t->window = fmin(t->options.in_flight, t->window + 1 / t->window);
+  } else count_error(&t->counts, j->label);
+  if (arrived) t->unreachable = 0;
+  const int answered = arrived ? 1 : 0; /* of those that went out; the others may have been taken */
+  if (reply->sends > answered) it->lost += reply->sends - answered;
+  else if (!arrived && reply->sent_any) it->lost++;
+}
+
+/* What to do after an attempt that was not kept. */
+static cal_retry_advice advise(cal_talk *t, const item *it, const cal_http_reply *reply, const cal_talk_judgement *j, bool arrived) {
+  cal_retry_case failed = {.class = it->class,
+                           .attempt = it->attempts,
+                           .attempts = t->options.attempts,
+                           .transfer = reply->failure,
+                           .status = j->status,
+                           .sent_any = reply->sent_any,
+                           .hint = arrived ? hint_of(reply, j->hint) : -1,
+                           .random = cal_random_uniform(&t->random),
+                           .left = -1};
+  if (j->attempts > 0 && j->attempts < failed.attempts) failed.attempts = j->attempts;
+  if (!t->counts.ok && failed.hint >= LONG_HINT && failed.attempts > LONG_ATTEMPTS) failed.attempts = LONG_ATTEMPTS;
+  if (arrived) { /* the reader knows better than the status */
+    const cal_retry_case alone = {.class = CAL_RETRY_SAFE, .attempt = 1, .attempts = 9, .status = j->status, .hint = -1, .left = -1};
+    if (cal_retry(&alone).what != CAL_RETRY_WAIT) failed.status = 502;
+  }
+  cal_retry_advice advice = cal_retry(&failed);
+  if (advice.what == CAL_RETRY_WAIT && it->most_lost && it->lost >= it->most_lost) {
+    advice.what = CAL_RETRY_GIVE_UP;
+    snprintf(advice.why, sizeof advice.why, "another attempt could cost more than is allowed");
+  }
+  return advice;
+}
+
 /* A reply, or the failure of a transfer, has come: keep it, try again, or give up. Takes `reply`. */
 static void settle(item *it, cal_http_reply *reply) {
   cal_talk *t = it->talk;
@@ -286,19 +328,7 @@ static void settle(item *it, cal_http_reply *reply) {
   if (arrived) scrub_reply(reply);
   if (arrived) judge(t, it, reply, &j);
   else snprintf(j.label, sizeof j.label, "%s", cal_transfer_name(reply->failure));
-  if (t->gate && it->tokens > 0 && j.tokens >= 0) cal_rate_correct(t->gate, it->tokens, j.tokens);
-  t->counts.requests++;
-  t->counts.bytes_sent += reply->bytes_sent;
-  t->counts.bytes_received += reply->bytes_received;
-  if (j.good) {
-    t->counts.ok++;
-    count_latency(t, reply->seconds);
-    t->window = fmin(t->options.in_flight, t->window + 1 / t->window);
-  } else count_error(&t->counts, j.label);
-  if (arrived) t->unreachable = 0;
-  const int answered = arrived ? 1 : 0; /* of those that went out; the others may have been taken */
-  if (reply->sends > answered) it->lost += reply->sends - answered;
-  else if (!arrived && reply->sent_any) it->lost++;
+  count_attempt(t, it, reply, &j, arrived);
 
   cal_error disk = {0};
   if (!arrived && it->to && reply->why.code && reply->why.code != CAL_E_NETWORK) disk = reply->why;
@@ -322,26 +352,7 @@ static void settle(item *it, cal_http_reply *reply) {
     return;
   }
 
-  cal_retry_case failed = {.class = it->class,
-                           .attempt = it->attempts,
-                           .attempts = t->options.attempts,
-                           .transfer = reply->failure,
-                           .status = j.status,
-                           .sent_any = reply->sent_any,
-                           .hint = arrived ? hint_of(reply, j.hint) : -1,
-                           .random = cal_random_uniform(&t->random),
-                           .left = -1};
-  if (j.attempts > 0 && j.attempts < failed.attempts) failed.attempts = j.attempts;
-  if (!t->counts.ok && failed.hint >= LONG_HINT && failed.attempts > LONG_ATTEMPTS) failed.attempts = LONG_ATTEMPTS;
-  if (arrived) { /* the reader knows better than the status */
-    const cal_retry_case alone = {.class = CAL_RETRY_SAFE, .attempt = 1, .attempts = 9, .status = j.status, .hint = -1, .left = -1};
-    if (cal_retry(&alone).what != CAL_RETRY_WAIT) failed.status = 502;
-  }
-  cal_retry_advice advice = cal_retry(&failed);
-  if (advice.what == CAL_RETRY_WAIT && it->most_lost && it->lost >= it->most_lost) {
-    advice.what = CAL_RETRY_GIVE_UP;
-    snprintf(advice.why, sizeof advice.why, "another attempt could cost more than is allowed");
-  }
+  cal_retry_advice advice = advise(t, it, reply, &j, arrived);
   const bool nobody =
       reply->failure == CAL_TRANSFER_RESOLVE || reply->failure == CAL_TRANSFER_CONNECT || reply->failure == CAL_TRANSFER_TLS;
   note(t, it, reply, j.label, advice.seconds);
