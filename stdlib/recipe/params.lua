@@ -51,61 +51,48 @@ local function from_text(kind, text)
   return text
 end
 
---- Read a recipe's declarations. Returns the read-only table for the recipe and a list { name, kind, value, default, given, help }.
----@param declared table
----@param given table<string, string> from the command line
----@param reading table what schema.read needs
----@return table values, table[] list
-function M.read(declared, given, reading)
-  local at = reading.at
-  if type(declared) ~= "table" then place.fail(at, ("params takes a table, not %s"):format(schema.show(declared)), { hint = "params { steps = { 1500 } }" }) end
-  local names, values, list = {}, {}, {}
-  for name in pairs(declared) do
-    if type(name) ~= "string" then place.fail(at, "params takes names: " .. schema.show(name) .. " is none", { hint = "params { steps = { 1500 } }" }) end
-    names[#names + 1] = name
+-- One parameter as `list` has it: what was declared, and what was given as text (nil: nothing).
+local function read_one(name, raw, text, reading)
+  if type(raw) ~= "table" then
+    place.fail(reading.at, ("parameter '%s' is %s; it takes a table"):format(name, schema.show(raw)),
+      { key = name, value = true, hint = ("write %s = { %s }"):format(name, schema.show(raw)) })
   end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    local raw = declared[name]
-    if type(raw) ~= "table" then
-      place.fail(at, ("parameter '%s' is %s; it takes a table"):format(name, schema.show(raw)),
-        { key = name, value = true, hint = ("write %s = { %s }"):format(name, schema.show(raw)) })
-    end
-    local spec = schema.read(M.option, raw, reading)
-    local kind = kind_of(spec)
-    local option = { name, READER[kind] or kind, name = name, type = READER[kind] or kind, min = spec.min, max = spec.max, choices = spec.choices }
-    local function fail(message, hint, more)
-      more = more or { key = name }
-      more.hint = hint
-      place.fail(at, message, more)
-    end
-    if (spec.min or spec.max) and kind ~= "integer" and kind ~= "number" then
-      fail(("parameter '%s' is %s and cannot have min or max"):format(name, schema.type_text(option)))
-    end
-    local value = spec.default
-    if value ~= nil then
-      local read, complaint, hint = schema.value(option, value, reading)
-      if read == nil then fail(("parameter '%s' %s"):format(name, complaint), hint, { key = name, value = true }) end
-      value = read
-    end
-    local text = given[name]
-    if text ~= nil then
-      local typed = from_text(kind, text)
-      if typed == nil then
-        fail(("parameter '%s' takes %s, not %q"):format(name, schema.type_text(option), text),
-          ("for example -p %s=%s"):format(name, tostring(spec.default == nil and "..." or spec.default)))
-      end
-      local read, complaint, hint = schema.value(option, typed, {})
-      if read == nil then fail(("parameter '%s' %s"):format(name, complaint), hint) end
-      value = read
-    elseif value == nil and spec.required then
-      fail(("parameter '%s' has no default and was not given"):format(name), ("add -p %s=...%s"):format(name, spec.help and ("  (" .. spec.help .. ")") or ""))
-    end
-    values[name] = value
-    list[#list + 1] = { name = name, kind = kind, value = value, default = spec.default, given = text ~= nil, help = spec.help,
-      min = spec.min, max = spec.max, choices = spec.choices, at = at }
+  local spec = schema.read(M.option, raw, reading)
+  local kind = kind_of(spec)
+  local option = { name, READER[kind] or kind, name = name, type = READER[kind] or kind, min = spec.min, max = spec.max, choices = spec.choices }
+  local function fail(message, hint, more)
+    more = more or { key = name }
+    more.hint = hint
+    place.fail(reading.at, message, more)
   end
-  local proxy = setmetatable({}, {
+  if (spec.min or spec.max) and kind ~= "integer" and kind ~= "number" then
+    fail(("parameter '%s' is %s and cannot have min or max"):format(name, schema.type_text(option)))
+  end
+  local value = spec.default
+  if value ~= nil then
+    local read, complaint, hint = schema.value(option, value, reading)
+    if read == nil then fail(("parameter '%s' %s"):format(name, complaint), hint, { key = name, value = true }) end
+    value = read
+  end
+  if text ~= nil then
+    local typed = from_text(kind, text)
+    if typed == nil then
+      fail(("parameter '%s' takes %s, not %q"):format(name, schema.type_text(option), text),
+        ("for example -p %s=%s"):format(name, tostring(spec.default == nil and "..." or spec.default)))
+    end
+    local read, complaint, hint = schema.value(option, typed, {})
+    if read == nil then fail(("parameter '%s' %s"):format(name, complaint), hint) end
+    value = read
+  elseif value == nil and spec.required then
+    fail(("parameter '%s' has no default and was not given"):format(name), ("add -p %s=...%s"):format(name, spec.help and ("  (" .. spec.help .. ")") or ""))
+  end
+  return { name = name, kind = kind, value = value, default = spec.default, given = text ~= nil, help = spec.help,
+    min = spec.min, max = spec.max, choices = spec.choices, at = reading.at }
+end
+
+-- What the recipe holds: values can be read, not changed; a name that was not declared is told.
+local function proxy_of(declared, names, values)
+  return setmetatable({}, {
     __metatable = false, __name = "params", __names = names,
     __index = function(_, name)
       if values[name] ~= nil then return values[name] end
@@ -121,7 +108,27 @@ function M.read(declared, given, reading)
     end,
     __pairs = function() return function(_, key) return next(values, key) end end, -- the table itself stays out of reach
   })
-  return proxy, list
+end
+
+--- Read a recipe's declarations. Returns the read-only table for the recipe and a list { name, kind, value, default, given, help }.
+---@param declared table
+---@param given table<string, string> from the command line
+---@param reading table what schema.read needs
+---@return table values, table[] list
+function M.read(declared, given, reading)
+  local at = reading.at
+  if type(declared) ~= "table" then place.fail(at, ("params takes a table, not %s"):format(schema.show(declared)), { hint = "params { steps = { 1500 } }" }) end
+  local names, values, list = {}, {}, {}
+  for name in pairs(declared) do
+    if type(name) ~= "string" then place.fail(at, "params takes names: " .. schema.show(name) .. " is none", { hint = "params { steps = { 1500 } }" }) end
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for i, name in ipairs(names) do
+    list[i] = read_one(name, declared[name], given[name], reading)
+    values[name] = list[i].value
+  end
+  return proxy_of(declared, names, values), list
 end
 
 return M

@@ -410,6 +410,52 @@ local function refuse_unknown(spec, key, context)
   place.fail(context.at, ("unknown option '%s' for %s"):format(key, M.title(spec)), { key = key, inside = context.inside, hint = hint })
 end
 
+-- What was given, by names: a lone value, or the values of a list without names, are the positional option. `is_options`: it is a table of options.
+local function by_names(spec, given, extra, is_options, context)
+  local name = spec.positional
+  if not name or given == nil then
+    if given ~= nil and not is_options then
+      place.fail(context.at, ("%s takes a table of options, not %s"):format(M.title(spec), M.show(given)),
+        { hint = type(given) == "string" and spec.kind == "provider" and spec.by_name.text and ("write %s { text = %s }"):format(M.title(spec), M.show(given))
+          or ("write %s { ... }"):format(M.title(spec)), argument = true })
+    end
+    return given or {}
+  end
+  local raw = given
+  if not is_options then
+    raw = { [name] = given }
+  elseif #given > 0 then -- images { "a", "b", recursive = true }; take { 30, by = "sharpest" }
+    raw = {}
+    local values = {}
+    for key, value in pairs(given) do
+      if math.type(key) == "integer" then values[key] = value else raw[key] = value end
+    end
+    if raw[name] ~= nil then
+      place.fail(context.at, ("%s has '%s' twice: once by name, once without"):format(M.title(spec), name), { key = name })
+    end
+    local alone = spec.by_name[name].type ~= "list" and #values == 1
+    if alone then raw[name] = values[1] else raw[name] = values end -- no `and`: { false } is false
+  end
+  if extra ~= nil then
+    if type(extra) ~= "table" then
+      place.fail(context.at, ("%s takes a table of options after %s, not %s"):format(M.title(spec), name, M.show(extra)))
+    end
+    for key, value in pairs(extra) do raw[key] = value end
+  end
+  return raw
+end
+
+-- What stands for an option that was not given; one that is needed is told.
+local function default_of(spec, option, context)
+  if option.required then
+    place.fail(context.at, ("%s needs '%s': %s"):format(M.title(spec), option.name, option.doc),
+      { hint = ("it takes %s"):format(M.type_text(option)), key = context.inside })
+  end
+  if option.type == "options" and option.default ~= nil then return readers.options(option.default, option, context) end
+  if type(option.default) == "table" then return table.move(option.default, 1, #option.default, 1, {}) end
+  return option.default
+end
+
 --- The canonical options: every key known, every value of its type and in its range, defaults filled in.
 --- A lone value that is no options table fills the positional option: take(30). Raises at the recipe's own place.
 ---@param spec calotype.schema
@@ -418,36 +464,8 @@ end
 ---@param extra? any a second argument: the options that follow a positional value
 ---@return table
 function M.read(spec, given, context, extra)
-  local options, raw = {}, given
   local is_options = type(given) == "table" and not (context.is_stage and context.is_stage(given)) and not given.provider and not given.usd
-  if spec.positional and given ~= nil then
-    if not is_options then
-      raw = { [spec.positional] = given }
-    elseif #given > 0 then -- images { "a", "b", recursive = true }; take { 30, by = "sharpest" }
-      raw = {}
-      local values = {}
-      for key, value in pairs(given) do
-        if math.type(key) == "integer" then values[key] = value else raw[key] = value end
-      end
-      if raw[spec.positional] ~= nil then
-        place.fail(context.at, ("%s has '%s' twice: once by name, once without"):format(M.title(spec), spec.positional), { key = spec.positional })
-      end
-      local alone = spec.by_name[spec.positional].type ~= "list" and #values == 1
-      if alone then raw[spec.positional] = values[1] else raw[spec.positional] = values end -- no `and`: { false } is false
-    end
-    if extra ~= nil then
-      if type(extra) ~= "table" then
-        place.fail(context.at, ("%s takes a table of options after %s, not %s"):format(M.title(spec), spec.positional, M.show(extra)))
-      end
-      for key, value in pairs(extra) do raw[key] = value end
-    end
-  elseif given ~= nil and not is_options then
-    place.fail(context.at, ("%s takes a table of options, not %s"):format(M.title(spec), M.show(given)),
-      { hint = type(given) == "string" and spec.kind == "provider" and spec.by_name.text and ("write %s { text = %s }"):format(M.title(spec), M.show(given))
-        or ("write %s { ... }"):format(M.title(spec)), argument = true })
-  end
-  raw = raw or {}
-  local keys = {}
+  local options, raw, keys = {}, by_names(spec, given, extra, is_options, context), {}
   for key in pairs(raw) do keys[#keys + 1] = key end
   table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
   for _, key in ipairs(keys) do
@@ -462,19 +480,7 @@ function M.read(spec, given, context, extra)
     options[key] = value
   end
   for _, option in ipairs(spec.options) do
-    if options[option.name] == nil then
-      if option.required then
-        place.fail(context.at, ("%s needs '%s': %s"):format(M.title(spec), option.name, option.doc),
-          { hint = ("it takes %s"):format(M.type_text(option)), key = context.inside })
-      end
-      if option.type == "options" and option.default ~= nil then
-        options[option.name] = readers.options(option.default, option, context)
-      elseif type(option.default) == "table" then
-        options[option.name] = table.move(option.default, 1, #option.default, 1, {})
-      else
-        options[option.name] = option.default
-      end
-    end
+    if options[option.name] == nil then options[option.name] = default_of(spec, option, context) end
   end
   return options
 end

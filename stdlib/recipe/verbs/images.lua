@@ -150,8 +150,8 @@ function M.item(path, record)
   return item
 end
 
-function M.run(context, options)
-  local function fail(message, hint, code) context.fail(message, { hint = hint, code = code }) end
+-- All picture files that are meant; and how many files are something else: by their endings, and together.
+local function find_all(options, fail)
   local paths, others, other_count = {}, {}, 0
   for _, source in ipairs(options.from) do
     local found, other = find(source, options.recursive, fail)
@@ -160,87 +160,121 @@ function M.run(context, options)
       others[extension], other_count = (others[extension] or 0) + count, other_count + count
     end
   end
-  check_shared_sidecars(paths, fail)
-  local store = context.store()
-  local records, did, code = dataset.scan(sessions.native_store(store), paths, { label = M.label(options) })
-  if not records then fail(did, nil, code) end
-  local out, captions, by_people, noted, copies, shas = set.new {}, 0, {}, {}, {}, {}
+  return paths, others, other_count
+end
+
+-- What records have in common while they become items: how many files each content has, and what people said in the window.
+local function reading_of(context, records, fail)
+  local store, copies, shas = context.store(), {}, {}
   for _, record in ipairs(records) do
     if record.sha256 then
       copies[record.sha256] = (copies[record.sha256] or 0) + 1
       shas[#shas + 1] = record.sha256
     end
   end
-  local rejects, rows, rejected, written, unreadable = store:marks "reject", store:texts(shas), 0, 0, nil -- what was said in the window
+  return { session = context.session, store = store, fail = fail, copies = copies, rejects = store:marks "reject",
+    rows = store:texts(shas), by_people = {}, noted = {}, captions = 0, written = 0, rejected = 0 }
+end
+
+-- A person's caption beside a picture is noted in the store, each text of a content once. Gives the item its row.
+local function note_person(reading, item)
+  local sha, seen = item.sha256, reading.noted[item.sha256] or {}
+  if not seen[item.caption] then
+    local last = history.of_person(reading.store, sha, item.caption, reading.copies[sha] > 1)
+    if not last then table.insert(reading.by_people, history.row_of_person(sha, item.caption)) end
+    seen[item.caption], reading.noted[sha] = last or { in_force = true }, seen
+  end
+  item.caption_by.id, item.caption_by.in_force = seen[item.caption].id, seen[item.caption].in_force
+end
+
+-- The caption file beside a picture. One that we wrote there ourselves is not a person's, unless a person changed it since.
+local function take_beside(reading, item)
+  local sidecar, message, refusal = dataset.sidecar(item.path)
+  if refusal then
+    reading.fail(message, refusal == "LIMIT" and "a caption is a sentence or two: is this another file?"
+      or "save the caption file as UTF-8, or remove it", refusal)
+  end
+  reading.session.stood[item.path] = sidecar and sidecar.text or false
+  if not (sidecar and sidecar.text:find "%S") then return end
+  local ours = reading.store:get("sidecar", item.sha256 .. ":" .. hash.sha256(sidecar.text))
+  local marked = ours and json.decode(ours)
+  item.caption = tags.meant(sidecar.text)
+  item.caption_by = { author = ours and "model" or "human", provider = "sidecar", path = sidecar.path,
+    existing = type(marked) == "table" and marked.existing or nil }
+  reading.captions = reading.captions + 1
+  if not ours then note_person(reading, item) end
+end
+
+-- What was written in the window and stands in no file, or in one that a recipe dressed since.
+local function take_written(reading, item)
+  local row = reading.rows[item.sha256]
+  reading.session.began[item.sha256] = row and row.id or false
+  if row and row.author == "human" and row.provider == "window" and row.text:find "%S"
+    and not (item.caption_by and item.caption_by.author == "human") then
+    item.caption = tags.meant(row.text)
+    item.caption_by = { author = "human", provider = "window", id = row.id, in_force = true }
+    reading.written = reading.written + 1
+  end
+end
+
+local function warn_of_profiles(context, items)
+  local first, count = nil, 0
+  for _, item in ipairs(items) do if item.profile then first, count = first or item, count + 1 end end
+  if first then
+    context.warn(("%s has the colour profile \"%s\"%s; colours are taken as sRGB"):format(first.path, first.profile,
+      count > 1 and (", %d more have one that is not sRGB"):format(count - 1) or ""))
+  end
+end
+
+-- "5 pictures: 2 new, 3 known; 2 captions beside them": the counts of pictures add up to all files.
+local function account_of(reading, all, did, bad, unreadable)
+  local new, known, parts = did.new, all - bad - did.new, {}
+  if new > 0 then parts[#parts + 1] = ("%d new"):format(new) end
+  if known > 0 then parts[#parts + 1] = ("%d %s"):format(known, new > 0 and did.hashed == all and "with known content" or "known") end
+  if bad > 0 then
+    parts[#parts + 1] = ("%d unreadable (%s%s: %s)"):format(bad, bad > 1 and "first " or "", unreadable.item.name, unreadable.reason)
+  end
+  local text = set.count(all) .. ": " .. table.concat(parts, ", ")
+  if #parts == 1 and bad == 0 then text = ("%s, all %s"):format(set.count(all), new > 0 and "new" or "known") end
+  if new == 0 and did.hashed > 0 and known > 0 then text = ("%s (%d read again)"):format(text, did.hashed) end
+  if reading.rejected > 0 then text = ("%s; %d rejected in the window"):format(text, reading.rejected) end
+  if reading.written > 0 then text = ("%s; %s written in the window"):format(text, set.count(reading.written, "caption")) end
+  if reading.captions > 0 then text = ("%s; %s beside them"):format(text, set.count(reading.captions, "caption")) end
+  return text
+end
+
+function M.run(context, options)
+  local function fail(message, hint, code) context.fail(message, { hint = hint, code = code }) end
+  local paths, others, other_count = find_all(options, fail)
+  check_shared_sidecars(paths, fail)
+  local records, did, code = dataset.scan(sessions.native_store(context.store()), paths, { label = M.label(options) })
+  if not records then fail(did, nil, code) end
+  local reading, out, unreadable = reading_of(context, records, fail), set.new {}, nil
+  local function reject(item, verb, reason)
+    local row = { item = item, verb = verb, reason = reason, line = context.line }
+    out.rejected[#out.rejected + 1] = row
+    return row
+  end
   for i, record in ipairs(records) do
     local item = M.item(paths[i], record)
     if record.error then
       if record.error:sub(1, #paths[i] + 2) == paths[i] .. ": " then record.error = record.error:sub(#paths[i] + 3) end
-      out.rejected[#out.rejected + 1] = { item = item, verb = "images", reason = record.error, line = context.line }
-      unreadable = unreadable or out.rejected[#out.rejected]
-    elseif rejects[item.sha256] then
-      rejected = rejected + 1
-      out.rejected[#out.rejected + 1] = { item = item, verb = "window", reason = rejects[item.sha256], line = context.line }
+      local row = reject(item, "images", record.error)
+      unreadable = unreadable or row
+    elseif reading.rejects[item.sha256] then
+      reading.rejected = reading.rejected + 1
+      reject(item, "window", reading.rejects[item.sha256])
     else
-      local sidecar, message, refusal = dataset.sidecar(paths[i])
-      if refusal then
-        fail(message, refusal == "LIMIT" and "a caption is a sentence or two: is this another file?" or "save the caption file as UTF-8, or remove it", refusal)
-      end
-      context.session.stood[item.path] = sidecar and sidecar.text or false
-      if sidecar and sidecar.text:find "%S" then
-        -- A caption that we wrote there ourselves is not a person's, unless a person changed it since.
-        local ours = store:get("sidecar", item.sha256 .. ":" .. hash.sha256(sidecar.text))
-        item.caption = tags.meant(sidecar.text)
-        local marked = ours and json.decode(ours)
-        item.caption_by = { author = ours and "model" or "human", provider = "sidecar", path = sidecar.path,
-          existing = type(marked) == "table" and marked.existing or nil }
-        captions = captions + 1
-        if not ours then
-          local sha, seen = item.sha256, noted[item.sha256] or {}
-          if not seen[item.caption] then
-            local last = history.of_person(store, sha, item.caption, copies[sha] > 1)
-            if not last then by_people[#by_people + 1] = history.row_of_person(sha, item.caption) end
-            seen[item.caption], noted[sha] = last or { in_force = true }, seen
-          end
-          item.caption_by.id, item.caption_by.in_force = seen[item.caption].id, seen[item.caption].in_force
-        end
-      end
-      local row = rows[item.sha256]
-      context.session.began[item.sha256] = row and row.id or false
-      if row and row.author == "human" and row.provider == "window" and row.text:find "%S"
-        and not (item.caption_by and item.caption_by.author == "human") then
-        -- It was written in the window and stands in no file, or in one that a recipe dressed since.
-        item.caption = tags.meant(row.text)
-        item.caption_by = { author = "human", provider = "window", id = row.id, in_force = true }
-        written = written + 1
-      end
+      take_beside(reading, item)
+      take_written(reading, item)
       out.items[#out.items + 1] = item
     end
   end
-  if #by_people > 0 then store:batch(function() for _, row in ipairs(by_people) do store:add_caption(row) end end) end
-  local other_colours = {}
-  for _, item in ipairs(out.items) do if item.profile then other_colours[#other_colours + 1] = item end end
-  if #other_colours > 0 then
-    local first = other_colours[1]
-    context.warn(("%s has the colour profile \"%s\"%s; colours are taken as sRGB"):format(first.path, first.profile,
-      #other_colours > 1 and (", %d more have one that is not sRGB"):format(#other_colours - 1) or ""))
+  if #reading.by_people > 0 then
+    reading.store:batch(function() for _, row in ipairs(reading.by_people) do reading.store:add_caption(row) end end)
   end
-  -- The counts add up to all files.
-  local new, bad = did.new, #out.rejected - rejected
-  local known = #paths - bad - new
-  local parts = {}
-  if new > 0 then parts[#parts + 1] = ("%d new"):format(new) end
-  if known > 0 then parts[#parts + 1] = ("%d %s"):format(known, new > 0 and did.hashed == #paths and "with known content" or "known") end
-  if bad > 0 then
-    local first = unreadable
-    parts[#parts + 1] = ("%d unreadable (%s%s: %s)"):format(bad, bad > 1 and "first " or "", first.item.name, first.reason)
-  end
-  local text = set.count(#paths) .. ": " .. table.concat(parts, ", ")
-  if #parts == 1 and bad == 0 then text = ("%s, all %s"):format(set.count(#paths), new > 0 and "new" or "known") end
-  if new == 0 and did.hashed > 0 and known > 0 then text = ("%s (%d read again)"):format(text, did.hashed) end
-  if rejected > 0 then text = ("%s; %d rejected in the window"):format(text, rejected) end
-  if written > 0 then text = ("%s; %s written in the window"):format(text, set.count(written, "caption")) end
-  if captions > 0 then text = ("%s; %s beside them"):format(text, set.count(captions, "caption")) end
+  warn_of_profiles(context, out.items)
+  local text = account_of(reading, #paths, did, #out.rejected - reading.rejected, unreadable)
   if other_count > 0 then text = ("%s; %s left alone: %s"):format(text, set.count(other_count, "other file"), others_text(others)) end
   context.account(text)
   return out

@@ -132,6 +132,41 @@ local function finish(context, options, counts)
   require("recipe.stage").state(context.stage).grid = { path = options.to, counts = line }
 end
 
+-- Each prompt at each strength: a row of a picture for each seed, or for each noise that was given.
+local function draw_rows(context, options, drawing, noise)
+  local bar <close> = log.progress("samples", #options.prompts * #options.strength * #options.seeds * options.steps)
+  local ticks, rows = 0, {}
+  function drawing.tick()
+    ticks = ticks + 1
+    bar:set(ticks)
+  end
+  for p, prompt in ipairs(options.prompts) do
+    for s, strength in ipairs(options.strength) do
+      local cells = {}
+      for i, seed in ipairs(options.seeds) do
+        if script.interrupted() > 0 then context.fail("stopped between two samples", { exit = 130 }) end
+        local picture, message, code = drawing:draw { prompt = prompt, negative = options.negative, seed = seed, strength = strength,
+          steps = options.steps, cfg = options.cfg, sampler = options.sampler, noise = noise and noise[i] }
+        if not picture then context.fail("the samples were not drawn", { hint = message, code = code }) end
+        cells[i] = { picture = picture, label = noise and ("noise %d"):format(i) or ("seed %d"):format(seed), name = ("%d-%d-%d.png"):format(p, s, i) }
+      end
+      rows[#rows + 1] = { title = ("%s: %s"):format(how(strength), prompt), prompt = prompt, s = s, cells = cells }
+    end
+  end
+  return rows
+end
+
+-- Where each picture is in the grid, for those who watch the run.
+local function tell_live(options, result, rows, sheet, places)
+  local shown = {}
+  for r, row in ipairs(rows) do
+    for i, place in ipairs(places[r]) do places[r][i] = json.array(place) end
+    shown[r] = { prompt = row.prompt, strength = options.strength[row.s], cells = json.array(places[r]) }
+  end
+  require("train.live").grid(result.folder, { step = result.step, path = fs.absolute(options.to), width = sheet:width(), height = sheet:height(),
+    rows = json.array(shown), seeds = json.array(options.seeds) })
+end
+
 function M.run(context, options, result)
   local grid, sampler = require "train.grid", require "train.lora.sampler"
   local width, height = options.width or result.options.resolution, options.height or result.options.resolution
@@ -150,28 +185,7 @@ function M.run(context, options, result)
   local drawing <close>, message, code = sampler(result, { width = width, height = height }, prompts)
   if not drawing then context.fail("the samples were not drawn", { hint = message, code = code }) end
   local noise = options.noise and read_noise(context, options.noise, #options.seeds, drawing, drawing.channels)
-  local total = #options.prompts * #options.strength * #options.seeds
-  local bar <close> = log.progress("samples", total * options.steps)
-  local ticks = 0
-  function drawing.tick()
-    ticks = ticks + 1
-    bar:set(ticks)
-  end
-  local rows = {}
-  for p, prompt in ipairs(options.prompts) do
-    for s, strength in ipairs(options.strength) do
-      local cells = {}
-      for i, seed in ipairs(options.seeds) do
-        if script.interrupted() > 0 then context.fail("stopped between two samples", { exit = 130 }) end
-        local picture
-        picture, message, code = drawing:draw { prompt = prompt, negative = options.negative, seed = seed, strength = strength, steps = options.steps,
-          cfg = options.cfg, sampler = options.sampler, noise = noise and noise[i] }
-        if not picture then context.fail("the samples were not drawn", { hint = message, code = code }) end
-        cells[i] = { picture = picture, label = noise and ("noise %d"):format(i) or ("seed %d"):format(seed), name = ("%d-%d-%d.png"):format(p, s, i) }
-      end
-      rows[#rows + 1] = { title = ("%s: %s"):format(how(strength), prompt), prompt = prompt, s = s, cells = cells }
-    end
-  end
+  local rows = draw_rows(context, options, drawing, noise)
   drawing:close()
   counts = options.count and count(context, options, rows) or nil
 
@@ -187,15 +201,9 @@ function M.run(context, options, result)
     steps = options.steps, cfg = options.cfg, sampler = options.sampler, lora = result.note.file or "" } } })
   if not ok then bundle.fail(("%s was not written"):format(options.to), { hint = message, code = code }) end
   if options.pictures then outputs.record(context, options.pictures, key, bundle.files) end
-  outputs.record(context, options.to, key, { options.to }, set.count(total))
+  outputs.record(context, options.to, key, { options.to }, set.count(#rows * #options.seeds))
   if counts then context.store():put("counts", key, json.encode(json.array(counts))) end
-  local shown = {}
-  for r, row in ipairs(rows) do
-    for i, place in ipairs(places[r]) do places[r][i] = json.array(place) end
-    shown[r] = { prompt = row.prompt, strength = options.strength[row.s], cells = json.array(places[r]) }
-  end
-  require("train.live").grid(result.folder, { step = result.step, path = fs.absolute(options.to), width = sheet:width(), height = sheet:height(),
-    rows = json.array(shown), seeds = json.array(options.seeds) })
+  tell_live(options, result, rows, sheet, places)
   finish(context, options, counts)
 end
 
