@@ -90,70 +90,88 @@ local function within(job, sizes, held)
   return nil, ("it needs %.4g MB, there may be %.4g MB"):format(needs / 1e6, job.memory / 1e6), "LIMIT"
 end
 
+-- One picture's latents: f32 bytes of mean and logvar.
+local function encode(job, it, picture)
+  local pixels, message, code = encoded.pixels(picture.path, picture.bucket, picture.sha256)
+  if not pixels then return nil, message, code end
+  it.plan:set(it.x, pixels)
+  local ok
+  ok, message, code = it.plan:run "sample"
+  if not ok then return nil, message, code end
+  local bytes
+  bytes, message, code = it.plan:bytes(it.both)
+  if not bytes then return nil, message, code end
+  local bad = floats.not_finite(bytes)
+  if bad then
+    return nil, ("%s: the VAE's latents are not finite, number %d of %d; %s"):format(picture.path, bad, #bytes // 4, encoded.way_out(job.dtype)), "FORMAT"
+  end
+  return bytes
+end
+
+-- The VAE for pictures of one bucket: { plan, x, both }. Others share the weights of the `first`, which streams them in; `open` closes the plan.
+local function encoder(job, bucket, first, open)
+  local g = layers.new { device = job.device, dtype = job.dtype }
+  local x = g.input("picture", "f32", { 1, bucket.height, bucket.width, 3 })
+  local mean, logvar = vae.encode(g, x, job.model.vae:weights(g), job.model.vae.config)
+  local both = g.concat(mean, logvar)
+  g.graph:output("sample", both)
+  local plan, message, code = job.device:plan(g.graph, { like = first and first.plan })
+  open[#open + 1] = plan
+  local ok, held = plan, first and first.plan:sizes()
+  if plan then ok, message, code = within(job, plan:sizes(), held and held.arena + held.scratch or 0) end
+  if not ok then return nil, ("the VAE at %dx%d: %s"):format(bucket.width, bucket.height, message), code end
+  if not first then
+    ok, message, code = folder.load(g, plan, job.model.vae)
+    if not ok then return nil, message, code end
+  end
+  return { plan = plan, x = x, both = both }
+end
+
+-- What is known of the pictures' latents, their keys, and the places of those that are not, by size in the order of the pictures.
+local function look_for(job)
+  local out, keys, groups, by = {}, {}, {}, {}
+  for i, picture in ipairs(job.pictures) do
+    local b = picture.bucket
+    keys[i] = hash.sha256(json.encode { version = VERSION, picture = picture.sha256, vae = job.base.vae, dtype = job.dtype or "",
+      bucket = json.array { b.width, b.height, b.scale_width, b.scale_height, b.crop_x, b.crop_y } })
+    out[i] = known(job.store, "latents", keys[i])
+    if not out[i] then
+      local name = ("%dx%d"):format(b.width, b.height)
+      if not by[name] then
+        by[name] = {}
+        groups[#groups + 1] = by[name]
+      end
+      table.insert(by[name], i)
+    end
+  end
+  return out, keys, groups
+end
+
 --- memory: the most that may be used, in bytes; left out, what the device has.
 ---@param job { store: table, device: userdata, model: table, base: table, dtype?: string, memory?: number, pictures: table[] }
 ---@return (fun(): string)[]? latents
 ---@return string|integer? message or how many were made now
 ---@return string? code
 function encoded.latents(job)
-  local store, out, groups, order, missing = job.store, {}, {}, {}, 0
-  local keys = {}
-  for i, picture in ipairs(job.pictures) do
-    local b = picture.bucket
-    keys[i] = hash.sha256(json.encode { version = VERSION, picture = picture.sha256, vae = job.base.vae, dtype = job.dtype or "",
-      bucket = json.array { b.width, b.height, b.scale_width, b.scale_height, b.crop_x, b.crop_y } })
-    out[i] = known(store, "latents", keys[i])
-    if not out[i] then
-      local name = ("%dx%d"):format(b.width, b.height)
-      if not groups[name] then
-        groups[name] = {}
-        order[#order + 1] = name
-      end
-      table.insert(groups[name], i)
-      missing = missing + 1
-    end
-  end
+  local out, keys, groups = look_for(job)
+  local missing, done, first = 0, 0, nil
+  for _, group in ipairs(groups) do missing = missing + #group end
   local bar <close> = log.progress("latents", missing)
   local open <close> = closing.list()
-  local done, first = 0, nil
-  for _, name in ipairs(order) do
-    local b = job.pictures[groups[name][1]].bucket
-    local g = layers.new { device = job.device, dtype = job.dtype }
-    local x = g.input("picture", "f32", { 1, b.height, b.width, 3 })
-    local mean, logvar = vae.encode(g, x, job.model.vae:weights(g), job.model.vae.config)
-    local both = g.concat(mean, logvar)
-    g.graph:output("sample", both)
-    local plan, message, code = job.device:plan(g.graph, { like = first })
-    open[#open + 1] = plan
-    local ok, held = plan, first and first:sizes()
-    if plan then ok, message, code = within(job, plan:sizes(), held and held.arena + held.scratch or 0) end
-    if not ok then return nil, ("the VAE at %s: %s"):format(name, message), code end
-    if not first then
-      first = plan
-      ok, message, code = folder.load(g, plan, job.model.vae)
-      if not ok then return nil, message, code end
-    end
-    for _, i in ipairs(groups[name]) do
+  for _, group in ipairs(groups) do
+    local it, message, code = encoder(job, job.pictures[group[1]].bucket, first, open)
+    if not it then return nil, message, code end
+    first = first or it
+    for _, i in ipairs(group) do
       if script.interrupted() > 0 then return nil, "stopped between two pictures", "INTERRUPT" end
-      local pixels
-      pixels, message, code = encoded.pixels(job.pictures[i].path, job.pictures[i].bucket, job.pictures[i].sha256)
-      if not pixels then return nil, message, code end
-      plan:set(x, pixels)
-      ok, message, code = plan:run "sample"
-      if not ok then return nil, message, code end
       local bytes
-      bytes, message, code = plan:bytes(both)
+      bytes, message, code = encode(job, it, job.pictures[i])
       if not bytes then return nil, message, code end
-      local bad = floats.not_finite(bytes)
-      if bad then
-        return nil, ("%s: the VAE's latents are not finite, number %d of %d; %s"):format(job.pictures[i].path, bad, #bytes // 4,
-          encoded.way_out(job.dtype)), "FORMAT"
-      end
-      out[i] = keep(store, "latents", keys[i], bytes)
+      out[i] = keep(job.store, "latents", keys[i], bytes)
       done = done + 1
       bar:set(done)
     end
-    if plan ~= first then plan:close() end
+    if it ~= first then it.plan:close() end
   end
   return out, missing
 end
