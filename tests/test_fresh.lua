@@ -61,7 +61,7 @@ local function small_training()
     plan:set(x, random:normal(12))
     plan:set(target, random:normal(8))
     check.ok(plan:run "accumulate")
-    for name, number in pairs(adamw.numbers(i, 0.05)) do plan:set(adamw.inputs[name], number) end
+    adamw.set(plan, i, 0.05)
     check.ok(plan:run "apply")
     return plan:get(loss)
   end

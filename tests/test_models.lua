@@ -500,7 +500,7 @@ on_both("20 steps of LoRA training are peft's: every loss within 1e-3, the final
   for step, expected in ipairs(losses) do
     ref:run "accumulate"
     check.near(ref:get(m.loss), expected, 1e-3 * expected, "loss of step " .. step)
-    for name, number in pairs(adamw.numbers(step, recipe.lr)) do ref:set(adamw.inputs[name], number) end
+    adamw.set(ref, step, recipe.lr)
     ref:run "apply"
     check.near(ref:get(adamw.norm), norms[step], 1e-3 * norms[step], "gradient norm of step " .. step)
   end
@@ -524,7 +524,7 @@ test("an update is skipped where the gradients are not finite, and the next one 
     for _, batch in ipairs(batches) do
       ref:set(x, batch)
       ref:run "accumulate"
-      for name, number in pairs(adamw.numbers(1, 0.1)) do ref:set(adamw.inputs[name], number) end
+      adamw.set(ref, 1, 0.1)
       ref:run "apply"
     end
     return ref:get(p), ref:get(adamw.norm)

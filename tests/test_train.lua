@@ -113,7 +113,7 @@ local function descent(size)
       for i = from, to do
         plan:set(x, hash.random(3, i):normal(size))
         check.ok(plan:run "accumulate")
-        for name, number in pairs(adamw.numbers(i, 0.1)) do plan:set(adamw.inputs[name], number) end
+        adamw.set(plan, i, 0.1)
         check.ok(plan:run "apply")
       end
     end,

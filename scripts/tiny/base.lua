@@ -157,7 +157,7 @@ function M.new(options)
     plan:set(of_latents, clean)
     local ok, message, refusal = plan:run "accumulate"
     if not ok then return nil, message, refusal end
-    for name, number in pairs(adamw.numbers(i, rate(i))) do plan:set(adamw.inputs[name], number) end
+    adamw.set(plan, i, rate(i))
     ok, message, refusal = plan:run "apply"
     if not ok then return nil, message, refusal end
     return plan:get(plain), plan:get(adamw.norm)

@@ -3,7 +3,7 @@
 --   g:store("accumulate", g:mirror(p, "gradients"), dp, true)     -- for every parameter p, somewhere before
 --   local adamw = optimizer.adamw(g, { clip = 1.0 })
 --   ... each step, before the segment runs:
---   for input, number in pairs(adamw.numbers(step, lr)) do plan:set(adamw.inputs[input], number) end
+--   adamw.set(plan, step, lr)
 --
 -- The update is skipped where the norm of the gradients is not finite: parameters and moments stay bit for bit, and `norm`, an output of
 -- the segment, tells. Gradients are zero after it either way.
@@ -13,9 +13,8 @@ local graph = require "native.graph"
 local optimizer = {}
 
 ---@class calotype.Optimizer
----@field inputs table<string, userdata> scalar inputs of the apply segment
 ---@field norm userdata norm of all gradients before clipping: an output of the segment
----@field numbers fun(step: integer, lr: number): table<string, number> what the inputs are at a step (the first is 1)
+---@field set fun(target: userdata, step: integer, lr: number) what the segment's inputs are at a step (the first is 1), into a plan or reference
 
 --- AdamW (Loshchilov and Hutter 2019) with PyTorch's order and defaults. `clip`: the gradients' norm is held to it (nil: not);
 --- `share`: what the gradients are multiplied with first, 1 / number of accumulated batches; `rates`: some parameters learn at another
@@ -67,12 +66,12 @@ function optimizer.adamw(g, options)
   g:output("apply", norm)
 
   return {
-    inputs = inputs, norm = norm,
-    numbers = function(step, lr)
-      return {
-        keep = 1 - lr * decay, rate = lr / (1 - beta1 ^ step), correction = (1 - beta2 ^ step) ^ -0.5,
-        past = options.average and math.min(options.average, (1 + step) / (10 + step)) or nil,
-      }
+    norm = norm,
+    set = function(target, step, lr)
+      target:set(inputs.keep, 1 - lr * decay)
+      target:set(inputs.rate, lr / (1 - beta1 ^ step))
+      target:set(inputs.correction, (1 - beta2 ^ step) ^ -0.5)
+      if options.average then target:set(inputs.past, math.min(options.average, (1 + step) / (10 + step))) end
     end,
   }
 end

@@ -32,7 +32,7 @@ return function(job, i)
   local ok, message, code = it.plan:run "accumulate"
   if not ok then return nil, message, code end
   local first, adamw = job.first.plan, job.first.net.optimizer
-  for name, number in pairs(adamw.numbers(job.updates + 1, job.rate(i))) do first:set(adamw.inputs[name], number) end
+  adamw.set(first, job.updates + 1, job.rate(i))
   ok, message, code = first:run "apply"
   if not ok then return nil, message, code end
   local loss, norm
