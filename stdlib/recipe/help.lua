@@ -1,10 +1,10 @@
 -- help.lua - what `?reject`, `calotype help reject` and the manual say: all of it comes from the schemas.
 local assistant = require "recipe.assistant"
 local formats = require "recipe.formats"
+local header = require "recipe.header"
 local params = require "recipe.params"
 local providers = require "recipe.providers"
 local schema = require "recipe.schema"
-local session = require "recipe.session"
 local suggest = require "recipe.suggest"
 local verbs = require "recipe.verbs"
 
@@ -39,7 +39,7 @@ end
 --- The functions of the language that are neither verbs nor providers.
 ---@return calotype.schema[]
 function M.functions()
-  local list = { session.header_schema, session.allow_schema, params.schema, params.option }
+  local list = { header.schema, header.allow, params.schema, params.option }
   for _, more in ipairs { assistant.schemas(), FUNCTIONS } do table.move(more, 1, #more, #list + 1, list) end
   return list
 end

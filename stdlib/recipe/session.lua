@@ -4,12 +4,12 @@
 --
 -- Modes: "run"; "check" and "info" (nothing is computed, nothing is written); "plan" (pictures are looked at, nobody is asked, no output
 -- is written); "live" (the prompt: sinks run at once).
-local cache = require "hub.cache"
 local fs = require "native.fs"
+local header = require "recipe.header"
 local json = require "native.json"
 local log = require "native.log"
+local permissions = require "recipe.permissions"
 local place = require "recipe.place"
-local schema = require "recipe.schema"
 local script = require "native.script"
 local store = require "native.store"
 local suggest = require "recipe.suggest"
@@ -116,172 +116,9 @@ function Session:poll(at)
   if script.interrupted() > 0 then self:fail(at, "stopped", { exit = 130 }) end
 end
 
--- --- Header and permissions -------------------------------------------------------------------------------------------
-
-local header_schema = schema.define {
-  name = "recipe", kind = "function", doc = "What the recipe is, for those it is shared with. Optional.",
-  example = 'recipe "watercolour" { about = "...", author = "...", license = "MIT", version = "1.0" }',
-  options = {
-    { "about", "text", doc = "one line: what comes in and what comes out" },
-    { "author", "text", doc = "who wrote it" },
-    { "license", "text", doc = "of the recipe, as SPDX names it: MIT, CC0-1.0" },
-    { "version", "text", doc = "of the recipe" },
-    { "needs", "text", doc = "the oldest calotype that can run it: \">=0.1\"" },
-    { "allow", "table", doc = "all it may touch: { read = { ... }, write = { ... }, net = { ... }, spend = { ... }, gpu = true }" },
-  },
-}
-local allow_schema = schema.define {
-  name = "allow", kind = "function", doc = "What a recipe may touch. When it is written down, nothing else is allowed.",
-  options = {
-    { "read", "list", of = "any", default = {}, doc = "folders and files it reads" },
-    { "write", "list", of = "any", default = {}, doc = "folders and files it writes" },
-    { "net", "list", of = "text", default = {}, doc = "providers it asks" },
-    { "spend", "table", doc = "the most it may spend with each provider: { gemini = usd(0.50) }" },
-    { "gpu", "boolean", default = false, doc = "may it use the device" },
-  },
-}
-M.header_schema, M.allow_schema = header_schema, allow_schema
-
-local function version_numbers(text)
-  local numbers = {}
-  for digits in text:gmatch "%d+" do numbers[#numbers + 1] = tonumber(digits) end
-  return numbers
-end
-
-local function at_least(have, want)
-  for i = 1, math.max(#have, #want) do
-    if (have[i] or 0) ~= (want[i] or 0) then return (have[i] or 0) > (want[i] or 0) end
-  end
-  return true
-end
-
---- recipe "name" { header }
-function Session:declare(name, header, at)
-  if self.header then self:fail(at, "a recipe has one header", { hint = "the first is in line " .. tostring(self.header_at.line) }) end
-  if #self.stages > 0 then self:fail(at, "the header comes first", { hint = "move recipe \"...\" { } to the top" }) end
-  self.name, self.header_at = name, at
-  self.header = schema.read(header_schema, header, { at = at })
-  local needs = self.header.needs
-  if needs then
-    local wanted, have = needs:match "^>=%s*([%d%.]+)$", script.versions().calotype
-    if not wanted then self:fail(at, ("option 'needs' of recipe is %q"):format(needs), { key = "needs", value = true, hint = 'write needs = ">=0.1"' }) end
-    if not at_least(version_numbers(have), version_numbers(wanted)) then
-      self:fail(at, ("this recipe needs calotype %s; this is %s"):format(needs, have), { key = "needs", value = true, hint = "update calotype" })
-    end
-  end
-  if self.header.allow then
-    self.allow = schema.read(allow_schema, self.header.allow, { at = { source = at.source, line = at.line, name = "recipe" } })
-    for provider, amount in pairs(self.allow.spend or {}) do
-      if type(amount) ~= "table" or type(amount.usd) ~= "number" then
-        self:fail(at, ("spend for %s is %s without a unit"):format(tostring(provider), schema.show(amount)),
-          { key = provider, value = true, hint = ("write usd(%s)"):format(schema.show(amount)) })
-      end
-    end
-  end
-end
-
--- Files to be written are granted through their folder: a root that is not there yet becomes a folder. `folder`: what the path will be;
--- nil where only its name can tell.
-local function writable_root(path, folder)
-  local info = fs.stat(path)
-  if folder or info and info.kind == "folder" or folder == nil and not path:find "%.%w+$" then return path end
-  return path:match "^(.+)/[^/]*$" or (path:sub(1, 1) == "/" and "/" or ".")
-end
-
--- The declared roots, once the parameters are known.
-function Session:roots(rights)
-  local key = rights .. "_roots"
-  if self[key] then return self[key] end
-  local roots, at = {}, self.header_at
-  for _, path in ipairs(self.allow[rights]) do
-    local text, complaint, hint = schema.value({ type = "path" }, path, self:reading(at))
-    if not text then self:fail(at, ("allow.%s %s"):format(rights, complaint), { text = path, hint = hint }) end
-    roots[#roots + 1] = text
-    local ok, message, code = fs.grant(rights == "write" and writable_root(text) or text, rights)
-    if not ok and rights == "write" then self:fail(at, ("%s cannot be granted: %s"):format(text, message), { text = path, code = code }) end
-  end
-  self[key] = roots
-  return roots
-end
-
-local function contains(root, path)
-  root, path = fs.absolute(root), fs.absolute(path)
-  return root and path and (root == path or root == "/" or path:sub(1, #root + 1) == root .. "/")
-end
-
---- True when the header allows the path, or has no `allow`.
-function Session:allowed(path, rights)
-  if not self.allow then return true end
-  for _, right in ipairs { "read", "write" } do
-    if right == rights or right == "write" then
-      for _, root in ipairs(self:roots(right)) do if contains(root, path) then return true end end
-    end
-  end
-  return false
-end
-
--- What a base is made of is not written over: it may be gigabytes, and not to be had again.
-local function check_not_in_base(self, base, path, at, key)
-  if contains(base, path) then
-    self:fail(at, ("%s would lie in the base %s"):format(path, base), { key = key, value = true, text = path, hint = "write it elsewhere" })
-  end
-end
-
---- The recipe wants to read a base here; no output may lie in it, whichever comes first.
-function Session:permit_base(path, at, key)
-  path = cache.root(path)
-  self:permit(path, "read", at, key)
-  for _, want in ipairs(self.inferred) do
-    if want.rights == "write" then check_not_in_base(self, path, want.path, want.at) end
-  end
-  table.insert(self.bases, path)
-end
-
---- The recipe wants to read or write here. Refused with 3 when its header does not say so; inferred when it has no `allow`.
---- What will be written (as a `folder`) must be writable now: nobody trains for hours to learn that it is not.
-function Session:permit(path, rights, at, key, folder)
-  if not self:allowed(path, rights) then
-    local top = path:find "/%.%./" and (fs.absolute(path) or path):match "^(.+)/" or path:match "^([^/]+)/" or path
-    self:fail(at, ("the recipe's header does not allow it to %s %s"):format(rights, path),
-      { exit = 3, key = key, value = true, text = not key and path or nil, hint = ("add it: allow = { %s = { %q } }"):format(rights, top) })
-  end
-  if rights == "write" and key and self.mode ~= "info" then
-    local ok, message, code = fs.writable(path, folder)
-    if not ok then
-      self:fail(at, message, { key = key, value = true, code = code, world = true, hint = code == "ARG" and "rename it, or name another folder"
-        or "let yourself write there, or name another folder" })
-    end
-  end
-  for _, base in ipairs(rights == "write" and self.bases or {}) do check_not_in_base(self, base, path, at, key) end
-  local mark = rights .. " " .. path
-  if self.inferred[mark] then return end
-  self.inferred[mark] = true
-  table.insert(self.inferred, { rights = rights, path = path, at = at })
-  if self.allow or (self.reads_only and rights == "write") then return end
-  local ok, message, code = fs.grant(rights == "write" and writable_root(path, folder) or path, rights)
-  if not ok and not (rights == "read" and code == "NOTFOUND") then
-    self:fail(at, message, { key = key, value = true, text = path, code = code, world = true })
-  end
-end
-
---- The recipe wants to ask a service. Refused with 3 when its header does not say so.
-function Session:permit_net(name, at)
-  local allowed = not self.allow
-  for _, known in ipairs(self.allow and self.allow.net or {}) do allowed = allowed or known == name end
-  if not allowed then
-    self:fail(at, ("the recipe's header does not allow it to ask %s"):format(name), { exit = 3, hint = ('add it: allow = { net = { "%s" } }'):format(name) })
-  end
-  if not self.asks[name] then table.insert(self.asks, name) end
-  self.asks[name] = true
-end
-
---- The recipe wants the device. Refused with 3 when its header does not say so.
-function Session:permit_device(at)
-  if self.allow and not self.allow.gpu then
-    self:fail(at, "the recipe's header does not allow it to use the device", { exit = 3, hint = "add it: allow = { gpu = true }" })
-  end
-  self.uses_device = true
-end
+-- What it may touch stands in permissions.lua.
+Session.declare = header.declare
+for name, method in pairs(permissions) do Session[name] = method end
 
 --- For `check`: a device that a step or one of its providers names must be there. It is looked for in the drivers' list, none is opened; where
 --- there is no driver at all, that is a warning: the recipe may be meant for another machine. A run looks when it needs the device: captions that
@@ -324,20 +161,6 @@ function Session:device(wish, at)
     self.devices[key] = known
   end
   return known.device, known.name, known.memory
-end
-
---- The sink writes beside the input pictures: their folders must be writable.
-function Session:permit_inputs(state)
-  local stage = require "recipe.stage"
-  for _, input in ipairs(state.inputs) do
-    for _, step in ipairs(stage.lineage(input)) do
-      local from = stage.state(step)
-      for _, path in ipairs(from.verb.name == "images" and from.options.from or {}) do
-        local info = fs.stat(path)
-        self:permit(path, "write", state.at, "beside", info and info.kind == "folder")
-      end
-    end
-  end
 end
 
 -- --- Stages, sinks, outputs -------------------------------------------------------------------------------------------
@@ -426,20 +249,7 @@ function Session:finish_reading()
       script.fail { message = ("no parameter '%s'"):format(name), exit = 2, source = false, hint = hint }
     end
   end
-  if self.allow then
-    self:roots "read"
-    self:roots "write"
-    for _, rights in ipairs { "read", "write" } do
-      for _, root in ipairs(self:roots(rights)) do
-        local used = false
-        for _, want in ipairs(self.inferred) do
-          local right = want.rights == rights or rights == "read"
-          used = used or (right and (contains(root, want.path) or contains(want.path, root)))
-        end
-        if not used then self:warn(("allow.%s has %s, which nothing in the recipe uses"):format(rights, root), self.header_at, "allow") end
-      end
-    end
-  end
+  if self.allow then self:warn_of_unused() end
 end
 
 return M
