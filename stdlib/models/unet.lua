@@ -73,7 +73,7 @@ function unet.config(config)
   if widths[1] % 2 ~= 0 or widths[1] // 2 <= shift then
     error(("unet: the config's block_out_channels[1] is %d; an even number from %d is expected"):format(widths[1], 2 + 2 * shift), 0)
   end
-  -- Not read here: which side of latents it draws by itself (train.sampler), one for both or height and width.
+  -- Not read here: which side of latents it draws by itself (sides.lua), one for both or height and width.
   layers.each("unet", config, "sample_size", 64, 2, 1, 8192)
   local heads = config.num_attention_heads and "num_attention_heads" or "attention_head_dim" -- in SD1 and SD2 that is their NUMBER
   return {

@@ -50,7 +50,7 @@ end
 ---@return fun(item: calotype.item): table?
 function M.trained(session, made)
   local training, list = training_of(session, made), nil
-  if training then list = M.of_training(training.options.resolution, require("train.sampler").multiple(training.base)) end
+  if training then list = M.of_training(training.options.resolution, require("models.sides").multiple(training.base)) end
   return function(item)
     return item.bucket or list and item.width and item.height and dataset.bucket(item.width, item.height, list) or nil
   end
