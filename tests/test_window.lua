@@ -67,7 +67,7 @@ if not part then
     test(name, function()
       for _, needed in ipairs { "Xvfb", "xdotool" } do if not there(needed) then skip(needed .. " is not installed") end end
       local number, log = tmp "display", tmp "xvfb.log"
-      local pipe = io.popen(("Xvfb -displayfd 3 -screen 0 1024x768x24 -nolisten tcp -noreset 3>%s >%s 2>&1 & echo $!"):format(number, log))
+      local pipe = io.popen(("Xvfb -displayfd 3 -screen 0 1024x768x24 -nolisten tcp -noreset -r 3>%s >%s 2>&1 & echo $!"):format(number, log))
       local server = pipe:read "n"
       pipe:close()
       local display

@@ -34,7 +34,7 @@ local function with_server(fn)
     if output("command -v " .. needed) == "" then skip(needed .. " is not installed") end
   end
   local number = tmp "display"
-  local server = math.tointeger(tonumber(output(("Xvfb -displayfd 3 -screen 0 1280x800x24 -nolisten tcp -noreset 3>%s >/dev/null 2>&1 & echo $!"):format(number))))
+  local server = math.tointeger(tonumber(output(("Xvfb -displayfd 3 -screen 0 1280x800x24 -nolisten tcp -noreset -r 3>%s >/dev/null 2>&1 & echo $!"):format(number))))
   local ok, message = xpcall(function()
     local display = wait("an X server", function() return tonumber(fs.read(number) or "") end)
     fn(math.tointeger(display), server)
