@@ -4,6 +4,8 @@
 --   server:url "503-twice"                  -- http://127.0.0.1:PORT/s/503-twice: a base URL; tests/fake/scenario.c says what names mean
 --   server:counts "503-twice"               -- { requests, produced, delivered, barren, left, open, most_open, of = { [sha256 of a picture] = { ... } } }
 --   server:requests "503-twice"             -- { { method, path, headers = { name = value }, body, model, picture, fault, status, host = "main"|"other" } ... }
+--   server.closed                           -- a port where nobody listens, and nobody will while the server lives
+--   server:ready "ok@60000"                 -- what waits in it is answered now, what comes at once
 --   server:caption(bytes)                   -- what the server says of these bytes
 -- produced: answers that somebody was charged for; delivered: those whose last byte was handed to the network; barren: charged for,
 -- but without a caption in them; left: the client went away first.
@@ -23,8 +25,8 @@ pipe:close()
 
 function M.start()
   local out = assert(io.popen("exec " .. M.program))
-  local port, other = out:read("l"):match "^port (%d+)$", out:read("l"):match "^other (%d+)$"
-  return setmetatable({ out = out, port = math.tointeger(port), other = math.tointeger(other) }, Server)
+  local port, other, closed = out:read("l"):match "^port (%d+)$", out:read("l"):match "^other (%d+)$", out:read("l"):match "^closed (%d+)$"
+  return setmetatable({ out = out, port = math.tointeger(port), other = math.tointeger(other), closed = math.tointeger(closed) }, Server)
 end
 
 function Server:stop()
@@ -49,10 +51,12 @@ function Server:counts(scenario) return assert(json.decode(self:get("/counts/" .
 function Server:requests(scenario) return assert(json.decode(self:get("/requests/" .. scenario))) end
 function Server:faults() return assert(json.decode(self:get "/faults")) end
 
---- The shell command that ends when the scenario had so many requests, or after `seconds` (30).
+--- The shell command that ends when the scenario had so many requests, or after `seconds` (60).
 function Server:until_requests(scenario, count, seconds)
-  return ("%s get %d '/wait/%s/%d' %g >/dev/null"):format(M.program, self.port, scenario, count, seconds or 30)
+  return ("%s get %d '/wait/%s/%d' %g >/dev/null"):format(M.program, self.port, scenario, count, seconds or 60)
 end
+
+function Server:ready(scenario) self:get("/ready/" .. scenario) end
 
 --- Bytes to the server, bytes from it, until it closes or is silent for `seconds`.
 function Server:send(bytes, seconds)

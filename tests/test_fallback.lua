@@ -161,7 +161,7 @@ test("a ceiling stops; it sends no picture to another", function()
 end)
 
 test("Ctrl-C while the first is asked asks nobody else", function()
-  local place = place_with(60, "{ gemini { in_flight = 4 }, openai { free = true } }", { gemini = "ok@50" })
+  local place = place_with(60, "{ gemini { in_flight = 4 }, openai { free = true } }", { gemini = "ok@200" })
   os.execute(([[(%s) >%s/said 2>&1 & p=$!; %s; kill -INT $p; wait $p; echo $? >%s/code]]):format(place.command "run recipe.lua", place.folder,
     server:until_requests(place.gemini, 10), place.folder))
   check.equal(fs.read(place.folder .. "/code"), "130\n", fs.read(place.folder .. "/said"))
@@ -171,7 +171,7 @@ test("Ctrl-C while the first is asked asks nobody else", function()
 end)
 
 test("Ctrl-C while the second is asked keeps what came, and the next run asks it for the rest alone", function()
-  local place = place_with(60, "{ gemini { in_flight = 1 }, openai { in_flight = 4, free = true } }", { gemini = "400key", openai = "ok@50" })
+  local place = place_with(60, "{ gemini { in_flight = 1 }, openai { in_flight = 4, free = true } }", { gemini = "400key", openai = "ok@200" })
   os.execute(([[(%s) >%s/said 2>&1 & p=$!; %s; kill -INT $p; wait $p; echo $? >%s/code]]):format(place.command "run recipe.lua", place.folder,
     server:until_requests(place.openai, 10), place.folder))
   check.equal(fs.read(place.folder .. "/code"), "130\n", fs.read(place.folder .. "/said"))

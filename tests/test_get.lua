@@ -203,7 +203,7 @@ end
 test("Ctrl-C keeps the part, says how to go on, and the next run fetches the rest", function()
   local folder = folder_of "stop"
   local out = io.popen(("(%s) 2>&1 & "):format(fake.command(folder, ("get hf:fake/sd:%s to=m"):format(LARGE), { HF_ENDPOINT = server:url "stall-once=stop" }))
-    .. ("cd '%s'; for i in $(seq 100); do ls m/unet/*.part >/dev/null 2>&1 && break; sleep 0.05; done; sleep 0.3; kill -INT $!; wait $!; echo \"exit $?\"")
+    .. ("cd '%s'; for i in $(seq 1200); do [ $(cat m/unet/*.part 2>/dev/null | wc -c) -ge 50000 ] && break; sleep 0.05; done; kill -INT $!; wait $!; echo \"exit $?\"")
     :format(folder))
   local text = out:read "a"
   out:close()
@@ -273,7 +273,7 @@ test("wrong words are told before anything is asked", function()
   says("hf:a/b to=", "to= names no folder")
   says("hf:a/b variant=../x", "is no variant")
   check.contains(ends(2, run(folder, "get hf:a/b", { HF_ENDPOINT = "huggingface.co" })), "HF_ENDPOINT (environment) is no address of a server")
-  check.contains(ends(75, run(folder, "get hf:a/b", { HF_ENDPOINT = "http://127.0.0.1:1" })), "cannot be reached")
+  check.contains(ends(75, run(folder, "get hf:a/b", { HF_ENDPOINT = "http://127.0.0.1:" .. server.closed })), "cannot be reached")
   local nowhere = ends(75, run(folder, "get hf:a/b", { HF_ENDPOINT = ("https://%s.invalid"):format(("x"):rep(64)) })) -- no name is so long: nobody is asked for it
   check.contains(nowhere, "no such host, or no network")
   check.contains(nowhere, "the folder of another machine does as well, as models/b")
@@ -331,7 +331,7 @@ end)
 test("a process that is killed leaves a part that the next one goes on with", function()
   local folder = folder_of "killed"
   local out = io.popen(("(%s) 2>&1 & "):format(fake.command(folder, ("get hf:fake/sd:%s to=m"):format(LARGE), { HF_ENDPOINT = server:url "stall-once=kill" }))
-    .. ("cd '%s'; for i in $(seq 100); do [ -s m/unet/*.part ] && break; sleep 0.05; done 2>/dev/null; kill -KILL $!; wait $!; echo \"exit $?\"")
+    .. ("cd '%s'; for i in $(seq 1200); do [ -s m/unet/*.part ] && break; sleep 0.05; done 2>/dev/null; kill -KILL $!; wait $!; echo \"exit $?\"")
     :format(folder))
   check.contains(out:read "a", "exit 137")
   out:close()

@@ -42,13 +42,14 @@ local function open()
   return at, p, look, run, file
 end
 
--- `calotype caption` in the background, which the server keeps waiting for a while; `use` meanwhile.
+-- `calotype caption` in the background, which the server keeps waiting; `use` meanwhile.
 local function while_asked(at, words, use)
   local server <close> = fake.start()
   local out = io.popen(("cd %s && GEMINI_BASE_URL=%s GEMINI_API_KEY=%s %s caption photos with=gemini %s 2>&1; echo \"exit $?\""):format(at,
-    server:url "ok@1500=beside", fake.KEY, program, words))
-  os.execute(server:until_requests("ok@1500=beside", 1))
+    server:url "ok@60000=beside", fake.KEY, program, words))
+  os.execute(server:until_requests("ok@60000=beside", 1))
   use()
+  server:ready "ok@60000=beside"
   local said = out:read "a"
   out:close()
   check.contains(said, "exit 0")

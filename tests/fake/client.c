@@ -1,7 +1,7 @@
 /* client.c - the other side: sends bytes as they are and prints what comes until the server closes, so that a test needs
  * neither curl nor the client it is about.
  *
- *   fake get PORT PATH [S]      one GET; prints the body, or nothing when nothing came for S seconds (5)
+ *   fake get PORT PATH [S]      one GET; prints the body, or nothing when nothing came for S seconds (60)
  *   fake send PORT FILE [S]     the bytes of FILE; prints everything that comes back, until nothing came for S seconds (5)
  *   fake quit PORT              tells the server to end */
 #include <arpa/inet.h>
@@ -46,7 +46,7 @@ int client_main(int argc, char **args) {
                       !strcmp(args[1], "quit") ? "/quit"
                       : argc > 3               ? args[3]
                                                : "/");
-  if (!exchange(atoi(args[2]), argc > 4 ? strtod(args[4], NULL) : 5, &out, &in)) return 1;
+  if (!exchange(atoi(args[2]), argc > 4 ? strtod(args[4], NULL) : !strcmp(args[1], "send") ? 5 : 60, &out, &in)) return 1;
   const char *body = !strcmp(args[1], "get") && in.size ? memmem(in.data, in.size, "\r\n\r\n", 4) : NULL;
   size_t skip = body ? (size_t)(body + 4 - in.data) : 0;
   if (strcmp(args[1], "quit") && in.size) fwrite(in.data + skip, 1, in.size - skip, stdout);

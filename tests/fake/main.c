@@ -1,10 +1,12 @@
 /* main.c - two listening sockets, poll, and who answers which path.
  *
- *   build/release/tests/fake            prints "port N" and "other M", serves until GET /quit, or until its parent is gone
+ *   build/release/tests/fake            prints "port N", "other M" and "closed K" (a port that is taken and where nobody listens), serves
+ *                                       until GET /quit, or until its parent is gone
  *   build/release/tests/fake faults     the ways to misbehave
  *
  * `/s/NAME/...` is answered as scenario NAME says (scenario.c); GET /counts[/NAME], /requests[/NAME],
- * /files/NAME (how many that were sent lie here), /wait/NAME/N (answers when there were N requests), /faults, /reset. */
+ * /files/NAME (how many that were sent lie here), /wait/NAME/N (answers when there were N requests), /ready/NAME (its answers are
+ * ready now, and from now on at once), /faults, /reset. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +31,7 @@ typedef struct {
   double ready; /* when the next step may go */
   scenario *in_scenario;
   count *of;
-  char *waits_for; /* GET /wait/NAME/N: the name; answered when it had N requests, or after 30 s */
+  char *waits_for; /* GET /wait/NAME/N: the name; answered when it had N requests, or after a minute */
   long waits_until;
   bool counts; /* the answer is one that can be counted as delivered */
 } peer;
@@ -53,12 +55,13 @@ static double now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static int listener(int *port) {
+static int listener(int *port, bool listens) {
   int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
   struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t size = sizeof at;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) || listen(fd, 256) || getsockname(fd, (struct sockaddr *)&at, &size)) {
+  if (listens) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) || (listens && listen(fd, 256)) ||
+      getsockname(fd, (struct sockaddr *)&at, &size)) {
     perror("fake: listen");
     exit(1);
   }
@@ -156,13 +159,23 @@ static long requests_of(const char *name) {
   return sc ? sc->requests : 0;
 }
 
+static void ready_now(const char *name) {
+  const char *why;
+  scenario *sc = scenario_find(name, strlen(name), &why);
+  if (!sc) return;
+  sc->seconds = 0;
+  for (int i = 0; i < link_count; i++)
+    if (links[i].in_scenario == sc && links[i].out.at == 0) links[i].ready = 0;
+}
+
 static void control(peer *l, const request *r, script *s) {
   const char *slash = strrchr(r->path, '/');
   if (!strncmp(r->path, "/wait/", 6) && slash > r->path + 6) {
     l->waits_for = strndup(r->path + 6, (size_t)(slash - r->path - 6));
     l->waits_until = atol(slash + 1);
-    l->ready = now() + 30;
+    l->ready = now() + 60;
   }
+  if (!strncmp(r->path, "/ready/", 7)) ready_now(r->path + 7);
   answer a = {.status = 200, .type = "application/json"};
   if (!strncmp(r->path, "/counts", 7)) scenario_counts(r->path[7] ? r->path + 8 : "", &a.body);
   else if (!strncmp(r->path, "/requests", 9)) scenario_requests(r->path[9] ? r->path + 10 : "", &a.body);
@@ -170,11 +183,12 @@ static void control(peer *l, const request *r, script *s) {
   else if (!strcmp(r->path, "/faults")) scenario_fault_list(&a.body);
   else if (!strcmp(r->path, "/reset")) batch_reset(), scenario_reset();
   else if (!strcmp(r->path, "/quit")) quitting = true;
-  else if (l->waits_for) cal_buffer_add_text(&a.body, "{}");
+  else if (l->waits_for || !strncmp(r->path, "/ready/", 7)) cal_buffer_add_text(&a.body, "{}");
   else
     a.status = 404,
-    cal_buffer_add_text(&a.body,
-                        "{\"error\":\"paths are /s/NAME/..., /counts, /requests, /files/NAME, /wait/NAME/N, /faults, /reset, /quit\"}");
+    cal_buffer_add_text(
+        &a.body,
+        "{\"error\":\"paths are /s/NAME/..., /counts, /requests, /files/NAME, /wait/NAME/N, /ready/NAME, /faults, /reset, /quit\"}");
   answer_deliver(&a, WHOLE, s);
   answer_free(&a);
 }
@@ -302,9 +316,10 @@ int main(int argc, char **args) {
   if (argc > 1) return client_main(argc, args);
   signal(SIGPIPE, SIG_IGN);
   signal(SIGINT, SIG_IGN); /* a test that is interrupted still wants to count */
-  int main_fd = listener(&fake_port), other_fd = listener(&fake_other_port);
+  int closed, main_fd = listener(&fake_port, true), other_fd = listener(&fake_other_port, true);
+  listener(&closed, false);
   pid_t parent = getppid();
-  printf("port %d\nother %d\n", fake_port, fake_other_port);
+  printf("port %d\nother %d\nclosed %d\n", fake_port, fake_other_port, closed);
   fflush(stdout);
   static struct pollfd polled[MOST_LINKS + 2];
   while (!quitting || link_count) {
