@@ -6,6 +6,7 @@ set -um # m: the tests are a process group, which Ctrl-C ends as a whole
 cd "$(dirname "$0")/.."
 T=${T:-} JOBS=${JOBS:-4} SLOW=${SLOW:-0}
 export BUILD=${BUILD:-build/release} CALOTYPE_WINDOW=no
+case ${TMPDIR:-/tmp} in *[!A-Za-z0-9_./+-]*) TMPDIR=/tmp ;; esac # the tests' commands name files without quotes
 CALOTYPE_TEST_TMP=$(mktemp -d "${TMPDIR:-/tmp}/calotype-tests.XXXXXX") || exit 1
 export CALOTYPE_TEST_TMP
 trap 'rm -rf "$CALOTYPE_TEST_TMP"' EXIT

@@ -161,10 +161,10 @@ test("Ctrl-C is no mistake: what is kept and how to go on, without a place in th
     local _, fault = script.call(script.fail, { message = case[1], exit = 130, source = "recipe.lua", line = 3, hint = "go on with: x" })
     check.equal(script.render(fault), case[2] .. "     = go on with: x\n")
   end
-  place.write("slow.lua", 'local p = params { n = { 1 } }\nimages "photos" :keep_if(function(p) for i = 1, 1e9 do local _ = i end return true end) :sheet { to = "out/s.png" }')
-  local text, exit = shell(place, [[calotype run -p "n=1" slow.lua & p=$!
-    n=0; while [ $n -lt 200 ] && [ ! -e store ]; do sleep 0.05; n=$((n + 1)); done; sleep 0.2
-    kill -INT $p; wait $p]])
+  place.write("slow.lua", 'local p = params { n = { 1 } }\nimages "photos" :keep_if(function(p) print "it runs" for i = 1, 1e9 do local _ = i end return true end) :sheet { to = "out/s.png" }')
+  local text, exit = shell(place, [[calotype run -p "n=1" slow.lua >said 2>&1 & p=$!
+    n=0; while [ $n -lt 1200 ] && ! grep -q "it runs" said; do sleep 0.05; n=$((n + 1)); done
+    kill -INT $p; wait $p; code=$?; cat said; exit $code]])
   check.equal(exit, 130, text)
   check.contains(text, "stopped: what is done is kept\n     = go on with: calotype run slow.lua -p n=1\n")
   check.ok(not text:find("-->", 1, true) and not text:find "error", text)

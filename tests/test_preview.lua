@@ -193,7 +193,7 @@ test("the window is a process of its own: a run opens one, the next run shows in
   if first:find "SDL2" then skip "SDL2 is not installed" end
   check.contains(first, "a window opens")
   check.contains(first, "rc 0")
-  local limit = os.time() + 30
+  local limit = os.time() + 60
   while not store:get("preview window", "child") and os.time() < limit do os.execute "sleep 0.05" end
   check.ok(store:get("preview window", "child"), "the window says that it is there")
   check.contains(said(), "the open window shows them")
@@ -201,7 +201,7 @@ test("the window is a process of its own: a run opens one, the next run shows in
   os.execute(([[for of in /proc/[0-9]*; do
     case $(tr '\0' ' ' <"$of/cmdline" 2>&1) in *'view preview:child ') [ "$(readlink "$of/cwd")" != '%s' ] || kill -INT "${of#/proc/}" ;; esac
   done]]):format(place.folder))
-  limit = os.time() + 30
+  limit = os.time() + 60
   while store:get("preview window", "child") ~= "0" and os.time() < limit do os.execute "sleep 0.05" end
   check.equal(store:get("preview window", "child"), "0")
 end)

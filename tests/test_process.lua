@@ -7,7 +7,7 @@ local function pause(seconds) os.execute(("sleep %g"):format(seconds or 0.005)) 
 
 -- Its lines and its exit code, once it has ended.
 local function finish(p, seconds)
-  local lines, limit = {}, os.time() + (seconds or 20)
+  local lines, limit = {}, os.time() + (seconds or 60)
   while true do
     local code = p:status()
     repeat
@@ -44,8 +44,8 @@ test("a program gets exactly the words, and its lines come whole from both strea
 end)
 
 test("lines come while it runs, half of one when it is whole, a very long one in pieces", function()
-  local p <close> = check.ok(process.start { "sh", "-c", "echo now; printf ha; sleep 0.2; echo lf; exec sleep 30" })
-  local got, limit = {}, os.time() + 10
+  local p <close> = check.ok(process.start { "sh", "-c", "echo now; printf ha; sleep 0.2; echo lf; exec sleep 600" })
+  local got, limit = {}, os.time() + 60
   while #got < 2 and os.time() < limit do
     for _, line in ipairs(p:read()) do got[#got + 1] = line.text end
     pause()
@@ -99,19 +99,19 @@ test("what cannot start says so, with a code, and leaves nothing", function()
 end)
 
 test("an interrupt ends a program with 130, three stages and all, and a killed one with 137", function()
-  local p <close> = check.ok(process.start { "sleep", "60" })
+  local p <close> = check.ok(process.start { "sleep", "600" })
   check.equal(p:status(), nil)
   p:interrupt()
   local lines, code = finish(p)
   check.equal({ lines, code, p:status() }, { {}, 130, 130 })
   p:interrupt()
   p:kill()
-  local q <close> = check.ok(process.start { "sleep", "60" })
+  local q <close> = check.ok(process.start { "sleep", "600" })
   q:kill()
   check.equal(select(2, finish(q)), 137)
   -- One that takes interrupts for advice hears each of them.
   local r <close> = check.ok(process.start { "sh", "-c", "n=0; trap 'n=$((n+1)); echo $n; [ $n = 3 ] && exit 130' INT; echo ready; while :; do sleep 0.02; done" })
-  local heard, limit = {}, os.time() + 20
+  local heard, limit = {}, os.time() + 60
   while not r:status() and os.time() < limit do
     for _, line in ipairs(r:read()) do
       heard[#heard + 1] = line.text
@@ -126,7 +126,7 @@ local function alive(id) return (os.execute(("kill -0 %d 2>/dev/null"):format(id
 local function state(id) return (fs.read(("/proc/%d/stat"):format(id)) or ""):match "%) (%a)" end
 
 test("closing kills what still runs with all that it started; nothing is left as a zombie", function()
-  local p = check.ok(process.start { "sh", "-c", "sleep 60 & echo $!; wait" })
+  local p = check.ok(process.start { "sh", "-c", "sleep 600 & echo $!; wait" })
   local inner
   while not inner do
     inner = p:read()[1]
@@ -137,12 +137,12 @@ test("closing kills what still runs with all that it started; nothing is left as
   p:close()
   p:close()
   check.equal({ alive(id), tostring(p) }, { false, "process (closed)" })
-  for _ = 1, 200 do if not alive(tonumber(inner.text)) or state(tonumber(inner.text)) == "Z" then break end pause() end -- pid 1 buries it
+  for _ = 1, 6000 do if not alive(tonumber(inner.text)) or state(tonumber(inner.text)) == "Z" then break end pause() end -- pid 1 buries it
   check.ok(not alive(tonumber(inner.text)) or state(tonumber(inner.text)) == "Z")
   check.fails("the process is closed", function() p:read() end)
   local ids = {}
   for i = 1, 20 do
-    local q = check.ok(process.start { i % 2 == 0 and "true" or "sleep", "60" })
+    local q = check.ok(process.start { i % 2 == 0 and "true" or "sleep", "600" })
     ids[i] = q:id()
     if i % 3 == 0 then q:close() end
   end
@@ -152,13 +152,14 @@ end)
 
 test("a detached program lives on without us, holds nothing of ours, and is no zombie when it ends first", function()
   local mark = tmp "mark"
-  local p = check.ok(process.start { "sh", "-c", 'echo text; echo text >&2; sleep 0.3; ls -l /proc/$$/fd > "$1.fds"; cut -d " " -f 6 /proc/$$/stat > "$1"; exec sleep 0.3', "sh", mark,
+  local p = check.ok(process.start { "sh", "-c", 'echo text; echo text >&2; while [ ! -e "$1.go" ]; do sleep 0.02; done; ls -l /proc/$$/fd > "$1.fds"; cut -d " " -f 6 /proc/$$/stat > "$1"; exec sleep 0.1', "sh", mark,
     detached = true })
   local id = p:id()
   check.equal({ p:read(), p:status() }, { {} })
   p:close()
   check.ok(alive(id))
-  for _ = 1, 400 do if not alive(id) then break end pause() end
+  check.ok(fs.write(mark .. ".go", ""))
+  for _ = 1, 6000 do if not alive(id) then break end pause() end
   check.equal(alive(id), false)
   check.equal(tonumber(fs.read(mark)), id) -- a session of its own
   for line in fs.read(mark .. ".fds"):gmatch "[^\n]+" do
@@ -182,15 +183,15 @@ test("when we are killed what we started is interrupted, but not what was detach
   fs.make_folder(folder)
   fs.write(folder .. "/start.lua", [[
     local process = require "native.process"
-    local script = 'echo $$ > "$1.tmp"; mv "$1.tmp" "$1"; exec sleep 60'
+    local script = 'echo $$ > "$1.tmp"; mv "$1.tmp" "$1"; exec sleep 600'
     A = process.start { "sh", "-c", script, "sh", os.getenv "AT" .. "/bound" }
     B = process.start { "sh", "-c", script, "sh", os.getenv "AT" .. "/free", detached = true }
-    os.execute "sleep 60"
+    os.execute "exec sleep 600"
   ]])
   local host = check.ok(process.self())
   local p = check.ok(process.start { host, folder .. "/start.lua", env = { AT = folder } })
   local function id_in(name)
-    for _ = 1, 1000 do
+    for _ = 1, 6000 do
       local text = fs.read(folder .. "/" .. name)
       if text then return tonumber(text) end
       pause()
@@ -198,7 +199,7 @@ test("when we are killed what we started is interrupted, but not what was detach
   end
   local bound, free = check.ok(id_in "bound"), check.ok(id_in "free")
   os.execute(("kill -KILL %d"):format(p:id()))
-  for _ = 1, 400 do if not alive(bound) or state(bound) == "Z" then break end pause() end
+  for _ = 1, 6000 do if not alive(bound) or state(bound) == "Z" then break end pause() end
   check.ok(not alive(bound) or state(bound) == "Z")
   check.ok(alive(free))
   os.execute(("kill %d"):format(free))

@@ -153,7 +153,7 @@ test("Ctrl-C while something is measured keeps the steps before it, and the same
   local path = tmp "measured"
   local line = ("%s train_tiny_base %s quick=yes >/dev/null 2>&1"):format(program, path)
   local _, _, code = os.execute(([[%s & pid=$!
-    for i in $(seq 1000); do grep -q 'vae step 2 of 4' %s/log.txt 2>/dev/null && break; sleep 0.02; done
+    for i in $(seq 5000); do grep -q 'vae step 2 of 4' %s/log.txt 2>/dev/null && break; sleep 0.02; done
     kill -TERM $pid; wait $pid]]):format(line, path))
   check.equal(code, 130)
   check.contains(fs.read(path .. "/log.txt"), "vae: stopped after step")
@@ -168,8 +168,8 @@ test("Ctrl-C ends a phase with 130 and a checkpoint, and the same line goes on t
   local log = stopped .. "/log.txt"
   -- A shell without job control lets `&` ignore SIGINT: TERM is handled alike.
   local _, _, code = os.execute(([[%s & pid=$!
-    for i in $(seq 300); do grep -q 'numbers in parameters' %s 2>/dev/null && break; sleep 0.1; done
-    sleep 1; kill -TERM $pid; wait $pid]]):format(line, log))
+    for i in $(seq 1200); do grep -q 'numbers in parameters' %s 2>/dev/null && break; sleep 0.1; done
+    sleep 2; kill -TERM $pid; wait $pid]]):format(line, log))
   check.equal(code, 130)
   local steps = math.tointeger(check.ok(check.ok(fs.read(log)):match "stopped after step (%d+) of 1000000, kept"))
   check.contains(fs.read(log), "the same command goes on from here")

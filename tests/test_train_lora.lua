@@ -906,7 +906,7 @@ on_device("Ctrl-C keeps the step, ends with 130 and the command to go on; the re
   -- The finger waits for a checkpoint: then it is among the steps.
   place.write("stopped.lua", (text:gsub("@", place.folder):gsub("every = 1000", "every = 20")))
   local command = [[CALOTYPE_STDLIB=stdlib CALOTYPE_STORE=F/store P run F/stopped.lua -p steps=100000 2>&1 & p=$!
-    n=0; while [ $n -lt 1200 ] && kill -0 $p 2>/dev/null && ! ls F/runs/*/step-000020.safetensors >/dev/null 2>&1; do sleep 0.05; n=$((n + 1)); done
+    n=0; while [ $n -lt 2400 ] && kill -0 $p 2>/dev/null && ! ls F/runs/*/step-000020.safetensors >/dev/null 2>&1; do sleep 0.05; n=$((n + 1)); done
     kill -INT $p; wait $p; echo "exit $?"]]
   local out = io.popen((command:gsub("F/", place.folder .. "/"):gsub("P run", program .. " run")))
   local said = out:read "a"
@@ -928,7 +928,7 @@ on_device("an allocation that fails on the device ends the run with one sentence
   if program:find "asan" then skip "the address sanitizer needs more address space than the test leaves" end
   local place = new()
   place.write("large.lua", (recipe("batch = 1024, device = 'cpu'"):gsub("resolution = 16", "resolution = 64"):gsub("@", place.folder)))
-  local line = "ulimit -v 1500000; CALOTYPE_STDLIB=stdlib CALOTYPE_STORE=F/store P run F/large.lua 2>&1; echo \"exit $?\""
+  local line = "ulimit -v 1500000; POCL_MAX_PTHREAD_COUNT=2 CALOTYPE_THREADS=2 CALOTYPE_STDLIB=stdlib CALOTYPE_STORE=F/store P run F/large.lua 2>&1; echo \"exit $?\""
   local out = io.popen((line:gsub("F/", place.folder .. "/"):gsub("P run", program .. " run")))
   local said = out:read "a"
   out:close()
@@ -1013,7 +1013,7 @@ on_device("Ctrl-C between two drawn pictures keeps those that are drawn", functi
   local place = new()
   place.write("stopped.lua", (drawn("count = 100000"):gsub("@", place.folder)))
   local line = [[CALOTYPE_STDLIB=stdlib CALOTYPE_STORE=F/store P run F/stopped.lua 2>&1 & p=$!
-    n=0; while [ $n -lt 600 ] && kill -0 $p 2>/dev/null && [ $(find F/store -path '*blobs*' -type f 2>/dev/null | wc -l) -lt 5 ]; do sleep 0.05; n=$((n + 1)); done
+    n=0; while [ $n -lt 2400 ] && kill -0 $p 2>/dev/null && [ $(find F/store -path '*blobs*' -type f 2>/dev/null | wc -l) -lt 5 ]; do sleep 0.05; n=$((n + 1)); done
     kill -INT $p; wait $p; echo "exit $?"]]
   local out = io.popen((line:gsub("F/", place.folder .. "/"):gsub("P run", program .. " run")))
   local said = out:read "a"

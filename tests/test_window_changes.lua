@@ -372,8 +372,10 @@ test("what is typed while another program holds the store is in the window, and 
   local p = open(at)
   local c, item = p.changes, p.items[1]
   check.ok(c:type(item, "one"))
-  local function hold(seconds) -- by another process
+  local function let_go() check.ok(fs.write(at .. "/let go", "")) end
+  local function hold() -- by another process, until it is to let go
     local script = at .. "/hold.lua"
+    os.remove(at .. "/let go")
     local file = assert(io.open(script, "w"))
     file:write(([[
 local s = require "native.store".open %q
@@ -381,15 +383,15 @@ s:batch(function()
   s:put("held", "by", "another")
   io.write "held\n"
   io.flush()
-  os.execute "sleep %g"
+  os.execute %q
 end)
-s:close()]]):format(at .. "/.calotype", seconds))
+s:close()]]):format(at .. "/.calotype", ("n=0; while [ ! -e '%s/let go' ] && [ $n -lt 6000 ]; do sleep 0.05; n=$((n + 1)); done"):format(at)))
     file:close()
     local holder = io.popen(("%s %s 2>&1"):format(host, script))
     check.equal(holder:read "l", "held")
     return holder
   end
-  local other = hold(2)
+  local other = hold()
   for _, text in ipairs { "one ", "one t", "one tw", "one two" } do
     local kept, why = c:type(item, text)
     check.equal(kept, nil)
@@ -401,18 +403,20 @@ s:close()]]):format(at .. "/.calotype", seconds))
   check.equal(done, nil)
   check.contains(message, "in use")
   check.equal(p.items[2].caption, "")
+  let_go()
   other:close()
   check.equal(#c:keep_drafts(), 0)
   check.equal(p.store:drafts(), { { sha = item.sha256, seat = 1, text = "one two" } })
   check.equal(c:tick(13), true)
   check.equal(item.caption, "one two")
   -- what nobody keeps is given back
-  other = hold(7)
+  other = hold()
   check.equal(c:type(item, "one two three"), nil)
   local lost = p:close()
   check.equal(#lost, 1)
   check.equal(lost[1].text, "one two three")
   check.contains(lost[1].why, "in use")
+  let_go()
   other:close()
 end)
 

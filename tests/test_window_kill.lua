@@ -116,7 +116,7 @@ test(("%d kills lose at most the last key, and store and caption files agree aft
     local pid = child:read "l"
     local before = #(fs.read(at .. "/journal") or "")
     if kill % 4 > 0 then -- else also while it begins
-      for _ = 1, 2000 do
+      for _ = 1, 12000 do
         local info = fs.stat(at .. "/journal")
         if info and info.size > before then break end
         script.pause(0.005)

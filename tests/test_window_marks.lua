@@ -174,11 +174,11 @@ local function model()
     local pipe = io.popen "readlink /proc/$PPID/exe"
     local host = pipe:read "l"
     pipe:close()
-    local random, some = hash.random(20261121), 0
+    local random, some, slow = hash.random(20261121), 0, 1 -- a machine on which nothing came so far gets twice the time
     for kill = 1, 12 do
       local child = io.popen(("%s %s >%s/out 2>&1 & echo $!; wait $! 2>/dev/null"):format(host, program, at))
       local pid = child:read "l"
-      script.pause(0.05 + random:below(400) / 1000)
+      script.pause((0.05 + random:below(400) / 1000) * slow)
       os.execute("kill -9 " .. pid)
       child:close()
       check.equal(fs.read(at .. "/out"), "", "kill " .. kill .. ": it ended by itself")
@@ -192,6 +192,7 @@ local function model()
         check.equal(p.changes:undo().left, {})
         for _, item in ipairs(p.items) do check.equal(item.star, p.items[1].star) end
       end
+      if some == 0 then slow = slow * 2 end
       on.close()
     end
     check.ok(some > 0, "no program came so far")

@@ -95,7 +95,7 @@ local function model()
         local took = os.clock() - began
         if not p.waiting[1] then break end -- the transaction was in this one: it is whole
         count = count + 1
-        if timed and took > 0.2 then error(("a slice took %.0f ms"):format(took * 1000)) end
+        if timed and took > 1 then error(("a slice took %.0f ms"):format(took * 1000)) end
       end
       check.ok(count > 2, "it was cut into slices")
       finish(p)
