@@ -7,8 +7,6 @@ local prompts = require "caption.prompts"
 local recipes = dofile "tests/recipes.lua"
 local store = require "native.store"
 
-require("native.log").date = function() return "2026-11-21T10:00:00Z" end -- prices have an end: what they are here is that of this day
-
 local TALK = [[images "@/photos":caption { with = %s }:sheet { to = "@/out/sheet.png" }]]
 
 local function place_with(count)
