@@ -371,7 +371,7 @@ on_device("a training that cannot fit is refused with the numbers before its fir
   check.ok(not fs.stat(place.path "runs"))
   done = place.run(recipe("batch = 4, memory = 0.0035"))
   check.ok(done.text:find "batch = %d needs about", done.text)
-  done = place.run((recipe("memory = 0.01"):gsub("resolution = 16", "resolution = 160")))
+  done = place.run((recipe("memory = 0.04"):gsub("resolution = 16", "resolution = 160")))
   check.contains(done.text, "resolution = 16 needs about") -- what the base itself draws, though more would fit
 end)
 
