@@ -152,8 +152,11 @@ end)
 
 test("a detached program lives on without us, holds nothing of ours, and is no zombie when it ends first", function()
   local mark = tmp "mark"
-  local p = check.ok(process.start { "sh", "-c", 'echo text; echo text >&2; while [ ! -e "$1.go" ]; do sleep 0.02; done; ls -l /proc/$$/fd > "$1.fds"; cut -d " " -f 6 /proc/$$/stat > "$1"; exec sleep 0.1', "sh", mark,
-    detached = true })
+  local script = [[
+    echo text; echo text >&2
+    while [ ! -e "$1.go" ]; do sleep 0.02; done
+    ls -l /proc/$$/fd > "$1.fds"; cut -d " " -f 6 /proc/$$/stat > "$1"; exec sleep 0.1]]
+  local p = check.ok(process.start { "sh", "-c", script, "sh", mark, detached = true })
   local id = p:id()
   check.equal({ p:read(), p:status() }, { {} })
   p:close()
