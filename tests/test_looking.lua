@@ -795,6 +795,20 @@ local BROKEN = {
   end, "has a class_token", "wd14" },
 }
 
+test("a model's folder that may not be looked at is told as that: nothing has to be fetched", function()
+  local place, stat = place_with(1), fs.stat
+  os.execute("rm -r " .. place.path "blip")
+  local _ <close> = setmetatable({}, { __close = function() fs.stat = stat end })
+  fs.stat = function(path)
+    if path:find "/blip$" then return nil, path .. " cannot be found: Permission denied", "DENIED" end
+    return stat(path)
+  end
+  local done = place.check [[images "@/photos":caption { with = blip { model = "@/blip" } }:sheet { to = "@/out/sheet.png" }]]
+  check.contains(done.text, "blip cannot be found: Permission denied")
+  check.contains(done.text, "whose are they?")
+  check.equal(done.text:find("calotype get", 1, true), nil)
+end)
+
 test("a model's folder that is broken is told by check, with what to do", function()
   for _, case in ipairs(BROKEN) do
     local name, breaks, said, provider, folder = table.unpack(case)

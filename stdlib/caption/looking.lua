@@ -55,7 +55,8 @@ local function opened(path, kind)
   end
   local model, message, code = hub_folder.open(path, kind)
   if model then return model end
-  local absent = bring.absent(path)
+  local absent, hint, why = bring.absent(path)
+  if why then return nil, absent, why, hint end
   if absent then message, code = absent, "NOTFOUND"
   elseif code == "NOTFOUND" and message:find("/config.json cannot be opened", 1, true) then
     message = ("%s has no config.json, which every model's folder has"):format(path)

@@ -35,10 +35,12 @@ function M.hint(path)
     or "`calotype get hf:OWNER/NAME` brings the whole folder; `calotype help blip` (wd14, score) says which models of the hub there are"
 end
 
---- What to say where a model's folder is not there; nil: it is, whatever is in it.
----@return string? message, string? hint
+--- What to say where a model's folder is not there, or may not be looked at by who asks; nil: it is, whatever is in it.
+---@return string? message, string? hint, string? code
 function M.absent(path)
-  if fs.stat(path) then return nil end
+  local there, why, code = fs.stat(path)
+  if there then return nil end
+  if code == "DENIED" and why:find "Permission denied$" then return why, ("`ls -ld %s` and the folders above it: whose are they?"):format(path), code end
   return ("there is no model %s"):format(path), M.hint(path)
 end
 
