@@ -555,6 +555,25 @@ local function numbers_in(place, file, tensor, ...)
   place.write(file, bytes:sub(1, from) .. new .. bytes:sub(from + #new + 1))
 end
 
+test("a model of the size and time of the one before is not taken for it: another file in its place, the same file written to", function()
+  local place = place_with(2)
+  local file, time = place.path "blip/model.safetensors", place.path "time"
+  local function given_time(to, from) check.ok(os.execute(("touch -r '%s' '%s'"):format(from, to))) end
+  given_time(time, file)
+  check.contains(place.run(SIDECARS:format(SHORT)).log, "2 written")
+  check.contains(place.run(SIDECARS:format(SHORT)).log, "2 known")
+  numbers_in(place, "blip/model.safetensors", "text_decoder.cls.predictions.bias", 0.5)
+  given_time(file, time)
+  check.contains(place.run(SIDECARS:format(SHORT)).log, "2 written")
+  local handle = assert(io.open(file, "r+b"))
+  handle:seek("end", -4)
+  handle:write(string.pack("<f", 0.125))
+  handle:close()
+  given_time(file, time)
+  check.contains(place.run(SIDECARS:format(SHORT)).log, "2 written")
+  check.contains(place.run(SIDECARS:format(SHORT)).log, "2 known")
+end)
+
 test("a model that is replaced while it is read is told: nothing is kept under the name of the other one", function()
   for with, name in pairs { ['wd14 { model = "@/wd14", threshold = 0.5 }'] = "tagger", [SHORT] = "captioner" } do
     local place, models = place_with(2), require("models." .. name)

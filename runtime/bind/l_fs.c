@@ -72,11 +72,16 @@ static void push_info(lua_State *L, const cal_fs_info *info) {
   lua_setfield(L, -2, "mtime_ns");
 }
 
+/* fs.stat(path) -> { kind, size, mtime_ns, stamp } | nil, message, code. stamp: a text that is another one when another file lies there, or
+ * when it was changed in any way, its old time put back or not. */
 static int l_stat(lua_State *L) {
   cal_error err = {0};
   cal_fs_info info = {0};
   if (cal_fs_stat(cal_bind_fs(L), luaL_checkstring(L, 1), &info, &err)) return cal_push_refusal(L, &err);
   push_info(L, &info);
+  lua_pushfstring(L, "%I:%I:%I:%I:%I", (lua_Integer)info.device, (lua_Integer)info.inode, (lua_Integer)info.size,
+                  (lua_Integer)info.mtime_ns, (lua_Integer)info.ctime_ns);
+  lua_setfield(L, -2, "stamp");
   return 1;
 }
 

@@ -158,14 +158,15 @@ function M.try(part, build)
   return nil, ("%s: %s%s"):format(part.path, apart, said), "FORMAT"
 end
 
---- sha256 of a file: a checkpoint of gigabytes is read once, then known by its path, size and time. With `only_known` it is not read.
+--- sha256 of a file: a checkpoint of gigabytes is read once, then known by its path and what the disk says of it (fs.stat's stamp). With `only_known` it
+--- is not read.
 ---@return string? sum
 ---@return string? message
 ---@return string? code
 function M.file_hash(store, path, only_known)
   local info, message, code = fs.stat(path)
   if not info then return nil, message, code end
-  local key = ("%s|%d|%d"):format(fs.absolute(path) or path, info.size, info.mtime_ns)
+  local key = (fs.absolute(path) or path) .. "|" .. info.stamp
   local known = store:get("file", key)
   if known or only_known then return known end
   local sum

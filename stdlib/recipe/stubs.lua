@@ -199,7 +199,7 @@ function fs.write(path, text) end
 ---@return { path: string, kind: "file"|"folder"|"other", size: integer, mtime_ns: integer }[]?, string?, string?
 function fs.list(folder, recursive) end
 ---@param path string
----@return { kind: "file"|"folder"|"other", size: integer, mtime_ns: integer }?, string?, string?
+---@return { kind: "file"|"folder"|"other", size: integer, mtime_ns: integer, stamp: string }?, string?, string?
 function fs.stat(path) end]]
   put ""
   put("---Formats of :export: " .. table.concat(formats.names, ", "))

@@ -52,7 +52,7 @@ typedef struct {
   char *path; /* owned by the list; NULL from cal_fs_stat */
   cal_fs_kind kind;
   uint64_t size, device, inode;
-  int64_t mtime_ns;
+  int64_t mtime_ns, ctime_ns; /* written, and changed in any way: a name, a right, a link; that time nobody can set */
 } cal_fs_info;
 
 cal_status cal_fs_stat(const cal_fs *fs, const char *path, cal_fs_info *info, cal_error *err);

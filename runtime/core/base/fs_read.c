@@ -16,8 +16,10 @@ static cal_fs_info info_of(const struct stat *st) {
                       .inode = (uint64_t)st->st_ino};
 #if defined(__APPLE__)
   info.mtime_ns = (int64_t)st->st_mtimespec.tv_sec * 1000000000 + st->st_mtimespec.tv_nsec;
+  info.ctime_ns = (int64_t)st->st_ctimespec.tv_sec * 1000000000 + st->st_ctimespec.tv_nsec;
 #else
   info.mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+  info.ctime_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
 #endif
   return info;
 }
