@@ -175,6 +175,37 @@ TEST(products_of_small_blocks_are_exact_at_every_size_and_write_nothing_else) {
   }
 }
 
+TEST(a_product_of_pairs_is_that_of_their_numbers) {
+  const cal_vector_pairs *pairs = cal_vector_pairs_best();
+  if (!pairs) SKIP("this processor has no products of bf16");
+  enum { M = 13, K = 7, N = LANES }; /* K pairs */
+  static float a[M][2 * K], b[2 * K][N], packed[K][N], c[M][N];
+  uint16_t halves[2][M * K];
+  float packed_a[M * K];
+  for (int m = 0; m < M; m++)
+    for (int k = 0; k < 2 * K; k++) {
+      a[m][k] = (float)((m * 5 + k * 3) % 17) - 8;
+      cal_numbers_to(CAL_BF16, &(double){a[m][k]}, 1, &halves[k % 2][m * K + k / 2]);
+    }
+  pairs->join(packed_a, halves[0], halves[1], M * K);
+  for (int k = 0; k < 2 * K; k++)
+    for (int n = 0; n < N; n++)
+      b[k][n] = (float)((k * 7 + n) % 13) - 6 + (n == 3 ? 0.001f : 0); /* rounded away, where it is not 0.001 itself */
+  for (int k = 0; k < K; k++) pairs->round(packed[k], b[2 * k], b[2 * k + 1], N);
+  for (int add = 0; add < 2; add++) pairs->block(&(cal_block){c[0], packed_a, packed[0], N, K, 1, N, M, N, K}, add);
+  for (int m = 0; m < M; m++)
+    for (int n = 0; n < N; n++) {
+      double sum = 0;
+      for (int k = 0; k < 2 * K; k++) sum += (double)a[m][k] * ((k * 7 + n) % 13 - 6);
+      if (n == 3 ? !(fabs(c[m][n] - 2 * sum) < 0.1) : c[m][n] != 2 * sum)
+        printf("  %d, %d: %g for %g\n", m, n, c[m][n], 2 * sum), test_failures++;
+    }
+  pairs->round(packed[0], (const float[]){1.00390625f, NAN}, (const float[]){-INFINITY, 1.01171875f}, 2); /* ties go to even */
+  uint32_t bits[2];
+  memcpy(bits, packed[0], sizeof bits);
+  CHECK(bits[0] == 0xff803f80u && bits[1] >> 16 == 0x3f82 && (bits[1] & 0x7fff) > 0x7f80);
+}
+
 /* A softmax over all keys, made in calls of some keys each, is the one in double: probabilities, sums, scales. Some scores are
  * masked, among them the whole first call of query 5. */
 static double attend_error(const cal_vector *v, int rows, int calls, float spread) {

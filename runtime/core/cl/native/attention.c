@@ -7,6 +7,8 @@
  * elements of vectors; over keys backward, where all products but dq have a side that is broadcast as it lies. Any width works; wide
  * heads leave the cache, and oneDNN's products are faster for them (docs/SPEED.md).
  *
+ * Where a processor multiplies bf16, attention of bf16 goes forward by that: probabilities are rounded, sums and exponentials stay f32.
+ *
  * Every 32 queries of a head (backward: every head) are worked out alone: the same bits whatever the number of threads. */
 #include "core/cl/native/attention.h"
 
@@ -22,6 +24,7 @@ enum {
   ROWS = 64,
   SHARE = 1 << 13, /* pairs of a query and a key in one piece of work: about 10 us */
   PIECES = 4,      /* for each thread */
+  WIDEST = 1024,   /* numbers of a head that are taken in pairs */
 };
 
 static const float LOG2_E = 1.44269504f, LN_2 = 0.693147181f;
@@ -35,6 +38,7 @@ typedef struct {
 
 typedef struct {
   const cal_vector *cpu;
+  const cal_vector_pairs *pairs; /* forward of bf16 by its own products; NULL: in f32 */
   const cal_scratch *scratch;
   int64_t B, H, Tq, Tk, D, E; /* as in graph/ops/attention.c */
   int64_t wide;               /* D, filled up to whole vectors */
@@ -73,6 +77,7 @@ static rows rows_of(const attention *a, const tensor *t, bool copy, int64_t b, i
   for (int64_t i = 0; i < tokens; i++) a->cpu->load(into + i * width, at(t, b, i, h), t->dtype, t->element, (int)width);
   return (rows){into, width};
 }
+static bool in_pairs(const tensor *t) { return t->dtype == CAL_BF16 && t->element == 1; }
 static bool must_copy(const tensor *t) { return t->dtype != CAL_F32 || t->element != 1; }
 
 /* Up to 32 tokens as columns: out [width, 32], 0 where there are no more: those lanes are worked out, too, and thrown away. And back. */
@@ -84,6 +89,24 @@ static void columns_of(const attention *a, const tensor *t, int64_t b, int64_t h
 static void columns_to(const attention *a, const tensor *t, int64_t b, int64_t h, int64_t from, int n, int64_t width, const float *x) {
   for (int64_t c = 0; c < width; c++)
     a->cpu->store(at(t, b, from, h) + c * t->element * (int64_t)t->size, t->dtype, t->token, x + c * LANES, n);
+}
+
+/* ---- bf16, two numbers side by side ------------------------------------------------------------------------------------ */
+
+/* Rows 2i and 2i + 1 of x [count, 32] become row i. With an odd number of rows one more must be there. */
+static void pair_up(const attention *a, float *x, int64_t count) {
+  if (count % 2) memset(x + count * LANES, 0, LANES * sizeof *x);
+  for (int64_t i = 0; i < count; i += 2) a->pairs->round(x + i / 2 * LANES, x + i * LANES, x + (i + 1) * LANES, LANES);
+}
+
+/* The same of tokens as they are stored, `width` numbers each. */
+static rows pairs_of(const attention *a, const tensor *t, int64_t b, int64_t h, int64_t tokens, int64_t width, float *into) {
+  static const uint16_t zeros[WIDEST];
+  for (int64_t i = 0; i < tokens; i += 2) {
+    const uint16_t *first = (const uint16_t *)(const void *)at(t, b, i, h);
+    a->pairs->join(into + i / 2 * width, first, i + 1 < tokens ? first + t->token : zeros, (int)width);
+  }
+  return (rows){into, width};
 }
 
 /* The block may have moved since this was prepared, so it is looked up each time. */
@@ -104,15 +127,21 @@ static void forward_block(const attention *a, int64_t b, int64_t h, int64_t from
   float top[LANES], sum[LANES] = {0}, scale[LANES];
   for (int l = 0; l < LANES; l++) top[l] = -INFINITY;
   columns_of(a, &a->q, b, h, from, n, a->D, q);
-  a->cpu->affine(q, q, 0, a->scale * LOG2_E, NULL, NULL, a->D * LANES);
+  if (a->pairs) pair_up(a, q, a->D);
+  else a->cpu->affine(q, q, 0, a->scale * LOG2_E, NULL, NULL, a->D * LANES);
   for (int64_t j = 0; j < seen; j += ROWS) {
     const int keys = (int)(seen - j < ROWS ? seen - j : ROWS);
-    a->cpu->block(&(cal_block){s, k.p + j * k.row, q, LANES, k.row, 1, LANES, keys, LANES, (int)a->D}, false);
+    a->pairs ? a->pairs->block(&(cal_block){s, k.p + j * k.row, q, LANES, k.row, 1, LANES, keys, LANES, (int)a->D / 2}, false)
+             : a->cpu->block(&(cal_block){s, k.p + j * k.row, q, LANES, k.row, 1, LANES, keys, LANES, (int)a->D}, false);
+    if (a->pairs) a->cpu->affine(s, s, 0, a->scale * LOG2_E, NULL, NULL, (int64_t)keys * LANES);
     for (int i = 0; a->causal && i < keys; i++) /* query from + l sees keys up to from + l + later */
       for (int l = 0; l < LANES && from + l + later < j + i; l++) s[i * LANES + l] = -INFINITY;
     a->cpu->attend(s, keys, top, sum, scale);
     for (int64_t e = 0; j && e < a->E; e++) a->cpu->multiply(o + e * LANES, o + e * LANES, scale, LANES);
-    a->cpu->block(&(cal_block){o, v.p + j * v.row, s, LANES, 1, v.row, LANES, (int)a->E, LANES, keys}, j > 0);
+    if (a->pairs) {
+      pair_up(a, s, keys);
+      a->pairs->block(&(cal_block){o, v.p + j / 2 * v.row, s, LANES, 1, v.row, LANES, (int)a->E, LANES, (keys + 1) / 2}, j > 0);
+    } else a->cpu->block(&(cal_block){o, v.p + j * v.row, s, LANES, 1, v.row, LANES, (int)a->E, LANES, keys}, j > 0);
   }
   for (int l = 0; l < LANES; l++) scale[l] = 1 / sum[l];
   for (int64_t e = 0; e < a->E; e++) a->cpu->multiply(o + e * LANES, o + e * LANES, scale, LANES);
@@ -121,18 +150,21 @@ static void forward_block(const attention *a, int64_t b, int64_t h, int64_t from
   for (int l = 0; l < n; l++) lse[l] = (top[l] + log2f(sum[l])) * LN_2;
 }
 
+static int64_t copied_values(const attention *a) { return (a->pairs ? (a->Tk + 1) / 2 : a->Tk) * a->E; }
+
 static void forward_piece(void *context, size_t piece) {
   const attention *a = context;
   const int64_t blocks = (a->Tq + LANES - 1) / LANES, share = (a->items + a->pieces - 1) / a->pieces;
   const int64_t begin = (int64_t)piece * share, end = begin + share < a->items ? begin + share : a->items;
   float *scratch = piece_scratch(a, piece);
-  float *copied_k = take(&scratch, a->copies[0] ? a->Tk * a->D : 0), *copied_v = take(&scratch, a->copies[1] ? a->Tk * a->E : 0);
+  float *copied_k = take(&scratch, a->copies[0] ? a->Tk * a->D : 0), *copied_v = take(&scratch, a->copies[1] ? copied_values(a) : 0);
   rows k = {0}, v = {0};
   for (int64_t item = begin; item < end; item++) {
     const int64_t h = item / blocks % a->H, b = item / blocks / a->H;
     if (item == begin || item % blocks == 0) {
-      k = rows_of(a, &a->k, a->copies[0], b, h, a->Tk, a->D, copied_k);
-      v = rows_of(a, &a->v, a->copies[1], b, h, a->Tk, a->E, copied_v);
+      k = a->pairs ? (rows){(const float *)(const void *)at(&a->k, b, 0, h), a->k.token / 2}
+                   : rows_of(a, &a->k, a->copies[0], b, h, a->Tk, a->D, copied_k);
+      v = a->pairs ? pairs_of(a, &a->v, b, h, a->Tk, a->E, copied_v) : rows_of(a, &a->v, a->copies[1], b, h, a->Tk, a->E, copied_v);
     }
     forward_block(a, b, h, item % blocks * LANES, k, v, scratch);
   }
@@ -249,10 +281,12 @@ cal_status cal_native_attention(const cal_site *site, const cal_step *step, cal_
   out->run = run_forward;
   a->o = tensor_of(site, &step->output[0]);
   a->lse = cal_site_host(site, &step->output[1]);
-  a->copies[0] = must_copy(&a->k), a->copies[1] = must_copy(&a->v);
+  if (a->q.dtype == CAL_BF16 && in_pairs(&a->k) && a->k.token % 2 == 0 && a->D % 2 == 0 && in_pairs(&a->v) && a->E <= WIDEST)
+    a->pairs = cal_vector_pairs_best();
+  a->copies[0] = !a->pairs && must_copy(&a->k), a->copies[1] = must_copy(&a->v);
   int64_t floats = (a->D + a->E + ROWS) * LANES;
   if (a->copies[0]) floats += vectors(a->Tk * a->D);
-  if (a->copies[1]) floats += vectors(a->Tk * a->E);
+  if (a->copies[1]) floats += vectors(copied_values(a));
   return share_out(site, a, a->B * a->H * ((a->Tq + LANES - 1) / LANES), LANES * a->Tk, floats, err);
 }
 

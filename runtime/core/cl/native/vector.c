@@ -41,8 +41,38 @@
 #include "core/cl/native/vector.inc"
 #undef FN
 #undef NAME
-#undef WIDTH
 #pragma GCC pop_options
+
+#include <immintrin.h>
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma,bmi2,prefer-vector-width=512")
+static inline __attribute__((always_inline)) __m512bh both(const float *a) {
+  int pair;
+  memcpy(&pair, a, sizeof pair);
+  return (__m512bh)_mm512_set1_epi32(pair);
+}
+#define FN(name) name##_pairs
+#define MULTIPLY(sum, b, a) ((v_pairs)_mm512_dpbf16_ps((__m512)(sum), (__m512bh)(b), both(a)))
+#include "core/cl/native/block.inc"
+#undef FN
+#undef MULTIPLY
+#undef WIDTH
+
+static void round_pairs(float *out, const float *first, const float *second, int n) {
+  CAL_NO_ALIAS for (int i = 0; i < n; i++) {
+    const uint32_t a = bits_avx512(first[i]), b = bits_avx512(second[i]);
+    out[i] = from_bits_avx512((a + 0x7fff + (a >> 16 & 1)) >> 16 | ((b + 0x7fff + (b >> 16 & 1)) & 0xffff0000u));
+  }
+}
+static void join_pairs(float *out, const uint16_t *first, const uint16_t *second, int n) {
+  CAL_NO_ALIAS for (int i = 0; i < n; i++) out[i] = from_bits_avx512(first[i] | (uint32_t)second[i] << 16);
+}
+#pragma GCC pop_options
+
+const cal_vector_pairs *cal_vector_pairs_best(void) {
+  static const cal_vector_pairs pairs = {block_pairs, round_pairs, join_pairs};
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bf16") ? &pairs : NULL;
+}
 
 const cal_vector *cal_vector_of(int level) {
   if (level == 0) return &vector_plain;
@@ -57,6 +87,7 @@ const cal_vector *cal_vector_of(int level) {
 #define LEVELS 1
 
 const cal_vector *cal_vector_of(int level) { return level == 0 ? &vector_plain : NULL; }
+const cal_vector_pairs *cal_vector_pairs_best(void) { return NULL; }
 
 #endif
 

@@ -59,6 +59,15 @@ typedef struct {
   const cal_vector_row *rows; /* where cal_vector_row_find says */
 } cal_vector;
 
+/* Two numbers of bf16 in the place of a float, which some processors multiply and add up as one. */
+typedef struct {
+  void (*block)(const cal_block *p,
+                bool add); /* the same; a and b are pairs, of k and k + 1: K, strides and all else count pairs. c is f32 */
+  void (*round)(float *out, const float *first, const float *second, int n);      /* n pairs of floats, rounded; out may be one of them */
+  void (*join)(float *out, const uint16_t *first, const uint16_t *second, int n); /* of what is bf16 */
+} cal_vector_pairs;
+const cal_vector_pairs *cal_vector_pairs_best(void); /* NULL: not here */
+
 const cal_vector *cal_vector_best(void);
 const cal_vector *cal_vector_of(int level); /* 0: plain, then as far as this processor goes; NULL: not here. For tests. */
 
