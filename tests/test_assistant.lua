@@ -70,10 +70,12 @@ test("several settings are typed in a line as recipes have them; what is written
   check.equal(settings.parse ' beams = 3,longest=40; penalty = 1.5, dtype = bf16, rating = true, shift = -1e-2, says = "a = b, \\"c\\"", ',
     { beams = "3", longest = "40", penalty = "1.5", dtype = "bf16", rating = "true", shift = "-1e-2", says = 'a = b, "c"' })
   check.equal(settings.parse "without = { 'long hair', solo, }, model = {}", { without = "long hair, solo", model = "" })
-  for line, words in pairs { ["beams 3"] = "= is expected at 3", ["beams ="] = "a value is expected at the end", ["= 3"] = "a name is expected at =",
-    ["a = 1 b = 2"] = "a comma is expected at b", ["a = 1, a = 2"] = "a stands twice", ['a = "b'] = 'a value is expected at "b', ["a = -b"] = "a number is expected at b",
-    ["a = { b c }"] = "a comma or } is expected at c", ["a = { b"] = "a comma or } is expected at the end", ["a = { b,"] = "a value is expected at the end",
-    ["a = { { 1 } }"] = "a value is expected at {", ["1 = 2"] = "a name is expected at 1", [","] = "a name is expected at ,", ["a == 3"] = "= is expected at ==" } do
+  for line, words in pairs { ["beams 3"] = "'=' is expected at '3'", ["beams ="] = "a value is expected at the end", ["= 3"] = "a name is expected at '='",
+    ["a = 1 b = 2"] = "a comma is expected at 'b'", ["a = 1, a = 2"] = "a stands twice", ['a = "b'] = 'a quote is not closed: "b',
+    ["a = { 'b }"] = "a quote is not closed: 'b }", ["a = -b"] = "a number is expected at 'b'", ["a: 3"] = "'=' is expected at ':'",
+    ["a = { b c }"] = "a comma or '}' is expected at 'c'", ["a = { b"] = "a comma or '}' is expected at the end", ["a = { b,"] = "a value is expected at the end",
+    ["a = { { 1 } }"] = "a value is expected at '{'", ["1 = 2"] = "a name is expected at '1'", [","] = "a name is expected at ','",
+    ["a == 3"] = "'=' is expected at '=='" } do
     check.fails(words, settings.parse, line)
   end
 end)

@@ -276,6 +276,22 @@ test("blip: what goes in circles is named and left out, the others are captioned
   check.contains(said, "penalty = 1.3 or other words as prompt may help")
 end)
 
+test("how far it is counts pictures that are left without, too", function()
+  local place, progress, far = place_with(4), log.progress, {}
+  local _ <close> = setmetatable({}, { __close = function() log.progress = progress end })
+  log.progress = function(name, total, ...)
+    local bar = progress(name, total, ...)
+    if name ~= "captions" then return bar end
+    local function set(_, done)
+      far[#far + 1] = ("%d of %d"):format(done, total)
+      bar:set(done)
+    end
+    return setmetatable({ set = set, note = function(_, ...) bar:note(...) end, close = function() bar:close() end }, { __close = function() bar:close() end })
+  end
+  place.run [[images "@/photos":caption { with = blip { model = "@/blip", beams = 1, longest = 16, shortest = 12, batch = 1 } }:sheet { to = "@/out/sheet.png" }]]
+  check.equal(far[#far], "4 of 4", table.concat(far, "; "))
+end)
+
 test("what a model had no usable words for is not looked at again before another question is asked", function()
   local place = place_with(4)
   local captioner = require "models.captioner"

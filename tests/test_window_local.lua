@@ -151,11 +151,11 @@ test("what else a writer can be told is one line, as recipes have it: checked by
     end
     for line, words in pairs { ["beams = 99"] = "option 'beams' of blip is 99; it must be 1 to 16", ["num_beams = 3"] = "did you mean 'beams'?",
       ["beams = many"] = 'takes a whole number, not "many"', ["foo = 1"] = "blip has model, prompt, beams", ["dtype = f64"] = '"f32", "bf16" or "f16"',
-      ["beams 3"] = "= is expected at 3: name = value", ["penalty = 2"] = "penalty has a place of its own in this box", ["shortest = 40"] = "shortest = 40 and longest = 30" } do
+      ["beams 3"] = "'=' is expected at '3': name = value", ["penalty = 2"] = "penalty has a place of its own in this box", ["shortest = 40"] = "shortest = 40 and longest = 30" } do
       check.contains(trouble(line), words)
     end
     check.contains(trouble("rating = perhaps", "wd14"), "yes or no is expected")
-    check.contains(trouble("threshold = 0.3", "wd14"), "threshold has a place of its own")
+    check.contains(trouble("threshold = 0.3", "wd14"), "threshold has a place of its own in this box: tags")
     check.equal({ p.settings.captioning.with, p.settings.captioning["more blip"] }, { "blip", "shortest = 40" }) -- the one that could be planned
 
     local box = planned(v, { with = "blip", blip = at .. "/blip", ["more blip"] = "beams = 2, longest = 12; dtype = bf16", penalty = "4",

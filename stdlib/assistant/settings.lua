@@ -47,11 +47,12 @@ function M.parse(line)
   end
   local function comma() return take("symbol", ",") or take("symbol", ";") end
   local function wrong(wanted)
-    place.fail(nil, ("%s is expected %s"):format(wanted, tokens[i] and ("at %s"):format(tokens[i].text) or "at the end"), { hint = LINE })
+    place.fail(nil, ("%s is expected %s"):format(wanted, tokens[i] and ("at '%s'"):format(tokens[i].text) or "at the end"), { hint = LINE })
   end
   local function lone()
     local words = take "string"
     if words then return lexer.string_value(words) end
+    if tokens[i] and tokens[i].text:find "^[\"']" then place.fail(nil, ("a quote is not closed: %s"):format(tokens[i].text), { hint = LINE }) end
     local sign = take("symbol", "-")
     local number = take "number"
     if sign and not number then wrong "a number" end
@@ -60,12 +61,12 @@ function M.parse(line)
   while tokens[i] do
     local name = take "name" or wrong "a name"
     if values[name] then place.fail(nil, ("%s stands twice"):format(name)) end
-    if not take("symbol", "=") then wrong "=" end
+    if not take("symbol", "=") then wrong "'='" end
     if take("symbol", "{") then
       local parts = {}
       while not take("symbol", "}") do
         parts[#parts + 1] = lone()
-        if not comma() and not (tokens[i] and tokens[i].text == "}") then wrong "a comma or }" end
+        if not comma() and not (tokens[i] and tokens[i].text == "}") then wrong "a comma or '}'" end
       end
       values[name] = table.concat(parts, ", ")
     else values[name] = lone() end

@@ -189,7 +189,8 @@ function M.at(items, options, context, about)
       verdict.of(numbers, found, told(), left)
       for k, n in ipairs(numbers) do if not found[k].over then about.take(n, found[k], told(), left, model) end end
     end)
-    if left.count > 0 and context.tick then context.tick(("%d left without"):format(left.count)) end
+    local without = left.count + gone.count
+    if without > 0 and context.tick then context.tick(("%d left without"):format(without), without) end
   end
   verdict.blame()
 end

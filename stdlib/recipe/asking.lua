@@ -121,7 +121,7 @@ local function ask_one(context, with, items, open, tried, done, is_last)
   local key_of, question = M.keys(with, context)
   local wanted, keys, left, why = {}, {}, {}, {}
   for n, i in ipairs(open) do wanted[n], keys[n] = items[i], key_of(items[i]) end
-  local bar, written = log.progress("captions", #open), 0
+  local bar, written, without = log.progress("captions", #open), 0, 0
   local function answer(n, text, detail)
     detail = detail or {}
     local i, tokens = open[n], detail.tokens or {}
@@ -135,14 +135,15 @@ local function ask_one(context, with, items, open, tried, done, is_last)
     done.written, written = done.written + 1, written + 1
     done.texts[i] = { text = text, by = author_of(provider.author, with.provider, keys[n], told, id, not is_aside(context, items[i])) }
     if person then done.texts[i] = { text = person.text, by = { author = "human", provider = person.provider, id = person.id, in_force = true } } end
-    bar:set(written)
+    bar:set(written + without)
     if script.interrupted() > 0 and not provider.finishes then context.fail("stopped", { exit = 130, hint = "captions so far are kept" }) end
   end
   local asking = {
     key = function(n) return keys[n] end,
-    tick = function(note) -- nothing came, but it goes on: why it takes its time
+    tick = function(note, left_out) -- nothing came, but it goes on: why it takes its time, and how many were answered by no words
+      without = left_out or without
       bar:note(note)
-      bar:set(written)
+      bar:set(written + without)
     end,
     spent = function(row)
       local tokens = row.tokens or {}
@@ -167,8 +168,9 @@ local function ask_one(context, with, items, open, tried, done, is_last)
 end
 
 --- Ask for the missing ones. With context.aside (true, or the items that it is about) the answers are kept, but do not become the pictures'
---- texts. A provider gets a context of its own: store(), key(n) of the nth item asked for, tick(note) where nothing comes for a while,
---- spent(row) for money that brought no caption, elsewhere(n, why) where somebody else can be asked for the nth item, fail, warn, session.
+--- texts. A provider gets a context of its own: store(), key(n) of the nth item asked for, tick(note [, without]) where nothing comes for
+--- a while (without: how many had no words so far), spent(row) for money that brought no caption, elsewhere(n, why) where somebody else can be asked
+--- for the nth item, fail, warn, session.
 ---@param list table a provider, or several in turn
 ---@param items calotype.item[]
 ---@return { texts: table<integer, { text: string, by: table }>, known: integer, written: integer }

@@ -39,7 +39,8 @@ local FIELDS = {
 }
 for _, writer in ipairs(WRITERS) do FIELDS[#FIELDS + 1] = { name = "more " .. writer, by = writer, more = true, title = "options" } end -- as in a recipe
 table.move({
-  { name = "trigger", title = "trigger", hint = "the made-up word, if there is one" },
+  { name = "trigger", title = "trigger", hint = "the made-up word, if there is one: for caption files and exports",
+    tip = "it is put into caption files that are written and into exports; the store keeps the model's own words" },
   { name = "spend", title = "at most $", hint = "no ceiling; 0.50 is half a dollar" },
 }, 1, 2, #FIELDS + 1, FIELDS)
 
@@ -169,12 +170,20 @@ local function typed(box)
   end
 end
 
+-- How the line of an option that has one is called, where that is another name.
+local function titled(writer, option)
+  for _, field in ipairs(FIELDS) do
+    if belongs(field, writer) and (field.option or field.name) == option and field.title ~= option then return ": " .. field.title end
+  end
+  return ""
+end
+
 -- What stands in the line of options. Raises for what the writer does not have, or not so, and for what is set in another place.
 local function more_of(writer, words)
   local values, rest = settings.parse(words), {}
   settings.read(providers.by_name[writer], values)
   for _, option in ipairs(rest_of(writer)) do rest[option.name] = true end
-  for name in pairs(values) do if not rest[name] then place.fail(nil, ("%s has a place of its own in this box"):format(name)) end end
+  for name in pairs(values) do if not rest[name] then place.fail(nil, ("%s has a place of its own in this box%s"):format(name, titled(writer, name))) end end
   return values
 end
 
@@ -330,7 +339,7 @@ local function wishes(view, area)
     choice(view, "focus", r)
   end
   for field in typed(box) do
-    local hint, tip = field.hint, nil
+    local hint, tip = field.hint, field.tip
     if not hint then hint, tip = hint_of(field) end
     said = ui:field("caption " .. field.name, line(field.title), box.fields[field.name], { hint = hint, tip = tip }) or said
   end
