@@ -172,6 +172,23 @@ test("preview(x) is for the prompt; what is no set says what is", function()
   check.equal(done.exit, 2)
 end)
 
+-- Which process a detached window is only the system knows: the one that has these words, in this folder. Sends `signal` (0: only looks), and
+-- says whether there was one.
+local function window_of(folder, signal)
+  return (os.execute(([[exec 2>/dev/null; found=1; for of in /proc/[0-9]*; do
+    case $(tr '\0' ' ' <"$of/cmdline") in *'view preview:child ')
+      [ "$(readlink "$of/cwd")" != '%s' ] || { kill -%s "${of#/proc/}"; found=0; } ;; esac
+  done; exit $found]]):format(folder, signal)))
+end
+
+-- However the test ends, the window that it began ends, too.
+local function ended(folder)
+  local limit = os.time() + 10
+  window_of(folder, "INT")
+  while window_of(folder, 0) and os.time() < limit do os.execute "sleep 0.05" end
+  window_of(folder, "KILL")
+end
+
 test("the window is a process of its own: a run opens one, the next run shows in that one, and its end is noticed", function()
   local there = io.popen(program .. " help view 2>&1")
   local known = there:read "a"
@@ -179,6 +196,7 @@ test("the window is a process of its own: a run opens one, the next run shows in
   if not known:find "calotype view" then skip "there is no calotype view here" end
   local place = place_with "child"
   place.write("child.lua", 'images "photos":preview {}')
+  local _ <close> = setmetatable({}, { __close = function() ended(place.folder) end })
   local store <close> = check.ok(stores.open(place.path "store"))
   -- SDL's dummy driver is read from the environment once, by the child alone
   local run = ("cd '%s' && env SDL_VIDEODRIVER=dummy CALOTYPE_WINDOW= CALOTYPE_STORE=store '%s/%s' child.lua 2>&1; echo rc $?"):format(place.folder,
@@ -197,10 +215,7 @@ test("the window is a process of its own: a run opens one, the next run shows in
   while not store:get("preview window", "child") and os.time() < limit do os.execute "sleep 0.05" end
   check.ok(store:get("preview window", "child"), "the window says that it is there")
   check.contains(said(), "the open window shows them")
-  -- Which process that is only the system knows: the one that has these words, in this folder.
-  os.execute(([[for of in /proc/[0-9]*; do
-    case $(tr '\0' ' ' <"$of/cmdline" 2>&1) in *'view preview:child ') [ "$(readlink "$of/cwd")" != '%s' ] || kill -INT "${of#/proc/}" ;; esac
-  done]]):format(place.folder))
+  window_of(place.folder, "INT")
   limit = os.time() + 60
   while store:get("preview window", "child") ~= "0" and os.time() < limit do os.execute "sleep 0.05" end
   check.equal(store:get("preview window", "child"), "0")
