@@ -109,6 +109,30 @@ disk_test("a disk that is full at any point of a run: nothing half stays, and wi
   end
 end)
 
+disk_test("a disk that is full while captions go beside the pictures: they are all old, and with room all new", function()
+  local place = new()
+  place.write("recipe.lua", [[
+    local p = params { text = { "a photo of {stem}, [trigger]" } }
+    images "disk/photos":caption { with = template { text = p.text }, trigger = "zkr" }:export { as = "sidecars", beside = true }
+  ]])
+  local text = on_small_disk(place, [[
+    export CALOTYPE_STORE=store
+    disk 65536; cp -r photos disk/photos
+    run; [ "$code" = 0 ] || { echo "BAD at first"; cat log; }
+    free $(($(used) + 12))
+    run -p "text=another {stem}, [trigger]"
+    told full
+    grep "^error" log
+    [ "$(cat disk/photos/*.txt | grep -c "photo of")" = 6 ] || echo "BAD not all are old"
+    find disk -name '*.tmp' | sed "s/^/BAD left /"
+    free 65536
+    run -p "text=another {stem}, [trigger]"; [ "$code" = 0 ] || { echo "BAD then"; cat log; }
+    [ "$(cat disk/photos/*.txt | grep -c another)" = 6 ] || echo "BAD not all are new"
+    umount disk
+  ]])
+  check.contains(text, "was not written, and none of the 6 is changed")
+end)
+
 disk_test("a disk that is full when outputs are written again leaves the old ones whole", function()
   local text = on_small_disk(new(), [[
     mkdir disk; run; cp -r disk/out old; rm -r disk

@@ -102,6 +102,22 @@ test("a folder is held by one at a time", function()
   check.equal(check.refused("cannot be opened", fs.lock(folder .. "/none")), "NOTFOUND")
 end)
 
+test("what is staged lies hidden beside its file until it is renamed, and replaces it in one step", function()
+  local folder = tmp "staged"
+  assert(fs.write(folder .. "/a.txt", "old"))
+  local staged = check.ok(fs.stage(folder .. "/a.txt", "new"))
+  check.ok(staged:find("^" .. folder:gsub("%p", "%%%0") .. "/%.a%.txt%.%d+%-%d+%.tmp$"), staged)
+  check.equal({ fs.read(folder .. "/a.txt"), fs.read(staged) }, { "old", "new" })
+  local other = check.ok(fs.stage(folder .. "/sub/b.txt", "")) -- in a folder that is made for it
+  check.ok(fs.rename(staged, folder .. "/a.txt"))
+  check.equal({ fs.read(folder .. "/a.txt"), (fs.stat(staged)) }, { "new" })
+  check.ok(fs.remove(other))
+  check.equal(check.refused("not a regular file", fs.stage(folder .. "/sub", "x")), "ARG")
+  check.equal(check.refused("", fs.rename(staged, folder .. "/a.txt")), "NOTFOUND")
+  check.equal(#fs.list(folder .. "/sub"), 0)
+  check.equal(check.refused("", fs.stage("/proc/none/a.txt", "x")), "NOTFOUND")
+end)
+
 test("two names of one folder have one real name", function()
   local at = tmp "real"
   os.execute(("mkdir -p %s/a && ln -s a %s/b && touch %s/a/x"):format(at, at, at))

@@ -210,6 +210,64 @@ test("sidecars go beside the pictures and are known as ours; a person's edit of 
   check.equal(place.read "photos/p1.txt", first)
 end)
 
+test("sidecars beside the pictures become new together: what cannot be written, and Ctrl-C, leave all as they were", function()
+  local place = place_with(4)
+  local text = 'images "@/photos":caption { with = template { text = "WORD {stem}" }, trigger = "zkr" }:export { as = "sidecars", beside = true }'
+  ok(place.run((text:gsub("WORD", "old"))))
+  fs.remove(place.path "photos/p2.txt")
+  local function files()
+    local out = {}
+    for _, entry in ipairs(fs.list(place.path "photos")) do
+      local name = entry.path:match "[^/]*$"
+      if not name:find "%.png$" then out[name] = fs.read(entry.path) end
+    end
+    return out
+  end
+  local before, stage, interrupted, rename = files(), fs.stage, script.interrupted, fs.rename
+  check.equal(before, { ["p1.txt"] = "zkr, old p1\n", ["p3.txt"] = "zkr, old p3\n", ["p4.txt"] = "zkr, old p4\n" })
+  local _ <close> = setmetatable({}, { __close = function() fs.stage, script.interrupted, fs.rename = stage, interrupted, rename end })
+  text = text:gsub("WORD", "new")
+  function fs.stage(path, bytes) -- a disk that is full at the third
+    if path:find "p3" then return nil, path .. " cannot be written: the disk is full; make room and run again", "IO" end
+    return stage(path, bytes)
+  end
+  local done = place.run(text)
+  check.equal(done.exit, 1)
+  check.contains(done.text, "@/photos/p3.txt was not written, and none of the 4 is changed")
+  check.contains(done.text, "the disk is full")
+  check.equal(files(), before)
+  function fs.stage(path, bytes) -- Ctrl-C after the second
+    if path:find "p2" then script.interrupted = function() return 1 end end
+    return stage(path, bytes)
+  end
+  done = place.run(text)
+  check.equal(done.exit, 130)
+  check.contains(done.text, "no caption file was changed")
+  check.equal(files(), before)
+  fs.stage, script.interrupted = stage, interrupted
+  function fs.rename(from, to) -- what goes wrong afterwards is told with how far it came, and leaves nothing hidden
+    if to:find "p4" then return nil, to .. " cannot be written: because", "IO" end
+    if to:find "p1" then fs.write(place.path "photos/p3.txt", "my own") end -- somebody writes meanwhile
+    return rename(from, to)
+  end
+  done = place.run(text)
+  check.equal(done.exit, 1)
+  check.contains(done.text, "@/photos/p4.txt was not written; 2 of 3 others are")
+  local now = files()
+  check.equal(now, { ["p1.txt"] = "zkr, new p1\n", ["p2.txt"] = "zkr, new p2\n", ["p3.txt"] = "my own", ["p4.txt"] = "zkr, old p4\n" })
+  fs.rename = rename
+  -- What a kill left of this goes: by a process that is no more, over a minute old.
+  local pipe = io.popen "echo $$" -- one that has ended by the time it is looked for
+  local left = (".p1.txt.%s-0.tmp"):format(pipe:read "l")
+  pipe:close()
+  place.write("photos/" .. left, "zkr, new p1\n")
+  os.execute(("touch -d '2 minutes ago' '%s'"):format(place.path("photos/" .. left)))
+  done = ok(place.run(text))
+  check.contains(done.log, "2 captions written beside the pictures, 2 in place of another, 2 unchanged")
+  now = files()
+  check.equal({ now["p3.txt"], now["p4.txt"], now[left] }, { "zkr, my own\n", "zkr, new p4\n" })
+end)
+
 test("sidecars can go with copies of the pictures into a folder", function()
   local place = place_with(2)
   ok(place.run 'images "@/photos":caption { with = fake {}, trigger = "zkr" }:export { as = "sidecars", to = "@/out/set" }')

@@ -60,6 +60,27 @@ static int l_write(lua_State *L) {
   return 1;
 }
 
+/* fs.stage(path, text) -> the hidden file beside it that has the text | nil, message, code. fs.rename gives it its place. */
+static int l_stage(lua_State *L) {
+  cal_error err = {0};
+  cal_buffer staged = {0};
+  size_t size;
+  const char *path = luaL_checkstring(L, 1), *bytes = luaL_checklstring(L, 2, &size);
+  if (cal_fs_stage(cal_bind_fs(L), path, bytes, size, &staged, &err)) {
+    cal_buffer_free(&staged);
+    return cal_push_refusal(L, &err);
+  }
+  return cal_push_buffer(L, &staged);
+}
+
+/* fs.rename(from, to) -> true | nil, message, code. A file that is there is replaced, in one step. */
+static int l_rename(lua_State *L) {
+  cal_error err = {0};
+  if (cal_fs_rename(cal_bind_fs(L), luaL_checkstring(L, 1), luaL_checkstring(L, 2), &err)) return cal_push_refusal(L, &err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 static void push_info(lua_State *L, const cal_fs_info *info) {
   static const char *const kinds[] = {"file", "folder", "other"};
   lua_createtable(L, 0, 4);
@@ -202,6 +223,8 @@ int luaopen_cal_fs(lua_State *L) {
                                        {"real", l_real},
                                        {"read", l_read},
                                        {"write", l_write},
+                                       {"stage", l_stage},
+                                       {"rename", l_rename},
                                        {"stat", l_stat},
                                        {"list", l_list},
                                        {"make_folder", l_make_folder},

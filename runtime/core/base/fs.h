@@ -97,6 +97,10 @@ int cal_fs_file_descriptor(cal_fs_file *file); /* borrowed, for libraries that w
 cal_status cal_fs_file_commit(cal_fs_file *file, cal_error *err);
 void cal_fs_file_discard(cal_fs_file *file);
 
+/* For files that become new together: the bytes lie in a hidden file beside `path`, as a killed write would leave it, whose path is added
+ * to `staged`. cal_fs_rename(fs, staged, path) gives it its place, cal_fs_remove(fs, staged) takes it back. */
+cal_status cal_fs_stage(const cal_fs *fs, const char *path, const void *bytes, size_t size, cal_buffer *staged, cal_error *err);
+
 /* Open for reading and for writing at the end, made (with its folders) when it is not there: for what grows line by line or piece by
  * piece. A regular file; -1 on failure. The caller closes it. */
 int cal_fs_open_append(const cal_fs *fs, const char *path, cal_error *err);

@@ -143,6 +143,30 @@ cal_status cal_fs_write_soon(const cal_fs *fs, const char *path, const void *byt
   return write_whole(fs, path, bytes, size, false, err);
 }
 
+cal_status cal_fs_stage(const cal_fs *fs, const char *path, const void *bytes, size_t size, cal_buffer *staged, cal_error *err) {
+  cal_fs_file *file = cal_fs_create(fs, path, err);
+  if (!file) return err ? err->code : CAL_E_IO;
+  cal_status status = cal_fs_file_add(file, bytes, size, err);
+  if (!status && !file->temporary[0]) {
+    char self[64];
+    snprintf(self, sizeof self, "/proc/self/fd/%d", file->fd);
+    name_temporary(file);
+    if (linkat(AT_FDCWD, self, file->folder, file->temporary, AT_SYMLINK_FOLLOW) != 0) {
+      status = cal_fail_errno(err, errno, "%s cannot be written", path);
+      file->temporary[0] = 0;
+    }
+  }
+  if (!status) {
+    const char *slash = strrchr(path, '/');
+    cal_buffer_add(staged, path, slash ? (size_t)(slash - path) + 1 : 0);
+    cal_buffer_add_text(staged, file->temporary);
+    if (staged->failed) status = cal_fail(err, CAL_E_MEMORY, "%s: no memory for its name", path);
+  }
+  if (!status) file->temporary[0] = 0; /* it stays */
+  cal_fs_file_discard(file);
+  return status;
+}
+
 int cal_fs_open_append(const cal_fs *fs, const char *path, cal_error *err) {
   cal_place p;
   if (cal_place_find(fs, path, CAL_FS_WRITE, &p, err)) return -1;
