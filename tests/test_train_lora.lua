@@ -712,6 +712,52 @@ on_device("a function counts in the samples what it looks for; the run's last li
   check.ok(select(2, framed:get(x, y)) > 100 + framed:get(x, y), "no green frame")
 end)
 
+on_device("a grid that was stopped goes on with the cells that it had; another seed draws only its own", function()
+  local place = new()
+  local drawing, script = require "train.sampler", require "native.script"
+  local real, interrupted, pictures = drawing.new, script.interrupted, 0
+  local _ <close> = setmetatable({}, { __close = function() drawing.new, script.interrupted = real, interrupted end })
+  local stop
+  function drawing.new(options)
+    local it, message, code = real(options)
+    local draw = it and it.draw
+    function it.draw(self, row)
+      pictures = pictures + 1
+      if pictures == stop then script.interrupted = function() return 1 end end
+      return draw(self, row)
+    end
+    return it, message, code
+  end
+  local function grid(seeds, fresh)
+    pictures = 0
+    local done = place.run(recipe("", ([[lora:samples { prompts = { "a [trigger]", "a door" }, seeds = { %s }, strength = { 0, 1 }, steps = 2, to = "@/out/grid.png",
+      count = function() return true end, pictures = "@/out/each" }]]):format(seeds)), { fresh = fresh })
+    script.interrupted = interrupted
+    return done, pictures
+  end
+  stop = 5
+  local done, count = grid "0, 1"
+  check.equal({ done.exit, count }, { 130, 5 })
+  check.contains(done.text, "those drawn are kept")
+  check.ok(not fs.stat(place.path "out/grid.png") and not fs.stat(place.path "out/each"))
+  stop = nil
+  done, count = grid "0, 1"
+  check.equal({ fine(done).exit, count }, { 0, 3 })
+  check.contains(done.log, "8 pictures, 5 of them drawn before")
+  local went_on, one = place.read "out/grid.png", place.read "out/each/2-2-2.png"
+  done, count = grid "1, 0, 2"
+  check.equal({ fine(done).exit, count }, { 0, 4 })
+  check.ok(place.read "out/each/2-2-1.png" == one, "the seed that was second")
+  fs.remove(place.path "out/grid.png")
+  done, count = grid "0, 1"
+  check.equal({ fine(done).exit, count, place.read "out/grid.png" == went_on }, { 0, 0, true })
+  place = new() -- from nothing, without a stop: the same bytes
+  done, count = grid "0, 1"
+  check.equal({ fine(done).exit, count, place.read "out/each/2-2-2.png" == one }, { 0, 8, true })
+  done, count = grid("0, 1", true) -- --fresh asks nothing that is kept
+  check.equal({ fine(done).exit, count }, { 0, 8 })
+end)
+
 on_device("a grid of a megabyte of prompt and of what is counted is drawn, both cut to what fits", function()
   local place = new()
   local function grid(prompts, text)

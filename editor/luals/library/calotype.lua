@@ -417,7 +417,7 @@ function images_set:expect(options) end
 ---@return calotype.lora
 function images_set:train_lora(options) end
 
----Draw pictures with the LoRA and without it from the same noise, in one labelled grid: a row for each prompt and strength, a column for each seed. A function may look at the pictures and say which of them show what was learned: these get a frame, and the run's last line tells how many there are at each strength.
+---Draw pictures with the LoRA and without it from the same noise, in one labelled grid: a row for each prompt and strength, a column for each seed. A function may look at the pictures and say which of them show what was learned: these get a frame, and the run's last line tells how many there are at each strength. Each picture is kept as soon as it is drawn, and not drawn again.
 ---@param options calotype.samples_options
 ---@return calotype.lora
 function lora:samples(options) end

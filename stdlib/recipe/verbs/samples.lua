@@ -1,6 +1,7 @@
 local callback = require "recipe.callback"
 local fs = require "native.fs"
 local hash = require "native.hash"
+local image = require "native.image"
 local json = require "native.json"
 local log = require "native.log"
 local lora_export = require "recipe.verbs.lora_export"
@@ -10,11 +11,13 @@ local script = require "native.script"
 local set = require "recipe.set"
 local trigger = require "recipe.trigger"
 
+local CELLS = 1 -- of what a picture follows from
+
 local M = {
   name = "samples", on = "lora", version = 2, sink = true,
   doc = "Draw pictures with the LoRA and without it from the same noise, in one labelled grid: a row for each prompt and strength, a column "
     .. "for each seed. A function may look at the pictures and say which of them show what was learned: these get a frame, and the run's "
-    .. "last line tells how many there are at each strength.",
+    .. "last line tells how many there are at each strength. Each picture is kept as soon as it is drawn, and not drawn again.",
   example = 'lora:samples { prompts = { "a photo of [trigger]" }, seeds = { 0, 1, 2 }, to = "out/grid.png" }',
   options = {
     { "prompts", "list", of = "text", required = true, doc = "what is drawn; may have [trigger]" },
@@ -132,26 +135,57 @@ local function finish(context, options, counts)
   require("recipe.stage").state(context.stage).grid = { path = options.to, counts = line }
 end
 
--- Each prompt at each strength: a row of a picture for each seed, or for each noise that was given.
-local function draw_rows(context, options, drawing, noise)
-  local bar <close> = log.progress("samples", #options.prompts * #options.strength * #options.seeds * options.steps)
-  local ticks, rows = 0, {}
+-- The pictures in their order, { p, s, i, row, key, label, name }; those that an earlier run drew, or this one before it was stopped, have their
+-- `picture`.
+local function cells(context, options, result, size, noise_hash)
+  local store, list = context.store(), {}
+  for p, prompt in ipairs(options.prompts) do
+    for s, strength in ipairs(options.strength) do
+      for i, seed in ipairs(options.seeds) do
+        local row = { prompt = prompt, negative = options.negative, seed = seed, strength = strength, steps = options.steps, cfg = options.cfg,
+          sampler = options.sampler }
+        local key = hash.sha256(json.encode { version = CELLS, row = row, size = size, input = lora_export.digest(result),
+          noise = noise_hash and { noise_hash, i } or json.null, calotype = script.versions().calotype })
+        local sha = not context.session.fresh and store:get("sample", key)
+        local bytes = sha and store:blob(sha)
+        list[#list + 1] = { p = p, s = s, i = i, row = row, key = key, picture = bytes and image.decode(bytes, "a sample") or nil,
+          label = noise_hash and ("noise %d"):format(i) or ("seed %d"):format(seed), name = ("%d-%d-%d.png"):format(p, s, i) }
+      end
+    end
+  end
+  return list
+end
+
+-- Draw those that have no picture yet; each is kept before the next begins.
+local function draw(context, options, result, size, missing)
+  local sampler, store = require "train.lora.sampler", context.store()
+  local prompts = table.move(options.prompts, 1, #options.prompts, 2, { options.negative })
+  local drawing <close>, message, code = sampler(result, size, prompts)
+  if not drawing then context.fail("the samples were not drawn", { hint = message, code = code }) end
+  local noise = options.noise and read_noise(context, options.noise, #options.seeds, drawing, drawing.channels)
+  local bar <close> = log.progress("samples", #missing * options.steps)
+  local ticks = 0
   function drawing.tick()
     ticks = ticks + 1
     bar:set(ticks)
   end
-  for p, prompt in ipairs(options.prompts) do
-    for s, strength in ipairs(options.strength) do
-      local cells = {}
-      for i, seed in ipairs(options.seeds) do
-        if script.interrupted() > 0 then context.fail("stopped between two samples", { exit = 130 }) end
-        local picture, message, code = drawing:draw { prompt = prompt, negative = options.negative, seed = seed, strength = strength,
-          steps = options.steps, cfg = options.cfg, sampler = options.sampler, noise = noise and noise[i] }
-        if not picture then context.fail("the samples were not drawn", { hint = message, code = code }) end
-        cells[i] = { picture = picture, label = noise and ("noise %d"):format(i) or ("seed %d"):format(seed), name = ("%d-%d-%d.png"):format(p, s, i) }
-      end
-      rows[#rows + 1] = { title = ("%s: %s"):format(how(strength), prompt), prompt = prompt, s = s, cells = cells }
+  for _, cell in ipairs(missing) do
+    if script.interrupted() > 0 then context.fail("stopped between two samples", { exit = 130, hint = "those drawn are kept" }) end
+    cell.row.noise = noise and noise[cell.i]
+    cell.picture, message, code = drawing:draw(cell.row)
+    if not cell.picture then context.fail("the samples were not drawn", { hint = message, code = code }) end
+    store:put("sample", cell.key, store:put_blob(assert(cell.picture:encode "png")))
+  end
+end
+
+-- Each prompt at each strength: a row of a picture for each seed, or for each noise that was given.
+local function rows_of(list)
+  local rows = {}
+  for _, cell in ipairs(list) do
+    if cell.i == 1 then
+      rows[#rows + 1] = { title = ("%s: %s"):format(how(cell.row.strength), cell.row.prompt), prompt = cell.row.prompt, s = cell.s, cells = {} }
     end
+    table.insert(rows[#rows].cells, cell)
   end
   return rows
 end
@@ -168,7 +202,7 @@ local function tell_live(options, result, rows, sheet, places)
 end
 
 function M.run(context, options, result)
-  local grid, sampler = require "train.grid", require "train.lora.sampler"
+  local grid = require "train.grid"
   local width, height = options.width or result.options.resolution, options.height or result.options.resolution
   local noise_hash = options.noise and hash.file(options.noise)
   local asked = require("recipe.stage").options(context.stage) -- functions as their keys
@@ -181,27 +215,26 @@ function M.run(context, options, result)
     return
   end
 
-  local prompts = table.move(options.prompts, 1, #options.prompts, 2, { options.negative })
-  local drawing <close>, message, code = sampler(result, { width = width, height = height }, prompts)
-  if not drawing then context.fail("the samples were not drawn", { hint = message, code = code }) end
-  local noise = options.noise and read_noise(context, options.noise, #options.seeds, drawing, drawing.channels)
-  local rows = draw_rows(context, options, drawing, noise)
-  drawing:close()
+  local size, missing = { width = width, height = height }, {}
+  local list = cells(context, options, result, size, noise_hash)
+  for _, cell in ipairs(list) do if not cell.picture then missing[#missing + 1] = cell end end
+  if #missing > 0 then draw(context, options, result, size, missing) end
+  local rows = rows_of(list)
   counts = options.count and count(context, options, rows) or nil
 
   local bundle = options.pictures and outputs.bundle(context, options.pictures) or { fail = context.fail }
   for _, row in ipairs(options.pictures and rows or {}) do
     for _, cell in ipairs(row.cells) do bundle.write(options.pictures .. "/" .. cell.name, assert(cell.picture:encode "png")) end
   end
-  local sheet, places
-  sheet, places, code = grid(rows, options.columns)
+  local sheet, places, code = grid(rows, options.columns)
   if not sheet then bundle.fail("the grid was not made", { hint = places, code = code }) end
-  local ok
+  local ok, message
   ok, message, code = sheet:save(options.to, { text = { calotype = json.encode { prompts = json.array(options.prompts), seeds = json.array(options.seeds),
     steps = options.steps, cfg = options.cfg, sampler = options.sampler, lora = result.note.file or "" } } })
   if not ok then bundle.fail(("%s was not written"):format(options.to), { hint = message, code = code }) end
   if options.pictures then outputs.record(context, options.pictures, key, bundle.files) end
-  outputs.record(context, options.to, key, { options.to }, set.count(#rows * #options.seeds))
+  outputs.record(context, options.to, key, { options.to },
+    ("%s%s"):format(set.count(#list), #list > #missing and (", %d of them drawn before"):format(#list - #missing) or ""))
   if counts then context.store():put("counts", key, json.encode(json.array(counts))) end
   tell_live(options, result, rows, sheet, places)
   finish(context, options, counts)
