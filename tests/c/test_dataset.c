@@ -148,10 +148,11 @@ TEST(ctrl_c_is_heard_anywhere_in_a_search_that_finds_millions_of_pairs) {
     CHECK(answer(items, MANY, 100) == 0);
     if (cal_clock() - begun < whole) whole = cal_clock() - begun;
   }
+  const double soon = 0.05 + whole / 20; /* where all goes slowly, this does */
   for (int k = 1; k < 10; k++) {
     int late = 0; /* most of the tries: the machine may be busy with other things */
-    for (int tries = 0; tries < 5; tries++) late += answer(items, MANY, whole * k / 10) > 0.05;
-    if (late > 2) printf("  at %d %% of %.2f s: %d of 5 later than 0.05 s\n", 10 * k, whole, late);
+    for (int tries = 0; tries < 5; tries++) late += answer(items, MANY, whole * k / 10) > soon;
+    if (late > 2) printf("  at %d %% of %.2f s: %d of 5 later than %.2f s\n", 10 * k, whole, late, soon);
     CHECK(late <= 2);
   }
   sigaction(SIGALRM, &old, NULL);
