@@ -39,26 +39,40 @@ end
 
 local LOOK = 256 -- pictures until Ctrl-C is looked for again
 
-function M.run(context, options, input)
-  local items = input.items
-  local reasons, gift, seen = {}, {}, 0
-  local better = BETTER[options.keep]
-  local function look() -- for Ctrl-C, once for each picture of a loop
-    seen = seen + 1
-    if seen % LOOK == 0 and script.interrupted() > 0 then context.fail("stopped while pictures were compared", { exit = 130 }) end
-  end
-  local function drop(keep, go, reason)
-    reasons[go] = reason
-    local text = items[go].caption and go or gift[go]
-    if not items[keep].caption and text and not gift[keep] then gift[keep] = text end
-  end
-  local function choose(group)
-    local best = group[1]
-    for i = 2, #group do if better(items[group[i]], items[best]) then best = group[i] end end
-    return best
-  end
+-- A round of choosing: of each group one stays. What goes has a reason; its caption is given to the one that stays, if that has none.
+local Choice = {}
+Choice.__index = Choice
 
-  local by_content, order = {}, {}
+-- For Ctrl-C, once for each picture of a loop.
+function Choice:look()
+  self.seen = self.seen + 1
+  if self.seen % LOOK == 0 and script.interrupted() > 0 then self.context.fail("stopped while pictures were compared", { exit = 130 }) end
+end
+
+function Choice:best(group)
+  local best = group[1]
+  for i = 2, #group do if self.better(self.items[group[i]], self.items[best]) then best = group[i] end end
+  return best
+end
+
+-- Keep the best of a group of places in `items`; `why(i, keep)` says why another goes. The one kept, and how many went.
+function Choice:keep_one(group, why)
+  local items, keep, count = self.items, self:best(group), 0
+  for _, i in ipairs(group) do
+    self:look()
+    if i ~= keep then
+      count = count + 1
+      self.reasons[i] = why(i, keep)
+      local giver = items[i].caption and i or self.gift[i]
+      if not items[keep].caption and giver and not self.gift[keep] then self.gift[keep] = giver end
+    end
+  end
+  return keep, count
+end
+
+-- Files with the same content. The places of those that stay, and how many went.
+local function same_content(choice)
+  local items, by_content, order = choice.items, {}, {}
   for i, item in ipairs(items) do
     local group = by_content[item.sha256]
     if not group then
@@ -66,52 +80,57 @@ function M.run(context, options, input)
       by_content[item.sha256], order[#order + 1] = group, group
     end
     group[#group + 1] = i
-    look()
+    choice:look()
   end
-  local rest, exact = {}, 0
-  for _, group in ipairs(order) do
-    local keep = choose(group)
-    rest[#rest + 1] = keep
-    for _, i in ipairs(group) do
-      if i ~= keep then
-        exact = exact + 1
-        drop(keep, i, ("same content as %s"):format(called(items[keep], items[i])))
-      end
-    end
+  local function why(i, keep) return ("same content as %s"):format(called(items[keep], items[i])) end
+  local rest, count = {}, 0
+  for n, group in ipairs(order) do
+    local keep, went = choice:keep_one(group, why)
+    rest[n], count = keep, count + went
   end
+  return rest, count
+end
 
+-- Pictures that look the same, among those at `rest`. How many went; or nil, message, code.
+local function same_looks(choice, options, rest)
+  local items, hashes, place, count = choice.items, {}, {}, 0 -- place: where an item stands in `rest`
+  for k, i in ipairs(rest) do hashes[k], place[i] = options.flips and items[i].phashes or items[i].phash, k end
+  local groups, found, code = dataset.duplicates(hashes, { distance = options.distance, flips = options.flips })
+  if not groups then return nil, found, code end
+  local function why(i, keep)
+    local distance, transform = found:pair(place[i], place[keep])
+    local how = distance and ("distance %d of 64%s"):format(distance, transform ~= "same" and ", " .. transform or "") or "through a third picture"
+    return ("looks like %s (%s)"):format(called(items[keep], items[i]), how)
+  end
+  for _, group in ipairs(groups) do
+    local members = {}
+    for k, i in ipairs(group) do members[k] = rest[i] end
+    table.sort(members)
+    local _, went = choice:keep_one(members, why)
+    count = count + went
+  end
+  return count
+end
+
+function M.run(context, options, input)
+  local items = input.items
+  local choice = setmetatable({ context = context, items = items, better = BETTER[options.keep], reasons = {}, gift = {}, seen = 0 }, Choice)
+  local rest, exact = same_content(choice)
   local near = 0
   if options.by == "phash" and #rest > 1 then
-    local hashes = {}
-    for k, i in ipairs(rest) do hashes[k] = options.flips and items[i].phashes or items[i].phash end
-    local groups, found, code = dataset.duplicates(hashes, { distance = options.distance, flips = options.flips })
-    if not groups then context.fail(found, { code = code }) end
-    for _, group in ipairs(groups) do
-      local members, place = {}, {} -- place: where an item stands in `rest`
-      for k, i in ipairs(group) do members[k], place[rest[i]] = rest[i], i end
-      table.sort(members)
-      local keep = choose(members)
-      for _, i in ipairs(members) do
-        look()
-        if i ~= keep then
-          near = near + 1
-          local distance, transform = found:pair(place[i], place[keep])
-          local how = distance and ("distance %d of 64%s"):format(distance, transform ~= "same" and ", " .. transform or "")
-            or "through a third picture"
-          drop(keep, i, ("looks like %s (%s)"):format(called(items[keep], items[i]), how))
-        end
-      end
-    end
+    local message, code
+    near, message, code = same_looks(choice, options, rest)
+    if not near then context.fail(message, { code = code }) end
   end
 
   local carried = 0
   local source = set.map(input, function(item, i)
-    if reasons[i] or not gift[i] then return item end
-    local giver = items[gift[i]]
+    if choice.reasons[i] or not choice.gift[i] then return item end
+    local giver = items[choice.gift[i]]
     carried = carried + 1
     return set.with(item, { caption = giver.caption, caption_by = set.with(giver.caption_by, { carried_from = giver.path }) }, "caption of " .. giver.name)
   end)
-  local out, count = set.filter(source, "dedupe", context.line, function(_, i) return reasons[i] end)
+  local out, count = set.filter(source, "dedupe", context.line, function(_, i) return choice.reasons[i] end)
   local parts = {}
   if exact > 0 then parts[#parts + 1] = ("%d with the same content"):format(exact) end
   if near > 0 then parts[#parts + 1] = ("%d that look the same"):format(near) end
