@@ -4,6 +4,7 @@ local fs = require "native.fs"
 local hash = require "native.hash"
 local image = require "native.image"
 local json = require "native.json"
+local log = require "native.log"
 local project = require "window.project"
 local script = require "native.script"
 local stores = require "native.store"
@@ -91,6 +92,20 @@ local function told(path)
   return did, will
 end
 
+-- Until so many lines stand in the file behind its byte `from`, or a minute is over.
+local function wait_for_lines(path, from, count)
+  local till, lines = log.clock() + 60, 0
+  while lines < count and log.clock() < till do
+    local file <close> = io.open(path)
+    if file then
+      file:seek("set", from)
+      local more = file:read "a"
+      from, lines = from + #more, lines + select(2, more:gsub("\n", ""))
+    end
+    script.pause(0.002)
+  end
+end
+
 local function same(list, state)
   for i, text in ipairs(state or {}) do if list[i] ~= text then return false end end
   return state ~= nil and #list == #state
@@ -112,17 +127,14 @@ test(("%d kills lose at most the last key, and store and caption files agree aft
   local out = at .. "/out"
   for kill = 1, KILLS do
     check.ok(fs.write(at .. "/child.lua", CHILD:format(at, SEED + kill)))
+    local journal = #(fs.read(at .. "/journal") or "")
     local child = io.popen(("%s %s/child.lua >%s 2>&1 & echo $!; wait $! 2>/dev/null"):format(host, at, out))
     local pid = child:read "l"
-    local before = #(fs.read(at .. "/journal") or "")
-    if kill % 4 > 0 then -- else also while it begins
-      for _ = 1, 12000 do
-        local info = fs.stat(at .. "/journal")
-        if info and info.size > before then break end
-        script.pause(0.005)
-      end
+    if kill % 4 > 0 then -- a moment in its work, however slow the machine
+      wait_for_lines(at .. "/journal", journal, 1 + r:below(40))
+      script.pause(r:below(4) / 1000)
+    else script.pause(r:below(120) / 1000) -- also while it begins
     end
-    script.pause(r:below(120) / 1000)
     os.execute("kill -9 " .. pid)
     child:close() -- it is gone
     local said = fs.read(out) or ""
