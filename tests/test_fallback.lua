@@ -151,7 +151,7 @@ test("blocked pictures go to nobody else, in the next run neither, whether the f
 end)
 
 test("a ceiling stops; it sends no picture to another", function()
-  local place = place_with(12, "{ gemini { spend = usd(0.01) }, openai { free = true } }", {})
+  local place = place_with(12, "{ gemini { spend = usd(0.02) }, openai { free = true } }", {})
   local code, text = place.run()
   check.equal(code, 1, text)
   check.contains(text, "would cross the ceiling")
