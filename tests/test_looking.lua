@@ -730,6 +730,21 @@ test("of many pictures that stay without the first three have a line each; the o
   check.equal(select(2, four:gsub("is left without: no tag is as sure as 0.999", "")), 4)
 end)
 
+test("copies of a picture that stay without are told each and logged once; where the log is asked for is quoted, and no folder where there are several", function()
+  local place = place_with(1)
+  for n = 1, 5 do place.write(("my photos/c%d.png"):format(n), place.read "photos/p1.png") end
+  local with = [[images { %s }:caption { with = wd14 { model = "@/wd14", threshold = %g, character_threshold = 1 } }:sheet { to = "@/out/s.png" }]]
+  local _, said = warned(place, with:format('"@/my photos"', 1))
+  check.equal(select(2, said:gsub("is left without: no tag", "")), 3)
+  check.contains(said, ('2 more pictures are left without: c4.png, c5.png; `calotype captions log "%s"` says why of each'):format(place.path "my photos"))
+  do
+    local s <close> = assert(store.open(place.path "store"))
+    check.equal(#s:spends(hash.sha256(place.read "photos/p1.png")), 1)
+  end
+  _, said = warned(place, with:format('"@/my photos", "@/photos"', 0.999))
+  check.contains(said, "3 more pictures are left without: c4.png, c5.png, p1.png; `calotype captions log FOLDER` says why of each")
+end)
+
 test("wd14: Ctrl-C while it looks keeps what there is", function()
   local place, open = place_with(2), tagger.open
   local _ <close> = setmetatable({}, { __close = function() tagger.open = open end })

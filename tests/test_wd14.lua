@@ -37,6 +37,15 @@ test("tagger: a picture in which numbers run over has none, the others have thei
   local found = assert(it:look(floats:sub(1, each) .. string.pack("<f", 0 / 0):rep(each // 4) .. floats:sub(2 * each + 1, 3 * each), 3))
   check.equal({ #found, found[2], #found[1], #found[3] }, { 3, { over = true }, count, count })
   for _, k in ipairs { 1, 3 } do for i, p in ipairs(found[k]) do check.near(p, expected[(k - 1) * count + i], 1e-4) end end
+  local plan = it.plan
+  it.plan = { set = function(_, ...) plan:set(...) end, run = function(_, ...) return plan:run(...) end, close = function() plan:close() end,
+    get = function(_, ...)
+      local all = plan:get(...)
+      all[count + count // 2] = 0 / 0 -- one of the second picture's
+      return all
+    end }
+  found = assert(it:look(floats, 3))
+  check.equal({ #found[1], found[2], #found[3] }, { count, { over = true }, count })
 end)
 
 test("wd14: names, quotes and categories of selected_tags.csv", function()

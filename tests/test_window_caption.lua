@@ -118,6 +118,9 @@ test("a model is asked once more on request; stopped, the same goes on with the 
     run()
     check.equal({ p.settings.captioning.take, p.settings.captioning.begun }, { 2, nil })
     check.equal(#p.changes:history(p.items[1]), 2)
+    planned(false)
+    key(v, "escape")
+    check.equal(p.settings.captioning.take, 2) -- a plan alone asks nobody
     said, box = planned(true)
     check.contains(said, "2 to ask for") -- and a third
     check.contains(box.recipe, "take = 3")
@@ -127,6 +130,7 @@ test("a model is asked once more on request; stopped, the same goes on with the 
     check.equal(box.another, true)
     check.contains(box.recipe, "take = 3")
     check.contains(said, "asks nobody")
+    check.equal(p.settings.captioning.begun, true)
   end)
 end)
 

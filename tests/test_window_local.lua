@@ -141,6 +141,7 @@ end)
 test("what else a writer can be told is one line, as recipes have it: checked by the same rules, remembered for each writer", function()
   with_view(2, function(v, p, at)
     window.settle(v)
+    local word, set = p.trigger, p.settings.trigger
     local function trouble(line, with, more)
       local how = { with = with or "blip", blip = at .. "/blip", wd14 = at .. "/wd14", ["more " .. (with or "blip")] = line }
       for name, value in pairs(more or {}) do how[name] = value end
@@ -157,6 +158,9 @@ test("what else a writer can be told is one line, as recipes have it: checked by
     check.contains(trouble("rating = perhaps", "wd14"), "yes or no is expected")
     check.contains(trouble("threshold = 0.3", "wd14"), "threshold has a place of its own in this box: tags")
     check.equal({ p.settings.captioning.with, p.settings.captioning["more blip"] }, { "blip", "shortest = 40" }) -- the one that could be planned
+    trouble("beams = 2", "blip", { trigger = "zkr" })
+    check.equal({ p.settings.captioning.trigger, p.trigger, p.settings.trigger }, { "zkr", word, set }) -- the project's before it is asked with
+    trouble("beams = 2", "blip", { trigger = "" })
 
     local box = planned(v, { with = "blip", blip = at .. "/blip", ["more blip"] = "beams = 2, longest = 12; dtype = bf16", penalty = "4",
       ["more wd14"] = "rating = yes", scope = 1 })

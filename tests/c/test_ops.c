@@ -284,6 +284,15 @@ TEST(products_repeat_any_of_three_leading_axes) {
     }
 }
 
+/* Whether the processor has dot products of bf16. */
+static bool has_bf16(void) {
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
 /* The first of `rows` rows are those of a wider x, so that there are gaps between them; heads of the same x see matrices of their own. */
 static bool few_rows(cal_context *c, cal_dtype dtype, bool by_row, int64_t heads, int64_t rows, int64_t columns, int64_t length,
                      bool *few) {
@@ -326,17 +335,19 @@ static bool few_rows(cal_context *c, cal_dtype dtype, bool by_row, int64_t heads
 TEST(products_of_few_rows_are_exact_whatever_their_number) {
   cal_context *c = device();
   if (!c) SKIP("needs an OpenCL device");
+  const bool f32 = c->native && cal_vector_of(1), bf16 = c->native && has_bf16();
   for (int64_t rows = 1; rows <= 17; rows++)
     for (cal_dtype dtype = CAL_F32; dtype <= CAL_BF16; dtype += CAL_BF16 - CAL_F32)
       for (int64_t columns = 1; columns < 80; columns += rows % 3 ? 39 : 13) {
         bool few;
         CHECK(few_rows(c, dtype, false, rows % 4 + 1, rows, columns, (int64_t[]){96, 64, 40}[rows % 3], &few));
-        if (dtype == CAL_F32) CHECK(few == (rows <= 16 && c->native && cal_vector_of(1)));
+        CHECK(few == (rows <= 16 && (dtype == CAL_F32 ? f32 : bf16 && rows % 3 < 2))); /* whole vectors of 32 in bf16 */
       }
   bool few;
   CHECK(few_rows(c, CAL_F32, false, 1, 4, 3000, 40, &few)); /* enough for several pieces of work; whole vectors of 8 only */
   CHECK(few_rows(c, CAL_F32, false, 1, 4, 40, 33, &few) && !few);
-  for (int64_t rows = 1; rows <= 16; rows++) CHECK(few_rows(c, CAL_BF16, true, 3, rows, 128, 20 + rows, &few));
+  for (int64_t rows = 1; rows <= 16; rows++) CHECK(few_rows(c, CAL_BF16, true, 3, rows, 128, 20 + rows, &few) && few == bf16);
+  CHECK(few_rows(c, CAL_BF16, true, 1, 4, 96, 20, &few) && !few);
 }
 
 TEST_MAIN()
