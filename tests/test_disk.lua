@@ -15,7 +15,7 @@ local function shell(command)
 end
 
 local NAMESPACE = "unshare -m"
-local function can(how) return shell(how .. " sh -c 'mount -t tmpfs -o size=64k none /tmp && echo fine'"):find("fine", 1, true) end
+local function can(how) return shell(how .. " sh -c 'mount -t tmpfs -o size=64k none /tmp && mount -o remount,size=128k /tmp && echo fine'"):find("fine", 1, true) end
 if not can(NAMESPACE) then NAMESPACE = can "unshare -Urm" and "unshare -Urm" or nil end
 
 local PARTS = [[
@@ -64,7 +64,7 @@ end
 
 local function disk_test(name, fn)
   test(name, function()
-    if not NAMESPACE then skip "needs root, or a kernel that lets users make namespaces" end
+    if not NAMESPACE then skip "needs root, or a kernel that lets users make namespaces and resize a tmpfs in one" end
     fn()
   end)
 end
