@@ -30,6 +30,7 @@ M.allow = schema.define {
     { "gpu", "boolean", default = false, doc = "may it use the device" },
   },
 }
+
 local function version_numbers(text)
   local numbers = {}
   for digits in text:gmatch "%d+" do numbers[#numbers + 1] = tonumber(digits) end

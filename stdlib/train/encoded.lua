@@ -1,6 +1,6 @@
 -- encoded.lua - what the frozen parts of a base make of pictures and captions, once: latents and text states, kept in the store.
 --
---   local base = encoded.fingerprints(store, model)                 -- sha256 of each part; files are remembered by path, size and time
+--   local base = encoded.fingerprints(store, model)                 -- sha256 of each part; files are known by what the disk says of them
 --   local latents = encoded.latents { store =, device =, model =, base =, pictures = { { path, sha256, bucket }, ... } }
 --   local texts = encoded.texts { store =, device =, model =, base =, texts = { "", "a red door" } }
 --   latents[1]()                                                    -- f32 bytes of mean and logvar, [h, w, 8]
