@@ -74,7 +74,7 @@ TEST(a_wish_chooses_by_kind_then_by_a_part_of_a_name) {
   CHECK(cal_device_choose(list, 2, NULL, &err) == &list[0]);
   CHECK(cal_device_choose(list, 2, "", &err) == &list[0]);
   CHECK(cal_device_choose(list, 2, "CPU", &err) == &list[1]);
-  CHECK(cal_device_choose(list, 2, "gpu", &err) == &list[0]); /* by its kind, although the other has it in its name */
+  CHECK(cal_device_choose(list, 2, "gpu", &err) == &list[0]);     /* by its kind, although the other has it in its name */
   CHECK(cal_device_choose(list + 1, 1, "gpu", &err) == &list[1]); /* no kind, but a part of its name */
   CHECK(cal_device_choose(list, 2, "radeon", &err) == &list[0]);
   CHECK(cal_device_choose(list, 2, "HASWELL", &err) == &list[1]);
