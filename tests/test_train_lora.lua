@@ -116,6 +116,22 @@ for _, kind in ipairs { { "UNet", "batch = 2" }, { "UNet and text encoder", "lr 
   end)
 end
 
+on_device("a run that another process is at work on is refused before anything is computed; what is done needs nobody's leave", function()
+  local place = new()
+  local text = recipe(nil, nil)
+  fine(place.run(text, { params = { steps = "2" } }))
+  local state = fs.read(run_folder(place) .. "/last.state")
+  do
+    local _ <close> = assert(fs.lock(run_folder(place)))
+    fine(place.run(text, { params = { steps = "2" } }))
+    local refused = place.run(text, { params = { steps = "4" } })
+    check.equal(refused.exit, 75, refused.log)
+    check.contains(refused.text, "another process works in @/runs/zkr-" .. run_folder(place):match "%x+$" .. "; try again when it is done")
+    check.ok(fs.read(run_folder(place) .. "/last.state") == state)
+  end
+  check.contains(fine(place.run(text, { params = { steps = "4" } })).log, "resuming at step 2")
+end)
+
 on_device("alpha = 1/3 goes through training, stopping, drawing and the file", function()
   local place = new()
   local text = recipe("alpha = 1 / 3", 'lora:export { to = "@/out/zkr.safetensors" }\nlora:samples { prompts = { "a" }, seeds = { 0 }, steps = 2, to = "@/out/grid.png" }')

@@ -93,6 +93,7 @@ function M.context(self)
       more.exit = more.exit or 1
       if more.code == "INTERRUPT" then more.exit = 130 end
       if more.code == "DENIED" then more.exit = 3 end
+      if more.code == "BUSY" then more.exit = 75 end
       local at = state.at
       for _, step in ipairs(more.of and M.lineage(state.self) or {}) do -- the step that the complaint is of
         local other = state_of[step]

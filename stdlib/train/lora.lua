@@ -177,11 +177,15 @@ function lora.train(job)
   end
 
   for _, folder in ipairs { job.folder, o.sample and files.samples_folder(job.folder) } do must(fs.writable(folder, true)) end
+  -- One process works in it: two would write over each other's states. What may still refuse leaves no folder behind.
+  local lock <close> = fs.stat(job.folder) and must(fs.lock(job.folder))
   job.all = table.move(job.pictures, 1, #job.pictures, 1, {})
   for _, picture in ipairs(job.held or {}) do job.all[#job.all + 1] = picture end
   must(feed.prepare(job))
   local open <close> = closing.list()
   must(plans.make(job, open))
+  must(fs.make_folder(job.folder))
+  local _ <close> = not lock and must(fs.lock(job.folder))
   must(resume.begin(job, from))
   job.order = batches.new(job.pictures, { batch = o.batch, seed = o.seed })
   job.rate = rate.new { peak = o.lr.unet > 0 and o.lr.unet or o.lr.text, steps = o.steps, warmup = o.warmup, cooldown = o.cooldown }
