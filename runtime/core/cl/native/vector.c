@@ -69,11 +69,6 @@ static void join_pairs(float *out, const uint16_t *first, const uint16_t *second
 }
 #pragma GCC pop_options
 
-const cal_vector_pairs *cal_vector_pairs_best(void) {
-  static const cal_vector_pairs pairs = {block_pairs, round_pairs, join_pairs};
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bf16") ? &pairs : NULL;
-}
-
 const cal_vector *cal_vector_of(int level) {
   if (level == 0) return &vector_plain;
   if (level == 1 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &vector_avx2;
@@ -81,6 +76,11 @@ const cal_vector *cal_vector_of(int level) {
       __builtin_cpu_supports("avx512vl"))
     return &vector_avx512;
   return NULL;
+}
+
+const cal_vector_pairs *cal_vector_pairs_best(void) {
+  static const cal_vector_pairs pairs = {block_pairs, round_pairs, join_pairs};
+  return cal_vector_of(2) && __builtin_cpu_supports("avx512bf16") ? &pairs : NULL;
 }
 
 #else
