@@ -1,4 +1,4 @@
--- sidecars.lua - captions as name.txt: beside the input pictures (all of them become new, or none), or with copies of the pictures in a folder.
+-- sidecars.lua - captions as name.txt: beside the input pictures (staged, then renamed together), or with copies of the pictures in a folder.
 local dataset = require "native.dataset"
 local fs = require "native.fs"
 local folder = require "export.folder"
