@@ -132,6 +132,19 @@ on_device("a run that another process is at work on is refused before anything i
   check.contains(fine(place.run(text, { params = { steps = "4" } })).log, "resuming at step 2")
 end)
 
+on_device("two that begin the same run: who comes second is refused, before it writes", function()
+  local place, lock, asked = new(), fs.lock, nil
+  fs.lock = function(folder)
+    asked = folder
+    return nil, "another process works in " .. folder, "BUSY"
+  end
+  local ok, refused = pcall(place.run, recipe(nil, nil))
+  fs.lock = lock
+  assert(ok, refused)
+  check.equal(refused.exit, 75, refused.log)
+  check.equal({ asked, #fs.list(run_folder(place)) }, { run_folder(place), 0 })
+end)
+
 on_device("alpha = 1/3 goes through training, stopping, drawing and the file", function()
   local place = new()
   local text = recipe("alpha = 1 / 3", 'lora:export { to = "@/out/zkr.safetensors" }\nlora:samples { prompts = { "a" }, seeds = { 0 }, steps = 2, to = "@/out/grid.png" }')
